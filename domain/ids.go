@@ -1,0 +1,55 @@
+package domain
+
+import "fmt"
+
+// MaxIDLength is the longest id accepted, in characters.
+const MaxIDLength = 64
+
+// CustomerID is an opaque id, 1–64 of A-Za-z0-9_-. What links it to a person is kept by other systems.
+type CustomerID string
+
+// OrderID is the channel's id of an order, 1–64 of A-Za-z0-9_-.
+type OrderID string
+
+// ReturnID is the channel's id of one return within an order, 1–64 of A-Za-z0-9_-.
+type ReturnID string
+
+// LoyaltyID is the id of one adjustment of a customer's points, 1–64 of A-Za-z0-9_-.
+type LoyaltyID string
+
+// ParseID checks text against the alphabet and length of every id in the system. The error names field and has the
+// code id_missing, id_too_long or id_malformed.
+func ParseID[T ~string](field, text string) (T, error) {
+	if text == "" {
+		return "", Invalid(field, "id_missing", "an id of 1 to 64 characters is needed")
+	}
+	if len(text) > MaxIDLength {
+		return "", Invalid(field, "id_too_long", fmt.Sprintf("an id has at most %d characters", MaxIDLength))
+	}
+	for i := range len(text) {
+		c := text[i]
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-') {
+			return "", Invalid(field, "id_malformed", "an id may hold A-Z, a-z, 0-9, _ and - only")
+		}
+	}
+	return T(text), nil
+}
+
+// Channel is where a customer bought.
+type Channel string
+
+// The channels of the shop.
+const (
+	Website Channel = "website"
+	Mobile  Channel = "mobile"
+	Store   Channel = "store"
+)
+
+// ParseChannel accepts website, mobile and store. The error names field.
+func ParseChannel(field, text string) (Channel, error) {
+	switch c := Channel(text); c {
+	case Website, Mobile, Store:
+		return c, nil
+	}
+	return "", Invalid(field, "channel_unknown", "the channel must be website, mobile or store")
+}

@@ -1,0 +1,180 @@
+// Package order decides what happens to an order: it is placed once and earns its points, and what is returned takes
+// back what it earned. One order is one stream; its events and its points are appended together or not at all.
+package order
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"loyalty/domain"
+)
+
+// Command is Place or Return.
+type Command interface {
+	decide(State) ([]domain.Event, error)
+}
+
+// MaxItems is the most items an order may list.
+const MaxItems = 500
+
+// MaxMethodLength bounds the word for how an order was paid, in bytes.
+const MaxMethodLength = 32
+
+// Place says that a customer bought. Its fields are valid already where their type says so (ids, money); Items,
+// Method and Policy are checked here.
+type Place struct {
+	Order    domain.OrderID
+	Customer domain.CustomerID
+	Items    []string
+	Paid     domain.Money
+	Method   string
+	Policy   domain.Policy
+	At       time.Time
+}
+
+// Return says that Amount (minor units of the order's currency, at least 1) of an order goes back to the customer.
+type Return struct {
+	Order  domain.OrderID
+	Return domain.ReturnID
+	Amount int64
+	Reason string
+	At     time.Time
+}
+
+// State is what an order's events add up to. The zero State is an order that was never placed.
+type State struct {
+	Placed *Placed
+	// Policy is the one its points were awarded under.
+	Policy domain.Policy
+	// Refunded is the sum of all returns, in minor units.
+	Refunded int64
+	// Points is what the order is worth now: the award less every reversal.
+	Points  domain.Points
+	Returns map[domain.ReturnID]ItemsReturned
+}
+
+// Net is what is left of the amount paid after all returns.
+func (s State) Net() domain.Money {
+	if s.Placed == nil {
+		return domain.Money{}
+	}
+	return domain.Money{Minor: s.Placed.Paid.Minor - s.Refunded, Currency: s.Placed.Paid.Currency}
+}
+
+// Decide gives the events that a command leads to. No events and no error means that the very same command was carried
+// out before. The errors are domain.ErrInvalid, domain.ErrConflict (the id was used with other content),
+// domain.ErrNotFound (a return of an unknown order), domain.ErrReturnExceedsPaid and domain.ErrPointsLimit.
+func Decide(c Command, s State) ([]domain.Event, error) { return c.decide(s) }
+
+func (c Place) decide(s State) ([]domain.Event, error) {
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	if s.Placed != nil {
+		if c.sameAs(*s.Placed) {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("order %s: %w", c.Order, domain.ErrConflict)
+	}
+	points, err := c.Policy.Points(c.Paid)
+	if err != nil {
+		return nil, fmt.Errorf("order %s: %w", c.Order, err)
+	}
+	about := domain.About{CustomerID: c.Customer, OccurredAt: c.At.UTC()}
+	return []domain.Event{
+		Placed{About: about, OrderID: c.Order, Items: c.Items, Paid: c.Paid, Method: c.Method},
+		PointsAwarded{About: about, OrderID: c.Order, Points: points, Paid: c.Paid, Policy: c.Policy},
+	}, nil
+}
+
+func (c Place) validate() error {
+	errs := []error{
+		domain.CheckText("paymentDetails.method", "method", c.Method, MaxMethodLength),
+		c.Policy.Validate(),
+	}
+	switch {
+	case len(c.Items) == 0:
+		errs = append(errs, domain.Invalid("ItemIds", "items_empty", "an order has at least one item"))
+	case len(c.Items) > MaxItems:
+		errs = append(errs, domain.Invalid("ItemIds", "items_too_many", fmt.Sprintf("an order lists at most %d items", MaxItems)))
+	default:
+		for i, item := range c.Items {
+			_, err := domain.ParseID[string](fmt.Sprintf("ItemIds[%d]", i), item)
+			errs = append(errs, err)
+		}
+	}
+	return domain.JoinInvalid(errs...)
+}
+
+// sameAs compares what the channel said; when it came, and today's policy, are not part of that.
+func (c Place) sameAs(p Placed) bool {
+	return c.Customer == p.CustomerID && c.Paid == p.Paid && c.Method == p.Method && slices.Equal(c.Items, p.Items)
+}
+
+func (c Return) decide(s State) ([]domain.Event, error) {
+	if err := domain.JoinInvalid(
+		validateReturned(c.Amount),
+		domain.CheckText("reason", "reason", c.Reason, domain.MaxReasonLength),
+	); err != nil {
+		return nil, err
+	}
+	if s.Placed == nil {
+		return nil, fmt.Errorf("order %s: %w", c.Order, domain.ErrNotFound)
+	}
+	if earlier, known := s.Returns[c.Return]; known {
+		if earlier.Refunded.Minor == c.Amount && earlier.Reason == c.Reason {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("return %s of order %s: %w", c.Return, c.Order, domain.ErrConflict)
+	}
+	before := s.Net()
+	if c.Amount > before.Minor {
+		return nil, fmt.Errorf("return %s of order %s: %w: %s is left of it", c.Return, c.Order, domain.ErrReturnExceedsPaid, before)
+	}
+	after := domain.Money{Minor: before.Minor - c.Amount, Currency: before.Currency}
+	worth, err := s.Policy.Points(after)
+	if err != nil {
+		return nil, fmt.Errorf("return %s of order %s: %w", c.Return, c.Order, err)
+	}
+	about := domain.About{CustomerID: s.Placed.CustomerID, OccurredAt: c.At.UTC()}
+	refunded := domain.Money{Minor: c.Amount, Currency: before.Currency}
+	return []domain.Event{
+		ItemsReturned{About: about, OrderID: c.Order, ReturnID: c.Return, Refunded: refunded, Reason: c.Reason},
+		PointsReversed{
+			About: about, OrderID: c.Order, ReturnID: c.Return,
+			Points: s.Points - worth, NetBefore: before, NetAfter: after, Policy: s.Policy, Reason: c.Reason,
+		},
+	}, nil
+}
+
+func validateReturned(minor int64) error {
+	switch {
+	case minor < 0:
+		return domain.Invalid("amount", "amount_negative", "the amount must not be negative")
+	case minor == 0:
+		return domain.Invalid("amount", "amount_zero", "a return gives back at least 0.01")
+	}
+	return nil
+}
+
+// Evolve applies one event to the state. It is total: an event that is not an order's changes nothing. The state given
+// is not to be used again.
+func Evolve(s State, e domain.Event) State {
+	switch e := e.(type) {
+	case Placed:
+		s.Placed = &e
+	case PointsAwarded:
+		s.Policy = e.Policy
+		s.Points += e.Points
+	case ItemsReturned:
+		if s.Returns == nil {
+			s.Returns = make(map[domain.ReturnID]ItemsReturned)
+		}
+		s.Returns[e.ReturnID] = e
+		s.Refunded += e.Refunded.Minor
+	case PointsReversed:
+		s.Points -= e.Points
+	}
+	return s
+}
