@@ -90,7 +90,7 @@ func (c Place) decide(s State) ([]domain.Event, error) {
 
 func (c Place) validate() error {
 	errs := []error{
-		domain.CheckText("paymentDetails.method", "method", c.Method, MaxMethodLength),
+		validateMethod(c.Method),
 		c.Policy.Validate(),
 	}
 	switch {
@@ -105,6 +105,16 @@ func (c Place) validate() error {
 		}
 	}
 	return domain.JoinInvalid(errs...)
+}
+
+// validateMethod takes a word without digits, so that no card number can be kept by mistake.
+func validateMethod(method string) error {
+	for _, r := range method {
+		if !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || r == '_' || r == '-') {
+			return domain.Invalid("paymentDetails.method", "method_malformed", "the method is a word of letters, _ and -, such as card")
+		}
+	}
+	return domain.CheckText("paymentDetails.method", "method", method, MaxMethodLength)
 }
 
 // sameAs compares what the channel said; when it came, and today's policy, are not part of that.

@@ -91,6 +91,7 @@ func TestPlace_refuses_bad_input_by_field(t *testing.T) {
 			func(c *order.Place) { c.Items = []string{"a b", "tea", strings.Repeat("x", 65)} },
 			"ItemIds[0] id_malformed", "ItemIds[2] id_too_long"),
 		bad("a method too long", func(c *order.Place) { c.Method = strings.Repeat("x", order.MaxMethodLength+1) }, "paymentDetails.method method_too_long"),
+		bad("a method that is a card number", func(c *order.Place) { c.Method = "4929138475551234" }, "paymentDetails.method method_malformed"),
 		bad("a method of two lines", func(c *order.Place) { c.Method = "card\ncash" }, "paymentDetails.method method_malformed"),
 		bad("a currency without a price", func(c *order.Place) { c.Paid.Currency = "USD" }, "paymentDetails.currency currency_not_in_policy"),
 		bad("a negative amount", func(c *order.Place) { c.Paid.Minor = -1 }, "paymentDetails.amount amount_negative"),
