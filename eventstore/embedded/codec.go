@@ -1,0 +1,32 @@
+package embedded
+
+import (
+	"google.golang.org/grpc/encoding"
+	_ "google.golang.org/grpc/encoding/proto" // registers the codec that codec falls back to
+	"google.golang.org/grpc/mem"
+)
+
+// frame is a message that is already in its wire format.
+type frame []byte
+
+// codec is gRPC's protobuf codec with two shortcuts. It sends a frame as it is: events are stored in their wire format, so
+// history goes out without being decoded and encoded again. And it leaves the messages of an append to incoming.
+type codec struct{ encoding.CodecV2 }
+
+func newCodec() codec { return codec{encoding.GetCodecV2("proto")} }
+
+// Marshal encodes a message, or passes a frame on. gRPC sends it later: a frame must not be changed any more.
+func (c codec) Marshal(v any) (mem.BufferSlice, error) {
+	if f, ok := v.(frame); ok {
+		return mem.BufferSlice{mem.SliceBuffer(f)}, nil
+	}
+	return c.CodecV2.Marshal(v)
+}
+
+// Unmarshal decodes a message, or lets an append take its own apart.
+func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
+	if in, ok := v.(*incoming); ok {
+		return in.unmarshal(data)
+	}
+	return c.CodecV2.Unmarshal(data, v)
+}

@@ -1,0 +1,81 @@
+package embedded
+
+import (
+	"bytes"
+	"regexp"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+)
+
+// defaultWindow is how many events a filtered read considers at a time when the client names no number.
+const defaultWindow = 32
+
+// filter lets events through by a prefix or a regular expression on their type or on their stream's name. A nil filter lets
+// everything through, system events included, as $all does.
+type filter struct {
+	byType   bool
+	prefixes [][]byte
+	pattern  *regexp.Regexp
+	// interval is the number of events considered between two checkpoints.
+	interval uint64
+}
+
+// newFilter reads a request's filter; nil when it has none. The error is an errInvalid.
+func newFilter(options *streams.ReadReq_Options) (*filter, error) {
+	o := options.GetFilter()
+	if o == nil {
+		return nil, nil
+	}
+	f := &filter{}
+	expression := o.GetStreamIdentifier()
+	if o.GetEventType() != nil {
+		expression, f.byType = o.GetEventType(), true
+	}
+	if expression == nil {
+		return nil, errInvalid("filter: neither an event type nor a stream name is given")
+	}
+	window := uint64(defaultWindow)
+	if o.GetCount() == nil {
+		window = uint64(o.GetMax())
+	}
+	f.interval = window * uint64(o.GetCheckpointIntervalMultiplier())
+	if options.GetSubscription() != nil && f.interval == 0 {
+		return nil, errInvalid("filter: the search window and the checkpoint interval must be at least 1")
+	}
+	switch {
+	case expression.GetRegex() != "" && len(expression.GetPrefix()) > 0:
+		return nil, errInvalid("filter: give a regular expression or prefixes, not both")
+	case expression.GetRegex() != "":
+		pattern, err := regexp.Compile(expression.GetRegex())
+		if err != nil {
+			return nil, errInvalid("filter: " + err.Error())
+		}
+		f.pattern = pattern
+	case len(expression.GetPrefix()) > 0:
+		for _, prefix := range expression.GetPrefix() {
+			f.prefixes = append(f.prefixes, []byte(prefix))
+		}
+	default:
+		return nil, errInvalid("filter: neither a regular expression nor a prefix is given")
+	}
+	return f, nil
+}
+
+func (f *filter) matches(r record) bool {
+	if f == nil {
+		return true
+	}
+	subject := r.stream
+	if f.byType {
+		subject = r.eventType
+	}
+	if f.pattern != nil {
+		return f.pattern.Match(subject)
+	}
+	for _, prefix := range f.prefixes {
+		if bytes.HasPrefix(subject, prefix) {
+			return true
+		}
+	}
+	return false
+}

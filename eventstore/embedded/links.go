@@ -1,0 +1,43 @@
+package embedded
+
+import (
+	"strconv"
+	"strings"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// linkTarget reads the data of a link event, "revision@stream".
+func linkTarget(data []byte) (stream string, revision int64, ok bool) {
+	number, stream, ok := strings.Cut(string(data), "@")
+	if !ok || stream == "" {
+		return "", 0, false
+	}
+	revision, err := strconv.ParseInt(number, 10, 64)
+	return stream, revision, err == nil && revision >= 0
+}
+
+// withStringID is a RecordedEvent with its id as text, for clients that ask for that, and all else unchanged.
+func withStringID(message []byte) []byte {
+	r, err := parseRecord(message)
+	if err != nil {
+		return message
+	}
+	text := r.id.String()
+	changed := make([]byte, 0, len(message)+len(text))
+	changed = protowire.AppendTag(changed, fieldID, protowire.BytesType)
+	changed = protowire.AppendVarint(changed, uint64(1+protowire.SizeBytes(len(text))))
+	changed = protowire.AppendTag(changed, 2, protowire.BytesType)
+	changed = protowire.AppendString(changed, text)
+	for rest := message; len(rest) > 0; {
+		num, _, n := protowire.ConsumeField(rest)
+		if n < 0 {
+			return message
+		}
+		if num != fieldID {
+			changed = append(changed, rest[:n]...)
+		}
+		rest = rest[n:]
+	}
+	return changed
+}

@@ -1,0 +1,132 @@
+package embedded
+
+import (
+	"encoding/json"
+	"math"
+	"strings"
+	"time"
+)
+
+const (
+	metaStreamPrefix = "$$"
+	typeMetadata     = "$metadata"
+	typeDeleted      = "$streamDeleted"
+	typeLink         = "$>"
+
+	keyMaxCount       = "$maxCount"
+	keyMaxAge         = "$maxAge"
+	keyTruncateBefore = "$tb"
+	keyCacheControl   = "$cacheControl"
+)
+
+// softDeleted is the $tb that hides a whole stream until something is appended to it.
+const softDeleted int64 = math.MaxInt64
+
+// metaStreamOf is the stream that holds the metadata of stream.
+func metaStreamOf(stream string) string { return metaStreamPrefix + stream }
+
+// describedBy is the stream whose metadata a stream holds; false when it is not a metadata stream.
+func describedBy(stream string) (string, bool) {
+	described, ok := strings.CutPrefix(stream, metaStreamPrefix)
+	return described, ok && described != ""
+}
+
+// streamMetadata is what a stream's metadata says about which of its events can be read. Zero values hide nothing.
+type streamMetadata struct {
+	maxCount       int64
+	maxAge         time.Duration
+	truncateBefore int64
+}
+
+// parseMetadata reads the JSON of a $metadata event. As in EventStoreDB, metadata that is not an object, or in which a
+// number that the store knows is not a whole number of 64 bits, counts as empty; a value below zero, or a zero for a count
+// or an age, counts as absent.
+func parseMetadata(data []byte) streamMetadata {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(data, &fields) != nil {
+		return streamMetadata{}
+	}
+	var known [4]int64
+	for i, key := range []string{keyMaxCount, keyMaxAge, keyTruncateBefore, keyCacheControl} {
+		if raw, ok := fields[key]; ok {
+			if string(raw) == "null" || json.Unmarshal(raw, &known[i]) != nil {
+				return streamMetadata{}
+			}
+		}
+	}
+	const mostSeconds = int64(math.MaxInt64 / time.Second)
+	return streamMetadata{
+		maxCount:       max(known[0], 0),
+		maxAge:         time.Duration(min(max(known[1], 0), mostSeconds)) * time.Second,
+		truncateBefore: max(known[2], 0),
+	}
+}
+
+// withTruncateBefore is the metadata with $tb replaced and all else as it was; false when it is not a JSON object.
+func withTruncateBefore(data []byte, revision int64) ([]byte, bool) {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(data, &fields) != nil || fields == nil {
+		return nil, false
+	}
+	number, err := json.Marshal(revision)
+	if err != nil {
+		return nil, false
+	}
+	fields[keyTruncateBefore] = number
+	changed, err := json.Marshal(fields)
+	return changed, err == nil
+}
+
+// extent is what can be read of a stream.
+type extent struct {
+	last    int64 // last revision; noRevision when there is none, tombstoned when the stream is gone for ever
+	first   int64 // lowest revision that may be read
+	oldest  int64 // events created before this (ticks) may not be read
+	deleted bool  // soft-deleted: reads as if it did not exist
+}
+
+// extent answers what of a stream can be read at or before position upTo, at the given time.
+func (s *store) extent(stream string, upTo uint64, now time.Time) (extent, error) {
+	described, isMeta := describedBy(stream)
+	last, _, err := s.head(stream, upTo)
+	if err != nil || last == tombstoned {
+		return extent{last: last}, err
+	}
+	if isMeta {
+		// Of a metadata stream only the newest event is kept, and it is gone with the stream it describes.
+		describedLast, _, err := s.head(described, upTo)
+		if describedLast == tombstoned {
+			last = tombstoned
+		}
+		return extent{last: last, first: max(last, 0)}, err
+	}
+	data, err := s.metadata(stream, upTo)
+	if err != nil || data == nil {
+		return extent{last: last}, err
+	}
+	meta := parseMetadata(data)
+	x := extent{last: last, first: meta.truncateBefore, deleted: meta.truncateBefore == softDeleted}
+	if meta.maxCount > 0 && last >= 0 {
+		x.first = max(x.first, last-meta.maxCount+1)
+	}
+	if meta.maxAge > 0 {
+		x.oldest = ticks(now.Add(-meta.maxAge))
+	}
+	return x, nil
+}
+
+// metadata reads the newest metadata of a stream, nil when there is none.
+func (s *store) metadata(stream string, upTo uint64) ([]byte, error) {
+	if !s.described.Load() {
+		return nil, nil
+	}
+	_, position, err := s.head(metaStreamOf(stream), upTo)
+	if err != nil || position == 0 {
+		return nil, err
+	}
+	_, r, err := s.read(position)
+	if err != nil {
+		return nil, err
+	}
+	return append([]byte{}, r.data...), nil
+}

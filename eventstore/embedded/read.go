@@ -1,0 +1,182 @@
+package embedded
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"google.golang.org/grpc"
+)
+
+// Read answers reads and subscriptions, of a stream or of everything.
+func (s *service) Read(req *streams.ReadReq, stream streams.Streams_ReadServer) error {
+	o := req.GetOptions()
+	if o.GetUuidOption() == nil {
+		return errInvalid("read: uuid_option is missing")
+	}
+	f, err := newFilter(o)
+	if err != nil {
+		return err
+	}
+	r := render{store: s.store, upTo: s.store.end(), now: s.now, resolveLinks: o.GetResolveLinks(),
+		stringIDs: o.GetUuidOption().GetString_() != nil}
+	backwards := o.GetReadDirection() == streams.ReadReq_Options_Backwards
+	_, counted := o.GetCountOption().(*streams.ReadReq_Options_Count)
+	subscription := o.GetSubscription() != nil
+	switch {
+	case !counted && !subscription:
+		return errInvalid("read: neither a count nor a subscription is asked for")
+	case subscription && backwards:
+		return errInvalid("read: a subscription can't go backwards")
+	case o.GetStream() != nil && f != nil:
+		return errInvalid("read: only $all can be filtered")
+	case o.GetAll() != nil && subscription:
+		return s.subscribeToAll(stream, r, f, allFrom(o.GetAll(), r.upTo))
+	case o.GetAll() != nil:
+		return s.readAll(stream, r, f, o.GetAll(), backwards, o.GetCount())
+	case o.GetStream() != nil && subscription:
+		return s.subscribeToStream(stream, r, o.GetStream())
+	case o.GetStream() != nil:
+		return s.readStream(stream, r, o, backwards)
+	}
+	return errInvalid("read: neither a stream nor $all is given")
+}
+
+// allFrom is the position a subscription starts after.
+func allFrom(o *streams.ReadReq_Options_AllOptions, end uint64) uint64 {
+	switch {
+	case o.GetPosition() != nil && o.GetPosition().GetCommitPosition() == math.MaxUint64, o.GetEnd() != nil:
+		return end
+	case o.GetPosition() != nil:
+		return o.GetPosition().GetCommitPosition()
+	}
+	return 0
+}
+
+// readAll reads the log as it is now: forwards from a position on, that one included; backwards from a position, that one
+// excluded.
+func (s *service) readAll(stream grpc.ServerStream, r render, f *filter, o *streams.ReadReq_Options_AllOptions, backwards bool, count uint64) error {
+	scan := allScan{store: s.store, render: r, filter: f, backwards: backwards, end: r.upTo, left: count}
+	switch {
+	case o.GetEnd() != nil:
+		scan.next = r.upTo + 1
+	case o.GetPosition() != nil:
+		scan.next = min(o.GetPosition().GetCommitPosition(), r.upTo+1)
+	}
+	if !backwards {
+		scan.next = max(scan.next, 1)
+	}
+	return s.sendAll(stream, &scan)
+}
+
+// scanner reads events onto pages until it is done.
+type scanner interface {
+	done() bool
+	fill(p *page) error
+}
+
+// sendAll sends what a scan reads, page by page, until the scan is done, the client goes away, or the server shuts down.
+func (s *service) sendAll(stream grpc.ServerStream, scan scanner) error {
+	var p page
+	for !scan.done() {
+		if err := s.interrupted(stream); err != nil {
+			return err
+		}
+		if err := scan.fill(&p); err != nil {
+			return s.sendThenFail(stream, &p, err)
+		}
+		if err := p.send(stream); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sendThenFail sends what was read before an error, and answers the error.
+func (s *service) sendThenFail(stream grpc.ServerStream, p *page, err error) error {
+	if sendErr := p.send(stream); sendErr != nil {
+		return sendErr
+	}
+	s.log.Error("read failed", "error", err)
+	return err
+}
+
+func (s *service) interrupted(stream grpc.ServerStream) error {
+	select {
+	case <-s.closing:
+		return errClosing
+	default:
+		return stream.Context().Err()
+	}
+}
+
+// readStream reads a stream as it is now, from a revision on, that one included in both directions.
+func (s *service) readStream(stream grpc.ServerStream, r render, o *streams.ReadReq_Options, backwards bool) error {
+	name, err := streamName(o.GetStream().GetStreamIdentifier())
+	if err != nil {
+		return err
+	}
+	x, err := s.store.extent(name, r.upTo, s.now())
+	if err != nil {
+		return err
+	}
+	switch {
+	case x.last == tombstoned:
+		return errStreamDeleted(name)
+	case x.last == noRevision || x.deleted:
+		return stream.SendMsg(&streams.ReadResp{Content: &streams.ReadResp_StreamNotFound_{
+			StreamNotFound: &streams.ReadResp_StreamNotFound{StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte(name)}}}})
+	}
+	from, err := streamFrom(o.GetStream(), x.last+1)
+	if err != nil {
+		return err
+	}
+	scan := &streamScan{store: s.store, render: r, stream: name, backwards: backwards, first: x.first, last: x.last,
+		oldest: x.oldest, left: o.GetCount(), next: max(from, x.first)}
+	if backwards {
+		scan.next = min(from, x.last)
+	}
+	if o.GetControlOption().GetCompatibility() == 0 {
+		return s.sendAll(stream, scan)
+	}
+	return s.sendWithEnds(stream, scan, from, x)
+}
+
+// firstBatch is the number of events EventStoreDB reads first. Where it finds none, it says where there are some.
+const firstBatch = 32
+
+// sendWithEnds sends a stream's events, and where the stream begins, if the client began to read where there is nothing, and
+// ends. Clients ask for that with compatibility 1; the official Go client doesn't, and panics when told.
+func (s *service) sendWithEnds(stream grpc.ServerStream, scan *streamScan, from int64, x extent) error {
+	sendFirst := func(revision int64) error {
+		return stream.SendMsg(&streams.ReadResp{Content: &streams.ReadResp_FirstStreamPosition{FirstStreamPosition: uint64(revision)}})
+	}
+	if !scan.backwards && from < x.first && x.first-from >= int64(min(firstBatch, scan.left)) {
+		if err := sendFirst(x.first); err != nil {
+			return err
+		}
+	}
+	if err := s.sendAll(stream, scan); err != nil {
+		return err
+	}
+	if !scan.backwards && !scan.found && scan.left > 0 && from != x.last+1 {
+		if err := sendFirst(x.last + 1); err != nil {
+			return err
+		}
+	}
+	return stream.SendMsg(&streams.ReadResp{Content: &streams.ReadResp_LastStreamPosition{LastStreamPosition: uint64(x.last)}})
+}
+
+// streamFrom is the revision a read starts at; end is what it answers for the end of the stream.
+func streamFrom(o *streams.ReadReq_Options_StreamOptions, end int64) (int64, error) {
+	_, given := o.GetRevisionOption().(*streams.ReadReq_Options_StreamOptions_Revision)
+	switch revision := o.GetRevision(); {
+	case o.GetEnd() != nil, given && revision == math.MaxUint64:
+		return end, nil
+	case given && revision > math.MaxInt64:
+		return 0, errInvalid(fmt.Sprintf("revision %d is too large", revision))
+	default:
+		return int64(revision), nil
+	}
+}

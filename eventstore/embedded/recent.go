@@ -1,0 +1,37 @@
+package embedded
+
+// recent is a map that keeps at least the last limit keys used and at most twice as many. Keys live in a young and an old
+// generation; when the young one is full it becomes the old one, and what was in the old one and not used since is gone.
+// Not safe for concurrent use.
+type recent[K comparable, V any] struct {
+	limit      int
+	young, old map[K]V
+}
+
+func newRecent[K comparable, V any](limit int) *recent[K, V] {
+	return &recent[K, V]{limit: limit, young: make(map[K]V)}
+}
+
+func (r *recent[K, V]) get(k K) (V, bool) {
+	if v, ok := r.young[k]; ok {
+		return v, true
+	}
+	v, ok := r.old[k]
+	if ok {
+		r.put(k, v)
+	}
+	return v, ok
+}
+
+func (r *recent[K, V]) put(k K, v V) {
+	if len(r.young) >= r.limit {
+		if _, ok := r.young[k]; !ok {
+			r.old, r.young = r.young, make(map[K]V, r.limit)
+		}
+	}
+	r.young[k] = v
+}
+
+func (r *recent[K, V]) clear() {
+	r.young, r.old = make(map[K]V), nil
+}

@@ -1,0 +1,268 @@
+package embedded
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// scanLimit is how many events a scan looks at before it lets go of its iterator, whether or not they matched.
+const scanLimit = 4096
+
+// allScan reads the whole log in one direction, a page at a time.
+type allScan struct {
+	store     *store
+	render    render
+	filter    *filter
+	backwards bool
+	next      uint64 // forwards: the next position to read. Backwards: one above it.
+	end       uint64 // forwards: the last position to read
+	left      uint64 // events still wanted
+	// checkpoints adds one to the page for every interval of the filter; considered counts towards the next one.
+	checkpoints bool
+	considered  uint64
+}
+
+func (a *allScan) done() bool {
+	return a.left == 0 || (a.backwards && a.next <= 1) || (!a.backwards && a.next > a.end)
+}
+
+// fill reads on until the page is full, the scan is done, or it is time to let go of the iterator.
+func (a *allScan) fill(p *page) (err error) {
+	if a.done() {
+		return nil
+	}
+	bounds := &pebble.IterOptions{LowerBound: logKey(nil, a.next), UpperBound: logKey(nil, a.end+1)}
+	if a.backwards {
+		bounds = &pebble.IterOptions{LowerBound: logKey(nil, 1), UpperBound: logKey(nil, a.next)}
+	}
+	iter, err := a.store.db.NewIter(bounds)
+	if err != nil {
+		return damaged(err)
+	}
+	defer func() {
+		if closeErr := damaged(iter.Close()); err == nil {
+			err = closeErr
+		}
+	}()
+	for range scanLimit {
+		if a.done() || p.full() {
+			return nil
+		}
+		if err := a.step(iter, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// step reads the event at the scan's position, which must be there: the log has no holes.
+func (a *allScan) step(iter *pebble.Iterator, p *page) error {
+	position, found := a.next, false
+	if a.backwards {
+		position--
+	}
+	switch {
+	case iter.Valid() && a.backwards:
+		found = iter.Prev()
+	case iter.Valid():
+		found = iter.Next()
+	case a.backwards:
+		found = iter.Last()
+	default:
+		found = iter.First()
+	}
+	if !found {
+		if err := iter.Error(); err != nil {
+			return damaged(err)
+		}
+		return missing(position)
+	}
+	if at, ok := logKeyPosition(iter.Key()); !ok || at != position {
+		return missing(position)
+	}
+	value, err := iter.ValueAndErr()
+	if err != nil {
+		return damaged(err)
+	}
+	message, r, err := openRecord(value, position)
+	if err != nil {
+		return err
+	}
+	if a.backwards {
+		a.next = position
+	} else {
+		a.next = position + 1
+	}
+	if a.filter.matches(r) {
+		a.left--
+		if err := a.render.add(p, message, r); err != nil {
+			return err
+		}
+	}
+	if a.checkpoints {
+		if a.considered++; a.considered == a.filter.interval {
+			a.considered = 0
+			p.checkpoint(position)
+		}
+	}
+	return nil
+}
+
+// streamScan reads one stream in one direction, a page at a time.
+type streamScan struct {
+	store     *store
+	render    render
+	stream    string
+	backwards bool
+	next      int64  // the next revision to read; backwards it is -1 after the first event
+	first     int64  // backwards: the lowest revision to read
+	last      int64  // forwards: the highest revision to read
+	oldest    int64  // events created before this (ticks) are passed over
+	left      uint64 // events still wanted
+	found     bool   // an event was put on a page
+}
+
+func (c *streamScan) done() bool {
+	return c.left == 0 || (c.backwards && c.next < c.first) || (!c.backwards && c.next > c.last)
+}
+
+// fill reads on until the page is full, the scan is done, or it is time to let go of the iterators.
+func (c *streamScan) fill(p *page) (err error) {
+	if c.done() {
+		return nil
+	}
+	low, high := c.next, c.last
+	if c.backwards {
+		low, high = c.first, c.next
+	}
+	index, err := c.store.db.NewIter(&pebble.IterOptions{
+		LowerBound: streamKey(nil, c.stream, low), UpperBound: after(streamKey(nil, c.stream, high)),
+	})
+	if err != nil {
+		return damaged(err)
+	}
+	defer index.Close()
+	log, err := c.store.db.NewIter(&pebble.IterOptions{LowerBound: []byte{logKind}, UpperBound: []byte{logKind + 1}})
+	if err != nil {
+		return damaged(err)
+	}
+	defer log.Close()
+	for range scanLimit {
+		if c.done() || p.full() {
+			return nil
+		}
+		if err := c.step(index, log, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// step reads the event at the scan's revision, which must be there: a stream has no holes but the one before its tombstone.
+func (c *streamScan) step(index, log *pebble.Iterator, p *page) error {
+	found := false
+	switch {
+	case index.Valid() && c.backwards:
+		found = index.Prev()
+	case index.Valid():
+		found = index.Next()
+	case c.backwards:
+		found = index.Last()
+	default:
+		found = index.First()
+	}
+	if err := index.Error(); err != nil {
+		return damaged(err)
+	}
+	if !found {
+		return fmt.Errorf("event %d of stream %q is missing: %w", c.next, c.stream, ErrDamaged)
+	}
+	revision := streamKeyRevision(index.Key())
+	if revision != c.next && revision != tombstoned {
+		return fmt.Errorf("event %d of stream %q is missing: %w", c.next, c.stream, ErrDamaged)
+	}
+	position, err := indexedPosition(index)
+	if err != nil {
+		return err
+	}
+	key := logKey(nil, position)
+	if !log.SeekGE(key) || string(log.Key()) != string(key) {
+		if err := log.Error(); err != nil {
+			return damaged(err)
+		}
+		return missing(position)
+	}
+	value, err := log.ValueAndErr()
+	if err != nil {
+		return damaged(err)
+	}
+	message, r, err := openRecord(value, position)
+	if err != nil {
+		return err
+	}
+	if err := belongs(r, c.stream, revision); err != nil {
+		return err
+	}
+	switch {
+	case c.backwards:
+		c.next = revision - 1
+	case revision == tombstoned:
+		c.left = 0 // nothing comes after a tombstone
+	default:
+		c.next = revision + 1
+	}
+	if r.created < c.oldest {
+		return nil
+	}
+	c.left = max(c.left, 1) - 1
+	c.found = true
+	return c.render.add(p, message, r)
+}
+
+// render is how a client wants its events.
+type render struct {
+	store        *store
+	upTo         uint64
+	now          func() time.Time
+	resolveLinks bool
+	stringIDs    bool
+}
+
+// add puts one event on the page. With links resolved, a link is accompanied by the event it points to, or goes alone when
+// that event can't be read.
+func (w render) add(p *page, message []byte, r record) error {
+	var link []byte
+	position := r.position
+	if w.resolveLinks && string(r.eventType) == typeLink {
+		if stream, revision, ok := linkTarget(r.data); ok {
+			target, targetRecord, err := w.target(stream, revision)
+			if err != nil {
+				return err
+			}
+			link, message, r = message, target, targetRecord
+			if w.stringIDs {
+				link = withStringID(link)
+			}
+		}
+	}
+	if w.stringIDs && message != nil {
+		message = withStringID(message)
+	}
+	p.event(message, link, position)
+	return nil
+}
+
+// target reads the event a link points to; nil when it isn't there or may not be read.
+func (w render) target(stream string, revision int64) ([]byte, record, error) {
+	x, err := w.store.extent(stream, w.upTo, w.now())
+	if err != nil || x.last == tombstoned || x.deleted || revision < x.first || revision > x.last {
+		return nil, record{}, err
+	}
+	message, r, found, err := w.store.find(stream, revision, w.upTo)
+	if err != nil || !found || r.created < x.oldest {
+		return nil, record{}, err
+	}
+	return message, r, nil
+}

@@ -1,0 +1,203 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/google/uuid"
+	"google.golang.org/grpc"
+)
+
+// Options say where an event store lies and how it is reached.
+type Options struct {
+	// Dir is the store's folder. It is created with mode 0700 when it doesn't exist.
+	Dir string
+	// Addr is a TCP address (host:port; port 0 picks one) to listen on beside the Unix socket in Dir. Empty means the socket
+	// only. It must be a loopback address, for what goes over it is neither encrypted nor authenticated.
+	Addr string
+	// Logger takes what the store has to say; nil discards it. No event's data is logged.
+	Logger *slog.Logger
+	// Now is the clock that events are stamped with and ages are measured by; nil means time.Now.
+	Now func() time.Time
+}
+
+// Server is an open event store that is being served. Its methods are safe for concurrent use.
+type Server struct {
+	dir     string
+	socket  string
+	tcp     string
+	log     *slog.Logger
+	lock    *os.File
+	store   *store
+	writer  *writer
+	service *service
+	grpc    *grpc.Server
+
+	serving sync.WaitGroup // the listeners
+	writing sync.WaitGroup // the writer
+	closing sync.Once
+	closed  chan struct{} // closed when Close is done
+	err     error         // Close's, to be read once closed is closed
+}
+
+// Open opens or creates the event store in o.Dir, takes the folder's lock, and starts to serve. The error is ErrInUse when
+// another process holds the folder, ErrDamaged when what lies there is not what was written. ctx bounds Open only.
+func Open(ctx context.Context, o Options) (*Server, error) {
+	s, err := open(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("event store: %w", err)
+	}
+	return s, nil
+}
+
+func open(ctx context.Context, o Options) (_ *Server, err error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Dir == "" {
+		return nil, errors.New("Options.Dir is empty")
+	}
+	if err := checkLoopback(ctx, o.Addr); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	s := &Server{dir: o.Dir, log: o.Logger, closed: make(chan struct{})}
+	if s.lock, err = lockFolder(ctx, o.Dir); err != nil {
+		return nil, err
+	}
+	if s.store, err = openStore(vfs.Default, filepath.Join(o.Dir, dataFolder), o.Logger); err != nil {
+		return nil, errors.Join(err, s.lock.Close())
+	}
+	listeners, err := s.listen(ctx, o.Addr)
+	if err != nil {
+		return nil, errors.Join(err, s.store.close(), s.lock.Close())
+	}
+	s.writer = newWriter(s.store, o.Now, o.Logger)
+	s.service = &service{
+		store: s.store, writer: s.writer, now: o.Now, log: o.Logger, closing: make(chan struct{}), id: uuid.NewString(),
+	}
+	if s.tcp != "" {
+		s.service.tcp = listeners[len(listeners)-1].Addr()
+	}
+	s.grpc = newGRPCServer(s.service)
+	s.writing.Go(s.writer.write)
+	s.writing.Go(s.writer.land)
+	for _, l := range listeners {
+		s.serving.Go(func() {
+			if err := s.grpc.Serve(l); err != nil {
+				s.log.Error("listener failed", "address", l.Addr().String(), "error", err)
+			}
+		})
+	}
+	o.Logger.Info("event store open", "dir", o.Dir, "address", s.tcp, "end", s.store.end())
+	return s, nil
+}
+
+// listen opens the Unix socket, in place of the one that a killed process may have left, and then the TCP address, if any.
+func (s *Server) listen(ctx context.Context, addr string) ([]net.Listener, error) {
+	path, err := socketPath(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	s.socket = filepath.Join(s.dir, socketFile)
+	if err := os.Remove(s.socket); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	var config net.ListenConfig
+	socket, err := config.Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, err
+	}
+	// Until here the folder's mode has kept others out.
+	if err := os.Chmod(s.socket, 0o600); err != nil {
+		return nil, errors.Join(err, socket.Close())
+	}
+	if addr == "" {
+		return []net.Listener{socket}, nil
+	}
+	tcp, err := config.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, errors.Join(err, socket.Close())
+	}
+	s.tcp = tcp.Addr().String()
+	return []net.Listener{socket, tcp}, nil
+}
+
+// checkLoopback refuses an address that other machines could reach.
+func checkLoopback(ctx context.Context, addr string) error {
+	if addr == "" {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("Options.Addr: %w", err)
+	}
+	if host == "" {
+		return fmt.Errorf("Options.Addr: %s is every address of this machine; only a loopback address can be served without TLS", addr)
+	}
+	ips, err := net.DefaultResolver.LookupIPAddr(ctx, host)
+	if err != nil {
+		return fmt.Errorf("Options.Addr: %w", err)
+	}
+	for _, ip := range ips {
+		if !ip.IP.IsLoopback() {
+			return fmt.Errorf("Options.Addr: %s is not a loopback address; only such a one can be served without TLS", addr)
+		}
+	}
+	return nil
+}
+
+// Addr is the TCP address that the server listens on, empty when it only has its Unix socket.
+func (s *Server) Addr() string { return s.tcp }
+
+// Close shuts down: it accepts nothing new, ends subscriptions and long reads, lets appends finish, and closes the store,
+// the socket and the lock. When ctx ends first, calls still under way are cut off (an append among them may be written or
+// not) and the rest of Close goes on; the error then says so. Closing twice waits for the first and answers the same.
+func (s *Server) Close(ctx context.Context) error {
+	s.closing.Do(func() {
+		defer close(s.closed)
+		s.err = s.close(ctx)
+	})
+	<-s.closed
+	return s.err
+}
+
+func (s *Server) close(ctx context.Context) error {
+	close(s.service.closing)
+	graceful := make(chan struct{})
+	go func() {
+		defer close(graceful)
+		s.grpc.GracefulStop()
+	}()
+	var cut error
+	select {
+	case <-graceful:
+	case <-ctx.Done():
+		cut = fmt.Errorf("event store: calls were cut off at shutdown: %w", ctx.Err())
+		s.grpc.Stop()
+		<-graceful
+	}
+	s.serving.Wait()
+	close(s.writer.queue)
+	s.writing.Wait()
+	err := s.store.close()
+	if removeErr := os.Remove(s.socket); removeErr != nil && !errors.Is(removeErr, os.ErrNotExist) {
+		err = errors.Join(err, removeErr)
+	}
+	err = errors.Join(cut, err, s.lock.Close())
+	s.log.Info("event store closed", "dir", s.dir, "error", err)
+	return err
+}

@@ -1,0 +1,296 @@
+package embedded
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// layoutVersion is the version of what doc.go describes. A folder of a later version is refused.
+const layoutVersion = 1
+
+const (
+	blockCacheBytes = 64 << 20
+	memTableBytes   = 16 << 20
+)
+
+// store is the log and its indexes. Its reading methods are safe for concurrent use and take the position they may read up
+// to, which end answers; one goroutine at a time may commit.
+type store struct {
+	db   *pebble.DB
+	last atomic.Uint64
+	// described is set once there is metadata of any stream. Most stores never have any, and need not look for it.
+	described atomic.Bool
+
+	mu      sync.Mutex
+	changed chan struct{}
+}
+
+// openStore opens or creates the database in dir on fs. The caller holds the folder's lock.
+func openStore(fs vfs.FS, dir string, logger *slog.Logger) (*store, error) {
+	cache := pebble.NewCache(blockCacheBytes)
+	defer cache.Unref()
+	options := &pebble.Options{
+		FS:                 fs,
+		Cache:              cache,
+		MemTableSize:       memTableBytes,
+		FormatMajorVersion: pebble.FormatNewest, // its WAL tells a torn tail from damage in the middle
+		Logger:             pebbleLogger{logger},
+		EventListener: &pebble.EventListener{
+			// Pebble's default ends the process. The read that meets the damage reports it; the rest stays readable.
+			DataCorruption: func(info pebble.DataCorruptionInfo) {
+				logger.Error("damaged file", "file", info.Path, "error", info.Details)
+			},
+		},
+	}
+	for level := range options.Levels {
+		options.Levels[level].BlockSize = 16 << 10
+		options.Levels[level].FilterPolicy = bloom.FilterPolicy(10) // most appends ask for a stream that isn't there yet
+	}
+	// Files that hold only the log never overlap each other, so a compaction moves them instead of writing them again.
+	options.Experimental.SpanPolicyFunc = pebble.MakeStaticSpanPolicyFunc(pebble.DefaultComparer.Compare,
+		pebble.KeyRange{Start: []byte{logKind}, End: []byte{logKind + 1}}, pebble.SpanPolicy{PreferFastCompression: true})
+
+	db, err := pebble.Open(dir, options)
+	if err != nil {
+		return nil, fmt.Errorf("open the event log in %s: %w", dir, damaged(err))
+	}
+	s := &store{db: db, changed: make(chan struct{})}
+	if err := s.checkLayout(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the event log in %s: %w", dir, err), db.Close())
+	}
+	if err := s.load(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the event log in %s: %w", dir, err), db.Close())
+	}
+	return s, nil
+}
+
+func (s *store) checkLayout() error {
+	key := []byte{formatKind}
+	value, closer, err := s.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return s.db.Set(key, []byte{layoutVersion}, pebble.Sync)
+	}
+	if err != nil {
+		return damaged(err)
+	}
+	defer closer.Close()
+	if len(value) != 1 || value[0] != layoutVersion {
+		return fmt.Errorf("layout version %v; this program reads version %d", value, layoutVersion)
+	}
+	return nil
+}
+
+// load finds the end of the log, and whether any stream has metadata.
+func (s *store) load() error {
+	iter, err := s.db.NewIter(&pebble.IterOptions{UpperBound: []byte{streamKind}})
+	if err != nil {
+		return damaged(err)
+	}
+	if iter.SeekLT([]byte{logKind + 1}) {
+		position, ok := logKeyPosition(iter.Key())
+		if !ok {
+			err = fmt.Errorf("key %x: %w", iter.Key(), ErrDamaged)
+		}
+		s.last.Store(position)
+	}
+	first := headKey(nil, metaStreamPrefix)
+	s.described.Store(iter.SeekGE(first) && bytes.HasPrefix(iter.Key(), first))
+	return errors.Join(err, damaged(iter.Close()))
+}
+
+// close closes the database. What was written since the last flush goes to table files first: every block of those has a
+// checksum of its own, where the last record of a write-ahead log can't be told from one torn by a crash.
+func (s *store) close() error {
+	return errors.Join(s.db.Flush(), s.db.Close())
+}
+
+// end is the position of the last event that is on disk, 0 when there is none.
+func (s *store) end() uint64 { return s.last.Load() }
+
+// wait returns a channel that is closed when end moves. Take it before reading end, or a move in between is missed.
+func (s *store) wait() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.changed
+}
+
+// apply writes batch: reads see it from then on, but it is on disk only once its SyncWait says so. An error means that this
+// database takes no further writes.
+func (s *store) apply(batch *pebble.Batch) (err error) {
+	// Pebble calls Fatalf when it can't write its log, and pebbleLogger panics there.
+	defer func() {
+		if p := recover(); p != nil {
+			fatal, ok := p.(fatalError)
+			if !ok {
+				panic(p)
+			}
+			err = fatal
+		}
+	}()
+	return s.db.ApplyNoSyncWait(batch, pebble.Sync)
+}
+
+// advance moves the end of the log, up to which everything is on disk, to last, and wakes whoever waits for that.
+func (s *store) advance(last uint64) {
+	s.last.Store(last)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+const headSize = 20
+
+// appendHead encodes the value of a stream's head: last revision, that event's position, and a checksum over both and name.
+func appendHead(dst []byte, stream string, revision int64, position uint64) []byte {
+	dst = binary.BigEndian.AppendUint64(dst[:0], uint64(revision))
+	dst = binary.BigEndian.AppendUint64(dst, position)
+	return binary.BigEndian.AppendUint32(dst, crc32.Update(crc32.Checksum([]byte(stream), castagnoli), castagnoli, dst))
+}
+
+// head answers the revision and the position of the last event of a stream at or before position upTo: noRevision and 0
+// when it has none, tombstoned when the stream is gone for ever.
+func (s *store) head(stream string, upTo uint64) (revision int64, position uint64, err error) {
+	value, closer, err := s.db.Get(headKey(nil, stream))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return noRevision, 0, nil
+	}
+	if err != nil {
+		return 0, 0, damaged(err)
+	}
+	defer closer.Close()
+	if len(value) == headSize {
+		revision, position = int64(binary.BigEndian.Uint64(value)), binary.BigEndian.Uint64(value[8:])
+	}
+	if revision < 0 || string(appendHead(nil, stream, revision, position)) != string(value) {
+		return 0, 0, fmt.Errorf("head of stream %q: %w", stream, ErrDamaged)
+	}
+	if position > upTo {
+		return s.earlierHead(stream, revision, upTo)
+	}
+	return revision, position, nil
+}
+
+// earlierHead is head for a stream whose newest events, up to revision, may not be shown yet.
+func (s *store) earlierHead(stream string, revision int64, upTo uint64) (int64, uint64, error) {
+	iter, err := s.db.NewIter(&pebble.IterOptions{
+		LowerBound: streamKey(nil, stream, 0), UpperBound: after(streamKey(nil, stream, revision)),
+	})
+	if err != nil {
+		return 0, 0, damaged(err)
+	}
+	defer iter.Close()
+	for ok := iter.Last(); ok; ok = iter.Prev() {
+		position, err := indexedPosition(iter)
+		if err != nil {
+			return 0, 0, err
+		}
+		if position <= upTo {
+			return streamKeyRevision(iter.Key()), position, nil
+		}
+	}
+	return noRevision, 0, damaged(iter.Error())
+}
+
+func indexedPosition(iter *pebble.Iterator) (uint64, error) {
+	value, err := iter.ValueAndErr()
+	if err != nil {
+		return 0, damaged(err)
+	}
+	if len(value) != 8 {
+		return 0, fmt.Errorf("stream index %q: %w", iter.Key(), ErrDamaged)
+	}
+	return binary.BigEndian.Uint64(value), nil
+}
+
+// find reads the event of a stream at a revision. The answer is false when there is none at or before position upTo.
+func (s *store) find(stream string, revision int64, upTo uint64) (message []byte, r record, found bool, err error) {
+	value, closer, err := s.db.Get(streamKey(nil, stream, revision))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, r, false, nil
+	}
+	if err != nil {
+		return nil, r, false, damaged(err)
+	}
+	var position uint64
+	if len(value) == 8 {
+		position = binary.BigEndian.Uint64(value)
+	}
+	closer.Close()
+	if position > upTo {
+		return nil, r, false, nil
+	}
+	message, r, err = s.read(position)
+	if err == nil {
+		err = belongs(r, stream, revision)
+	}
+	return message, r, err == nil, err
+}
+
+// read reads the event at a position of the log.
+func (s *store) read(position uint64) (message []byte, r record, err error) {
+	value, closer, err := s.db.Get(logKey(nil, position))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, r, missing(position)
+	}
+	if err != nil {
+		return nil, r, damaged(err)
+	}
+	defer closer.Close()
+	return openRecord(append([]byte(nil), value...), position)
+}
+
+// belongs checks that an event the stream index led to is that event.
+func belongs(r record, stream string, revision int64) error {
+	if string(r.stream) != stream || r.revision != revision {
+		return fmt.Errorf("the index says position %d is event %d of %q, the log says event %d of %q: %w",
+			r.position, revision, stream, r.revision, r.stream, ErrDamaged)
+	}
+	return nil
+}
+
+func missing(position uint64) error {
+	return fmt.Errorf("event at position %d is missing: %w", position, ErrDamaged)
+}
+
+// damaged makes what Pebble calls corruption an ErrDamaged.
+func damaged(err error) error {
+	if err != nil && pebble.IsCorruptionError(err) {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return err
+}
+
+// pebbleLogger writes Pebble's messages to slog. What Pebble can't go on after is a panic with a fatalError.
+type pebbleLogger struct{ log *slog.Logger }
+
+type fatalError struct{ text string }
+
+func (e fatalError) Error() string { return e.text }
+
+func (l pebbleLogger) Infof(format string, args ...any) {
+	if l.log.Enabled(context.Background(), slog.LevelDebug) {
+		l.log.Debug(fmt.Sprintf(format, args...))
+	}
+}
+
+func (l pebbleLogger) Errorf(format string, args ...any) {
+	l.log.Error(fmt.Sprintf(format, args...))
+}
+
+func (l pebbleLogger) Fatalf(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	l.log.Error(text)
+	panic(fatalError{text})
+}

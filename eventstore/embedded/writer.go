@@ -1,0 +1,271 @@
+package embedded
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/google/uuid"
+)
+
+const (
+	queueLimit      = 1024    // requests waiting for the writer; more wait in their own goroutines
+	batchRequests   = 1024    // requests in one batch
+	batchBytes      = 4 << 20 // bytes in one batch (one append more at most)
+	flightLimit     = 2       // batches written that are not yet on disk
+	streamsRemember = 1 << 15 // streams whose state the writer remembers
+	idsRemember     = 1 << 16 // event ids remembered for weak idempotency
+)
+
+type operation int
+
+const (
+	opAppend operation = iota
+	opDelete
+	opTombstone
+)
+
+// request is something to write. The writer sends exactly one answer; it never waits to do so.
+type request struct {
+	operation operation
+	stream    string
+	expected  int64
+	events    []proposal
+	answer    chan answer
+}
+
+// answer is the outcome of a request. With write and already, revision and position are those of the last event written;
+// with the others, revision is the stream's.
+type answer struct {
+	verdict
+	err error
+}
+
+// written is where an event lies.
+type written struct {
+	stream   string
+	revision int64
+	position uint64
+}
+
+// writer is the goroutine that decides and writes, and the one that waits for the disk and answers. The first gathers the
+// next batch while the disk is busy with the one before. Everything in it but the channels belongs to the first.
+type writer struct {
+	store  *store
+	now    func() time.Time
+	log    *slog.Logger
+	queue  chan *request
+	flying chan flight
+
+	streams *recent[string, *streamState]
+	ids     *recent[uuid.UUID, written]
+	broken  error
+
+	next    flight // the batch being gathered
+	applied uint64 // the last position of the batch before it
+	created int64  // the time of the events of the request being performed, in ticks
+	scratch []byte
+	key     []byte
+}
+
+// flight is a batch on its way to disk, and who waits for it: those whose events are in it, and those whose answer rests on
+// what is in it or in one before it.
+type flight struct {
+	batch   *pebble.Batch
+	last    uint64 // the last position in it, or before it when it is empty
+	err     error
+	waiting []*request
+	answers []answer
+}
+
+func newWriter(s *store, now func() time.Time, log *slog.Logger) *writer {
+	return &writer{
+		store: s, now: now, log: log, applied: s.end(), next: flight{batch: s.db.NewBatch(), last: s.end()},
+		queue:   make(chan *request, queueLimit),
+		flying:  make(chan flight, flightLimit),
+		streams: newRecent[string, *streamState](streamsRemember),
+		ids:     newRecent[uuid.UUID, written](idsRemember),
+	}
+}
+
+// submit hands a request to the writer and waits for its answer. When ctx ends first, nobody knows whether the request was
+// carried out.
+func (w *writer) submit(ctx context.Context, r *request) (verdict, error) {
+	r.answer = make(chan answer, 1)
+	select {
+	case w.queue <- r:
+	default: // the select below costs more
+		select {
+		case w.queue <- r:
+		case <-ctx.Done():
+			return verdict{}, ctx.Err()
+		}
+	}
+	select {
+	case a := <-r.answer:
+		return a.verdict, a.err
+	case <-ctx.Done():
+		return verdict{}, ctx.Err()
+	}
+}
+
+// write decides and writes until the queue is closed and empty.
+func (w *writer) write() {
+	defer close(w.flying)
+	defer func() { _ = w.next.batch.Close() }()
+	for first := range w.queue {
+		w.take(first)
+		for len(w.next.waiting) < batchRequests && w.next.batch.Len() < batchBytes {
+			select {
+			case request, ok := <-w.queue:
+				if ok {
+					w.take(request)
+					continue
+				}
+			default:
+			}
+			break
+		}
+		w.apply()
+	}
+}
+
+// take decides one request and adds what it writes to the batch.
+func (w *writer) take(r *request) {
+	v, err := w.perform(r)
+	if errors.Is(err, errUnapplied) {
+		w.apply()
+		v, err = w.perform(r)
+	}
+	w.next.waiting = append(w.next.waiting, r)
+	w.next.answers = append(w.next.answers, answer{v, err})
+}
+
+// apply writes the batch and begins the next one.
+func (w *writer) apply() {
+	f := w.next
+	if !f.batch.Empty() {
+		if f.err = w.store.apply(f.batch); f.err != nil {
+			w.broken = f.err
+			w.streams.clear()
+			w.ids.clear()
+		}
+	}
+	w.applied = f.last
+	w.next = flight{batch: w.store.db.NewBatch(), last: f.last, waiting: make([]*request, 0, len(f.waiting)), answers: make([]answer, 0, len(f.answers))}
+	w.flying <- f
+}
+
+// land waits for each batch to be on disk and then answers those who wait for it, until write has ended. After a failure
+// nobody knows what is on disk, so everyone behind it is told so.
+func (w *writer) land() {
+	var broken error
+	for f := range w.flying {
+		if f.err == nil && !f.batch.Empty() {
+			f.err = f.batch.SyncWait()
+		}
+		if broken == nil && f.err != nil {
+			w.log.Error("write failed", "error", f.err)
+			broken = fmt.Errorf("%w: %w", errUnwritable, f.err)
+		}
+		if broken == nil {
+			if !f.batch.Empty() {
+				w.store.advance(f.last)
+			}
+			_ = f.batch.Close()
+		}
+		for i, r := range f.waiting {
+			a := f.answers[i]
+			if broken != nil {
+				a = answer{err: broken}
+			}
+			r.answer <- a
+		}
+	}
+}
+
+func (w *writer) perform(r *request) (verdict, error) {
+	if w.broken != nil {
+		return verdict{}, fmt.Errorf("%w: %w", errUnwritable, w.broken)
+	}
+	state, err := w.state(r.stream)
+	if err != nil {
+		return verdict{}, err
+	}
+	w.created = ticks(w.now())
+	switch r.operation {
+	case opDelete:
+		return w.softDelete(r, state)
+	case opTombstone:
+		return w.tombstone(r, state)
+	}
+	return w.append(r, state)
+}
+
+// state is what the writer knows of a stream, read from disk when it doesn't remember.
+func (w *writer) state(stream string) (*streamState, error) {
+	if s, ok := w.streams.get(stream); ok {
+		return s, nil
+	}
+	s := &streamState{metaLast: noRevision}
+	described, isMeta := describedBy(stream)
+	var err error
+	// What is in the batch is remembered, so the rest can be read.
+	if s.last, s.position, err = w.store.head(stream, w.applied); err != nil {
+		return nil, err
+	}
+	switch {
+	case isMeta:
+		d, err := w.state(described)
+		if err != nil {
+			return nil, err
+		}
+		if d.last == tombstoned {
+			s.last = tombstoned
+		}
+	case w.store.described.Load():
+		if s.metaLast, s.metaPosition, err = w.store.head(metaStreamOf(stream), w.applied); err != nil {
+			return nil, err
+		}
+		if s.metaLast >= 0 {
+			_, r, err := w.store.read(s.metaPosition)
+			if err != nil {
+				return nil, err
+			}
+			s.truncateBefore = parseMetadata(r.data).truncateBefore
+		}
+	}
+	w.streams.put(stream, s)
+	return s, nil
+}
+
+// stage puts one event of a stream into the batch.
+func (w *writer) stage(stream string, state *streamState, e proposal, revision int64) {
+	w.next.last++
+	state.last, state.position = revision, w.next.last
+	w.scratch = appendRecord(w.scratch[:0], e, revision, w.next.last, w.created)
+	w.key = logKey(w.key, w.next.last)
+	w.set(w.key, w.scratch)
+	w.scratch = binary.BigEndian.AppendUint64(w.scratch[:0], w.next.last)
+	w.key = streamKey(w.key, stream, revision)
+	w.set(w.key, w.scratch)
+	w.ids.put(e.id, written{stream, revision, w.next.last})
+}
+
+// stageHead puts a stream's new head into the batch, after its events.
+func (w *writer) stageHead(stream string, state *streamState) {
+	w.scratch = appendHead(w.scratch, stream, state.last, state.position)
+	w.key = headKey(w.key, stream)
+	w.set(w.key, w.scratch)
+}
+
+func (w *writer) set(key, value []byte) {
+	// A batch that isn't being committed takes everything.
+	if err := w.next.batch.Set(key, value, nil); err != nil {
+		panic(fatalError{err.Error()})
+	}
+}
