@@ -1,0 +1,307 @@
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"loyalty/domain"
+)
+
+// Options tune a Store. The zero value is good.
+type Options struct {
+	// Logger hears of lost connections; nil discards.
+	Logger *slog.Logger
+	// Backoff gives the pause before attempt n (from 1) after a failure; nil is a jittered doubling from 20 ms to 5 s.
+	Backoff func(attempt int) time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Backoff == nil {
+		o.Backoff = backoff
+	}
+	return o
+}
+
+// backoff is between half and the whole of 20 ms · 2^(attempt−1), at most 5 s, so that clients don't return in step.
+func backoff(attempt int) time.Duration {
+	full := min(20*time.Millisecond<<min(attempt-1, 10), 5*time.Second)
+	return full/2 + rand.N(full/2+1)
+}
+
+// attempts bounds how often a call is tried. Repeating one is safe: reads change nothing, and appends carry fixed ids
+// and an explicit revision.
+const attempts = 5
+
+// connection keeps a working client of the official library, which is not easy. In v4.2.0 a failed discovery closes a
+// client for good and leaves callers that came at that moment waiting for ever, whatever their context; an error
+// reported to a closed client panics; and each reconnection leaks the connection before it. All of that comes from the
+// client reconnecting by itself. So here none ever does: at the first sign of trouble the client is retired, those who
+// use it finish, the last of them closes it, and the next call makes a new one, alone.
+type connection struct {
+	config  func() (*esdb.Configuration, error)
+	options Options
+	// making is held by whoever makes a client, so that its first call, the discovery, is made by one caller only.
+	making chan struct{}
+
+	mu      sync.Mutex
+	current *generation
+	closed  bool
+}
+
+func newConnection(connectionString string, o Options) (*connection, error) {
+	c := &connection{options: o, making: make(chan struct{}, 1)}
+	c.config = func() (*esdb.Configuration, error) { return parseConnectionString(connectionString) }
+	if _, err := c.config(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// parseConnectionString accepts what the official client does, and unix:///path for a socket on this machine.
+func parseConnectionString(connectionString string) (*esdb.Configuration, error) {
+	if strings.HasPrefix(connectionString, "unix:") {
+		return &esdb.Configuration{
+			Address: connectionString, DisableTLS: true, MaxDiscoverAttempts: 1, GossipTimeout: 5,
+			KeepAliveInterval: 10 * time.Second, KeepAliveTimeout: 10 * time.Second,
+		}, nil
+	}
+	config, err := esdb.ParseConnectionString(connectionString)
+	if err != nil {
+		// The string may hold a password: it is not repeated.
+		return nil, domain.Invalid("eventstore", "connection_string_malformed", "the event store is esdb://host:port, esdb+discover://…, or unix:///path")
+	}
+	return config, nil
+}
+
+// do makes a call with a working client, and again after a pause while the store is unavailable and ctx allows. The
+// error is one of the domain's vocabulary and says what was tried.
+func (c *connection) do(ctx context.Context, what string, call func(context.Context, *esdb.Client) error) error {
+	for attempt := 1; ; attempt++ {
+		err := c.once(ctx, call)
+		if err == nil {
+			return nil
+		}
+		err = fmt.Errorf("%s: %w", what, err)
+		if !errors.Is(err, domain.ErrUnavailable) || attempt == attempts || errors.Is(err, errClosed) {
+			return err
+		}
+		if pause(ctx, c.options.Backoff(attempt)) != nil {
+			return err
+		}
+	}
+}
+
+func (c *connection) once(ctx context.Context, call func(context.Context, *esdb.Client) error) error {
+	g, err := c.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer g.leave()
+	return translate(g.run(ctx, call), g)
+}
+
+var errClosed = errors.New("the event store client is closed")
+
+// enter gives a generation to use until its leave is called.
+func (c *connection) enter(ctx context.Context) (*generation, error) {
+	for {
+		g, err := c.serving()
+		if err != nil {
+			return nil, err
+		}
+		if g != nil && g.enter() {
+			return g, nil
+		}
+		if err := c.renew(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (c *connection) serving() (*generation, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, fmt.Errorf("%w: %w", domain.ErrUnavailable, errClosed)
+	}
+	return c.current, nil
+}
+
+// renew makes a client if the current one is retired. Its one call is bounded by the configuration, not by ctx.
+func (c *connection) renew(ctx context.Context) error {
+	select {
+	case c.making <- struct{}{}:
+		defer func() { <-c.making }()
+	case <-ctx.Done():
+		return fmt.Errorf("%w: waiting for a connection: %w", domain.ErrUnavailable, ctx.Err())
+	}
+	if g, err := c.serving(); err != nil || (g != nil && !g.isRetired()) {
+		return err
+	}
+	g, err := c.dial()
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		g.retire()
+		return fmt.Errorf("%w: %w", domain.ErrUnavailable, errClosed)
+	}
+	c.current = g
+	return nil
+}
+
+func (c *connection) dial() (*generation, error) {
+	config, err := c.config()
+	if err != nil {
+		return nil, err
+	}
+	g := &generation{}
+	config.Logger = g.hear
+	if g.client, err = esdb.NewClient(config); err != nil {
+		return nil, fmt.Errorf("event store client: %w", err)
+	}
+	if _, err := g.client.GetServerVersion(); err != nil {
+		g.retire()
+		c.options.Logger.Warn("no connection to the event store", "error", err)
+		return nil, translate(err, g)
+	}
+	return g, nil
+}
+
+func (c *connection) close() error {
+	if c == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	if c.current != nil {
+		c.current.retire()
+	}
+	return nil
+}
+
+// A generation is one client of the official library, and those who use it.
+type generation struct {
+	client *esdb.Client
+	// entry is held shared by a call until it has its connection from the client, and exclusively for a moment when
+	// the client is about to drop that connection: nobody may then be asking it for one.
+	entry sync.RWMutex
+
+	mu      sync.Mutex
+	users   int
+	retired bool
+}
+
+func (g *generation) enter() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.retired {
+		return false
+	}
+	g.users++
+	return true
+}
+
+func (g *generation) leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.users--
+	g.closeIfUnused()
+}
+
+// retire lets nobody else in. The client is closed when the last of its users leaves.
+func (g *generation) retire() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.retired {
+		g.retired = true
+		g.closeIfUnused()
+	}
+}
+
+func (g *generation) closeIfUnused() {
+	if g.retired && g.users == 0 {
+		_ = g.client.Close() // always nil
+	}
+}
+
+func (g *generation) isRetired() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.retired
+}
+
+// run makes a call. While the call asks the client for its connection, it holds the entry: it has the connection as
+// soon as it looks at its context, which the client does right afterwards.
+func (g *generation) run(ctx context.Context, call func(context.Context, *esdb.Client) error) error {
+	g.entry.RLock()
+	if g.isRetired() {
+		g.entry.RUnlock()
+		return errRetired
+	}
+	entered := &enteringContext{Context: ctx, leave: sync.OnceFunc(g.entry.RUnlock)}
+	defer entered.leave()
+	return call(entered, g.client)
+}
+
+var errRetired = &retiredError{}
+
+// retiredError is a call that found its client retired before it began.
+type retiredError struct{}
+
+func (*retiredError) Error() string { return "the connection is being renewed" }
+
+// enteringContext calls leave when it is first looked at.
+type enteringContext struct {
+	context.Context
+	leave func()
+}
+
+func (c *enteringContext) Deadline() (time.Time, bool) { c.leave(); return c.Context.Deadline() }
+func (c *enteringContext) Done() <-chan struct{}       { c.leave(); return c.Context.Done() }
+func (c *enteringContext) Err() error                  { c.leave(); return c.Context.Err() }
+func (c *enteringContext) Value(key any) any           { c.leave(); return c.Context.Value(key) }
+
+// hear is the client's log. The client logs an error just before it drops its connection because of it; the client is
+// retired then, and whoever is entering gets in first.
+func (g *generation) hear(_ esdb.LogLevel, format string, args ...any) {
+	if !strings.HasPrefix(format, "unexpected exception") {
+		return
+	}
+	for _, arg := range args {
+		if err, ok := arg.(error); ok && status.Code(err) == codes.Unavailable {
+			g.retire()
+			g.entry.Lock()
+			defer g.entry.Unlock()
+			return
+		}
+	}
+}
+
+// pause waits, or returns ctx's error if it ends first.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,59 @@
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"loyalty/domain"
+)
+
+// translate turns what the client says into the domain's vocabulary, in one place: the client's own esdb.FromError does
+// not look into wrapped errors, and read errors come as bare gRPC ones. It retires the generation g whose connection
+// the error shows to be unusable.
+func translate(err error, g *generation) error {
+	if err == nil || errors.Is(err, domain.ErrUndecodable) || errors.Is(err, io.EOF) {
+		return err
+	}
+	if errors.Is(err, errRetired) {
+		return fmt.Errorf("%w: %w", domain.ErrUnavailable, err)
+	}
+	if errors.Is(err, context.Canceled) || status.Code(err) == codes.Canceled {
+		return fmt.Errorf("%w: %w", context.Canceled, err)
+	}
+	meaning := meaningOf(err)
+	switch meaning {
+	case nil:
+		return fmt.Errorf("event store: %w", err)
+	case domain.ErrUnavailable:
+		g.retire()
+	}
+	return fmt.Errorf("%w: %w", meaning, err)
+}
+
+// meaningOf is the domain's word for a client's error, nil if it has none.
+func meaningOf(err error) error {
+	var known *esdb.Error
+	if errors.As(err, &known) {
+		switch known.Code() {
+		case esdb.ErrorCodeWrongExpectedVersion:
+			return domain.ErrWrongRevision
+		case esdb.ErrorCodeResourceNotFound, esdb.ErrorCodeStreamDeleted:
+			return domain.ErrNotFound
+		case esdb.ErrorUnavailable, esdb.ErrorAborted, esdb.ErrorCodeDeadlineExceeded, esdb.ErrorCodeConnectionClosed, esdb.ErrorCodeNotLeader:
+			return domain.ErrUnavailable
+		}
+	}
+	switch status.Code(err) {
+	case codes.Unavailable, codes.Aborted, codes.DeadlineExceeded, codes.ResourceExhausted:
+		return domain.ErrUnavailable
+	case codes.NotFound:
+		return domain.ErrNotFound
+	}
+	return nil
+}

@@ -1,0 +1,215 @@
+package eventstore
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strconv"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/google/uuid"
+
+	"loyalty/domain"
+)
+
+// EventID is the id of the i-th event of a command: UUIDv5 of the command's id and the index. The same command always
+// makes the same ids, which is what makes repeating an append safe.
+func EventID(command uuid.UUID, i int) uuid.UUID {
+	return uuid.NewSHA1(command, strconv.AppendInt(nil, int64(i), 10))
+}
+
+// Metadata is what every event carries beside its payload.
+type Metadata struct {
+	// Correlation joins all that came of one request.
+	Correlation string `json:"$correlationId,omitempty"`
+	// Causation is the id of the command that led to the event.
+	Causation string `json:"$causationId,omitempty"`
+	// Actor is the subject of the token of whoever asked.
+	Actor string `json:"actor,omitempty"`
+	// Channel is where they came from; empty for support.
+	Channel domain.Channel `json:"channel,omitempty"`
+}
+
+// Encoded is an event as the store keeps it: two JSON documents.
+type Encoded struct{ Data, Metadata []byte }
+
+// Type is an event type the registry knows.
+type Type struct {
+	sample domain.Event
+	decode func([]byte) (domain.Event, error)
+}
+
+// TypeOf describes the event type E by a sample with every field set, which the registry uses to prove that an event of
+// it survives being stored.
+func TypeOf[E domain.Event](sample E) Type {
+	return Type{sample: sample, decode: func(data []byte) (domain.Event, error) {
+		var event E
+		err := json.Unmarshal(data, &event)
+		return event, err
+	}}
+}
+
+// Upcaster turns the stored JSON of one version of an event into the next version's. It is pure.
+type Upcaster struct {
+	// From and To are stored names: "order-placed.v1", "order-placed.v2".
+	From, To string
+	Up       func(json.RawMessage) (json.RawMessage, error)
+}
+
+// Registry knows every event type that may be in the log. It does not change after it was made.
+type Registry struct {
+	types     map[string]Type
+	upcasters map[string]Upcaster
+}
+
+// NewRegistry checks and keeps the types and the upcasters that lead to them. It refuses two types of one name, a type
+// whose sample leaves a field empty or does not survive being stored, and an upcaster that leads nowhere.
+func NewRegistry(types []Type, upcasters []Upcaster) (*Registry, error) {
+	r := &Registry{types: make(map[string]Type), upcasters: make(map[string]Upcaster)}
+	for _, t := range types {
+		name := t.sample.EventType()
+		if _, twice := r.types[name]; twice {
+			return nil, fmt.Errorf("event type %s is registered twice", name)
+		}
+		r.types[name] = t
+	}
+	for _, u := range upcasters {
+		if _, twice := r.upcasters[u.From]; twice {
+			return nil, fmt.Errorf("event type %s has two upcasters", u.From)
+		}
+		if _, current := r.types[u.From]; current {
+			return nil, fmt.Errorf("event type %s is current and has an upcaster", u.From)
+		}
+		r.upcasters[u.From] = u
+	}
+	for _, u := range upcasters {
+		if _, err := r.current(u.From); err != nil {
+			return nil, err
+		}
+	}
+	for name, t := range r.types {
+		if err := r.roundTrip(t); err != nil {
+			return nil, fmt.Errorf("event type %s: %w", name, err)
+		}
+	}
+	return r, nil
+}
+
+// current is the name that a stored name leads to by upcasting.
+func (r *Registry) current(name string) (string, error) {
+	for range len(r.upcasters) + 1 {
+		if _, known := r.types[name]; known {
+			return name, nil
+		}
+		u, known := r.upcasters[name]
+		if !known {
+			return "", fmt.Errorf("%w: unknown type %q", domain.ErrUndecodable, name)
+		}
+		name = u.To
+	}
+	return "", fmt.Errorf("%w: upcasters of %q go in a circle", domain.ErrUndecodable, name)
+}
+
+func (r *Registry) roundTrip(t Type) error {
+	value := reflect.ValueOf(t.sample)
+	for i := range value.NumField() {
+		if value.Field(i).IsZero() {
+			return fmt.Errorf("its sample leaves %s empty", value.Type().Field(i).Name)
+		}
+	}
+	encoded, err := r.Encode(t.sample, Metadata{})
+	if err != nil {
+		return err
+	}
+	back, err := r.Decode(t.sample.EventType(), encoded.Data)
+	if err != nil {
+		return err
+	}
+	if !reflect.DeepEqual(t.sample, back) {
+		return errors.New("it does not survive being stored")
+	}
+	return nil
+}
+
+// Encode writes an event and its metadata as the store keeps them. A type that is not registered is an error.
+func (r *Registry) Encode(event domain.Event, metadata Metadata) (Encoded, error) {
+	if _, known := r.types[event.EventType()]; !known {
+		return Encoded{}, fmt.Errorf("encode: event type %q is not registered", event.EventType())
+	}
+	data, err := json.Marshal(event)
+	if err != nil {
+		return Encoded{}, fmt.Errorf("encode %s: %w", event.EventType(), err)
+	}
+	meta, err := json.Marshal(metadata)
+	if err != nil {
+		return Encoded{}, fmt.Errorf("encode metadata of %s: %w", event.EventType(), err)
+	}
+	return Encoded{Data: data, Metadata: meta}, nil
+}
+
+// Decode reads a stored event, of this version or an earlier one. Whatever it can't make sense of is
+// domain.ErrUndecodable: an unknown type, broken JSON, an event that is nobody's or of no time.
+func (r *Registry) Decode(name string, data []byte) (domain.Event, error) {
+	for range len(r.upcasters) {
+		u, old := r.upcasters[name]
+		if !old {
+			break
+		}
+		next, err := u.Up(data)
+		if err != nil {
+			return nil, fmt.Errorf("%w: upcast %s to %s: %w", domain.ErrUndecodable, u.From, u.To, err)
+		}
+		name, data = u.To, next
+	}
+	t, known := r.types[name]
+	if !known {
+		return nil, fmt.Errorf("%w: unknown type %q", domain.ErrUndecodable, name)
+	}
+	event, err := t.decode(data)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", domain.ErrUndecodable, name, err)
+	}
+	if _, err := domain.ParseID[domain.CustomerID]("customerId", string(event.Customer())); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", domain.ErrUndecodable, name, err)
+	}
+	if event.Occurred().IsZero() {
+		return nil, fmt.Errorf("%w: %s has no occurredAt", domain.ErrUndecodable, name)
+	}
+	return event, nil
+}
+
+// storedNames are the names under which events of the current types may stand in the log.
+func (r *Registry) storedNames(types []string) (map[string]bool, error) {
+	names := make(map[string]bool)
+	for _, name := range types {
+		if _, known := r.types[name]; !known {
+			return nil, fmt.Errorf("event type %q is not registered", name)
+		}
+		names[name] = true
+	}
+	for from := range r.upcasters {
+		if to, err := r.current(from); err == nil && names[to] {
+			names[from] = true
+		}
+	}
+	return names, nil
+}
+
+func (r *Registry) decode(e *esdb.RecordedEvent) (Recorded, error) {
+	recorded := Recorded{
+		ID: e.EventID, Stream: e.StreamID, Revision: e.EventNumber, Position: position(e.Position),
+		Created: e.CreatedDate.UTC().Truncate(time.Microsecond), Data: e.Data,
+	}
+	var err error
+	if recorded.Event, err = r.Decode(e.EventType, e.Data); err == nil && len(e.UserMetadata) > 0 {
+		if bad := json.Unmarshal(e.UserMetadata, &recorded.Metadata); bad != nil {
+			err = fmt.Errorf("%w: metadata: %w", domain.ErrUndecodable, bad)
+		}
+	}
+	if err != nil {
+		return recorded, fmt.Errorf("event %d of %s at position %s: %w", e.EventNumber, e.StreamID, recorded.Position, err)
+	}
+	return recorded, nil
+}

@@ -1,0 +1,25 @@
+package eventstore
+
+import (
+	"time"
+
+	"loyalty/domain"
+	"loyalty/domain/account"
+	"loyalty/domain/order"
+)
+
+// LoyaltyEvents is the registry of every event this system stores. A new version of an event gets a new type here, an
+// upcaster from the old one, and a golden file in testdata/golden.
+func LoyaltyEvents() (*Registry, error) {
+	about := domain.About{CustomerID: "c-1", OccurredAt: time.Date(2026, 11, 22, 9, 30, 0, 123456000, time.UTC)}
+	paid := domain.Money{Minor: 12999, Currency: domain.GBP}
+	left := domain.Money{Minor: 8999, Currency: domain.GBP}
+	policy := domain.DefaultPolicy()
+	return NewRegistry([]Type{
+		TypeOf(order.Placed{About: about, OrderID: "o-1", Items: []string{"sku-1", "sku-2"}, Paid: paid, Method: "card"}),
+		TypeOf(order.PointsAwarded{About: about, OrderID: "o-1", Points: 13, Paid: paid, Policy: policy}),
+		TypeOf(order.ItemsReturned{About: about, OrderID: "o-1", ReturnID: "r-1", Refunded: domain.Money{Minor: 4000, Currency: domain.GBP}, Reason: "too small"}),
+		TypeOf(order.PointsReversed{About: about, OrderID: "o-1", ReturnID: "r-1", Points: 4, NetBefore: paid, NetAfter: left, Policy: policy, Reason: "too small"}),
+		TypeOf(account.PointsAdjusted{About: about, LoyaltyID: "l-1", Points: 25, Reason: "goodwill", Actor: "s-1"}),
+	}, nil)
+}
