@@ -1,0 +1,60 @@
+package ledger
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"loyalty/domain"
+)
+
+// A cursor is the position of the last entry of a page, so it means the same however many entries have arrived since,
+// and in a ledger that was folded again. In bytes: the format (1), commit and prepare (8 each, big endian), and a tag (8)
+// that binds them to the customer. The tag keeps a cursor from being used by mistake; who may read whose trail is decided
+// elsewhere.
+const (
+	cursorFormat = 1
+	cursorTag    = 8
+	cursorSize   = 1 + 8 + 8 + cursorTag
+)
+
+var cursorText = base64.RawURLEncoding
+
+// EncodeCursor makes the cursor that leads to a customer's entries before a position of at most math.MaxInt64 in both parts.
+func EncodeCursor(customer domain.CustomerID, before domain.Position) string {
+	raw := make([]byte, 0, cursorSize)
+	raw = append(raw, cursorFormat)
+	raw = binary.BigEndian.AppendUint64(raw, before.Commit)
+	raw = binary.BigEndian.AppendUint64(raw, before.Prepare)
+	tag := sha256.Sum256(append([]byte("trail of "+customer+"\x00"), raw...))
+	return cursorText.EncodeToString(append(raw, tag[:cursorTag]...))
+}
+
+// DecodeCursor reads the position before which the next page starts. The empty cursor is the first page: it leads to the
+// last position there can be. Anything that EncodeCursor did not make for this customer is domain.ErrInvalid, its field
+// cursor and its code cursor_invalid.
+func DecodeCursor(customer domain.CustomerID, cursor string) (before domain.Position, err error) {
+	if cursor == "" {
+		return domain.Position{Commit: math.MaxInt64, Prepare: math.MaxInt64}, nil
+	}
+	if raw, err := cursorText.DecodeString(cursor); err == nil && len(raw) == cursorSize {
+		before.Commit = binary.BigEndian.Uint64(raw[1:])
+		before.Prepare = binary.BigEndian.Uint64(raw[9:])
+		// Writing it again is the strictest check: it catches the tag, the format and every other spelling of base64.
+		if storable(before) && EncodeCursor(customer, before) == cursor {
+			return before, nil
+		}
+	}
+	return domain.Position{}, domain.Invalid("cursor", "cursor_invalid", "a cursor is what an earlier page of this customer's trail gave as its next")
+}
+
+// CheckLimit refuses a page size outside 1 to MaxPage as domain.ErrInvalid, its field limit and its code
+// limit_out_of_range.
+func CheckLimit(limit int) error {
+	if limit < 1 || limit > MaxPage {
+		return domain.Invalid("limit", "limit_out_of_range", fmt.Sprintf("a page holds 1 to %d entries", MaxPage))
+	}
+	return nil
+}

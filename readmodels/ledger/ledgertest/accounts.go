@@ -1,0 +1,124 @@
+package ledgertest
+
+import (
+	"context"
+	"errors"
+
+	"loyalty/domain"
+	"loyalty/readmodels/ledger"
+)
+
+var accountClauses = []clause{
+	{"a customer without entries has a zero account with their id", func(f *fixture) {
+		f.add(award(1, "anna", 5))
+		account, state, err := f.Account(f.ctx, "bob")
+		if err != nil || account != (ledger.Account{Customer: "bob"}) || state != f.model.State() {
+			f.Fatalf("%+v in %+v, %v", account, state, err)
+		}
+	}},
+
+	{"an entry of zero points is in the trail, but enters nobody and moves no ReachedAt", func(f *fixture) {
+		f.add(award(1, "anna", 5), award(2, "bob", 0))
+		f.add(award(3, "anna", 0), reversal(4, "bob", 0))
+		f.equalsModel()
+		account, _, err := f.Account(f.ctx, "anna")
+		if err != nil || account.ReachedAt != moment(1) || account.Entries != 2 {
+			f.Errorf("anna has %+v, %v", account, err)
+		}
+		account, _, err = f.Account(f.ctx, "bob")
+		if err != nil || !account.ReachedAt.IsZero() || account.Entries != 2 {
+			f.Errorf("bob has %+v, %v", account, err)
+		}
+		page, err := f.Trail(f.ctx, "bob", "", 10)
+		if err != nil || len(page.Entries) != 2 {
+			f.Errorf("bob's trail has %d entries, %v", len(page.Entries), err)
+		}
+		accounts, _, err := allAccounts(f.ctx, f)
+		if err != nil || len(accounts) != 1 || accounts[0].Customer != "anna" {
+			f.Errorf("the accounts are %+v, %v", accounts, err)
+		}
+	}},
+
+	{"an account that has come back to zero or fallen below is still there", func(f *fixture) {
+		f.add(award(1, "anna", 5), reversal(2, "anna", -5), adjustment(3, "bob", -1))
+		accounts, _, err := allAccounts(f.ctx, f)
+		if err != nil || len(accounts) != 2 || accounts[0].Points != 0 || accounts[0].ReachedAt != moment(2) || accounts[1].Points != -1 {
+			f.Fatalf("the accounts are %+v, %v", accounts, err)
+		}
+	}},
+
+	{"ids that differ in case are different customers", func(f *fixture) {
+		f.add(award(1, "anna", 5), award(2, "Anna", 7), award(3, "ANNA", 9))
+		f.equalsModel()
+	}},
+
+	{"the accounts are one snapshot, whatever is written meanwhile", func(f *fixture) {
+		f.add(award(1, "anna", 5), award(2, "bob", 5), award(3, "cleo", 5))
+		before := f.model.State()
+		n, sum := uint64(3), domain.Points(0)
+		state, err := f.Accounts(f.ctx, func(a ledger.Account) error {
+			sum += a.Points
+			// Every customer, seen or not, changes, and a new one comes.
+			f.add(award(n+1, "anna", 100), award(n+2, "bob", 100), award(n+3, "cleo", 100), award(n+4, domain.CustomerID("new-"+a.Customer), 100))
+			n += 4
+			return nil
+		})
+		if err != nil || state != before || sum != 15 {
+			f.Fatalf("they hold %d points in %+v, %v; want 15 in %+v", sum, state, err, before)
+		}
+		f.equalsModel()
+	}},
+
+	{"a stream of accounts stops at the first error, which comes back", func(f *fixture) {
+		f.add(award(1, "anna", 5), award(2, "bob", 5))
+		enough, calls := errors.New("enough"), 0
+		_, err := f.Accounts(f.ctx, func(ledger.Account) error {
+			calls++
+			return enough
+		})
+		if !errors.Is(err, enough) || calls != 1 {
+			f.Fatalf("%d calls, %v", calls, err)
+		}
+		f.equalsModel()
+	}},
+
+	{"a stream of accounts ends with its context", func(f *fixture) {
+		var entries []ledger.Entry
+		for n := range uint64(2000) {
+			entries = append(entries, award(n+1, domain.CustomerID(eventID(n)), 1))
+		}
+		f.add(entries...)
+		ctx, cancel := context.WithCancel(f.ctx)
+		defer cancel()
+		calls := 0
+		_, err := f.Accounts(ctx, func(ledger.Account) error {
+			calls++
+			cancel()
+			return ctx.Err()
+		})
+		if !errors.Is(err, context.Canceled) || calls != 1 {
+			f.Fatalf("%d calls, %v", calls, err)
+		}
+		if _, _, err := allAccounts(ctx, f); err == nil {
+			f.Fatal("an ended context streams accounts")
+		}
+	}},
+}
+
+// unavailable makes sure that a closed ledger says so whatever it is asked.
+func (f *fixture) unavailable() {
+	f.Helper()
+	for name, call := range map[string]func() error{
+		"Account":     func() error { _, _, err := f.Account(f.ctx, "anna"); return err },
+		"Trail":       func() error { _, err := f.Trail(f.ctx, "anna", "", 1); return err },
+		"Wait":        func() error { return f.Wait(f.ctx, at(1000)) },
+		"Accounts":    func() error { _, _, err := allAccounts(f.ctx, f); return err },
+		"Checkpoint":  func() error { _, err := f.Checkpoint(f.ctx); return err },
+		"Apply":       func() error { return f.Apply(f.ctx, f.batch(award(1000, "anna", 1))) },
+		"Outstanding": func() error { _, err := f.Outstanding(f.ctx); return err },
+	} {
+		if err := call(); !errors.Is(err, domain.ErrUnavailable) {
+			f.Errorf("%s gives %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,195 @@
+package ledgertest
+
+import (
+	"context"
+	"time"
+
+	"loyalty/domain"
+	"loyalty/readmodels/ledger"
+)
+
+var applyClauses = []clause{
+	{"a new ledger is empty and at the start of the log", func(f *fixture) {
+		f.equalsModel()
+		if at, err := f.Checkpoint(f.ctx); err != nil || at != (domain.Position{}) {
+			f.Fatalf("it is at %s, %v", at, err)
+		}
+	}},
+
+	{"entries add up to the totals, and every field comes back", func(f *fixture) {
+		f.add(award(1, "anna", 13), award(2, "bob", 2), reversal(3, "anna", -4), adjustment(4, "bob", 25), adjustment(5, "anna", -20))
+		f.equalsModel()
+		f.add(award(6, "anna", 1))
+		f.equalsModel()
+		account, _, err := f.Account(f.ctx, "anna")
+		if want := (ledger.Account{Customer: "anna", Points: -10, ReachedAt: moment(6), Entries: 4}); err != nil || account != want {
+			f.Fatalf("anna has %+v, %v; want %+v", account, err, want)
+		}
+	}},
+
+	{"every entry carries the total after it", func(f *fixture) {
+		f.add(award(1, "anna", 5), award(2, "anna", 7), reversal(3, "anna", -12))
+		f.add(award(4, "anna", 0), award(5, "anna", 3))
+		page, err := f.Trail(f.ctx, "anna", "", 5)
+		if err != nil || len(page.Entries) != 5 {
+			f.Fatalf("the trail has %d entries, %v", len(page.Entries), err)
+		}
+		for i, want := range []domain.Points{3, 0, 0, 12, 5} {
+			if got := page.Entries[i].Total; got != want {
+				f.Errorf("entry %d, newest first, has the total %d, want %d", i, got, want)
+			}
+		}
+	}},
+
+	{"every entry is a credit to its customer and a debit of the programme", func(f *fixture) {
+		f.add(award(1, "anna", 100), award(2, "bob", 50), reversal(3, "anna", -30), adjustment(4, "cleo", -500))
+		accounts, _, err := allAccounts(f.ctx, f)
+		var sum domain.Points
+		for _, a := range accounts {
+			sum += a.Points
+		}
+		outstanding, err2 := f.Outstanding(f.ctx)
+		if err != nil || err2 != nil || sum != -380 || outstanding != sum {
+			f.Fatalf("the customers hold %d (%v), the programme owes %d (%v)", sum, err, outstanding, err2)
+		}
+	}},
+
+	{"times come back in UTC, to the microsecond", func(f *fixture) {
+		dublin := time.FixedZone("summer", 3600)
+		e := award(1, "anna", 1)
+		e.OccurredAt = time.Date(2026, 7, 1, 0, 30, 0, 987_654_321, dublin)
+		b := f.batch(e)
+		b.AsOf = time.Date(2026, 7, 1, 0, 30, 1, 999_999_999, dublin)
+		f.applied(b)
+		f.equalsModel()
+		page, err := f.Trail(f.ctx, "anna", "", 1)
+		if err != nil || len(page.Entries) != 1 {
+			f.Fatalf("the trail: %+v, %v", page, err)
+		}
+		if want := time.Date(2026, 6, 30, 23, 30, 0, 987_654_000, time.UTC); page.Entries[0].OccurredAt != want || page.Account.ReachedAt != want {
+			f.Errorf("it occurred at %s, reached at %s; want %s", page.Entries[0].OccurredAt, page.Account.ReachedAt, want)
+		}
+		if want := time.Date(2026, 6, 30, 23, 30, 1, 999_999_000, time.UTC); page.AsOf != want {
+			f.Errorf("as of %s, want %s", page.AsOf, want)
+		}
+	}},
+
+	{"a batch without entries moves the checkpoint and AsOf only", func(f *fixture) {
+		f.add(award(1, "anna", 5))
+		f.applied(ledger.Batch{From: at(1), To: at(900), AsOf: moment(900)})
+		f.equalsModel()
+		f.applied(ledger.Batch{From: at(900), To: at(900), AsOf: moment(901)})
+		f.equalsModel()
+	}},
+
+	{"AsOf never goes backwards", func(f *fixture) {
+		f.applied(ledger.Batch{To: at(10), AsOf: moment(10)})
+		f.applied(ledger.Batch{From: at(10), To: at(20), AsOf: moment(5)})
+		f.applied(ledger.Batch{From: at(20), To: at(30)})
+		_, state, err := f.Account(f.ctx, "anna")
+		if err != nil || state.AsOf != moment(10) || state.Position != at(30) {
+			f.Fatalf("the state is %+v, %v", state, err)
+		}
+		f.equalsModel()
+	}},
+
+	{"a batch delivered again is refused and changes nothing", func(f *fixture) {
+		first, second := f.batch(award(1, "anna", 5)), ledger.Batch{From: at(1), To: at(2), AsOf: moment(2), Entries: []ledger.Entry{award(2, "anna", 7)}}
+		f.applied(first)
+		f.refused(first, domain.ErrCheckpointMoved)
+		f.applied(second)
+		f.refused(second, domain.ErrCheckpointMoved)
+		f.refused(first, domain.ErrCheckpointMoved)
+	}},
+
+	{"a batch for a later or neighbouring checkpoint is refused", func(f *fixture) {
+		f.add(award(5, "anna", 5))
+		for _, from := range []domain.Position{at(6), {Commit: 5, Prepare: 5}, {Commit: 5, Prepare: 3}, {}} {
+			f.refused(ledger.Batch{From: from, To: at(9), Entries: []ledger.Entry{award(8, "anna", 1)}}, domain.ErrCheckpointMoved)
+		}
+	}},
+
+	{"an event id that is in the ledger is an error that leaves nothing", func(f *fixture) {
+		f.add(award(1, "anna", 5), award(2, "bob", 6))
+		again := award(4, "anna", 5)
+		again.EventID = eventID(1)
+		f.refused(f.batch(award(3, "cleo", 9), again), nil)
+		elsewhere := award(4, "dora", 5)
+		elsewhere.EventID = eventID(2)
+		f.refused(f.batch(award(3, "cleo", 9), elsewhere), nil)
+		twin := award(4, "cleo", 5)
+		twin.EventID = eventID(3)
+		f.refused(f.batch(award(3, "cleo", 9), twin), nil)
+		f.add(award(3, "cleo", 9), award(4, "anna", 5))
+		f.equalsModel()
+	}},
+
+	{"a total may reach the limit, and a batch that passes it leaves no trace", func(f *fixture) {
+		f.add(adjustment(1, "rich", domain.MaxTotal), adjustment(2, "poor", -domain.MaxTotal), award(3, "anna", 1))
+		f.equalsModel()
+		f.refused(f.batch(award(4, "anna", 1), award(5, "rich", 1)), domain.ErrPointsLimit)
+		f.refused(f.batch(award(4, "anna", 1), adjustment(5, "poor", -1)), domain.ErrPointsLimit)
+		// Passing it on the way counts too: the trail would show a total that can't be.
+		f.refused(f.batch(award(4, "rich", 1), reversal(5, "rich", -1)), domain.ErrPointsLimit)
+		f.refused(f.batch(award(4, "new", domain.MaxTotal), award(5, "new", domain.MaxTotal)), domain.ErrPointsLimit)
+		f.add(reversal(4, "rich", -1), award(5, "rich", 1), award(6, "poor", 1))
+		f.equalsModel()
+	}},
+
+	{"a batch that no log could give is refused", func(f *fixture) {
+		f.add(award(5, "anna", 5))
+		unknown := award(7, "anna", 1)
+		unknown.Kind = "gift"
+		f.refused(ledger.Batch{From: at(5), To: at(4)}, nil)
+		f.refused(ledger.Batch{From: at(5), To: at(9), Entries: []ledger.Entry{award(5, "bob", 1)}}, nil)
+		f.refused(ledger.Batch{From: at(5), To: at(9), Entries: []ledger.Entry{award(10, "bob", 1)}}, nil)
+		f.refused(ledger.Batch{From: at(5), To: at(9), Entries: []ledger.Entry{award(8, "bob", 1), award(7, "bob", 1)}}, nil)
+		f.refused(f.batch(unknown), nil)
+	}},
+
+	{"a batch whose context has ended leaves no trace", func(f *fixture) {
+		f.add(award(1, "anna", 5))
+		ended, cancel := context.WithCancel(f.ctx)
+		cancel()
+		if err := f.Apply(ended, f.batch(award(2, "anna", 1))); err == nil {
+			f.Fatal("it was applied")
+		}
+		f.equalsModel()
+	}},
+
+	{"a large batch is one batch", func(f *fixture) {
+		var entries []ledger.Entry
+		for n := range uint64(1234) {
+			entries = append(entries, award(n+1, domain.CustomerID([]string{"anna", "bob", "cleo"}[n%3]), domain.Points(n%5)))
+		}
+		f.add(entries...)
+		f.equalsModel()
+		again := award(3000, "dora", 1)
+		again.EventID = eventID(700)
+		entries = nil
+		for n := range uint64(999) {
+			entries = append(entries, award(n+2000, "dora", 1))
+		}
+		f.refused(f.batch(append(entries, again)...), nil)
+	}},
+
+	{"opening it again finds everything", func(f *fixture) {
+		f.add(award(1, "anna", 13), award(2, "bob", 0), reversal(3, "anna", -4))
+		if err := f.Close(); err != nil {
+			f.Fatalf("close: %v", err)
+		}
+		f.Ledger = f.another()
+		f.equalsModel()
+		f.refused(ledger.Batch{To: at(1), Entries: []ledger.Entry{award(1, "anna", 13)}}, domain.ErrCheckpointMoved)
+		f.add(award(4, "bob", 2))
+		f.equalsModel()
+	}},
+
+	{"a closed ledger is unavailable", func(f *fixture) {
+		f.add(award(1, "anna", 13))
+		if err := f.Close(); err != nil {
+			f.Fatalf("close: %v", err)
+		}
+		f.unavailable()
+	}},
+}

@@ -1,0 +1,126 @@
+package ledgertest
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"loyalty/domain"
+	"loyalty/readmodels/ledger"
+)
+
+// at is the n-th position of the tests' log. Its two parts differ, as they may.
+func at(n uint64) domain.Position { return domain.Position{Commit: n, Prepare: n - min(n, 1)} }
+
+func eventID(n uint64) string {
+	return uuid.NewSHA1(uuid.NameSpaceOID, []byte(strconv.FormatUint(n, 10))).String()
+}
+
+// award, reversal and adjustment make the entry of the n-th event of the log, every field of it filled as the projection
+// would.
+func award(n uint64, customer domain.CustomerID, points domain.Points) ledger.Entry {
+	order := domain.OrderID(fmt.Sprintf("order_%d", n))
+	return ledger.Entry{
+		EventID: eventID(n), Customer: customer, Kind: ledger.Award, Points: points, OccurredAt: moment(n), Position: at(n),
+		Stream: "order-" + string(order), Revision: 1, Order: order,
+		Amount: domain.Money{Minor: int64(points)*1000 + 99, Currency: domain.GBP}, Channel: domain.Store,
+	}
+}
+
+func reversal(n uint64, customer domain.CustomerID, points domain.Points) ledger.Entry {
+	e := award(n, customer, points)
+	e.Kind, e.Revision, e.Return, e.Amount = ledger.Reversal, 3, domain.ReturnID(fmt.Sprintf("r%d", n)), domain.Money{Minor: 1200, Currency: domain.EUR}
+	e.Channel, e.Reason = domain.Website, "zu groß 📦"
+	return e
+}
+
+func adjustment(n uint64, customer domain.CustomerID, points domain.Points) ledger.Entry {
+	return ledger.Entry{
+		EventID: eventID(n), Customer: customer, Kind: ledger.Adjustment, Points: points, OccurredAt: moment(n), Position: at(n),
+		Stream: "account-" + string(customer), Revision: n, Actor: "agent-7", Reason: "goodwill; parcel's late",
+	}
+}
+
+// compare tells in what the ledger's answers differ from the model's.
+func compare(ctx context.Context, l Ledger, m *Model) error {
+	checkpoint, err := l.Checkpoint(ctx)
+	if err != nil || checkpoint != m.State().Position {
+		return fmt.Errorf("the checkpoint is %s, %v; want %s", checkpoint, err, m.State().Position)
+	}
+	outstanding, err := l.Outstanding(ctx)
+	if err != nil || outstanding != m.Outstanding() {
+		return fmt.Errorf("outstanding are %d points, %v; want %d", outstanding, err, m.Outstanding())
+	}
+	accounts, state, err := allAccounts(ctx, l)
+	if err != nil {
+		return err
+	}
+	if diff := gocmp.Diff(m.Accounts(), accounts); diff != "" {
+		return fmt.Errorf("the accounts differ (-want +got):\n%s", diff)
+	}
+	if diff := gocmp.Diff(m.State(), state); diff != "" {
+		return fmt.Errorf("the state with the accounts differs (-want +got):\n%s", diff)
+	}
+	for _, customer := range append(m.Customers(), "nobody") {
+		account, state, err := l.Account(ctx, customer)
+		if err != nil {
+			return err
+		}
+		if diff := gocmp.Diff(m.Account(customer), account); diff != "" {
+			return fmt.Errorf("the account of %s differs (-want +got):\n%s", customer, diff)
+		}
+		if diff := gocmp.Diff(m.State(), state); diff != "" {
+			return fmt.Errorf("the state with the account of %s differs (-want +got):\n%s", customer, diff)
+		}
+		trail, err := wholeTrail(ctx, l, customer, 7)
+		if err != nil {
+			return err
+		}
+		if diff := gocmp.Diff(m.Entries(customer), trail); diff != "" {
+			return fmt.Errorf("the trail of %s differs (-want +got):\n%s", customer, diff)
+		}
+	}
+	return nil
+}
+
+// allAccounts gathers Accounts, sorted by customer.
+func allAccounts(ctx context.Context, l ledger.Reader) (all []ledger.Account, state ledger.State, err error) {
+	state, err = l.Accounts(ctx, func(a ledger.Account) error {
+		all = append(all, a)
+		return nil
+	})
+	slices.SortFunc(all, func(a, b ledger.Account) int { return cmp.Compare(a.Customer, b.Customer) })
+	return all, state, err
+}
+
+// wholeTrail pages through a customer's trail, and checks on the way that each page has the size it should.
+func wholeTrail(ctx context.Context, l ledger.Reader, customer domain.CustomerID, limit int) (all []ledger.Entry, err error) {
+	for cursor := ""; ; {
+		page, err := l.Trail(ctx, customer, cursor, limit)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page.Entries...)
+		switch {
+		case page.Account.Customer != customer:
+			return nil, fmt.Errorf("the trail of %s came with the account of %q", customer, page.Account.Customer)
+		case page.Next == "":
+			return all, nil
+		case len(page.Entries) != limit:
+			return nil, fmt.Errorf("a page that is not the last holds %d entries of %d", len(page.Entries), limit)
+		}
+		cursor = page.Next
+	}
+}
+
+// invalid tells whether err is domain.ErrInvalid about the field, with the code.
+func invalid(err error, field, code string) bool {
+	var e *domain.InvalidError
+	return errors.As(err, &e) && len(e.Fields) == 1 && e.Fields[0].Field == field && e.Fields[0].Code == code
+}

@@ -1,0 +1,166 @@
+package ledgertest
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"loyalty/domain"
+	"loyalty/readmodels/ledger"
+)
+
+// anyHistory drives a ledger and the model through random histories, cut into random batches, with redelivery, duplicate
+// events, totals beyond the limit and reopening in between. It compares the account and trail of one customer as it goes,
+// and every answer every few steps and at the end.
+func anyHistory(t *testing.T, place Place) {
+	rapid.Check(t, func(r *rapid.T) {
+		f := given(t, place)
+		defer func() { _ = f.Close() }()
+		h := &history{fixture: f}
+		r.Repeat(map[string]func(*rapid.T){
+			"":          h.sometimes,
+			"batch":     h.batch,
+			"redeliver": h.redeliver,
+			"duplicate": h.duplicate,
+			"excess":    h.excess,
+			"reopen":    h.reopen,
+			"page":      h.page,
+		})
+		h.same(r)
+	})
+}
+
+type history struct {
+	*fixture
+	// next is the number of the next event of the log.
+	next uint64
+	// sent are the batches that went in, with at least one entry.
+	sent  []ledger.Batch
+	steps int
+}
+
+var someCustomers = rapid.SampledFrom([]domain.CustomerID{"anna", "bob", "cleo", "Anna", "d-_9"})
+
+func (h *history) entry(r *rapid.T) ledger.Entry {
+	h.next += rapid.Uint64Range(1, 3).Draw(r, "gap")
+	customer := someCustomers.Draw(r, "customer")
+	points := domain.Points(rapid.Int64Range(0, 40).Draw(r, "points"))
+	var e ledger.Entry
+	switch rapid.SampledFrom([]ledger.Kind{ledger.Award, ledger.Reversal, ledger.Adjustment}).Draw(r, "kind") {
+	case ledger.Award:
+		e = award(h.next, customer, points)
+	case ledger.Reversal:
+		e = reversal(h.next, customer, -points)
+	default:
+		e = adjustment(h.next, customer, points-20)
+	}
+	e.OccurredAt = e.OccurredAt.Add(time.Duration(rapid.Int64Range(-1e12, 1e12).Draw(r, "jitter")))
+	return e
+}
+
+func (h *history) draw(r *rapid.T) ledger.Batch {
+	b := ledger.Batch{From: h.model.State().Position}
+	for range rapid.IntRange(0, 12).Draw(r, "entries") {
+		b.Entries = append(b.Entries, h.entry(r))
+	}
+	// A filtered subscription may lead on past the last entry.
+	h.next += rapid.Uint64Range(0, 2).Draw(r, "beyond")
+	if b.To = at(h.next); h.next == 0 {
+		b.To = b.From
+	}
+	b.AsOf = moment(rapid.Uint64Range(0, 3600).Draw(r, "as of"))
+	return b
+}
+
+func (h *history) batch(r *rapid.T) {
+	b := h.draw(r)
+	err, want := h.Apply(h.ctx, b), h.model.Apply(b)
+	if err != nil || want != nil {
+		r.Fatalf("apply: %v, in the model: %v", err, want)
+	}
+	if len(b.Entries) > 0 {
+		h.sent = append(h.sent, b)
+	}
+}
+
+func (h *history) redeliver(r *rapid.T) {
+	if len(h.sent) == 0 {
+		return
+	}
+	b := rapid.SampledFrom(h.sent).Draw(r, "batch")
+	if err := h.Apply(h.ctx, b); !errors.Is(err, domain.ErrCheckpointMoved) {
+		r.Fatalf("a batch delivered again: %v", err)
+	}
+}
+
+func (h *history) duplicate(r *rapid.T) {
+	if len(h.sent) == 0 {
+		return
+	}
+	old := rapid.SampledFrom(rapid.SampledFrom(h.sent).Draw(r, "batch").Entries).Draw(r, "entry")
+	b := h.draw(r)
+	h.next++
+	again := award(h.next, someCustomers.Draw(r, "customer"), 1)
+	again.EventID = old.EventID
+	b.Entries, b.To = append(b.Entries, again), again.Position
+	if err, want := h.Apply(h.ctx, b), h.model.Apply(b); err == nil || want == nil {
+		r.Fatalf("an event id again: %v, in the model: %v", err, want)
+	}
+}
+
+func (h *history) excess(r *rapid.T) {
+	b := h.draw(r)
+	customer := someCustomers.Draw(r, "customer")
+	for range 2 {
+		h.next++
+		b.Entries = append(b.Entries, adjustment(h.next, customer, domain.MaxTotal))
+	}
+	b.To = at(h.next)
+	if err, want := h.Apply(h.ctx, b), h.model.Apply(b); !errors.Is(err, domain.ErrPointsLimit) || !errors.Is(want, domain.ErrPointsLimit) {
+		r.Fatalf("a total beyond the limit: %v, in the model: %v", err, want)
+	}
+}
+
+func (h *history) reopen(r *rapid.T) {
+	if err := h.Close(); err != nil {
+		r.Fatalf("close: %v", err)
+	}
+	l, err := h.open(h.ctx)
+	if err != nil {
+		r.Fatalf("open: %v", err)
+	}
+	h.Ledger = l
+}
+
+// page reads one account, and its trail in pages of a random size.
+func (h *history) page(r *rapid.T) {
+	customer := someCustomers.Draw(r, "customer")
+	account, state, err := h.Account(h.ctx, customer)
+	if err != nil || account != h.model.Account(customer) || state != h.model.State() {
+		r.Fatalf("%s has %+v in %+v, %v; want %+v in %+v", customer, account, state, err, h.model.Account(customer), h.model.State())
+	}
+	got, err := wholeTrail(h.ctx, h, customer, rapid.IntRange(1, 20).Draw(r, "limit"))
+	want := h.model.Entries(customer)
+	if err != nil || len(got) != len(want) {
+		r.Fatalf("%d entries of %d, %v", len(got), len(want), err)
+	}
+	for i := range got {
+		if got[i] != want[i] {
+			r.Fatalf("entry %d is %+v, want %+v", i, got[i], want[i])
+		}
+	}
+}
+
+func (h *history) sometimes(r *rapid.T) {
+	if h.steps++; h.steps%6 == 0 {
+		h.same(r)
+	}
+}
+
+func (h *history) same(r *rapid.T) {
+	if err := compare(h.ctx, h.Ledger, &h.model); err != nil {
+		r.Fatal(err)
+	}
+}

@@ -1,0 +1,140 @@
+// Package ledgertest is the contract of a ledger, in clauses. Every adapter passes it with
+//
+//	func TestLedger(t *testing.T) { ledgertest.Run(t, place) }
+package ledgertest
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"loyalty/domain"
+	"loyalty/readmodels/ledger"
+)
+
+// Ledger is what an adapter gives to the contract.
+type Ledger interface {
+	ledger.Reader
+	ledger.Writer
+	// Outstanding is what the programme owes: the sum of all customers' totals, debts taken off. Every entry is a credit
+	// to a customer and a debit of the programme, so the two sides always agree.
+	Outstanding(ctx context.Context) (domain.Points, error)
+	// Close ends the use of the ledger and keeps its contents. Methods called later return domain.ErrUnavailable.
+	Close() error
+}
+
+// Place makes an empty place for one ledger and returns the function that opens the ledger kept in it: for the first
+// time, again after a Close, or a second time beside the first, as another process would.
+type Place func(t *testing.T) (open func(ctx context.Context) (Ledger, error))
+
+// Run holds an adapter to the contract.
+func Run(t *testing.T, place Place) {
+	for _, clause := range slices.Concat(applyClauses, trailClauses, accountClauses, sharingClauses, waitClauses) {
+		t.Run(strings.ReplaceAll(clause.says, " ", "_"), func(t *testing.T) {
+			clause.check(given(t, place))
+		})
+	}
+	t.Run("any_history_equals_the_model", func(t *testing.T) { anyHistory(t, place) })
+}
+
+type clause struct {
+	says  string
+	check func(*fixture)
+}
+
+// fixture is a clause under test: a ledger in a place of its own, and the model that is told the same.
+type fixture struct {
+	*testing.T
+	ctx   context.Context
+	place Place
+	open  func(ctx context.Context) (Ledger, error)
+	Ledger
+	model Model
+}
+
+// deadline ends a clause that waits for what never comes.
+const deadline = time.Minute
+
+func given(t *testing.T, place Place) *fixture {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	t.Cleanup(cancel)
+	f := &fixture{T: t, ctx: ctx, place: place, open: place(t)}
+	f.Ledger = f.another()
+	return f
+}
+
+// another opens the same ledger once more, as another process would.
+func (f *fixture) another() Ledger {
+	f.Helper()
+	l, err := f.open(f.ctx)
+	if err != nil {
+		f.Fatalf("open: %v", err)
+	}
+	f.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+// applied applies a batch that must go in.
+func (f *fixture) applied(b ledger.Batch) {
+	f.Helper()
+	before := slices.Clone(b.Entries)
+	if err := f.Apply(f.ctx, b); err != nil {
+		f.Fatalf("apply: %v", err)
+	}
+	if diff := cmp.Diff(before, b.Entries); diff != "" {
+		f.Fatalf("Apply changed the batch it was given:\n%s", diff)
+	}
+	if err := f.model.Apply(b); err != nil {
+		f.Fatalf("the model refuses the batch: %v", err)
+	}
+}
+
+// add applies the entries from the checkpoint to the last of them.
+func (f *fixture) add(entries ...ledger.Entry) {
+	f.Helper()
+	f.applied(f.batch(entries...))
+}
+
+// batch makes a batch of the entries that starts at the model's checkpoint.
+func (f *fixture) batch(entries ...ledger.Entry) ledger.Batch {
+	from := f.model.State().Position
+	to := from
+	if len(entries) > 0 {
+		to = entries[len(entries)-1].Position
+	}
+	return ledger.Batch{From: from, To: to, AsOf: moment(to.Commit), Entries: entries}
+}
+
+// refused applies a batch that must be refused, and makes sure that it leaves no trace.
+func (f *fixture) refused(b ledger.Batch, want error) {
+	f.Helper()
+	err := f.Apply(f.ctx, b)
+	if err == nil || (want != nil && !errors.Is(err, want)) {
+		f.Fatalf("apply: got %v, want %v", err, want)
+	}
+	for _, other := range []error{domain.ErrCheckpointMoved, domain.ErrPointsLimit, domain.ErrUnavailable} {
+		if errors.Is(err, other) && !errors.Is(other, want) {
+			f.Fatalf("apply: %v is %q too", err, other)
+		}
+	}
+	f.equalsModel()
+}
+
+// equalsModel compares every answer of the ledger with the model's.
+func (f *fixture) equalsModel() {
+	f.Helper()
+	if err := compare(f.ctx, f.Ledger, &f.model); err != nil {
+		f.Fatal(err)
+	}
+}
+
+// moment is the time of day at which the tests' entry n occurred.
+func moment(n uint64) time.Time {
+	return time.Date(2026, 3, 1, 9, 0, int(n), 123_456_000, time.UTC)
+}

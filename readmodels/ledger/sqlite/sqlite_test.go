@@ -1,0 +1,246 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"loyalty/domain"
+	"loyalty/readmodels/ledger"
+	"loyalty/readmodels/ledger/ledgertest"
+)
+
+func place(t *testing.T) func(context.Context) (ledgertest.Ledger, error) {
+	path := filepath.Join(t.TempDir(), "data", "ledger.db")
+	return func(ctx context.Context) (ledgertest.Ledger, error) { return Open(ctx, path) }
+}
+
+func TestLedger(t *testing.T) { ledgertest.Run(t, place) }
+
+func opened(t *testing.T, path string) *Ledger {
+	t.Helper()
+	l, err := Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+func position(n uint64) domain.Position { return domain.Position{Commit: n, Prepare: n} }
+
+func TestNobodyElseMayReadTheFiles(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "a", "b")
+	l := opened(t, filepath.Join(folder, "ledger.db"))
+	if err := l.Apply(t.Context(), ledger.Batch{To: position(1)}); err != nil {
+		t.Fatal(err)
+	}
+	files := 0
+	err := filepath.WalkDir(filepath.Dir(folder), func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has the mode %v", path, info.Mode())
+		}
+		if !d.IsDir() {
+			files++
+		}
+		return err
+	})
+	if err != nil || files < 2 {
+		t.Errorf("%d files, %v; want the database and its write-ahead log", files, err)
+	}
+}
+
+func TestAFileMayBeCalledAnything(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "50% of a?b#c&mode=memory ü")
+	path := filepath.Join(folder, "ledger;1?.db")
+	if err := opened(t, path).Apply(t.Context(), ledger.Batch{To: position(7)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Error(err)
+	}
+	if at, err := opened(t, path).Checkpoint(t.Context()); err != nil || at != position(7) {
+		t.Errorf("it is at %s, %v", at, err)
+	}
+}
+
+func TestManyMayOpenANewFileAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	ledgers, errs := make([]*Ledger, 8), make([]error, 8)
+	var wait sync.WaitGroup
+	for i := range ledgers {
+		wait.Go(func() { ledgers[i], errs[i] = Open(t.Context(), path) })
+	}
+	wait.Wait()
+	for i, err := range errs {
+		if err != nil {
+			t.Errorf("opening it as number %d: %v", i, err)
+			continue
+		}
+		if err := ledgers[i].Apply(t.Context(), ledger.Batch{From: position(uint64(i)), To: position(uint64(i + 1))}); err != nil {
+			t.Errorf("number %d: %v", i, err)
+		}
+	}
+	for _, l := range ledgers {
+		if l != nil {
+			_ = l.Close()
+		}
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	folder := t.TempDir()
+	file := filepath.Join(folder, "letter.txt")
+	if err := os.WriteFile(file, []byte(strings.Repeat("Dear customer, ", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, path := range map[string]string{
+		"a folder":               folder,
+		"a file that is no such": file,
+		"a file below a file":    filepath.Join(file, "ledger.db"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, err := Open(t.Context(), path)
+			if err == nil {
+				_ = l.Close()
+				t.Fatal("it was opened")
+			}
+			if !strings.Contains(err.Error(), path) {
+				t.Errorf("the error does not name the file: %v", err)
+			}
+		})
+	}
+	text, err := os.ReadFile(file)
+	if err != nil || !strings.HasPrefix(string(text), "Dear customer, Dear") || len(text) != 15000 {
+		t.Errorf("the letter was changed: %d bytes, %v", len(text), err)
+	}
+}
+
+// A commit that is not forced to the disk still outlives its process: it is in the write-ahead log, in the system's
+// memory. A copy of the files taken beside the open ledger is what a killed process leaves.
+func TestAKilledProcessLosesNothing(t *testing.T) {
+	folder := t.TempDir()
+	l := opened(t, filepath.Join(folder, "ledger.db"))
+	for n := range uint64(20) {
+		b := ledger.Batch{From: position(n), To: position(n + 1), Entries: entriesFrom(n+1, 1, 3)}
+		if err := l.Apply(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left := filepath.Join(t.TempDir(), "left")
+	if err := os.CopyFS(left, os.DirFS(folder)); err != nil {
+		t.Fatal(err)
+	}
+	found := opened(t, filepath.Join(left, "ledger.db"))
+	at, err := found.Checkpoint(t.Context())
+	if err != nil || at != position(20) {
+		t.Fatalf("it is at %s, %v", at, err)
+	}
+	points, err := found.Outstanding(t.Context())
+	if want, _ := l.Outstanding(t.Context()); err != nil || points != want || want == 0 {
+		t.Errorf("outstanding are %d, %v; want %d", points, err, want)
+	}
+}
+
+func TestAFullDiskIsUnavailableAndLeavesNoTrace(t *testing.T) {
+	l := opened(t, filepath.Join(t.TempDir(), "ledger.db"))
+	if err := l.Apply(t.Context(), ledger.Batch{To: position(500), Entries: entriesFrom(1, 500, 100)}); err != nil {
+		t.Fatal(err)
+	}
+	b := ledger.Batch{From: position(500), To: position(5000), Entries: entriesFrom(501, 4500, 100)}
+	// A limit on the file's pages is how SQLite itself stands in for a disk without room.
+	if _, err := l.writer.ExecContext(t.Context(), `PRAGMA max_page_count = 100`); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Apply(t.Context(), b); !errors.Is(err, domain.ErrUnavailable) {
+		t.Fatalf("got %v", err)
+	}
+	if at, err := l.Checkpoint(t.Context()); err != nil || at != position(500) {
+		t.Fatalf("it is at %s, %v", at, err)
+	}
+	if _, err := l.writer.ExecContext(t.Context(), `PRAGMA max_page_count = 1000000`); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Apply(t.Context(), b); err != nil {
+		t.Fatalf("with room again: %v", err)
+	}
+}
+
+func TestAWriterThatHoldsTheFileTooLongIsUnavailable(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	l, other := opened(t, path), opened(t, path)
+	tx, err := other.writer.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.writer.ExecContext(t.Context(), `PRAGMA busy_timeout = 10`); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Apply(t.Context(), ledger.Batch{To: position(1)}); !errors.Is(err, domain.ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+	if _, _, err := l.Account(t.Context(), "anna"); err != nil {
+		t.Errorf("a reader beside it: %v", err)
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Apply(t.Context(), ledger.Batch{To: position(1)}); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+func TestQueriesUseTheirIndexes(t *testing.T) {
+	l := opened(t, filepath.Join(t.TempDir(), "ledger.db"))
+	for query, want := range map[string]string{
+		selectTrail:   "SEARCH entries USING INDEX entries_trail (account=? AND (commit_position,prepare_position)<(?,?))",
+		selectAccount: "SEARCH a USING INDEX sqlite_autoindex_accounts_1 (customer=?)",
+		selectKnown:   "SEARCH accounts USING INDEX sqlite_autoindex_accounts_1 (customer=?)",
+	} {
+		rows, err := l.readers.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, make([]any, strings.Count(query, "?"))...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var plan []string
+		for rows.Next() {
+			var id, parent, unused int
+			var detail string
+			if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+				t.Fatal(err)
+			}
+			plan = append(plan, detail)
+		}
+		if err := rows.Close(); err != nil {
+			t.Fatal(err)
+		}
+		text := strings.Join(plan, "\n")
+		if !strings.Contains(text, want) || strings.Contains(text, "TEMP B-TREE FOR ORDER") {
+			t.Errorf("%s\nis planned as\n%s\nwant\n%s", query, text, want)
+		}
+	}
+}
+
+func TestTimesBeyondTheOrdinaryAreKept(t *testing.T) {
+	for _, when := range []time.Time{{}, time.Unix(0, 0), time.Unix(-1, 999_999_000), time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)} {
+		l := opened(t, filepath.Join(t.TempDir(), "ledger.db"))
+		b := ledger.Batch{To: position(1), AsOf: when, Entries: entriesFrom(1, 1, 1)}
+		b.Entries[0].OccurredAt = when
+		if err := l.Apply(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+		page, err := l.Trail(t.Context(), b.Entries[0].Customer, "", 1)
+		if err != nil || !page.AsOf.Equal(when) || !page.Entries[0].OccurredAt.Equal(when) {
+			t.Errorf("%s came back as %+v, %v", when, page, err)
+		}
+	}
+}
