@@ -3,7 +3,6 @@ package commands_test
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -15,7 +14,7 @@ import (
 	"loyalty/domain/account"
 	"loyalty/domain/order"
 	"loyalty/eventstore"
-	"loyalty/eventstore/embedded"
+	"loyalty/eventstore/storetest"
 )
 
 var (
@@ -30,34 +29,6 @@ func bounded(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	t.Cleanup(cancel)
 	return ctx
-}
-
-// startStore runs an event store in a folder of the test's own, and connects to it.
-func startStore(t testing.TB) *eventstore.Store {
-	t.Helper()
-	dir := filepath.Join(t.TempDir(), "eventstore")
-	server, err := embedded.Open(t.Context(), embedded.Options{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	target, err := embedded.SocketTarget(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	registry, err := eventstore.LoyaltyEvents()
-	if err != nil {
-		t.Fatal(err)
-	}
-	store, err := eventstore.Open(t.Context(), target, registry, eventstore.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := errors.Join(store.Close(), server.Close(context.Background())); err != nil {
-			t.Error(err)
-		}
-	})
-	return store
 }
 
 func newHandler(t testing.TB, store *eventstore.Store, totals commands.Totals) *commands.Handler {
@@ -91,7 +62,7 @@ func stored(t testing.TB, store *eventstore.Store, stream string) []eventstore.R
 }
 
 func TestAnOrderAndItsPointsAreOneAppend(t *testing.T) {
-	store := startStore(t)
+	store := storetest.Open(t)
 	got, err := newHandler(t, store, nil).PlaceOrder(bounded(t), placeMug("o-1"))
 	if err != nil {
 		t.Fatal(err)
@@ -112,7 +83,7 @@ func TestAnOrderAndItsPointsAreOneAppend(t *testing.T) {
 }
 
 func TestACommandWithoutACorrelationBeginsItsOwn(t *testing.T) {
-	store := startStore(t)
+	store := storetest.Open(t)
 	command := placeMug("o-1")
 	command.Correlation = ""
 	if _, err := newHandler(t, store, nil).PlaceOrder(bounded(t), command); err != nil {
@@ -124,7 +95,7 @@ func TestACommandWithoutACorrelationBeginsItsOwn(t *testing.T) {
 }
 
 func TestTheSameOrderAgainGivesTheFirstAnswerEvenUnderANewPolicy(t *testing.T) {
-	store := startStore(t)
+	store := storetest.Open(t)
 	first, err := newHandler(t, store, nil).PlaceOrder(bounded(t), placeMug("o-1"))
 	if err != nil {
 		t.Fatal(err)
@@ -141,7 +112,7 @@ func TestTheSameOrderAgainGivesTheFirstAnswerEvenUnderANewPolicy(t *testing.T) {
 }
 
 func TestAnOrderIDWithOtherContentIsAConflict(t *testing.T) {
-	store := startStore(t)
+	store := storetest.Open(t)
 	handler := newHandler(t, store, nil)
 	if _, err := handler.PlaceOrder(bounded(t), placeMug("o-1")); err != nil {
 		t.Fatal(err)
@@ -165,7 +136,7 @@ func TestAnOrderIDWithOtherContentIsAConflict(t *testing.T) {
 }
 
 func TestTheSameOrderFromManyAtOnceIsPlacedOnce(t *testing.T) {
-	store := startStore(t)
+	store := storetest.Open(t)
 	handler := newHandler(t, store, nil)
 	var mu sync.Mutex
 	answers := map[commands.Placed]int{}
@@ -192,7 +163,7 @@ func TestTheSameOrderFromManyAtOnceIsPlacedOnce(t *testing.T) {
 }
 
 func TestAReturnTakesBackWhatItsAmountHadEarned(t *testing.T) {
-	store := startStore(t)
+	store := storetest.Open(t)
 	handler := newHandler(t, store, nil)
 	if _, err := handler.PlaceOrder(bounded(t), placeMug("o-1")); err != nil {
 		t.Fatal(err)
@@ -240,7 +211,7 @@ func TestAReturnTakesBackWhatItsAmountHadEarned(t *testing.T) {
 }
 
 func TestReturnsOfOneOrderAtOnceNeverGiveBackMoreThanWasPaid(t *testing.T) {
-	store := startStore(t)
+	store := storetest.Open(t)
 	handler := newHandler(t, store, nil)
 	if _, err := handler.PlaceOrder(bounded(t), placeMug("o-1")); err != nil {
 		t.Fatal(err)
@@ -273,7 +244,7 @@ func TestReturnsOfOneOrderAtOnceNeverGiveBackMoreThanWasPaid(t *testing.T) {
 }
 
 func TestAnAdjustmentIsMadeOnceForItsID(t *testing.T) {
-	store := startStore(t)
+	store := storetest.Open(t)
 	handler := newHandler(t, store, nil)
 	sorry := commands.AdjustPoints{Caller: agent, Customer: "alice", ID: "case-77", Points: 25, Reason: "late delivery"}
 	first, err := handler.AdjustPoints(bounded(t), sorry)
@@ -306,7 +277,7 @@ func TestAnAdjustmentIsMadeOnceForItsID(t *testing.T) {
 }
 
 func TestWhatIsInvalidAppendsNothing(t *testing.T) {
-	store := startStore(t)
+	store := storetest.Open(t)
 	handler := newHandler(t, store, nil)
 	order := placeMug("o-1")
 	order.Items = nil

@@ -12,6 +12,7 @@ import (
 	"loyalty/domain/account"
 	"loyalty/domain/order"
 	"loyalty/eventstore"
+	"loyalty/eventstore/storetest"
 )
 
 // lagging is a Totals that reads the totals of customers out of the log itself, when it is waited for; until then it knows
@@ -66,7 +67,7 @@ func give(handler *commands.Handler, t testing.TB, customer domain.CustomerID, p
 func TestATotalReachesItsLimitAndNotAPointMore(t *testing.T) {
 	for name, sign := range map[string]domain.Points{"upwards": 1, "downwards": -1} {
 		t.Run(name, func(t *testing.T) {
-			store := startStore(t)
+			store := storetest.Open(t)
 			handler := newHandler(t, store, &lagging{store: store})
 			for _, step := range []struct {
 				points domain.Points
@@ -87,7 +88,7 @@ func TestATotalReachesItsLimitAndNotAPointMore(t *testing.T) {
 }
 
 func TestChangesAtOnceDoNotPassTheLimitTogether(t *testing.T) {
-	store := startStore(t)
+	store := storetest.Open(t)
 	handler := newHandler(t, store, &lagging{store: store})
 	if err := give(handler, t, "alice", domain.MaxTotal-1000); err != nil {
 		t.Fatal(err)
@@ -114,7 +115,7 @@ func TestChangesAtOnceDoNotPassTheLimitTogether(t *testing.T) {
 }
 
 func TestAnOrderThatWouldPassTheLimitIsRefusedButOneMadeBeforeIsStillAnswered(t *testing.T) {
-	store := startStore(t)
+	store := storetest.Open(t)
 	handler := newHandler(t, store, &lagging{store: store})
 	first, err := handler.PlaceOrder(bounded(t), placeMug("o-1"))
 	if err != nil {
@@ -134,7 +135,7 @@ func TestAnOrderThatWouldPassTheLimitIsRefusedButOneMadeBeforeIsStillAnswered(t 
 }
 
 func TestManyOrdinaryOrdersThatTheReadModelDoesNotShowYetCountTogether(t *testing.T) {
-	store := startStore(t)
+	store := storetest.Open(t)
 	totals := &lagging{store: store}
 	handler := newHandler(t, store, totals)
 	if err := give(handler, t, "alice", domain.MaxTotal/2); err != nil {
@@ -163,7 +164,7 @@ func TestManyOrdinaryOrdersThatTheReadModelDoesNotShowYetCountTogether(t *testin
 }
 
 func TestWithoutReadModelsOrdinaryCommandsGoAheadAndHugeOnesWait(t *testing.T) {
-	store := startStore(t)
+	store := storetest.Open(t)
 	for _, down := range []error{domain.ErrNotCaughtUp, domain.ErrUnavailable} {
 		handler := newHandler(t, store, &lagging{store: store, err: down})
 		if err := give(handler, t, "alice", 100_000); err != nil {

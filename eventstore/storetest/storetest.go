@@ -1,0 +1,63 @@
+// Package storetest gives tests a real event store.
+package storetest
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"loyalty/eventstore"
+	"loyalty/eventstore/embedded"
+)
+
+// closing bounds how long a store may take to close after a test.
+const closing = 30 * time.Second
+
+// Start runs an embedded event store in a folder of the test's own until the test ends. It returns that folder, and the
+// target at which any client reaches the store.
+func Start(t testing.TB) (dir, target string) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "eventstore")
+	server, err := embedded.Open(t.Context(), embedded.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), closing)
+		defer cancel()
+		if err := server.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	if target, err = embedded.SocketTarget(dir); err != nil {
+		t.Fatal(err)
+	}
+	return dir, target
+}
+
+// Connect opens the store at a target, with every event type of this system, until the test ends.
+func Connect(t testing.TB, target string) *eventstore.Store {
+	t.Helper()
+	registry, err := eventstore.LoyaltyEvents()
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := eventstore.Open(t.Context(), target, registry, eventstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return store
+}
+
+// Open is Start and Connect.
+func Open(t testing.TB) *eventstore.Store {
+	t.Helper()
+	_, target := Start(t)
+	return Connect(t, target)
+}
