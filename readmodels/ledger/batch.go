@@ -3,6 +3,8 @@ package ledger
 import (
 	"fmt"
 	"math"
+	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -54,37 +56,53 @@ func (e *Entry) check() error {
 // uses for "unknown".
 func storable(p domain.Position) bool { return p.Commit <= math.MaxInt64 && p.Prepare <= math.MaxInt64 }
 
-// Customers lists whom the batch is about, each once, in the order of their first entry.
-func (b Batch) Customers() []domain.CustomerID {
-	seen := make(map[domain.CustomerID]struct{}, len(b.Entries))
-	customers := make([]domain.CustomerID, 0, len(b.Entries))
-	for i := range b.Entries {
-		customer := b.Entries[i].Customer
-		if _, again := seen[customer]; !again {
-			seen[customer] = struct{}{}
-			customers = append(customers, customer)
-		}
-	}
-	return customers
+// Change is what a batch does to one customer.
+type Change struct {
+	Customer domain.CustomerID
+	// Points is the sum of the entries' points, within ±2·domain.MaxTotal.
+	Points domain.Points
+	// ReachedAt is when the last entry of other than zero points occurred; zero if there is none.
+	ReachedAt time.Time
+	// Entries counts the customer's entries in the batch.
+	Entries int64
 }
 
-// Fold adds the entries, in order, to accounts, where a customer who is missing starts with nothing. It returns each
-// entry's Total. A total beyond ±domain.MaxTotal is domain.ErrPointsLimit; accounts are then of no more use.
-func (b Batch) Fold(accounts map[domain.CustomerID]Account) ([]domain.Points, error) {
-	totals := make([]domain.Points, len(b.Entries))
+// Changes sums the batch up by customer, in the order of their first entry. Points that no total could bear, wherever it
+// stood before, are domain.ErrPointsLimit, so that nothing overflows on the way to Totals, which checks the totals.
+func (b Batch) Changes() ([]Change, error) {
+	changes := make([]Change, 0, len(b.Entries))
+	places := make(map[domain.CustomerID]int, len(b.Entries))
 	for i := range b.Entries {
 		e := &b.Entries[i]
-		account := accounts[e.Customer]
-		total, err := account.Points.Plus(e.Points)
-		if err != nil {
-			return nil, fmt.Errorf("the entry at %s: %w", e.Position, err)
+		place, known := places[e.Customer]
+		if !known {
+			place = len(changes)
+			places[e.Customer] = place
+			changes = append(changes, Change{Customer: e.Customer})
 		}
-		account.Customer, account.Points, totals[i] = e.Customer, total, total
-		account.Entries++
+		c := &changes[place]
+		c.Entries++
+		c.Points += min(max(e.Points, -4*domain.MaxTotal), 4*domain.MaxTotal)
+		if c.Points > 2*domain.MaxTotal || c.Points < -2*domain.MaxTotal {
+			return nil, fmt.Errorf("the entry at %s: %w", e.Position, domain.ErrPointsLimit)
+		}
 		if e.Points != 0 {
-			account.ReachedAt = e.OccurredAt
+			c.ReachedAt = e.OccurredAt
 		}
-		accounts[e.Customer] = account
+	}
+	return changes, nil
+}
+
+// Totals works out each entry's Total from what the customers have after the batch, back to front, and uses after up. A
+// total beyond ±domain.MaxTotal is domain.ErrPointsLimit, on the way too: the trail would show what can't be.
+func (b Batch) Totals(after map[domain.CustomerID]domain.Points) ([]domain.Points, error) {
+	totals := make([]domain.Points, len(b.Entries))
+	for i, e := range slices.Backward(b.Entries) {
+		total := after[e.Customer]
+		if total > domain.MaxTotal || total < -domain.MaxTotal {
+			return nil, fmt.Errorf("the entry at %s: a total of %d points: %w (%d)", e.Position, total, domain.ErrPointsLimit, domain.MaxTotal)
+		}
+		totals[i], after[e.Customer] = total, total-e.Points
 	}
 	return totals, nil
 }

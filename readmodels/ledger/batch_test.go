@@ -3,6 +3,7 @@ package ledger
 import (
 	"errors"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -49,32 +50,58 @@ func TestABatchIsRefusedWhen(t *testing.T) {
 	}
 }
 
-func TestFoldAddsUpInOrder(t *testing.T) {
-	b := Batch{To: at(9), Entries: []Entry{entry(1, "anna", 5), entry(2, "bob", 0), entry(3, "anna", -7), entry(4, "anna", 0)}}
-	accounts := map[domain.CustomerID]Account{"bob": {Customer: "bob", Points: 3, ReachedAt: time.Unix(0, 0).UTC(), Entries: 1}}
-	totals, err := b.Fold(accounts)
-	if err != nil {
-		t.Fatal(err)
+func TestChangesSumABatchUpByCustomer(t *testing.T) {
+	b := Batch{To: at(9), Entries: []Entry{entry(1, "bob", 5), entry(2, "anna", 0), entry(3, "bob", -7), entry(4, "bob", 0)}}
+	got, err := b.Changes()
+	want := []Change{
+		{Customer: "bob", Points: -2, ReachedAt: time.Unix(3, 0).UTC(), Entries: 3},
+		{Customer: "anna", Entries: 1},
 	}
-	if want := []domain.Points{5, 3, -2, -2}; len(totals) != 4 || [4]domain.Points(totals) != [4]domain.Points(want) {
-		t.Errorf("the totals are %v, want %v", totals, want)
-	}
-	if want := (Account{Customer: "anna", Points: -2, ReachedAt: time.Unix(3, 0).UTC(), Entries: 3}); accounts["anna"] != want {
-		t.Errorf("anna has %+v, want %+v", accounts["anna"], want)
-	}
-	if want := (Account{Customer: "bob", Points: 3, ReachedAt: time.Unix(0, 0).UTC(), Entries: 2}); accounts["bob"] != want {
-		t.Errorf("bob has %+v, want %+v", accounts["bob"], want)
-	}
-	if got := b.Customers(); len(got) != 2 || got[0] != "anna" || got[1] != "bob" {
-		t.Errorf("the customers are %v", got)
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %+v, %v; want %+v", got, err, want)
 	}
 }
 
-func TestFoldStopsAtTheLimit(t *testing.T) {
-	for _, sign := range []domain.Points{1, -1} {
-		b := Batch{To: at(9), Entries: []Entry{entry(1, "anna", sign*domain.MaxTotal), entry(2, "anna", sign), entry(3, "anna", -sign)}}
-		if _, err := b.Fold(map[domain.CustomerID]Account{}); !errors.Is(err, domain.ErrPointsLimit) {
-			t.Errorf("a total beyond %d gives %v", sign*domain.MaxTotal, err)
-		}
+func TestTotalsAreWorkedOutFromTheEnd(t *testing.T) {
+	b := Batch{To: at(9), Entries: []Entry{entry(1, "anna", 5), entry(2, "bob", 0), entry(3, "anna", -7), entry(4, "anna", 0)}}
+	got, err := b.Totals(map[domain.CustomerID]domain.Points{"anna": 98, "bob": 3})
+	if want := []domain.Points{105, 3, 98, 98}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %v, %v; want %v", got, err, want)
+	}
+}
+
+func TestPointsBeyondTheLimitAreRefused(t *testing.T) {
+	limit := domain.MaxTotal
+	for name, c := range map[string]struct {
+		start   domain.Points
+		entries []domain.Points
+		fine    bool
+	}{
+		"up to the limit":              {limit - 1, []domain.Points{1, -1, 1}, true},
+		"down to the limit":            {1 - limit, []domain.Points{-1, 1, -1}, true},
+		"from one limit to the other":  {-limit, []domain.Points{2 * limit, -2 * limit}, true},
+		"past it":                      {limit, []domain.Points{1}, false},
+		"past it below":                {-limit, []domain.Points{-1}, false},
+		"past it and back":             {limit, []domain.Points{1, -1}, false},
+		"past it by sums that cancel":  {0, []domain.Points{2 * limit, -2 * limit}, false},
+		"an overflow":                  {0, []domain.Points{math.MaxInt64, math.MaxInt64, 2}, false},
+		"an overflow below":            {0, []domain.Points{math.MinInt64, math.MinInt64}, false},
+		"an overflow that comes back":  {0, []domain.Points{1, math.MaxInt64, math.MinInt64, 1}, false},
+		"nothing at the limit's value": {limit, []domain.Points{0}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, end := Batch{To: at(9)}, c.start
+			for i, points := range c.entries {
+				b.Entries = append(b.Entries, entry(uint64(i+1), "anna", points))
+				end += points
+			}
+			_, err := b.Changes()
+			if err == nil {
+				_, err = b.Totals(map[domain.CustomerID]domain.Points{"anna": end})
+			}
+			if (err == nil) != c.fine || (err != nil && !errors.Is(err, domain.ErrPointsLimit)) {
+				t.Errorf("got %v", err)
+			}
+		})
 	}
 }

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -17,17 +16,16 @@ const (
 	moveCheckpoint = `UPDATE state SET commit_position = ?1, prepare_position = ?2, outstanding = outstanding + ?4,
 		as_of = CASE WHEN as_of IS NULL OR as_of < ?3 THEN ?3 ELSE as_of END
 		WHERE commit_position = ?5 AND prepare_position = ?6`
-	// The customers come as one JSON array, so that one statement serves any number of them.
-	selectKnown = `SELECT id, customer, points, reached_at, entries FROM accounts
-		WHERE customer IN (SELECT value FROM json_each(?1))`
-	selectLastAccount = `SELECT coalesce(max(id), 0) FROM accounts`
 )
 
 var (
+	// An account takes the change as a difference and gives back what it came to, so that it is looked up once.
 	upsertAccounts = statement{
-		head:    `INSERT INTO accounts (id, customer, points, reached_at, entries)`,
-		columns: 5,
-		tail:    ` ON CONFLICT (id) DO UPDATE SET points = excluded.points, reached_at = excluded.reached_at, entries = excluded.entries`,
+		head:    `INSERT INTO accounts (customer, points, reached_at, entries)`,
+		columns: 4,
+		tail: ` ON CONFLICT (customer) DO UPDATE SET points = points + excluded.points,
+			reached_at = coalesce(excluded.reached_at, reached_at), entries = entries + excluded.entries
+			RETURNING id, customer, points`,
 	}
 	insertEntries = statement{head: `INSERT INTO entries (account, ` + entryColumns + `)`, columns: 17}
 )
@@ -63,28 +61,23 @@ func (l *Ledger) apply(ctx context.Context, tx *sql.Tx, b ledger.Batch) error {
 	if len(b.Entries) == 0 {
 		return nil
 	}
-	customers := b.Customers()
-	ids, accounts, err := l.load(ctx, tx, customers)
-	if err != nil {
-		return classify(err)
-	}
-	totals, err := b.Fold(accounts)
+	changes, err := b.Changes()
 	if err != nil {
 		return err
 	}
-	values := make([]any, 0, max(len(customers)*upsertAccounts.columns, len(b.Entries)*insertEntries.columns))
-	for _, customer := range customers {
-		a := accounts[customer]
-		values = append(values, ids[customer], string(customer), int64(a.Points), micros(a.ReachedAt), a.Entries)
-	}
-	if err := l.upserts.insert(ctx, tx, values); err != nil {
+	ids, after, err := l.change(ctx, tx, changes)
+	if err != nil {
 		return fmt.Errorf("accounts: %w", classify(err))
 	}
-	values = values[:0]
+	totals, err := b.Totals(after)
+	if err != nil {
+		return err
+	}
+	values := make([]any, 0, len(b.Entries)*insertEntries.columns)
 	for i := range b.Entries {
 		values = appendEntry(values, ids[b.Entries[i].Customer], &b.Entries[i], totals[i])
 	}
-	if err := l.inserts.insert(ctx, tx, values); err != nil {
+	if err := l.inserts.run(ctx, tx, values, nil); err != nil {
 		return fmt.Errorf("entries: %w", classify(err))
 	}
 	return nil
@@ -106,43 +99,23 @@ func (l *Ledger) moveCheckpoint(ctx context.Context, tx *sql.Tx, b ledger.Batch)
 	return domain.ErrCheckpointMoved
 }
 
-// load reads the customers' accounts and gives those who have none yet an id and nothing else.
-func (l *Ledger) load(ctx context.Context, tx *sql.Tx, customers []domain.CustomerID) (map[domain.CustomerID]int64, map[domain.CustomerID]ledger.Account, error) {
-	list, err := json.Marshal(customers)
-	if err != nil {
-		return nil, nil, err
+// change applies the changes to the accounts, and returns every customer's account id and points after it.
+func (l *Ledger) change(ctx context.Context, tx *sql.Tx, changes []ledger.Change) (map[domain.CustomerID]int64, map[domain.CustomerID]domain.Points, error) {
+	values := make([]any, 0, len(changes)*upsertAccounts.columns)
+	for _, c := range changes {
+		values = append(values, string(c.Customer), int64(c.Points), micros(c.ReachedAt), c.Entries)
 	}
-	found, err := tx.StmtContext(ctx, l.known).QueryContext(ctx, string(list))
-	if err != nil {
-		return nil, nil, err
-	}
-	defer found.Close()
-	ids := make(map[domain.CustomerID]int64, len(customers))
-	accounts := make(map[domain.CustomerID]ledger.Account, len(customers))
-	for found.Next() {
+	ids := make(map[domain.CustomerID]int64, len(changes))
+	after := make(map[domain.CustomerID]domain.Points, len(changes))
+	err := l.upserts.run(ctx, tx, values, func(changed *sql.Rows) error {
 		var id int64
-		var a ledger.Account
-		var reachedAt sql.Null[int64]
-		if err := found.Scan(&id, &a.Customer, &a.Points, &reachedAt, &a.Entries); err != nil {
-			return nil, nil, err
-		}
-		a.ReachedAt = fromMicros(reachedAt)
-		ids[a.Customer], accounts[a.Customer] = id, a
-	}
-	if err := found.Err(); err != nil {
-		return nil, nil, err
-	}
-	var last int64
-	if err := tx.StmtContext(ctx, l.lastAccount).QueryRowContext(ctx).Scan(&last); err != nil {
-		return nil, nil, err
-	}
-	for _, customer := range customers {
-		if ids[customer] == 0 {
-			last++
-			ids[customer] = last
-		}
-	}
-	return ids, accounts, nil
+		var customer domain.CustomerID
+		var points domain.Points
+		err := changed.Scan(&id, &customer, &points)
+		ids[customer], after[customer] = id, points
+		return err
+	})
+	return ids, after, err
 }
 
 func appendEntry(values []any, account int64, e *ledger.Entry, total domain.Points) []any {

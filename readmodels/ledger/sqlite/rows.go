@@ -28,19 +28,33 @@ type rows struct {
 	full *sql.Stmt
 }
 
-// insert runs the statement for all values, one row after another.
-func (r rows) insert(ctx context.Context, tx *sql.Tx, values []any) error {
+// run runs the statement for all values, one row after another, and hands what it returns to each, if that is not nil.
+func (r rows) run(ctx context.Context, tx *sql.Tx, values []any, each func(*sql.Rows) error) error {
 	full := tx.StmtContext(ctx, r.full)
 	for whole := rowsAtOnce * r.columns; len(values) >= whole; values = values[whole:] {
-		if _, err := full.ExecContext(ctx, values[:whole]...); err != nil {
+		if err := drain(each)(full.QueryContext(ctx, values[:whole]...)); err != nil {
 			return err
 		}
 	}
 	if len(values) == 0 {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, r.text(len(values)/r.columns), values...)
-	return err
+	return drain(each)(tx.QueryContext(ctx, r.text(len(values)/r.columns), values...))
+}
+
+func drain(each func(*sql.Rows) error) func(*sql.Rows, error) error {
+	return func(returned *sql.Rows, err error) error {
+		if err != nil {
+			return err
+		}
+		defer returned.Close()
+		for returned.Next() {
+			if err := each(returned); err != nil {
+				return err
+			}
+		}
+		return returned.Err()
+	}
 }
 
 // micros is how a time is stored: whole microseconds since 1970, as Postgres keeps them too, or NULL for the zero time.

@@ -32,7 +32,7 @@ type Ledger struct {
 	writer, readers *sql.DB
 	// statements were prepared on one of the two, and close with it.
 	checkpoint, outstanding, account, trail, accounts *sql.Stmt
-	move, known, lastAccount                          *sql.Stmt
+	move                                              *sql.Stmt
 	upserts, inserts                                  rows
 	progress                                          progress
 }
@@ -149,8 +149,6 @@ func (l *Ledger) prepare(ctx context.Context) (err error) {
 		{&l.trail, l.readers, selectTrail},
 		{&l.accounts, l.readers, selectAccounts},
 		{&l.move, l.writer, moveCheckpoint},
-		{&l.known, l.writer, selectKnown},
-		{&l.lastAccount, l.writer, selectLastAccount},
 		{&l.upserts.full, l.writer, upsertAccounts.text(rowsAtOnce)},
 		{&l.inserts.full, l.writer, insertEntries.text(rowsAtOnce)},
 	} {

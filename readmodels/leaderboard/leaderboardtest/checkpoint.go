@@ -1,0 +1,156 @@
+package leaderboardtest
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"loyalty/domain"
+	"loyalty/readmodels/leaderboard"
+)
+
+var checkpointClauses = []clause{
+	{"a batch moves the checkpoint, and dashboards tell it", func(t *testing.T, adapter Adapter) {
+		b := given(t, adapter, standing(ann, 10, 5))
+		b.apply(change(ann, 1, 6))
+		if d := b.dashboard(ann, 1, 0); d.Position != at(110) || !d.AsOf.Equal(start.Add(time.Second)) {
+			t.Errorf("got position %s as of %s", d.Position, d.AsOf)
+		}
+		b.agrees()
+	}},
+	{"a position counts in both its parts", func(t *testing.T, adapter Adapter) {
+		b := given(t, adapter, standing(ann, 10, 5))
+		batch := b.next(change(ann, 1, 6))
+		batch.To = domain.Position{Commit: 1<<63 - 1, Prepare: 1<<53 + 1}
+		if err := b.Apply(b.ctx, batch); err != nil {
+			t.Fatal(err)
+		}
+		b.checkpointIs(batch.To)
+		other := leaderboard.Batch{From: batch.To, To: domain.Position{Commit: 1<<63 - 1, Prepare: 1<<53 + 3}, AsOf: start}
+		other.From.Prepare--
+		if err := b.Apply(b.ctx, other); !errors.Is(err, domain.ErrCheckpointMoved) {
+			t.Errorf("from %s at %s: got error %v, want %v", other.From, batch.To, err, domain.ErrCheckpointMoved)
+		}
+		other.From = batch.To
+		if err := b.Apply(b.ctx, other); err != nil {
+			t.Fatal(err)
+		}
+		b.checkpointIs(other.To)
+	}},
+	{"a batch that comes again is refused", func(t *testing.T, adapter Adapter) {
+		b := given(t, adapter, standing(ann, 10, 5))
+		batch := b.next(change(ann, 1, 6), change(bob, 2, 6))
+		b.apply(batch.Changes...)
+		b.refuses(batch, domain.ErrCheckpointMoved)
+		b.apply(change(cat, 1, 7))
+		b.refuses(batch, domain.ErrCheckpointMoved)
+	}},
+	{"a batch from further on is refused", func(t *testing.T, adapter Adapter) {
+		b := given(t, adapter, standing(ann, 10, 5))
+		b.refuses(leaderboard.Batch{From: at(110), To: at(120), AsOf: start, Changes: []leaderboard.Change{change(ann, 1, 6)}}, domain.ErrCheckpointMoved)
+	}},
+	{"a batch that overlaps what is applied is refused", func(t *testing.T, adapter Adapter) {
+		b := given(t, adapter, standing(ann, 10, 5))
+		b.refuses(leaderboard.Batch{From: at(95), To: at(105), AsOf: start, Changes: []leaderboard.Change{change(ann, 1, 6)}}, domain.ErrCheckpointMoved)
+	}},
+	{"a batch that leads backwards is refused", func(t *testing.T, adapter Adapter) {
+		b := given(t, adapter, standing(ann, 10, 5))
+		b.refuses(leaderboard.Batch{From: at(100), To: at(99), AsOf: start}, domain.ErrInvalid)
+	}},
+	{"changes that would not move the checkpoint are refused", func(t *testing.T, adapter Adapter) {
+		b := given(t, adapter, standing(ann, 10, 5))
+		b.refuses(leaderboard.Batch{From: at(100), To: at(100), AsOf: start, Changes: []leaderboard.Change{change(ann, 1, 6)}}, domain.ErrInvalid)
+	}},
+	{"a batch without changes moves the checkpoint", func(t *testing.T, adapter Adapter) {
+		b := given(t, adapter, standing(ann, 10, 5))
+		b.apply()
+		b.agrees()
+	}},
+	{"a batch to where it starts tells that nothing happened since", func(t *testing.T, adapter Adapter) {
+		b := given(t, adapter, standing(ann, 10, 5))
+		later := start.Add(time.Hour)
+		if err := b.Apply(b.ctx, leaderboard.Batch{From: at(100), To: at(100), AsOf: later}); err != nil {
+			t.Fatal(err)
+		}
+		b.state.AsOf = later
+		b.agrees()
+		b.refuses(leaderboard.Batch{From: at(90), To: at(90), AsOf: later.Add(time.Hour)}, domain.ErrCheckpointMoved)
+	}},
+	{"the time it is complete at never goes back", func(t *testing.T, adapter Adapter) {
+		b := given(t, adapter, standing(ann, 10, 5))
+		for i, asOf := range []time.Time{start.Add(-time.Hour), {}, start.Add(-time.Millisecond)} {
+			batch := b.next(change(ann, 1, int64(i)))
+			batch.AsOf = asOf
+			if err := errors.Join(b.Apply(b.ctx, batch), b.model.Apply(batch.Changes...)); err != nil {
+				t.Fatal(err)
+			}
+			b.state.Position = batch.To
+			b.agrees()
+		}
+	}},
+	{"two runners at once apply each batch exactly once", func(t *testing.T, adapter Adapter) {
+		b := given(t, adapter, crowd(20)...)
+		batches := history(b, 60)
+		applied := make([]int, 2)
+		failed := make([]error, 2)
+		var runners sync.WaitGroup
+		for runner := range 2 {
+			runners.Go(func() { applied[runner], failed[runner] = run(b, batches) })
+		}
+		runners.Wait()
+		if err := errors.Join(failed...); err != nil {
+			t.Fatal(err)
+		}
+		if applied[0]+applied[1] != len(batches) {
+			t.Errorf("%d batches were applied %d and %d times", len(batches), applied[0], applied[1])
+		}
+		for _, batch := range batches {
+			if err := b.model.Apply(batch.Changes...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		last := batches[len(batches)-1]
+		b.state = leaderboard.State{Position: last.To, AsOf: last.AsOf}
+		b.agrees()
+	}},
+}
+
+// history is n batches for the customers of a board, each following the one before, from the board's checkpoint on.
+func history(b *board, n int) []leaderboard.Batch {
+	ranking := b.model.Ranking()
+	batches := make([]leaderboard.Batch, n)
+	state := b.state
+	for i := range batches {
+		var changes []leaderboard.Change
+		for j := range 5 {
+			who := ranking[(i*7+j*3)%len(ranking)].Key
+			changes = append(changes, change(who, domain.Points((i+j)%7-3), int64(i/4)))
+		}
+		to := leaderboard.State{Position: at(state.Position.Commit + 1), AsOf: state.AsOf.Add(time.Second)}
+		batches[i] = leaderboard.Batch{From: state.Position, To: to.Position, AsOf: to.AsOf, Changes: changes}
+		state = to
+	}
+	return batches
+}
+
+// run does what a projection does until all batches are applied, and returns how many of them it applied itself.
+func run(b *board, batches []leaderboard.Batch) (applied int, err error) {
+	for {
+		checkpoint, err := b.Checkpoint(b.ctx)
+		if err != nil {
+			return applied, err
+		}
+		next := slices.IndexFunc(batches, func(batch leaderboard.Batch) bool { return batch.From == checkpoint })
+		if next < 0 {
+			return applied, nil
+		}
+		switch err := b.Apply(b.ctx, batches[next]); {
+		case err == nil:
+			applied++
+		case !errors.Is(err, domain.ErrCheckpointMoved):
+			return applied, err
+		}
+	}
+}

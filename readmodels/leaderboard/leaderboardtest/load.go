@@ -1,0 +1,151 @@
+package leaderboardtest
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"loyalty/domain"
+	"loyalty/readmodels/leaderboard"
+)
+
+var errLedger = errors.New("the ledger broke off")
+
+var loadClauses = []clause{
+	{"before the first load there is nothing to read or to add to", func(t *testing.T, adapter Adapter) { emptyHanded(t, adapter) }},
+	{"a load of nobody at the start of the log is a load", func(t *testing.T, adapter Adapter) {
+		b := &board{reporter: t, Adapter: adapter, ctx: t.Context()}
+		b.load(leaderboard.State{AsOf: start})
+		b.agrees()
+		b.apply(change(ann, 1, 1))
+		b.ranks(ann)
+	}},
+	{"a load brings standings, position and time", func(t *testing.T, adapter Adapter) {
+		b := given(t, adapter, standing(ann, 10, 5), standing(bob, 0, 6), standing(cat, -3, 7))
+		b.ranks(ann, bob, cat)
+	}},
+	{"a load may not know a time", func(t *testing.T, adapter Adapter) {
+		b := given(t, adapter)
+		b.load(leaderboard.State{Position: at(7)}, standing(ann, 10, 5))
+		if asOf := b.dashboard(ann, 1, 0).AsOf; !asOf.IsZero() {
+			t.Errorf("as of %s, want the zero time", asOf)
+		}
+		b.apply(change(ann, 1, 6))
+		b.load(leaderboard.State{Position: at(7)})
+		b.agrees()
+		batch := b.next()
+		batch.AsOf = start
+		if err := b.Apply(b.ctx, batch); err != nil {
+			t.Fatal(err)
+		}
+		b.state = leaderboard.State{Position: batch.To, AsOf: start}
+		b.agrees()
+	}},
+	{"a load replaces everything", func(t *testing.T, adapter Adapter) {
+		b := given(t, adapter, standing(ann, 10, 5), standing(bob, 20, 6))
+		b.apply(change(cat, 30, 7))
+		b.load(leaderboard.State{Position: at(5000), AsOf: start.Add(time.Hour)}, standing(bob, 1, 1), standing(dan, 2, 2))
+		b.ranks(dan, bob)
+		b.apply(change(ann, 4, 9), change(bob, 4, 9))
+		b.ranks(bob, ann, dan)
+	}},
+	{"a load may go back in the log", func(t *testing.T, adapter Adapter) {
+		b := given(t, adapter, standing(ann, 10, 5))
+		b.load(leaderboard.State{Position: at(3), AsOf: start.Add(-time.Hour)}, standing(ann, 8, 1))
+		b.ranks(ann)
+		b.refuses(leaderboard.Batch{From: at(100), To: at(110), AsOf: start}, domain.ErrCheckpointMoved)
+	}},
+	{"totals at the limit load, one beyond is refused", func(t *testing.T, adapter Adapter) {
+		b := given(t, adapter, standing(ann, domain.MaxTotal, 5), standing(bob, -domain.MaxTotal, 5))
+		b.ranks(ann, bob)
+		for _, points := range []domain.Points{domain.MaxTotal + 1, -domain.MaxTotal - 1, 1<<63 - 1, -1 << 63} {
+			if err := b.Load(b.ctx, source(b.state, standing(cat, 1, 1), standing(dan, points, 1))); !errors.Is(err, domain.ErrPointsLimit) {
+				t.Errorf("%d points: got error %v, want %v", points, err, domain.ErrPointsLimit)
+			}
+		}
+		b.ranks(ann, bob)
+	}},
+	{"readers see the old leaderboard while a load goes on", func(t *testing.T, adapter Adapter) {
+		b := given(t, adapter, standing(ann, 10, 5), standing(bob, 9, 5))
+		fresh := leaderboard.State{Position: at(200), AsOf: start.Add(time.Minute)}
+		err := b.Load(b.ctx, func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
+			if err := yield(standing(bob, 99, 9)); err != nil {
+				return leaderboard.State{}, err
+			}
+			b.ranks(ann, bob)
+			return fresh, yield(standing(cat, 98, 9))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.model, b.state = NewModel(standing(bob, 99, 9), standing(cat, 98, 9)), fresh
+		b.ranks(bob, cat)
+	}},
+	{"a load that breaks off leaves the old leaderboard", func(t *testing.T, adapter Adapter) {
+		b := given(t, adapter, standing(ann, 10, 5))
+		if err := b.Load(b.ctx, breakingOff); !errors.Is(err, errLedger) {
+			t.Errorf("got error %v, want %v", err, errLedger)
+		}
+		b.ranks(ann)
+		b.apply(change(bob, 11, 6))
+		b.ranks(bob, ann)
+	}},
+	{"a first load that breaks off leaves nothing", func(t *testing.T, adapter Adapter) {
+		if err := adapter.Load(t.Context(), breakingOff); !errors.Is(err, errLedger) {
+			t.Errorf("got error %v, want %v", err, errLedger)
+		}
+		emptyHanded(t, adapter)
+		b := given(t, adapter, standing(ann, 10, 5))
+		b.ranks(ann)
+	}},
+	{"what yield refuses fails the load, even where the function overlooks it", func(t *testing.T, adapter Adapter) {
+		b := given(t, adapter, standing(ann, 10, 5))
+		err := b.Load(b.ctx, func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
+			if yield(standing(bob, domain.MaxTotal+1, 1)) == nil {
+				t.Error("yield should refuse more than the limit")
+			}
+			if yield(standing(cat, 1, 1)) == nil {
+				t.Error("yield should refuse all that follows")
+			}
+			return leaderboard.State{Position: at(900), AsOf: start}, nil
+		})
+		if !errors.Is(err, domain.ErrPointsLimit) {
+			t.Errorf("got error %v, want %v", err, domain.ErrPointsLimit)
+		}
+		b.ranks(ann)
+	}},
+	{"thousands load, in any order", func(t *testing.T, adapter Adapter) {
+		standings := crowd(5000)
+		for i := range standings {
+			standings[i].Points = domain.Points(i * 7919 % 41)
+		}
+		b := given(t, adapter, standings...)
+		ranking := b.model.Ranking()
+		for i := 0; i < len(ranking); i += 97 {
+			b.shows(ranking, ranking[i].Key, 10, 2)
+			b.stands(ranking[i].Key)
+		}
+	}},
+}
+
+// breakingOff hands out somebody and then fails.
+func breakingOff(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
+	return leaderboard.State{Position: at(900), AsOf: start}, errors.Join(yield(standing(cat, 77, 7)), errLedger)
+}
+
+// emptyHanded says that a leaderboard needs a load first.
+func emptyHanded(t *testing.T, adapter Adapter) {
+	t.Helper()
+	_, checkpoint := adapter.Checkpoint(t.Context())
+	_, _, _, standing := adapter.Standing(t.Context(), ann)
+	for what, err := range map[string]error{
+		"Checkpoint": checkpoint,
+		"Standing":   standing,
+		"Dashboard":  adapter.Dashboard(t.Context(), ann, 10, 2, new(leaderboard.Dashboard)),
+		"Apply":      adapter.Apply(t.Context(), leaderboard.Batch{To: at(1), AsOf: start, Changes: []leaderboard.Change{change(ann, 1, 1)}}),
+	} {
+		if !errors.Is(err, domain.ErrNotCaughtUp) {
+			t.Errorf("%s: got error %v, want %v", what, err, domain.ErrNotCaughtUp)
+		}
+	}
+}

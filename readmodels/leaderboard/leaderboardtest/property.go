@@ -1,0 +1,102 @@
+package leaderboardtest
+
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"loyalty/domain"
+	"loyalty/readmodels/leaderboard"
+)
+
+var propertyClauses = []clause{
+	{"whatever happens, every rank and every window is that of a plain sort", func(t *testing.T, adapter Adapter) {
+		rapid.Check(t, func(rt *rapid.T) {
+			b := &board{reporter: rt, Adapter: adapter, ctx: t.Context()}
+			customers := rapid.SliceOfNDistinct(keys(), 1, 40, rapid.ID).Draw(rt, "customers")
+			b.load(leaderboard.State{Position: at(100), AsOf: start}, standings(rt, customers)...)
+			var applied []leaderboard.Batch
+			for range rapid.IntRange(0, 12).Draw(rt, "batches") {
+				batch := b.next(rapid.SliceOfN(changes(customers), 0, 12).Draw(rt, "changes")...)
+				if NewModel(b.model.Ranking()...).Apply(batch.Changes...) != nil {
+					b.refuses(batch, domain.ErrPointsLimit)
+					continue
+				}
+				b.apply(batch.Changes...)
+				applied = append(applied, batch)
+				if rapid.Bool().Draw(rt, "redelivery") {
+					b.refuses(rapid.SampledFrom(applied).Draw(rt, "again"), domain.ErrCheckpointMoved)
+				}
+			}
+			b.agrees()
+			ranking := b.model.Ranking()
+			for _, key := range customers {
+				b.shows(ranking, key, rapid.IntRange(1, len(customers)+2).Draw(rt, "top"), rapid.IntRange(0, len(customers)+2).Draw(rt, "around"))
+			}
+		})
+	}},
+	{"however the log is cut into batches, it ends the same", func(t *testing.T, adapter Adapter) {
+		rapid.Check(t, func(rt *rapid.T) {
+			b := &board{reporter: rt, Adapter: adapter, ctx: t.Context()}
+			customers := rapid.SliceOfNDistinct(keys(), 1, 10, rapid.ID).Draw(rt, "customers")
+			log := rapid.SliceOfN(smallChanges(customers), 1, 60).Draw(rt, "log")
+			b.load(leaderboard.State{Position: at(100), AsOf: start})
+			for rest := log; len(rest) > 0; {
+				n := rapid.IntRange(1, len(rest)).Draw(rt, "cut")
+				b.apply(rest[:n]...)
+				rest = rest[n:]
+			}
+			b.model = NewModel()
+			for _, c := range log {
+				if err := b.model.Apply(c); err != nil {
+					rt.Fatalf("the test's own log: %v", err)
+				}
+			}
+			b.agrees()
+		})
+	}},
+}
+
+// keys are proxy keys that differ in a byte or two anywhere, above and below the sign.
+func keys() *rapid.Generator[domain.ProxyKey] {
+	return rapid.Custom(func(t *rapid.T) (key domain.ProxyKey) {
+		for range 2 {
+			key[rapid.IntRange(0, len(key)-1).Draw(t, "byte")] = rapid.SampledFrom([]byte{0, 1, 0x3f, 0x40, 0x7f, 0x80, 0xff}).Draw(t, "value")
+		}
+		return key
+	})
+}
+
+// minutes are few, so that they tie, with the ends of their range and beyond.
+func minutes() *rapid.Generator[int64] {
+	return rapid.OneOf(rapid.Int64Range(0, 3), rapid.SampledFrom([]int64{-1, leaderboard.MaxMinute - 1, leaderboard.MaxMinute, leaderboard.MaxMinute + 1, 1<<63 - 1, -1 << 63}))
+}
+
+// standings are those of some of the customers.
+func standings(t *rapid.T, customers []domain.ProxyKey) []leaderboard.Standing {
+	points := rapid.OneOf(rapid.Int64Range(-2, 2), rapid.SampledFrom([]int64{int64(domain.MaxTotal), int64(-domain.MaxTotal), int64(domain.MaxTotal) - 1}))
+	var all []leaderboard.Standing
+	for _, key := range customers {
+		if rapid.Bool().Draw(t, "loaded") {
+			all = append(all, standing(key, domain.Points(points.Draw(t, "points")), minutes().Draw(t, "minute")))
+		}
+	}
+	return all
+}
+
+// changes are mostly small, so that totals tie, and now and then as large as the limit.
+func changes(customers []domain.ProxyKey) *rapid.Generator[leaderboard.Change] {
+	return rapid.Custom(func(t *rapid.T) leaderboard.Change {
+		c := smallChanges(customers).Draw(t, "change")
+		if rapid.IntRange(0, 19).Draw(t, "large") == 19 {
+			c.Points = rapid.SampledFrom([]domain.Points{domain.MaxTotal, -domain.MaxTotal, domain.MaxTotal + 1, 1<<63 - 1, -1 << 63}).Draw(t, "points")
+		}
+		return c
+	})
+}
+
+func smallChanges(customers []domain.ProxyKey) *rapid.Generator[leaderboard.Change] {
+	return rapid.Custom(func(t *rapid.T) leaderboard.Change {
+		return change(rapid.SampledFrom(customers).Draw(t, "who"), domain.Points(rapid.Int64Range(-3, 3).Draw(t, "points")), minutes().Draw(t, "minute"))
+	})
+}

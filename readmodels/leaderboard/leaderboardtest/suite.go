@@ -1,0 +1,220 @@
+// Package leaderboardtest says what a leaderboard does: a contract that every adapter passes, each clause a test whose
+// name is the rule, and the plain model that the rules come from.
+package leaderboardtest
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"loyalty/domain"
+	"loyalty/readmodels/leaderboard"
+)
+
+// Adapter is a leaderboard, to be read and written.
+type Adapter interface {
+	leaderboard.Reader
+	leaderboard.Writer
+}
+
+// Run runs the contract. Open returns a leaderboard that nobody has loaded yet and that nobody else uses; it closes it
+// with t.Cleanup.
+func Run(t *testing.T, open func(t *testing.T) Adapter) {
+	for _, part := range []struct {
+		name    string
+		clauses []clause
+	}{
+		{"Order", orderClauses},
+		{"Windows", windowClauses},
+		{"Changes", changeClauses},
+		{"Checkpoint", checkpointClauses},
+		{"Load", loadClauses},
+		{"Wait", waitClauses},
+		{"Concurrency", concurrencyClauses},
+		{"Random histories", propertyClauses},
+	} {
+		t.Run(part.name, func(t *testing.T) {
+			for _, c := range part.clauses {
+				t.Run(c.rule, func(t *testing.T) { c.check(t, open(t)) })
+			}
+		})
+	}
+}
+
+// clause is one rule of the contract. Its check gets an adapter without a Load.
+type clause struct {
+	rule  string
+	check func(t *testing.T, adapter Adapter)
+}
+
+// reporter is what *testing.T and *rapid.T share.
+type reporter interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
+// start is the time at which every board of the tests is loaded, in whole milliseconds as any store can keep.
+var start = time.Date(2026, 3, 1, 9, 0, 0, 250_000_000, time.UTC)
+
+// board drives an adapter and the model side by side.
+type board struct {
+	reporter
+	Adapter
+	ctx   context.Context
+	model *Model
+	state leaderboard.State
+}
+
+// given loads an adapter with standings, at position 100 and the time start.
+func given(t *testing.T, adapter Adapter, standings ...leaderboard.Standing) *board {
+	b := &board{reporter: t, Adapter: adapter, ctx: t.Context()}
+	b.load(leaderboard.State{Position: at(100), AsOf: start}, standings...)
+	return b
+}
+
+func (b *board) load(state leaderboard.State, standings ...leaderboard.Standing) {
+	b.Helper()
+	if err := b.Load(b.ctx, source(state, standings...)); err != nil {
+		b.Fatalf("Load of %d standings: %v", len(standings), err)
+	}
+	b.model, b.state = NewModel(standings...), state
+}
+
+// source hands out standings as a ledger does.
+func source(state leaderboard.State, standings ...leaderboard.Standing) func(func(leaderboard.Standing) error) (leaderboard.State, error) {
+	return func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
+		for _, s := range standings {
+			if err := yield(s); err != nil {
+				return leaderboard.State{}, err
+			}
+		}
+		return state, nil
+	}
+}
+
+// next is a batch of changes that follows the checkpoint, a second later.
+func (b *board) next(changes ...leaderboard.Change) leaderboard.Batch {
+	from := b.state.Position
+	return leaderboard.Batch{From: from, To: at(from.Commit + 10), AsOf: b.state.AsOf.Add(time.Second), Changes: changes}
+}
+
+// apply makes changes in one batch, which must succeed, on the board and the model.
+func (b *board) apply(changes ...leaderboard.Change) {
+	b.Helper()
+	batch := b.next(changes...)
+	if err := b.model.Apply(changes...); err != nil {
+		b.Fatalf("the test's own changes: %v", err)
+	}
+	if err := b.Apply(b.ctx, batch); err != nil {
+		b.Fatalf("Apply of %+v: %v", batch, err)
+	}
+	b.state = leaderboard.State{Position: batch.To, AsOf: batch.AsOf}
+}
+
+// refuses says that a batch is an error of a kind, and that it changes nothing.
+func (b *board) refuses(batch leaderboard.Batch, kind error) {
+	b.Helper()
+	if err := b.Apply(b.ctx, batch); !errors.Is(err, kind) {
+		b.Fatalf("Apply of %+v: got error %v, want %v", batch, err, kind)
+	}
+	b.agrees()
+}
+
+// agrees compares checkpoint, everybody's standing and everybody's dashboard with the model, and those of somebody who
+// is not there. In the largest windows, a board of up to 50 shows to each customer as a whole.
+func (b *board) agrees() {
+	b.Helper()
+	b.checkpointIs(b.state.Position)
+	ranking := b.model.Ranking()
+	for _, s := range ranking {
+		b.shows(ranking, s.Key, leaderboard.MaxTop, leaderboard.MaxAround)
+		b.stands(s.Key)
+	}
+	b.shows(ranking, absent, leaderboard.MaxTop, leaderboard.MaxAround)
+	b.stands(absent)
+}
+
+// shows compares one dashboard with that of a ranking.
+func (b *board) shows(ranking Ranking, key domain.ProxyKey, top, around int) {
+	b.Helper()
+	want := ranking.Dashboard(key, top, around)
+	want.State = b.state
+	if diff := difference(want, b.dashboard(key, top, around)); diff != "" {
+		b.Fatalf("dashboard of %s, top %d, around %d (-want +got):\n%s", key, top, around, diff)
+	}
+}
+
+// stands compares one standing with the model's.
+func (b *board) stands(key domain.ProxyKey) {
+	b.Helper()
+	want, wantRanked := b.model.Standing(key)
+	got, ranked, position, err := b.Standing(b.ctx, key)
+	if err != nil || got != want || ranked != wantRanked || position != b.state.Position {
+		b.Fatalf("standing of %s: got %+v %v at %s, %v; want %+v %v at %s", key, got, ranked, position, err, want, wantRanked, b.state.Position)
+	}
+}
+
+func (b *board) checkpointIs(want domain.Position) {
+	b.Helper()
+	if got, err := b.Checkpoint(b.ctx); err != nil || got != want {
+		b.Fatalf("checkpoint: got %s, %v; want %s", got, err, want)
+	}
+}
+
+func (b *board) dashboard(key domain.ProxyKey, top, around int) leaderboard.Dashboard {
+	b.Helper()
+	var d leaderboard.Dashboard
+	if err := b.Dashboard(b.ctx, key, top, around, &d); err != nil {
+		b.Fatalf("dashboard of %s: %v", key, err)
+	}
+	return d
+}
+
+// ranks says who is on the board, best first, and that the model thinks so too.
+func (b *board) ranks(keys ...domain.ProxyKey) {
+	b.Helper()
+	var got []domain.ProxyKey
+	for _, row := range b.dashboard(absent, leaderboard.MaxTop, 0).Top {
+		got = append(got, row.Key)
+	}
+	if diff := cmp.Diff(keys, got, cmpopts.EquateEmpty()); diff != "" {
+		b.Fatalf("order (-want +got):\n%s", diff)
+	}
+	b.agrees()
+}
+
+// difference is empty for equal dashboards. An empty slice is as good as none, and a time as good in any zone. Rows that
+// are equal are seen to be so the short way: thousands of dashboards are compared, and few differ.
+func difference(want, got leaderboard.Dashboard) string {
+	if slices.Equal(want.Top, got.Top) && slices.Equal(want.Around, got.Around) {
+		want.Top, want.Around, got.Top, got.Around = nil, nil, nil, nil
+	}
+	return cmp.Diff(want, got, cmpopts.EquateEmpty())
+}
+
+func at(commit uint64) domain.Position { return domain.Position{Commit: commit, Prepare: commit} }
+
+// The customers of the tests: their keys are in the order of the alphabet.
+var (
+	ann, bob, cat, dan, eve = name("ann"), name("bob"), name("cat"), name("dan"), name("eve")
+	// absent is never on a board.
+	absent = name("zzz")
+)
+
+func name(text string) (key domain.ProxyKey) {
+	copy(key[:], text)
+	return key
+}
+
+func standing(key domain.ProxyKey, points domain.Points, minute int64) leaderboard.Standing {
+	return leaderboard.Standing{Key: key, Points: points, Minute: minute}
+}
+
+func change(key domain.ProxyKey, points domain.Points, minute int64) leaderboard.Change {
+	return leaderboard.Change{Key: key, Points: points, Minute: minute}
+}

@@ -1,0 +1,45 @@
+package memory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"loyalty/domain"
+	"loyalty/readmodels/leaderboard"
+)
+
+// load makes a ranking of all the standings that the function hands out. An error of its yield holds even where the
+// function overlooks it.
+func load(ctx context.Context, standings func(yield func(leaderboard.Standing) error) (leaderboard.State, error)) (*ranking, leaderboard.State, error) {
+	entries := arena[entry]{shift: 18}
+	defer entries.release()
+	var failed error
+	state, err := standings(func(s leaderboard.Standing) error {
+		if failed == nil {
+			failed = loadOne(ctx, &entries, s)
+		}
+		return failed
+	})
+	if err = errors.Join(failed, err, ctx.Err()); err != nil {
+		return nil, state, err
+	}
+	r := newRanking(int(entries.used), sorted(&entries))
+	entries.release() // before the index takes memory
+	if err := r.makeIndex(); err != nil {
+		r.release()
+		return nil, state, err
+	}
+	return r, state, nil
+}
+
+func loadOne(ctx context.Context, entries *arena[entry], s leaderboard.Standing) error {
+	if _, err := domain.Points(0).Plus(s.Points); err != nil {
+		return fmt.Errorf("customer %s: %w", s.Key, err)
+	}
+	if err := errors.Join(ctx.Err(), room(int(entries.used), 1)); err != nil {
+		return err
+	}
+	*entries.at(entries.add()) = newEntry(s)
+	return nil
+}

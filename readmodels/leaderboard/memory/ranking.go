@@ -1,0 +1,110 @@
+package memory
+
+import (
+	"fmt"
+	"iter"
+	"math"
+	"slices"
+
+	"loyalty/domain"
+	"loyalty/readmodels/leaderboard"
+)
+
+// maxCustomers keeps all counts within 32 bits.
+const maxCustomers = math.MaxUint32
+
+// room returns an error if there can't be so many more customers.
+func room(customers, more int) error {
+	if customers+more > maxCustomers {
+		return fmt.Errorf("a leaderboard of more than %d customers: %w", maxCustomers, domain.ErrUnavailable)
+	}
+	return nil
+}
+
+// ranking is one state of the leaderboard: a tree that holds the customers in order, and an index from their keys to
+// their places in it.
+type ranking struct {
+	tree  tree
+	index index
+}
+
+// newRanking takes n entries in order. It needs an index before it is of use.
+func newRanking(n int, entries iter.Seq[entry]) *ranking {
+	r := &ranking{tree: tree{leaves: arena[leaf]{shift: 11}, inners: arena[inner]{shift: 10}}}
+	r.tree.build(n, entries)
+	return r
+}
+
+// makeIndex makes the index of everybody in the tree. A key that is there twice is domain.ErrInvalid.
+func (r *ranking) makeIndex() (err error) {
+	r.index, err = indexOf(&r.tree.leaves, r.tree.best, r.tree.count)
+	r.tree.index = &r.index
+	return err
+}
+
+func (r *ranking) release() {
+	r.tree.leaves.release()
+	r.tree.inners.release()
+	r.index.pages.release()
+}
+
+// enter puts in a customer who was not there.
+func (r *ranking) enter(e entry) {
+	hash := r.index.hash(e)
+	r.index.reserve(hash)
+	r.index.put(hash, r.tree.insert(e))
+}
+
+// move takes a customer who is there to another place. They are likely, but need not be, at the spot given.
+func (r *ranking) move(likely spot, e entry) {
+	from := likely
+	if l := r.tree.leaves.at(from.leaf); from.at >= int(l.n) || l.entries[from.at].head != e.head || l.entries[from.at].tail != e.tail {
+		key := e.key()
+		from, _ = r.index.find(&key)
+	}
+	r.tree.remove(from)
+	if to := r.tree.insert(e); to != from.leaf {
+		r.index.move(e, from.leaf, to)
+	}
+}
+
+// standing is a customer's total, false if they are not there.
+func (r *ranking) standing(key *domain.ProxyKey) (leaderboard.Standing, bool) {
+	spot, found := r.index.find(key)
+	if !found {
+		return leaderboard.Standing{}, false
+	}
+	return r.tree.entry(spot).standing(), true
+}
+
+// dashboard fills in d all but the state.
+func (r *ranking) dashboard(key *domain.ProxyKey, top, around int, d *leaderboard.Dashboard) {
+	d.Customers = int64(r.tree.count)
+	d.Ranked, d.You, d.Around = false, leaderboard.Row{}, d.Around[:0]
+	if own, found := r.index.find(key); found {
+		rank := r.tree.rank(own)
+		above := min(around, rank)
+		d.Ranked = true
+		d.You = leaderboard.Row{Rank: int64(rank) + 1, Key: *key, Points: r.tree.entry(own).points()}
+		d.Around = r.tree.appendRows(d.Around, r.tree.back(own, above), rank-above, above+1+around)
+	}
+	d.Top = r.tree.appendRows(d.Top[:0], spot{leaf: r.tree.best}, 0, top)
+}
+
+// appendRows appends up to n rows, from a spot on that has so many customers before it.
+func (t *tree) appendRows(rows []leaderboard.Row, s spot, before, n int) []leaderboard.Row {
+	n = min(n, t.count-before)
+	rows = slices.Grow(rows, n)
+	for n > 0 {
+		l := t.leaves.at(s.leaf)
+		for i := range l.entries[s.at:min(s.at+n, int(l.n))] {
+			before++
+			n--
+			rows = rows[:len(rows)+1]
+			l.entries[s.at+i].row(&rows[len(rows)-1])
+			rows[len(rows)-1].Rank = int64(before)
+		}
+		s = spot{leaf: l.next}
+	}
+	return rows
+}
