@@ -1,0 +1,59 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"loyalty/domain"
+	"loyalty/readmodels/leaderboard"
+	"loyalty/readmodels/ledger"
+)
+
+// Leaderboard is the projection that ranks customers by the changes of their points.
+type Leaderboard struct {
+	Writer leaderboard.Writer
+	// Accounts is the ledger that a leaderboard without a state of its own starts from.
+	Accounts ledger.Reader
+	// Proxies makes the keys under which customers are ranked.
+	Proxies domain.Proxies
+}
+
+// Name is "leaderboard".
+func (Leaderboard) Name() string { return "leaderboard" }
+
+// Types are the events that change points.
+func (Leaderboard) Types() []string { return pointsTypes() }
+
+// Checkpoint is the leaderboard's. A leaderboard that has none is loaded from the ledger first: every account, and the
+// ledger's checkpoint, in one consistent read.
+func (l Leaderboard) Checkpoint(ctx context.Context) (domain.Position, error) {
+	at, err := l.Writer.Checkpoint(ctx)
+	if !errors.Is(err, domain.ErrNotCaughtUp) {
+		return at, err
+	}
+	if err := l.load(ctx); err != nil {
+		return at, fmt.Errorf("load the leaderboard from the ledger: %w", err)
+	}
+	return l.Writer.Checkpoint(ctx)
+}
+
+func (l Leaderboard) load(ctx context.Context) error {
+	return l.Writer.Load(ctx, func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
+		state, err := l.Accounts.Accounts(ctx, func(a ledger.Account) error {
+			return yield(leaderboard.Standing{Key: l.Proxies.Key(a.Customer), Points: a.Points, Minute: leaderboard.Minute(a.ReachedAt)})
+		})
+		return leaderboard.State{Position: state.Position, AsOf: state.AsOf}, err
+	})
+}
+
+// Apply moves each customer by the points of their events.
+func (l Leaderboard) Apply(ctx context.Context, b Batch) error {
+	changes := make([]leaderboard.Change, len(b.Events))
+	for i, event := range b.Events {
+		changes[i] = leaderboard.Change{
+			Key: l.Proxies.Key(event.Event.Customer()), Points: pointsOf(event.Event), Minute: leaderboard.Minute(event.Event.Occurred()),
+		}
+	}
+	return l.Writer.Apply(ctx, leaderboard.Batch{From: b.From, To: b.To, AsOf: b.AsOf, Changes: changes})
+}

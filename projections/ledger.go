@@ -1,0 +1,58 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+
+	"loyalty/domain"
+	"loyalty/domain/account"
+	"loyalty/domain/order"
+	"loyalty/eventstore"
+	"loyalty/readmodels/ledger"
+)
+
+// Ledger is the projection that writes every change of points into a ledger.
+type Ledger struct{ Writer ledger.Writer }
+
+// Name is "ledger".
+func (Ledger) Name() string { return "ledger" }
+
+// Types are the events that change points.
+func (Ledger) Types() []string { return pointsTypes() }
+
+// Checkpoint is the ledger's.
+func (l Ledger) Checkpoint(ctx context.Context) (domain.Position, error) {
+	return l.Writer.Checkpoint(ctx)
+}
+
+// Apply adds an entry for each event.
+func (l Ledger) Apply(ctx context.Context, b Batch) error {
+	entries := make([]ledger.Entry, len(b.Events))
+	for i, event := range b.Events {
+		entry, err := entryOf(event)
+		if err != nil {
+			return err
+		}
+		entries[i] = entry
+	}
+	return l.Writer.Apply(ctx, ledger.Batch{From: b.From, To: b.To, AsOf: b.AsOf, Entries: entries})
+}
+
+func entryOf(r eventstore.Recorded) (ledger.Entry, error) {
+	entry := ledger.Entry{
+		EventID: r.ID.String(), Customer: r.Event.Customer(), Points: pointsOf(r.Event), OccurredAt: r.Event.Occurred(),
+		Position: r.Position, Stream: r.Stream, Revision: r.Revision, Channel: r.Metadata.Channel, Actor: r.Metadata.Actor,
+	}
+	switch e := r.Event.(type) {
+	case order.PointsAwarded:
+		entry.Kind, entry.Order, entry.Amount = ledger.Award, e.OrderID, e.Paid
+	case order.PointsReversed:
+		entry.Kind, entry.Order, entry.Return, entry.Reason = ledger.Reversal, e.OrderID, e.ReturnID, e.Reason
+		entry.Amount = domain.Money{Minor: e.NetBefore.Minor - e.NetAfter.Minor, Currency: e.NetBefore.Currency}
+	case account.PointsAdjusted:
+		entry.Kind, entry.Reason, entry.Actor = ledger.Adjustment, e.Reason, e.Actor
+	default:
+		return entry, fmt.Errorf("%w: the ledger has no entry for %s at position %s", domain.ErrUndecodable, r.Event.EventType(), r.Position)
+	}
+	return entry, nil
+}
