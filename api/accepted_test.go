@@ -1,0 +1,131 @@
+package api_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+
+	"loyalty/domain"
+)
+
+type placed struct {
+	OrderID  string
+	Status   string
+	Points   int
+	Position domain.Position
+}
+
+type returned struct {
+	ReturnID       string
+	PointsReversed int
+	Position       domain.Position
+}
+
+type adjusted struct {
+	LoyaltyID string
+	Position  domain.Position
+}
+
+// orderOf is the body of an order in pounds; customer may be empty.
+func orderOf(amount, customer string) string {
+	if customer != "" {
+		customer = fmt.Sprintf(`, "customerId": %q`, customer)
+	}
+	return fmt.Sprintf(`{"ItemIds": ["sku-1", "sku-2"], "paymentDetails": {"amount": %s, "currency": "GBP", "method": "card"}%s}`, amount, customer)
+}
+
+// after is a header that asks for an answer which reflects a position.
+func after(p domain.Position) http.Header {
+	return http.Header{"Loyalty-Min-Position": {p.String()}}
+}
+
+func TestWhatCallersAskForIsDone(t *testing.T) { runAccepted(t, loadDocument(t)) }
+
+// runAccepted tells the story of a few customers, in which every route does what it is for.
+func runAccepted(t *testing.T, doc *document) {
+	s := startStack(t, doc)
+	replayed := func(t *testing.T, a answer, want bool) {
+		t.Helper()
+		if got := a.header.Get("Idempotent-Replayed") == "true"; got != want {
+			t.Errorf("Idempotent-Replayed is %t, want %t", got, want)
+		}
+	}
+
+	first := exchange{as: till, method: "POST", path: "/order/o-1", body: orderOf(`"129.99"`, "ann"), status: 201}
+	order := decode[placed](t, s.do(t, first))
+	t.Run("an order earns its points", func(t *testing.T) {
+		if order.OrderID != "o-1" || order.Status != "placed" || order.Points != 13 || order.Position == (domain.Position{}) {
+			t.Errorf("got %+v", order)
+		}
+	})
+	t.Run("the same order again gives the first answer and appends nothing", func(t *testing.T) {
+		end, again := s.end(), first
+		again.status = 200
+		a := s.do(t, again)
+		replayed(t, a, true)
+		if got := decode[placed](t, a); got != order {
+			t.Errorf("got %+v, the first time %+v", got, order)
+		}
+		if s.end() != end {
+			t.Error("something was appended")
+		}
+	})
+	t.Run("an amount is a string or a number, with two decimals or less, null is absent", func(t *testing.T) {
+		for i, amount := range []string{`"15"`, `15`, `15.0`, `"15.00"`, `15.00`} {
+			body := fmt.Sprintf(`{"ItemIds": ["a"], "paymentDetails": {"amount": %s, "currency": "EUR", "method": null}, "customerId": null}`, amount)
+			x := exchange{as: customer("bob"), method: "POST", path: fmt.Sprintf("/order/bob-%d", i), body: body, status: 201}
+			if got := decode[placed](t, s.do(t, x)).Points; got != 1 {
+				t.Errorf("%s EUR earned %d points, want 1", amount, got)
+			}
+		}
+	})
+	t.Run("a customer's order is their own, whether they say so or not", func(t *testing.T) {
+		s.do(t, exchange{as: ann, method: "POST", path: "/order/o-2", body: orderOf(`20`, "ann"), status: 201})
+		a := s.do(t, exchange{as: ann, method: "POST", path: "/order/o-2", body: orderOf(`20`, ""), status: 200})
+		replayed(t, a, true)
+	})
+	t.Run("a return takes back what its amount had earned, once", func(t *testing.T) {
+		x := exchange{as: support, method: "POST", path: "/order/o-1/returns/r-1", body: `{"amount": "40.00", "reason": "too small"}`, status: 201}
+		a := s.do(t, x)
+		replayed(t, a, false)
+		got := decode[returned](t, a)
+		if got.ReturnID != "r-1" || got.PointsReversed != 4 {
+			t.Errorf("got %+v", got)
+		}
+		x.status = 200
+		again := s.do(t, x)
+		replayed(t, again, true)
+		if decode[returned](t, again) != got {
+			t.Errorf("got %s again, the first time %+v", again.body, got)
+		}
+		s.do(t, exchange{as: till, method: "POST", path: "/order/o-1/returns/r-2", body: `{"amount": 0.01}`, status: 201})
+	})
+	t.Run("an adjustment is made once under its key, and each time without one", func(t *testing.T) {
+		x := exchange{as: support, method: "POST", path: "/loyalty/ann", body: `{"loyalty-points": 25, "reason": "goodwill"}`, status: 201,
+			header: http.Header{"Idempotency-Key": {"key-1"}}}
+		got := decode[adjusted](t, s.do(t, x))
+		if got.LoyaltyID != "key-1" {
+			t.Errorf("got %+v", got)
+		}
+		x.status = 200
+		again := s.do(t, x)
+		replayed(t, again, true)
+		if decode[adjusted](t, again) != got {
+			t.Errorf("got %s again, the first time %+v", again.body, got)
+		}
+		free := exchange{as: awarder, method: "POST", path: "/loyalty/ann", body: `{"loyalty-points": -5, "reason": "correction"}`, status: 201}
+		one, two := decode[adjusted](t, s.do(t, free)), decode[adjusted](t, s.do(t, free))
+		if one.LoyaltyID == two.LoyaltyID {
+			t.Errorf("both are %+v", one)
+		}
+	})
+	for _, who := range []exchange{{name: "a customer", as: ann}, {name: "support", as: support}} {
+		t.Run(who.name+" reads a dashboard and a trail", func(t *testing.T) {
+			s.do(t, exchange{as: who.as, method: "GET", path: "/loyalty/ann?top=1&around=0", header: after(s.end()), status: 200})
+			s.do(t, exchange{as: who.as, method: "GET", path: "/loyalty/ann/trail?limit=2", header: after(s.end()), status: 200})
+		})
+	}
+	t.Run("an escaped id is the id", func(t *testing.T) {
+		s.do(t, exchange{as: ann, method: "GET", path: "/loyalty/%61nn", status: 200})
+	})
+}

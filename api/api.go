@@ -1,0 +1,82 @@
+// Package api is the system over HTTP: its routes, who may call them, what their bodies look like, and one table from
+// the errors of the system to RFC 9457 problems. It decides nothing itself: writes go to commands, reads to the read
+// models. The contract it keeps is docs/openapi.yaml, which its tests check every answer against.
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"loyalty/commands"
+	"loyalty/domain"
+	"loyalty/readmodels/leaderboard"
+	"loyalty/readmodels/ledger"
+)
+
+// Commands carries out what callers ask for, from many goroutines at once. A commands.Handler does.
+type Commands interface {
+	PlaceOrder(context.Context, commands.PlaceOrder) (commands.Placed, error)
+	ReturnItems(context.Context, commands.ReturnItems) (commands.Returned, error)
+	AdjustPoints(context.Context, commands.AdjustPoints) (commands.Adjusted, error)
+}
+
+// Config is what a Server works with. Commands, Leaderboard and Ledger may each be nil in a process that doesn't have
+// that role; the routes that need it are then not there. All else must be set, Proxies only where Leaderboard is.
+type Config struct {
+	Commands    Commands
+	Leaderboard leaderboard.Reader
+	Ledger      ledger.Reader
+	Proxies     domain.Proxies
+	Verifier    *Verifier
+	// Log gets one line for each request: reads that went well at level debug, as there may be 100,000 a second, all
+	// else at info. Lines name no customer, and hold nothing of a body or a token. What went wrong inside is logged with
+	// its cause, at level warn if trying again may help and error if not.
+	Log *slog.Logger
+	Now func() time.Time
+	// NewRequestID names a request whose caller did not, with a valid id.
+	NewRequestID func() string
+	// Ready says why this process should not be sent requests now, nil if it should. It is given 2 s.
+	Ready func(context.Context) error
+	// Metrics gets the metrics of the requests, and is what /metrics shows.
+	Metrics *prometheus.Registry
+}
+
+// Server answers HTTP requests. It may be used from many goroutines at once, and starts none of its own.
+type Server struct {
+	config  Config
+	echo    *echo.Echo
+	metrics *metrics
+}
+
+// New makes a Server. It fails where the configuration is incomplete, or Metrics holds the same metrics already.
+func New(config Config) (*Server, error) {
+	switch {
+	case config.Verifier == nil, config.Log == nil, config.Now == nil, config.NewRequestID == nil, config.Ready == nil, config.Metrics == nil:
+		return nil, errors.New("api: the configuration is incomplete")
+	case config.Leaderboard != nil && config.Proxies == domain.Proxies{}:
+		return nil, errors.New("api: a leaderboard needs proxies")
+	}
+	metrics, err := newMetrics(config.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{config: config, echo: echo.New(), metrics: metrics}
+	s.echo.HTTPErrorHandler = s.fail
+	s.echo.Use(s.identify, s.observe, recoverPanic)
+	for _, r := range routes {
+		if r.needs(config) {
+			s.echo.Add(r.method, r.path, s.guard(r))
+		}
+	}
+	return s, nil
+}
+
+// ServeHTTP answers a request to the public address. How long a client may take to send a request or to read an answer
+// is for the http.Server around it to bound.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }

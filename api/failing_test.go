@@ -1,0 +1,128 @@
+package api_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"loyalty/api"
+	"loyalty/commands"
+	"loyalty/domain"
+	"loyalty/readmodels/leaderboard"
+	"loyalty/readmodels/ledger"
+)
+
+// fixed stands for all that is behind the API: it fails with its error at all that is asked of it, or answers with fixed
+// values where it has none. It is for showing what each error becomes over HTTP, and who gets through to what.
+type fixed struct{ err error }
+
+var errPanic = errors.New("panic, please")
+
+func (f fixed) fail() error {
+	if errors.Is(f.err, errPanic) {
+		panic("the secret is 12345")
+	}
+	return f.err
+}
+
+func (f fixed) PlaceOrder(_ context.Context, c commands.PlaceOrder) (commands.Placed, error) {
+	return commands.Placed{Order: c.Order}, f.fail()
+}
+func (f fixed) ReturnItems(_ context.Context, c commands.ReturnItems) (commands.Returned, error) {
+	return commands.Returned{Return: c.Return}, f.fail()
+}
+func (f fixed) AdjustPoints(context.Context, commands.AdjustPoints) (commands.Adjusted, error) {
+	return commands.Adjusted{ID: "l-1"}, f.fail()
+}
+func (f fixed) Dashboard(context.Context, domain.ProxyKey, int, int, *leaderboard.Dashboard) error {
+	return f.fail()
+}
+func (f fixed) Standing(context.Context, domain.ProxyKey) (leaderboard.Standing, bool, domain.Position, error) {
+	return leaderboard.Standing{}, false, domain.Position{}, f.fail()
+}
+func (f fixed) Account(context.Context, domain.CustomerID) (ledger.Account, ledger.State, error) {
+	return ledger.Account{}, ledger.State{}, f.fail()
+}
+func (f fixed) Trail(context.Context, domain.CustomerID, string, int) (ledger.Trail, error) {
+	return ledger.Trail{}, f.fail()
+}
+func (f fixed) Accounts(context.Context, func(ledger.Account) error) (ledger.State, error) {
+	return ledger.State{}, f.fail()
+}
+func (f fixed) Wait(context.Context, domain.Position) error { return f.fail() }
+
+func TestEveryErrorHasItsAnswer(t *testing.T) { runFailing(t, loadDocument(t)) }
+
+// runFailing goes through the errors that a route can meet inside, and what its caller is told of each.
+func runFailing(t *testing.T, doc *document) {
+	writes := []exchange{
+		{method: "POST", path: "/order/o-1", as: till, body: orderOf(`1`, "ann")},
+		{method: "POST", path: "/order/o-1/returns/r-1", as: till, body: `{"amount": "1.00"}`},
+		{method: "POST", path: "/loyalty/ann", as: support, body: `{"loyalty-points": 1, "reason": "goodwill"}`},
+	}
+	reads := []exchange{
+		{method: "GET", path: "/loyalty/ann", as: ann},
+		{method: "GET", path: "/loyalty/ann/trail", as: ann},
+		{method: "GET", path: "/loyalty/ann", as: ann, header: after(domain.Position{Commit: 1, Prepare: 1})},
+		{method: "GET", path: "/loyalty/ann/trail", as: ann, header: after(domain.Position{Commit: 1, Prepare: 1})},
+	}
+	for _, failure := range []struct {
+		err    error
+		routes []exchange
+		status int
+		code   string
+	}{
+		{domain.ErrConflict, writes, 409, "conflict"},
+		{domain.ErrPointsLimit, writes, 422, "points_limit"},
+		{domain.ErrNotFound, writes[1:2], 404, "not_found"},
+		{domain.ErrReturnExceedsPaid, writes[1:2], 422, "return_exceeds_paid"},
+		{domain.Invalid("currency", "currency_not_in_policy", "not priced"), writes[:1], 400, "currency_not_in_policy"},
+		{domain.ErrUnavailable, append(writes, reads...), 503, "unavailable"},
+		{fmt.Errorf("%w: %w", domain.ErrUnavailable, domain.ErrNotCaughtUp), writes, 503, "unavailable"},
+		{domain.ErrNotCaughtUp, reads, 503, "not_caught_up"},
+		{context.DeadlineExceeded, append(writes, reads...), 503, "unavailable"},
+		{context.Canceled, append(writes, reads...), 503, "unavailable"},
+		{domain.ErrWrongRevision, writes, 500, "internal"},
+		{domain.ErrCheckpointMoved, reads, 500, "internal"},
+		{domain.ErrUndecodable, append(writes, reads...), 500, "internal"},
+		{errors.New("the secret is 12345"), append(writes, reads...), 500, "internal"},
+		{errPanic, append(writes, reads...), 500, "internal"},
+	} {
+		t.Run(failure.err.Error(), func(t *testing.T) {
+			inside := fixed{fmt.Errorf("deep inside: %w", failure.err)}
+			s := serve(t, doc, func(c *api.Config) { c.Commands, c.Leaderboard, c.Ledger = inside, inside, inside })
+			for _, x := range failure.routes {
+				x.status, x.code = failure.status, failure.code
+				s.answersFailure(t, x)
+			}
+		})
+	}
+}
+
+// answersFailure makes a request that fails inside: its answer says nothing of the cause, and the log does, by its id.
+func (s *site) answersFailure(t *testing.T, x exchange) {
+	t.Helper()
+	x.header = x.header.Clone()
+	if x.header == nil {
+		x.header = http.Header{}
+	}
+	id := "request-" + strings.ReplaceAll(strings.Trim(x.path, "/"), "/", "-")
+	x.header.Set("X-Request-Id", id)
+	got := s.do(t, x)
+	if body := string(got.body); strings.Contains(body, "deep inside") || strings.Contains(body, "12345") {
+		t.Errorf("the answer tells of the inside: %s", body)
+	}
+	if got.problem.ID != id || got.header.Get("X-Request-Id") != id {
+		t.Errorf("the answer's id is %q, want %q", got.problem.ID, id)
+	}
+	if x.status == 500 && (got.problem.Detail != "" || len(got.problem.Errors) > 0) {
+		t.Errorf("a 500 says more than its id: %s", got.body)
+	}
+	logged := strings.Contains(s.log.String(), `"id":"`+id+`","error":"`)
+	if logged != (x.status >= 500) {
+		t.Errorf("the cause of a %d is logged: %t", x.status, logged)
+	}
+}

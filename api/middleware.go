@@ -1,0 +1,115 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"loyalty/domain"
+)
+
+// The headers that every answer has. Nothing changes the slices, so that all answers can share them.
+var (
+	noStore    = []string{"no-store"}
+	noSniff    = []string{"nosniff"}
+	noReferrer = []string{"no-referrer"}
+	noContent  = []string{"default-src 'none'; frame-ancestors 'none'"}
+)
+
+const headerRequestID = "X-Request-Id"
+
+// identify gives every request an id, its caller's if that is a valid id, and its answer the headers that all have.
+func (s *Server) identify(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		id := c.Request().Header.Get(headerRequestID)
+		if _, err := domain.ParseID[string](headerRequestID, id); err != nil {
+			id = s.config.NewRequestID()
+		}
+		header := c.Response().Header()
+		header[headerRequestID] = []string{id}
+		header["Cache-Control"] = noStore
+		header["X-Content-Type-Options"] = noSniff
+		header["Referrer-Policy"] = noReferrer
+		header["Content-Security-Policy"] = noContent
+		return next(c)
+	}
+}
+
+// requestID is the id that identify gave the request.
+func requestID(c echo.Context) string { return c.Response().Header().Get(headerRequestID) }
+
+// recoverPanic turns a panic into an error, which is answered with 500.
+func recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		defer func() {
+			if cause := recover(); cause != nil {
+				err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
+			}
+		}()
+		return next(c)
+	}
+}
+
+// metrics is what is counted of the requests.
+type metrics struct {
+	inFlight prometheus.Gauge
+	duration *prometheus.HistogramVec
+}
+
+func newMetrics(registry *prometheus.Registry) (*metrics, error) {
+	m := &metrics{
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "loyalty_http_requests_in_flight", Help: "Requests being answered.",
+		}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "loyalty_http_request_duration_seconds", Help: "Time from a request's arrival to its answer.",
+			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
+		}, []string{"method", "route", "status"}),
+	}
+	if err := errors.Join(registry.Register(m.inFlight), registry.Register(m.duration)); err != nil {
+		return nil, fmt.Errorf("register the metrics of the API: %w", err)
+	}
+	return m, nil
+}
+
+// observe answers a request's error, then measures and logs what came of the request.
+func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		start := s.config.Now()
+		s.metrics.inFlight.Inc()
+		defer s.metrics.inFlight.Dec()
+		if err := next(c); err != nil {
+			s.fail(err, c)
+		}
+		took := s.config.Now().Sub(start)
+		method, path, status := methodLabel(c.Request().Method), c.Path(), c.Response().Status
+		if status == http.StatusNotFound && path == "" {
+			path = "none"
+		}
+		s.metrics.duration.WithLabelValues(method, path, strconv.Itoa(status)).Observe(took.Seconds())
+		level, ctx := slog.LevelInfo, c.Request().Context()
+		if method == http.MethodGet && status == http.StatusOK {
+			level = slog.LevelDebug
+		}
+		if s.config.Log.Enabled(ctx, level) {
+			s.config.Log.LogAttrs(ctx, level, "request", slog.String("method", method), slog.String("route", path),
+				slog.Int("status", status), slog.Duration("took", took), slog.String("id", requestID(c)))
+		}
+		return nil
+	}
+}
+
+// methodLabel keeps callers from making up new label values.
+func methodLabel(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodPost:
+		return method
+	}
+	return "other"
+}

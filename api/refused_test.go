@@ -1,0 +1,348 @@
+package api_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"loyalty/api"
+	"loyalty/domain"
+)
+
+func TestBadInputIsRefusedAndNothingIsAppended(t *testing.T) { runRefused(t, loadDocument(t)) }
+
+// runRefused sends everything that is not to be accepted to a stack in which ann has placed order o-1 for £129.99, and
+// makes sure that it is refused with its own code and leaves the log as it was.
+func runRefused(t *testing.T, doc *document) {
+	s := startStack(t, doc)
+	s.do(t, exchange{as: till, method: "POST", path: "/order/o-1", body: orderOf(`"129.99"`, "ann"), status: 201})
+	s.do(t, exchange{as: support, method: "POST", path: "/order/o-1/returns/r-1", body: `{"amount": "10.00"}`, status: 201})
+	s.do(t, exchange{as: support, method: "POST", path: "/loyalty/ann", body: `{"loyalty-points": 2, "reason": "goodwill"}`, status: 201,
+		header: http.Header{"Idempotency-Key": {"key-1"}}})
+	end := s.end()
+	for _, x := range refused(t) {
+		t.Run(fmt.Sprintf("%s %.40s %s", x.method, x.path, x.name), func(t *testing.T) {
+			s.do(t, x)
+			if got := s.end(); got != end {
+				t.Errorf("the log grew from %s to %s", end, got)
+			}
+		})
+	}
+}
+
+func TestABodyThatEndsBeforeItsTimeIsRefused(t *testing.T) {
+	s := startStack(t, loadDocument(t))
+	connection, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	body := orderOf(`1`, "ann")
+	_, err = fmt.Fprintf(connection, "POST /order/o-9 HTTP/1.1\r\nHost: loyalty\r\nAuthorization: Bearer %s\r\n"+
+		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", mint(t, till), len(body)+1, body)
+	if err := errors.Join(err, connection.(*net.TCPConn).CloseWrite()); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(connection), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusBadRequest || s.end() != (domain.Position{}) {
+		t.Errorf("answered with %d, and the log ends at %s", response.StatusCode, s.end())
+	}
+}
+
+func refused(t *testing.T) []exchange {
+	all := append(refusedOrders(), refusedReturns()...)
+	all = append(all, refusedAdjustments()...)
+	all = append(all, refusedReads()...)
+	for _, route := range []exchange{
+		{method: "POST", path: "/order/o-9", body: orderOf(`1`, "ann"), as: till},
+		{method: "POST", path: "/order/o-1/returns/r-9", body: `{"amount": "1.00"}`, as: till},
+		{method: "POST", path: "/loyalty/ann", body: `{"loyalty-points": 1, "reason": "goodwill"}`, as: support},
+		{method: "GET", path: "/loyalty/ann", as: ann},
+		{method: "GET", path: "/loyalty/ann/trail", as: ann},
+	} {
+		all = append(all, refusedCallers(t, route)...)
+		if route.method == "POST" {
+			all = append(all, refusedBodies(route)...)
+		}
+	}
+	return append(all,
+		exchange{name: "nothing is here", as: ann, method: "GET", path: "/nowhere", status: 404, code: "route_not_found"},
+		exchange{name: "more path than there is", as: till, method: "POST", path: "/order/o-1/returns/r-9/items", body: `{"amount": 1}`, status: 404, code: "route_not_found"},
+		exchange{name: "no id at all", as: ann, method: "GET", path: "/loyalty/", status: 404, code: "route_not_found"},
+		exchange{name: "no id at all", as: till, method: "POST", path: "/order/", body: orderOf(`1`, "ann"), status: 404, code: "route_not_found"},
+		exchange{name: "an empty id", as: ann, method: "GET", path: "/loyalty//trail", status: 404, code: "route_not_found"},
+		exchange{name: "a slash too many", as: ann, method: "GET", path: "/loyalty/ann/trail/", status: 404, code: "route_not_found"},
+		exchange{name: "another method", as: till, method: "PUT", path: "/order/o-9", body: orderOf(`1`, "ann"), status: 405, code: "method_not_allowed"},
+	)
+}
+
+// bad derives an exchange that is refused with 400 from one that is not.
+func bad(x exchange, name, body, code, field string) exchange {
+	x.name, x.body, x.status, x.code, x.field = name, body, 400, code, field
+	return x
+}
+
+var long = strings.Repeat("a", 65)
+
+func refusedOrders() []exchange {
+	base := exchange{as: till, method: "POST", path: "/order/o-9"}
+	at := func(path string) exchange { x := base; x.path = path; return x }
+	pays := func(members string) string {
+		return fmt.Sprintf(`{"ItemIds": ["sku-1"], "paymentDetails": {%s}, "customerId": "ann"}`, members)
+	}
+	amount := func(text string) string { return pays(`"currency": "GBP", "amount": ` + text) }
+	lists := func(items string) string {
+		return fmt.Sprintf(`{"ItemIds": %s, "paymentDetails": {"amount": "1.00", "currency": "GBP"}, "customerId": "ann"}`, items)
+	}
+	for_ := func(customer string) string {
+		return fmt.Sprintf(`{"ItemIds": ["sku-1"], "paymentDetails": {"amount": "1.00", "currency": "GBP"}%s}`, customer)
+	}
+	const amountField, currencyField, methodField = "paymentDetails.amount", "paymentDetails.currency", "paymentDetails.method"
+	all := []exchange{
+		bad(base, "no amount", pays(`"currency": "GBP"`), "amount_missing", amountField),
+		bad(base, "null amount", amount(`null`), "amount_missing", amountField),
+		bad(base, "empty amount", amount(`""`), "amount_missing", amountField),
+		bad(base, "NaN as a string", amount(`"NaN"`), "amount_malformed", amountField),
+		bad(base, "NaN as a number", amount(`NaN`), "json_malformed", ""),
+		bad(base, "1e400", amount(`1e400`), "amount_malformed", amountField),
+		bad(base, "an exponent in a string", amount(`"1e2"`), "amount_malformed", amountField),
+		bad(base, "a comma", amount(`"12,99"`), "amount_malformed", amountField),
+		bad(base, "a space", amount(`" 12.99"`), "amount_malformed", amountField),
+		bad(base, "amount is true", amount(`true`), "amount_malformed", amountField),
+		bad(base, "amount is an object", amount(`{}`), "amount_malformed", amountField),
+		bad(base, "negative string", amount(`"-1.00"`), "amount_negative", amountField),
+		bad(base, "negative number", amount(`-1`), "amount_negative", amountField),
+		bad(base, "three decimals in a string", amount(`"1.005"`), "amount_too_precise", amountField),
+		bad(base, "too large", amount(`"1000000000000"`), "amount_too_large", amountField),
+		bad(base, "no currency", pays(`"amount": "1.00"`), "currency_missing", currencyField),
+		bad(base, "another currency", pays(`"amount": "1.00", "currency": "USD"`), "currency_unknown", currencyField),
+		bad(base, "currency in lower case", pays(`"amount": "1.00", "currency": "gbp"`), "currency_unknown", currencyField),
+		bad(base, "currency is a number", pays(`"amount": "1.00", "currency": 826`), "currency_malformed", currencyField),
+		bad(base, "method is a number", pays(`"amount": "1.00", "currency": "GBP", "method": 1`), "method_malformed", methodField),
+		bad(base, "method is a card number", pays(`"amount": "1.00", "currency": "GBP", "method": "4929138475551234"`), "method_malformed", methodField),
+		bad(base, "method holds a line feed", pays(`"amount": "1.00", "currency": "GBP", "method": "ca\nrd"`), "method_malformed", methodField),
+		bad(base, "method too long", pays(`"amount": "1.00", "currency": "GBP", "method": "`+long+`"`), "method_too_long", methodField),
+		bad(base, "no payment", `{"ItemIds": ["sku-1"], "customerId": "ann"}`, "payment_missing", "paymentDetails"),
+		bad(base, "payment is a string", `{"ItemIds": ["sku-1"], "paymentDetails": "1.00", "customerId": "ann"}`, "payment_malformed", "paymentDetails"),
+		bad(base, "amount twice", pays(`"amount": "1.00", "currency": "GBP", "amount": "2.00"`), "field_repeated", amountField),
+		bad(base, "no items", `{"paymentDetails": {"amount": "1.00", "currency": "GBP"}, "customerId": "ann"}`, "items_empty", "ItemIds"),
+		bad(base, "empty items", lists(`[]`), "items_empty", "ItemIds"),
+		bad(base, "501 items", lists(`["a"`+strings.Repeat(`,"a"`, 500)+`]`), "items_too_many", "ItemIds"),
+		bad(base, "items is a string", lists(`"sku-1"`), "items_malformed", "ItemIds"),
+		bad(base, "an item is a number", lists(`["sku-1", 2]`), "id_malformed", "ItemIds[1]"),
+		bad(base, "an item is null", lists(`[null]`), "id_malformed", "ItemIds[0]"),
+		bad(base, "an item is empty", lists(`["sku-1", ""]`), "id_missing", "ItemIds[1]"),
+		bad(base, "an item outside the alphabet", lists(`["sku 1"]`), "id_malformed", "ItemIds[0]"),
+		bad(base, "an item too long", lists(`["`+long+`"]`), "id_too_long", "ItemIds[0]"),
+		bad(base, "a channel names nobody", for_(``), "customer_id_missing", "customerId"),
+		bad(base, "customerId is empty", for_(`, "customerId": ""`), "id_missing", "customerId"),
+		bad(base, "customerId is a number", for_(`, "customerId": 7`), "id_malformed", "customerId"),
+		bad(base, "customerId is an e-mail address", for_(`, "customerId": "ann@example.com"`), "id_malformed", "customerId"),
+		bad(base, "customerId too long", for_(`, "customerId": "`+long+`"`), "id_too_long", "customerId"),
+		bad(base, "a field too many", for_(`, "customerId": "ann", "points": 1000`), "field_unknown", "points"),
+		bad(base, "a field in other case", for_(`, "customerId": "ann", "itemIds": ["a"]`), "field_unknown", "itemIds"),
+		bad(base, "customerId twice", for_(`, "customerId": "ann", "customerId": "bob"`), "field_repeated", "customerId"),
+		bad(at("/order/a%20b"), "order id outside the alphabet", orderOf(`1`, "ann"), "id_malformed", "orderId"),
+		bad(at("/order/a%2Fb"), "order id with an escaped slash", orderOf(`1`, "ann"), "id_malformed", "orderId"),
+		bad(at("/order/a%252Db"), "order id escaped twice", orderOf(`1`, "ann"), "id_malformed", "orderId"),
+		bad(at("/order/"+long), "order id too long", orderOf(`1`, "ann"), "id_too_long", "orderId"),
+		bad(at("/order/"+long), "faults in several fields", pays(`"amount": "-1.00"`), "invalid_input", ""),
+		{name: "other content under the same id", as: till, method: "POST", path: "/order/o-1", body: orderOf(`"130.00"`, "ann"), status: 409, code: "conflict"},
+		{name: "another customer under the same id", as: till, method: "POST", path: "/order/o-1", body: orderOf(`"129.99"`, "bob"), status: 409, code: "conflict"},
+		{name: "more points than a customer can have", as: till, method: "POST", path: "/order/o-9", body: orderOf(`"999999999999.99"`, "ann"), status: 422, code: "points_limit"},
+		{name: "a customer for another", as: ann, method: "POST", path: "/order/o-9", body: orderOf(`1`, "bob"), status: 403, code: "forbidden"},
+		{name: "a customer for another, and with other faults", as: ann, method: "POST", path: "/order/o-9", body: orderOf(`-1`, "bob"), status: 403, code: "forbidden"},
+	}
+	// A schema that is exact about JSON numbers in binary would be exact about the wrong thing, so that the document
+	// leaves the decimals of one to words.
+	number := bad(base, "three decimals in a number", amount(`1.005`), "amount_too_precise", amountField)
+	number.wordy = true
+	return append(all, number)
+}
+
+func refusedReturns() []exchange {
+	base := exchange{as: support, method: "POST", path: "/order/o-1/returns/r-9"}
+	at := func(path string) exchange { x := base; x.path = path; return x }
+	one := `{"amount": "1.00"}`
+	return []exchange{
+		bad(base, "no amount", `{}`, "amount_missing", "amount"),
+		bad(base, "malformed amount", `{"amount": "one"}`, "amount_malformed", "amount"),
+		bad(base, "negative amount", `{"amount": "-1.00"}`, "amount_negative", "amount"),
+		bad(base, "nothing returned", `{"amount": "0.00"}`, "amount_zero", "amount"),
+		bad(base, "three decimals", `{"amount": "1.005"}`, "amount_too_precise", "amount"),
+		bad(base, "too large", `{"amount": "1000000000000"}`, "amount_too_large", "amount"),
+		bad(base, "reason is a number", `{"amount": "1.00", "reason": 1}`, "reason_malformed", "reason"),
+		bad(base, "reason holds a line feed", `{"amount": "1.00", "reason": "too\nsmall"}`, "reason_malformed", "reason"),
+		bad(base, "reason too long", `{"amount": "1.00", "reason": "`+strings.Repeat("x", 501)+`"}`, "reason_too_long", "reason"),
+		bad(base, "a field too many", `{"amount": "1.00", "currency": "GBP"}`, "field_unknown", "currency"),
+		bad(base, "amount twice", `{"amount": "1.00", "amount": "1.00"}`, "field_repeated", "amount"),
+		bad(base, "two faults", `{"amount": "x", "reason": "`+strings.Repeat("x", 501)+`"}`, "invalid_input", ""),
+		bad(at("/order/o.1/returns/r-9"), "order id outside the alphabet", one, "id_malformed", "orderId"),
+		bad(at("/order/o-1/returns/r.9"), "return id outside the alphabet", one, "id_malformed", "returnId"),
+		bad(at("/order/o-1/returns/"+long), "return id too long", one, "id_too_long", "returnId"),
+		{name: "an order that never was", as: support, method: "POST", path: "/order/o-0/returns/r-9", body: one, status: 404, code: "not_found"},
+		{name: "more than is left", as: support, method: "POST", path: "/order/o-1/returns/r-9", body: `{"amount": "120.00"}`, status: 422, code: "return_exceeds_paid"},
+		{name: "other content under the same id", as: support, method: "POST", path: "/order/o-1/returns/r-1", body: one, status: 409, code: "conflict"},
+	}
+}
+
+func refusedAdjustments() []exchange {
+	base := exchange{as: support, method: "POST", path: "/loyalty/ann"}
+	at := func(path string) exchange { x := base; x.path = path; return x }
+	keyed := func(key string) exchange { x := base; x.header = http.Header{"Idempotency-Key": {key}}; return x }
+	gives := func(points string) string {
+		return fmt.Sprintf(`{"loyalty-points": %s, "reason": "goodwill"}`, points)
+	}
+	conflict := keyed("key-1")
+	conflict.name, conflict.body, conflict.status, conflict.code = "other content under the same key", gives(`3`), 409, "conflict"
+	whole := bad(base, "points with decimals that are none", gives(`25.0`), "points_malformed", "loyalty-points")
+	exponent := bad(base, "points with an exponent", gives(`2e1`), "points_malformed", "loyalty-points")
+	// To JSON Schema these two are integers.
+	whole.wordy, exponent.wordy = true, true
+	return []exchange{
+		conflict, whole, exponent,
+		bad(base, "no points", `{"reason": "goodwill"}`, "points_missing", "loyalty-points"),
+		bad(base, "points as a string", gives(`"25"`), "points_malformed", "loyalty-points"),
+		bad(base, "half a point", gives(`0.5`), "points_malformed", "loyalty-points"),
+		bad(base, "no point", gives(`0`), "points_zero", "loyalty-points"),
+		bad(base, "too many points", gives(`134217728`), "points_out_of_range", "loyalty-points"),
+		bad(base, "too many digits", gives(`-`+strings.Repeat("9", 30)), "points_out_of_range", "loyalty-points"),
+		bad(base, "no reason", `{"loyalty-points": 1}`, "reason_missing", "reason"),
+		bad(base, "reason is a number", `{"loyalty-points": 1, "reason": 1}`, "reason_malformed", "reason"),
+		bad(base, "reason too long", `{"loyalty-points": 1, "reason": "`+strings.Repeat("x", 501)+`"}`, "reason_too_long", "reason"),
+		bad(base, "a field too many", `{"loyalty-points": 1, "reason": "goodwill", "Loyalty-Points": 2}`, "field_unknown", "Loyalty-Points"),
+		bad(base, "points twice", `{"loyalty-points": 1, "loyalty-points": 2, "reason": "goodwill"}`, "field_repeated", "loyalty-points"),
+		bad(base, "two faults", `{"loyalty-points": "x"}`, "invalid_input", ""),
+		bad(at("/loyalty/a%20b"), "customer outside the alphabet", gives(`1`), "id_malformed", "userId"),
+		bad(at("/loyalty/"+long), "customer too long", gives(`1`), "id_too_long", "userId"),
+		bad(keyed(""), "empty key", gives(`1`), "id_missing", "Idempotency-Key"),
+		bad(keyed("a key"), "key outside the alphabet", gives(`1`), "id_malformed", "Idempotency-Key"),
+	}
+}
+
+func refusedReads() []exchange {
+	base := exchange{as: ann, method: "GET"}
+	at := func(path string) exchange { x := base; x.path = path; return x }
+	position := at("/loyalty/ann")
+	position.header = http.Header{"Loyalty-Min-Position": {"yesterday"}}
+	trailPosition := position
+	trailPosition.path = "/loyalty/ann/trail"
+	bothTrail := position
+	bothTrail.path = "/loyalty/ann/trail?limit=0"
+	staff := at("/loyalty/a%20b")
+	staff.as = support
+	var all []exchange
+	for _, q := range []string{"top=0", "top=101", "top=ten", "top=", "top=1.5"} {
+		all = append(all, bad(at("/loyalty/ann?"+q), q, "", "top_out_of_range", "top"))
+	}
+	for _, q := range []string{"around=-1", "around=51", "around=two"} {
+		all = append(all, bad(at("/loyalty/ann?"+q), q, "", "around_out_of_range", "around"))
+	}
+	for _, q := range []string{"limit=0", "limit=201"} {
+		all = append(all, bad(at("/loyalty/ann/trail?"+q), q, "", "limit_out_of_range", "limit"))
+	}
+	return append(all,
+		bad(at("/loyalty/ann?top=0&around=-1"), "two faults", "", "invalid_input", ""),
+		bad(at("/loyalty/ann/trail?limit=0&cursor=%zz"), "a malformed query", "", "query_malformed", "query"),
+		bad(at("/loyalty/ann?top=%zz"), "a malformed query", "", "query_malformed", "query"),
+		bad(at("/loyalty/ann/trail?cursor=%01"), "a cursor that is none", "", "cursor_invalid", "cursor"),
+		bad(position, "a position that is none", "", "position_malformed", "Loyalty-Min-Position"),
+		bad(trailPosition, "a position that is none", "", "position_malformed", "Loyalty-Min-Position"),
+		bad(staff, "customer outside the alphabet", "", "id_malformed", "userId"),
+		bad(at("/loyalty/a.b"), "customer outside the alphabet", "", "id_malformed", "userId"),
+		bad(at("/loyalty/a.b/trail"), "customer outside the alphabet", "", "id_malformed", "userId"),
+		bad(at("/loyalty/"+long), "customer too long", "", "id_too_long", "userId"),
+		bad(at("/loyalty/"+long+"/trail"), "customer too long", "", "id_too_long", "userId"),
+		bad(bothTrail, "two faults", "", "invalid_input", ""),
+	)
+}
+
+// refusedBodies is what no route accepts as a body.
+func refusedBodies(route exchange) []exchange {
+	typed := func(name, contentType string) exchange {
+		x := route
+		x.name, x.status, x.code, x.header = name, 415, "content_type_unsupported", http.Header{"Content-Type": {contentType}}
+		return x
+	}
+	compressed := typed("compressed", "application/json")
+	compressed.header["Content-Encoding"] = []string{"gzip"}
+	large := route
+	large.name, large.body, large.status, large.code = "65,537 bytes", route.body+strings.Repeat(" ", 64<<10+1-len(route.body)), 413, "body_too_large"
+	streamed := large
+	streamed.name, streamed.chunked = "65,537 bytes that don't say so beforehand", true
+	all := []exchange{
+		typed("a form", "application/x-www-form-urlencoded"), typed("no content type", ""), typed("a content type that is none", ";;"),
+		typed("another charset", "application/json; charset=iso-8859-1"), compressed, large, streamed,
+	}
+	for name, body := range map[string]string{
+		"truncated": route.body[:len(route.body)-2], "empty": "", "blank": " ", "null": "null", "an array": "[" + route.body + "]",
+		"two objects": route.body + route.body, "something after it": route.body + "x", "not UTF-8": strings.Replace(route.body, "\"", "\"\xff", 1),
+		"a comma too many": route.body[:len(route.body)-1] + ",}",
+	} {
+		x := bad(route, name, body, "json_malformed", "")
+		x.header = http.Header{"Content-Type": {"application/json"}}
+		all = append(all, x)
+	}
+	return all
+}
+
+// refusedCallers is how no route lets anyone in.
+func refusedCallers(t *testing.T, route exchange) []exchange {
+	sign := func(method jwt.SigningMethod, key any, change func(jwt.MapClaims)) string {
+		claims := jwt.MapClaims{
+			"sub": route.as.Subject, "role": string(route.as.Role), "channel": string(route.as.Channel), "exp": time.Now().Add(time.Hour).Unix(),
+		}
+		if change != nil {
+			change(claims)
+		}
+		token, err := jwt.NewWithClaims(method, claims).SignedString(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return "Bearer " + token
+	}
+	with := func(name, authorization, code string) exchange {
+		x := route
+		x.name, x.status, x.code, x.header = name, 401, code, http.Header{"Authorization": {authorization}}
+		return x
+	}
+	claim := func(name string, change func(jwt.MapClaims)) exchange {
+		return with(name, sign(jwt.SigningMethodHS256, tokenSecret, change), "token_invalid")
+	}
+	nobody := route
+	nobody.name, nobody.status, nobody.code, nobody.as = "no token", 401, "token_missing", api.Claims{}
+	twice := with("two tokens", sign(jwt.SigningMethodHS256, tokenSecret, nil), "token_malformed")
+	twice.header["Authorization"] = append(twice.header["Authorization"], twice.header["Authorization"][0])
+	no := route
+	no.name, no.status, no.code, no.as = "an analyst", 403, "forbidden", analyst
+	return []exchange{
+		nobody, twice, no,
+		with("another scheme", "Basic YW5uOmFubg==", "token_malformed"),
+		with("an empty token", "Bearer ", "token_malformed"),
+		with("garbage", "Bearer garbage", "token_malformed"),
+		with("a very long token", sign(jwt.SigningMethodHS256, tokenSecret, func(c jwt.MapClaims) { c["more"] = strings.Repeat("a", 9000) }), "token_malformed"),
+		with("expired", sign(jwt.SigningMethodHS256, tokenSecret, func(c jwt.MapClaims) { c["exp"] = time.Now().Add(-time.Minute).Unix() }), "token_expired"),
+		with("unsigned", sign(jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, nil), "token_invalid"),
+		with("signed with another secret", sign(jwt.SigningMethodHS256, []byte("some other secret of 32 or more bytes"), nil), "token_invalid"),
+		with("signed by another algorithm", sign(jwt.SigningMethodHS512, tokenSecret, nil), "token_invalid"),
+		claim("no expiry", func(c jwt.MapClaims) { delete(c, "exp") }),
+		claim("not valid yet", func(c jwt.MapClaims) { c["nbf"] = time.Now().Add(time.Minute).Unix() }),
+		claim("no subject", func(c jwt.MapClaims) { delete(c, "sub") }),
+		claim("a subject that is no id", func(c jwt.MapClaims) { c["sub"] = "ann@example.com" }),
+		claim("no role", func(c jwt.MapClaims) { delete(c, "role") }),
+		claim("an unknown role", func(c jwt.MapClaims) { c["role"] = "admin" }),
+		claim("a channel of no channel", func(c jwt.MapClaims) { c["role"], c["channel"] = "channel", "" }),
+		claim("an unknown channel", func(c jwt.MapClaims) { c["role"], c["channel"] = "customer", "fax" }),
+	}
+}

@@ -1,0 +1,93 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"loyalty/domain"
+)
+
+// route is one line of the API: what is asked, what the process must have to answer, who may ask, and who answers.
+type route struct {
+	method, path string
+	needs        func(Config) bool
+	grants       grants
+	handle       func(*Server, context.Context, echo.Context, Claims) error
+}
+
+// grants is what each role may do on a route. A role that is not in it may do nothing.
+type grants map[Role]grant
+
+type grant int
+
+const (
+	// forAnyone lets a caller act for every customer.
+	forAnyone grant = iota + 1
+	// forThemselves lets a customer act for nobody else: the userId in the path must be their own.
+	forThemselves
+	// asThemselves is for a customer on a route whose path names none: the handler takes the customer from the token.
+	asThemselves
+	// withAward lets a caller act for every customer if their token has the scope award.
+	withAward
+)
+
+// routes is all of the API. Whatever a route is not granted to in this table is refused with 403.
+var routes = []route{
+	{http.MethodPost, "/order/:orderId", hasCommands,
+		grants{RoleChannel: forAnyone, RoleCustomer: asThemselves}, (*Server).placeOrder},
+	{http.MethodPost, "/order/:orderId/returns/:returnId", hasCommands,
+		grants{RoleChannel: forAnyone, RoleSupport: forAnyone}, (*Server).returnItems},
+	{http.MethodGet, "/loyalty/:userId", hasLeaderboard,
+		grants{RoleCustomer: forThemselves, RoleSupport: forAnyone}, (*Server).dashboard},
+	{http.MethodPost, "/loyalty/:userId", hasCommands,
+		grants{RoleChannel: withAward, RoleSupport: forAnyone}, (*Server).adjustPoints},
+	{http.MethodGet, "/loyalty/:userId/trail", hasLedger,
+		grants{RoleCustomer: forThemselves, RoleSupport: forAnyone}, (*Server).trail},
+}
+
+func hasCommands(c Config) bool    { return c.Commands != nil }
+func hasLeaderboard(c Config) bool { return c.Leaderboard != nil }
+func hasLedger(c Config) bool      { return c.Ledger != nil }
+
+// requestTimeout bounds the work on one request.
+const requestTimeout = 10 * time.Second
+
+// guard lets those requests through to the route's handler whose caller is known and may do this.
+func (s *Server) guard(r route) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		ctx, cancel := context.WithTimeout(c.Request().Context(), requestTimeout)
+		defer cancel()
+		caller, err := s.authenticate(ctx, c.Request().Header)
+		if err != nil {
+			return err
+		}
+		if err := r.grants.admit(c, caller); err != nil {
+			return err
+		}
+		return r.handle(s, ctx, c, caller)
+	}
+}
+
+// admit returns nil if the caller may make this request, domain.ErrForbidden if not.
+func (g grants) admit(c echo.Context, caller Claims) error {
+	switch g[caller.Role] {
+	case forAnyone, asThemselves:
+		return nil
+	case withAward:
+		if caller.HasScope("award") {
+			return nil
+		}
+	case forThemselves:
+		customer, err := pathID[domain.CustomerID](c, "userId")
+		if err != nil {
+			return err
+		}
+		if string(customer) == caller.Subject {
+			return nil
+		}
+	}
+	return domain.ErrForbidden
+}

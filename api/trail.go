@@ -1,0 +1,91 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"loyalty/domain"
+	"loyalty/readmodels/ledger"
+)
+
+// defaultPage is how many entries a page of a trail holds whose reader does not say.
+const defaultPage = 50
+
+type trailAnswer struct {
+	CustomerID domain.CustomerID `json:"customerId"`
+	Points     domain.Points     `json:"points"`
+	Entries    []entryAnswer     `json:"entries"`
+	Next       string            `json:"next,omitempty"`
+	Position   domain.Position   `json:"position"`
+	// AsOf is nil while the ledger was never known to be complete.
+	AsOf *time.Time `json:"asOf"`
+}
+
+type entryAnswer struct {
+	EntryID    string          `json:"entryId"`
+	Kind       ledger.Kind     `json:"kind"`
+	Points     domain.Points   `json:"points"`
+	Total      domain.Points   `json:"total"`
+	OccurredAt time.Time       `json:"occurredAt"`
+	OrderID    domain.OrderID  `json:"orderId,omitempty"`
+	ReturnID   domain.ReturnID `json:"returnId,omitempty"`
+	Amount     *moneyAnswer    `json:"amount,omitempty"`
+	Channel    domain.Channel  `json:"channel,omitempty"`
+	Actor      string          `json:"actor,omitempty"`
+	Reason     string          `json:"reason,omitempty"`
+	Position   domain.Position `json:"position"`
+	Stream     string          `json:"stream"`
+	Revision   uint64          `json:"revision"`
+}
+
+type moneyAnswer struct {
+	Amount   string          `json:"amount"`
+	Currency domain.Currency `json:"currency"`
+}
+
+func (s *Server) trail(ctx context.Context, c echo.Context, caller Claims) error {
+	customer, badCustomer := pathID[domain.CustomerID](c, "userId")
+	values, badQuery := query(c)
+	limit, badLimit := number(values, "limit", defaultPage, 1, ledger.MaxPage)
+	position, badPosition := minPosition(c)
+	if err := domain.JoinInvalid(badCustomer, badQuery, badLimit, badPosition); err != nil {
+		return err
+	}
+	if err := catchUp(ctx, s.config.Ledger, position); err != nil {
+		return err
+	}
+	trail, err := s.config.Ledger.Trail(ctx, customer, values.Get("cursor"), limit)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, answerTrail(customer, trail, caller.Role))
+}
+
+// answerTrail is a trail as a role may see it: who of the staff did something is not for customers.
+func answerTrail(customer domain.CustomerID, t ledger.Trail, role Role) trailAnswer {
+	answer := trailAnswer{
+		CustomerID: customer, Points: t.Account.Points, Entries: make([]entryAnswer, len(t.Entries)),
+		Next: t.Next, Position: t.Position,
+	}
+	if !t.AsOf.IsZero() {
+		asOf := t.AsOf.UTC()
+		answer.AsOf = &asOf
+	}
+	for i, e := range t.Entries {
+		answer.Entries[i] = entryAnswer{
+			EntryID: e.EventID, Kind: e.Kind, Points: e.Points, Total: e.Total, OccurredAt: e.OccurredAt.UTC(),
+			OrderID: e.Order, ReturnID: e.Return, Channel: e.Channel, Actor: e.Actor, Reason: e.Reason,
+			Position: e.Position, Stream: e.Stream, Revision: e.Revision,
+		}
+		if role == RoleCustomer {
+			answer.Entries[i].Actor = ""
+		}
+		if e.Amount.Currency != "" {
+			answer.Entries[i].Amount = &moneyAnswer{Amount: domain.FormatMinor(e.Amount.Minor), Currency: e.Amount.Currency}
+		}
+	}
+	return answer
+}
