@@ -1,0 +1,39 @@
+# Everything a contributor runs. `make` or `make help` lists it.
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+# The race detector needs cgo, and cgo a C compiler.
+export CGO_ENABLED := 1
+
+.PHONY: help run test lint bench fuzz packages
+
+help: ## List what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Run everything on this machine, with simulated shoppers
+	go run ./cmd/loyalty dev --demo
+
+packages:
+	@scripts/install-packages gcc libc6-dev
+
+test: packages ## Run every test, with the race detector
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt would change: $$unformatted"; exit 1; }
+	go vet ./...
+	go test -race -timeout 20m ./...
+
+lint: ## Check style and likely mistakes
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt would change: $$unformatted"; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+bench: ## Measure: dashboards/s, orders/s, events/s, each beside what it is compared with
+	go test -run '^$$' -bench . -benchmem -timeout 30m ./readmodels/... ./eventstore/... ./projections/... ./api/... ./cmd/...
+
+fuzz: ## Fuzz every decoder for a while (FUZZTIME=10s each)
+	@for package in $$(go list ./...); do \
+	  for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+	    echo "$$package $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $${FUZZTIME:-10s} $$package; \
+	  done; \
+	done

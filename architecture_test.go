@@ -1,0 +1,136 @@
+// Package loyalty_test keeps the shape of the house: which package may import which, and where each library lives.
+package loyalty_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// arrows says for each package, and all below it, which others of ours it may import. The longest matching entry counts.
+var arrows = map[string][]string{
+	"domain":                                 {"domain"},
+	"commands":                               {"domain", "eventstore"},
+	"eventstore":                             {"domain"},
+	"eventstore/embedded":                    {},
+	"eventstore/storetest":                   {"eventstore", "eventstore/embedded"},
+	"projections":                            {"domain", "eventstore", "readmodels/ledger", "readmodels/leaderboard"},
+	"readmodels/ledger":                      {"domain"},
+	"readmodels/ledger/sqlite":               {"domain", "readmodels/ledger"},
+	"readmodels/ledger/ledgertest":           {"domain", "readmodels/ledger"},
+	"readmodels/leaderboard":                 {"domain"},
+	"readmodels/leaderboard/memory":          {"domain", "readmodels/leaderboard"},
+	"readmodels/leaderboard/leaderboardtest": {"domain", "readmodels/leaderboard"},
+	"api":                                    {"domain", "domain/order", "domain/account", "commands", "readmodels/ledger", "readmodels/leaderboard"},
+}
+
+// homes says for each library where alone it may be imported.
+var homes = map[string][]string{
+	"github.com/EventStore/EventStore-Client-Go": {"eventstore"},
+	"github.com/cockroachdb/pebble":              {"eventstore/embedded"},
+	"github.com/labstack/echo":                   {"api"},
+	"github.com/golang-jwt/jwt":                  {"api"},
+	"github.com/MicahParks/keyfunc":              {"api"},
+	"github.com/jackc/pgx":                       {"readmodels/ledger/postgres"},
+	"github.com/redis/go-redis":                  {"readmodels/leaderboard/redis"},
+	"modernc.org/sqlite":                         {"readmodels/ledger/sqlite"},
+	"github.com/pressly/goose":                   {"readmodels/ledger"},
+	"github.com/alecthomas/kong":                 {"cmd"},
+}
+
+func TestImportsFollowTheArrowsOfTheDesign(t *testing.T) {
+	seen := map[string]bool{}
+	eachImport(t, func(file, from, imported string) {
+		entry := longest(from, arrows)
+		seen[entry] = true
+		if ours, ok := strings.CutPrefix(imported, "loyalty/"); ok && from != "cmd/loyalty" {
+			if entry == "" {
+				t.Fatalf("%s: package %s is in no entry of the arrows", file, from)
+			}
+			if !allowed(ours, from, entry) {
+				t.Errorf("%s: %s must not import %s", file, from, ours)
+			}
+		}
+		if under(from, "domain") && strings.Contains(strings.Split(imported, "/")[0], ".") {
+			t.Errorf("%s: domain is the standard library only, not %s", file, imported)
+		}
+		for library, places := range homes {
+			if under(imported, library) && !underAny(from, places) {
+				t.Errorf("%s: %s belongs in %v, not in %s", file, library, places, from)
+			}
+		}
+	})
+	for entry := range arrows {
+		if !seen[entry] {
+			t.Errorf("no package %s was seen: the table of arrows is out of date", entry)
+		}
+	}
+}
+
+// allowed: its own packages below the entry, and what the arrows name, exactly, so that no adapter slips in; domain's
+// packages come with domain.
+func allowed(ours, from, entry string) bool {
+	for _, target := range arrows[entry] {
+		if ours == target || (target == "domain" && under(ours, "domain")) {
+			return true
+		}
+	}
+	return under(ours, from) && longest(ours, arrows) == entry
+}
+
+func longest(dir string, table map[string][]string) string {
+	var best string
+	for entry := range table {
+		if under(dir, entry) && len(entry) > len(best) {
+			best = entry
+		}
+	}
+	return best
+}
+
+func under(dir, parent string) bool { return dir == parent || strings.HasPrefix(dir, parent+"/") }
+
+func underAny(dir string, parents []string) bool {
+	for _, parent := range parents {
+		if under(dir, parent) {
+			return true
+		}
+	}
+	return false
+}
+
+// eachImport visits every import of every Go file that is no test.
+func eachImport(t *testing.T, visit func(file, from, imported string)) {
+	t.Helper()
+	err := filepath.WalkDir(".", func(file string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && file != "." && strings.HasPrefix(entry.Name(), ".") {
+			return filepath.SkipDir
+		}
+		if !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+			return nil
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range parsed.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			visit(file, path.Dir(filepath.ToSlash(file)), imported)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// folder is a data folder: what "loyalty dev" keeps between runs.
+type folder string
+
+// defaultFolder is where dev and token look unless told otherwise.
+const defaultFolder = "loyalty-data"
+
+// eventStore, ledger, tokenSecret and proxySecret are what lies in it.
+func (f folder) eventStore() string  { return filepath.Join(string(f), "eventstore") }
+func (f folder) ledger() string      { return filepath.Join(string(f), "ledger.sqlite") }
+func (f folder) tokenSecret() string { return filepath.Join(string(f), "token.secret") }
+func (f folder) proxySecret() string { return filepath.Join(string(f), "proxy.secret") }
+
+// secretLength is the length of a secret this program makes up, in bytes.
+const secretLength = 32
+
+// openSecret reads a secret, and makes one up if there is none.
+func openSecret(file string) ([]byte, error) {
+	secret, err := readSecret(file)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return secret, err
+	}
+	secret = make([]byte, secretLength)
+	rand.Read(secret) // never fails
+	// Written aside and renamed, so that a crash leaves no half of a secret.
+	aside := file + ".new"
+	if err := os.WriteFile(aside, []byte(hex.EncodeToString(secret)+"\n"), 0o600); err != nil {
+		return nil, err
+	}
+	return secret, os.Rename(aside, file)
+}
+
+// readSecret refuses a secret that others on the machine could read, and one too short to be one.
+func readSecret(file string) ([]byte, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("others can read %s: run chmod 600 on it, or delete it and start again", file)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || len(secret) < secretLength {
+		return nil, fmt.Errorf("%s does not hold %d bytes in hexadecimal: restore it, or delete it and start again", file, secretLength)
+	}
+	return secret, nil
+}

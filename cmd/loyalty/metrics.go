@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"loyalty/projections"
+)
+
+// countUpTo bounds the events counted for the lag of a projection at one scrape, and countFor the time it may take.
+const (
+	countUpTo = 10_000
+	countFor  = 2 * time.Second
+)
+
+// projectionMetrics shows how far each projection has come.
+type projectionMetrics struct {
+	runners                                        []*projections.Runner
+	now                                            func() time.Time
+	position, live, applied, lagSeconds, lagEvents *prometheus.Desc
+}
+
+func newProjectionMetrics(runners []*projections.Runner, now func() time.Time) *projectionMetrics {
+	describe := func(name, help string) *prometheus.Desc {
+		return prometheus.NewDesc("loyalty_projection_"+name, help, []string{"projection"}, nil)
+	}
+	return &projectionMetrics{
+		runners: runners, now: now,
+		position:   describe("position", "Commit position of the checkpoint."),
+		live:       describe("live", "1 if the projection has caught up and follows new events, else 0."),
+		applied:    describe("events_applied_total", "Events applied since the process began."),
+		lagSeconds: describe("lag_seconds", "Seconds since everything in the log was last known to be applied."),
+		lagEvents:  describe("lag_events", "Events in the log that are not applied yet, counted up to 10000."),
+	}
+}
+
+// Describe names the metrics.
+func (m *projectionMetrics) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{m.position, m.live, m.applied, m.lagSeconds, m.lagEvents} {
+		out <- d
+	}
+}
+
+// Collect asks every runner. A lag that is not known is left out.
+func (m *projectionMetrics) Collect(out chan<- prometheus.Metric) {
+	for _, runner := range m.runners {
+		status := runner.Status()
+		gauge := func(d *prometheus.Desc, value float64) {
+			out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, status.Name)
+		}
+		gauge(m.position, float64(status.Position.Commit))
+		live := 0.0
+		if status.Live {
+			live = 1
+		}
+		gauge(m.live, live)
+		out <- prometheus.MustNewConstMetric(m.applied, prometheus.CounterValue, float64(status.Applied), status.Name)
+		if !status.AsOf.IsZero() {
+			gauge(m.lagSeconds, max(0, m.now().Sub(status.AsOf).Seconds()))
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), countFor)
+		if behind, err := runner.Behind(ctx, countUpTo); err == nil {
+			gauge(m.lagEvents, float64(behind))
+		}
+		cancel()
+	}
+}

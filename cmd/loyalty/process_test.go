@@ -1,0 +1,182 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience bounds every wait in these tests; none takes nearly as long.
+const patience = time.Minute
+
+// program is the path of the real program, built once for all tests.
+var program string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "loyalty-program")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		program = filepath.Join(dir, "loyalty")
+		args := []string{"build", "-o", program}
+		if raceDetector {
+			args = append(args, "-race")
+		}
+		build := exec.Command("go", append(args, ".")...)
+		build.Stdout, build.Stderr = os.Stderr, os.Stderr
+		if err := build.Run(); err != nil {
+			fmt.Fprintln(os.Stderr, "build the program:", err)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+// output gathers what a process prints, and can be read while it runs.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// process is the real program, running.
+type process struct {
+	t           testing.TB
+	command     *exec.Cmd
+	out, err    output
+	base, admin string
+	ended       chan error
+}
+
+var (
+	baseLine  = regexp.MustCompile(`listening on (http://\S+)`)
+	adminLine = regexp.MustCompile(`(http://\S+)/readyz`)
+)
+
+// startDev runs "loyalty dev" on a folder and waits until it is ready. It is killed at the end of the test if it still
+// runs then.
+func startDev(t testing.TB, data string, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, ended: make(chan error, 1)}
+	p.command = exec.Command(program, append([]string{"dev", "--addr", "127.0.0.1:0", "--data", data, "--log-level", "debug"}, args...)...)
+	p.command.Stdout, p.command.Stderr = &p.out, &p.err
+	if err := p.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { p.ended <- p.command.Wait() }()
+	t.Cleanup(func() {
+		_ = p.command.Process.Kill()
+		p.ended <- <-p.ended
+		if t.Failed() {
+			t.Logf("the program's standard error ends with:\n%s", tail(p.err.String(), 4000))
+		}
+		if strings.Contains(p.err.String(), "DATA RACE") {
+			t.Errorf("a data race:\n%s", tail(p.err.String(), 10000))
+		}
+	})
+	waitFor(t, "the address", func() bool {
+		base, admin := baseLine.FindStringSubmatch(p.out.String()), adminLine.FindStringSubmatch(p.out.String())
+		if base != nil && admin != nil {
+			p.base, p.admin = base[1], admin[1]
+		}
+		p.mustRun()
+		return p.base != ""
+	})
+	waitFor(t, "ready", func() bool {
+		p.mustRun()
+		response, err := http.Get(p.admin + "/readyz")
+		if err != nil {
+			return false
+		}
+		defer response.Body.Close()
+		return response.StatusCode == http.StatusOK
+	})
+	return p
+}
+
+func (p *process) mustRun() {
+	p.t.Helper()
+	select {
+	case err := <-p.ended:
+		p.ended <- err
+		p.t.Fatalf("the program ended: %v\n%s%s", err, p.out.String(), p.err.String())
+	default:
+	}
+}
+
+// stop sends a signal and returns the exit status; -1 for a process that was killed.
+func (p *process) stop(signal os.Signal) int {
+	p.t.Helper()
+	if err := p.command.Process.Signal(signal); err != nil {
+		p.t.Fatal(err)
+	}
+	select {
+	case err := <-p.ended:
+		p.ended <- err
+		var exit *exec.ExitError
+		if err != nil && !errors.As(err, &exit) {
+			p.t.Fatal(err)
+		}
+		return p.command.ProcessState.ExitCode()
+	case <-time.After(patience):
+		p.t.Fatalf("it did not stop after %v:\n%s", signal, tail(p.err.String(), 4000))
+		return -1
+	}
+}
+
+// kill ends the process as a power cut would.
+func (p *process) kill() { p.t.Helper(); p.stop(syscall.SIGKILL) }
+
+// runProgram runs the program to its end, and gives its output and exit status.
+func runProgram(t testing.TB, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	command := exec.CommandContext(ctx, program, args...)
+	var out, errs bytes.Buffer
+	command.Stdout, command.Stderr = &out, &errs
+	err := command.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), command.ProcessState.ExitCode()
+}
+
+func waitFor(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for !condition() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain: %s", what)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func tail(text string, n int) string { return text[max(0, len(text)-n):] }
