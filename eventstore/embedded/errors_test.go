@@ -27,7 +27,9 @@ func TestWhatAClientIsToldOfAnError(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	named := func(stream string) *shared.StreamIdentifier { return &shared.StreamIdentifier{StreamName: []byte(stream)} }
+	named := func(stream string) *shared.StreamIdentifier {
+		return &shared.StreamIdentifier{StreamName: []byte(stream)}
+	}
 	options := func(stream string) *streams.AppendReq {
 		return &streams.AppendReq{Content: &streams.AppendReq_Options_{Options: &streams.AppendReq_Options{
 			StreamIdentifier: named(stream), ExpectedStreamRevision: &streams.AppendReq_Options_Any{Any: &shared.Empty{}}}}}

@@ -295,7 +295,7 @@ func TestNothingRunsAfterClose(t *testing.T) {
 func goroutines() map[string]int {
 	buf := make([]byte, 1<<22)
 	found := map[string]int{}
-	for _, stack := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+	for _, stack := range strings.Split(strings.TrimSpace(string(buf[:runtime.Stack(buf, true)])), "\n\n") {
 		lines := strings.Split(stack, "\n")
 		if len(lines) > 2 {
 			found[strings.Join(lines[len(lines)-2:], "\n")]++
