@@ -27,9 +27,6 @@ import (
 	"loyalty/readmodels/ledger/sqlite"
 )
 
-// patience bounds every wait in these tests; none takes nearly as long.
-const patience = 30 * time.Second
-
 var tokenSecret = []byte("a secret of these tests, 32 bytes")
 
 // The callers of these tests.

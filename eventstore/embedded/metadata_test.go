@@ -1,7 +1,6 @@
 package embedded_test
 
 import (
-	"encoding/json"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -171,8 +170,7 @@ func TestSoftDelete(t *testing.T) {
 		write(t, db, "s", esdb.Revision(1), event("c"))
 		m, err := db.GetStreamMetadata(t.Context(), "s", esdb.ReadStreamOptions{})
 		if err != nil || m.MaxCount() != nil || *m.TruncateBefore() != 2 || m.CustomProperty("colour") != "red" {
-			text, _ := json.Marshal(m)
-			t.Errorf("metadata %s, %v", text, err)
+			t.Errorf("metadata %+v, %v", m, err)
 		}
 		if got, err := readable(t, db, "s"); err != nil || !slices.Equal(got, []string{"c"}) {
 			t.Errorf("got %v, %v", got, err)
