@@ -178,6 +178,9 @@ func (s *session) run(ctx context.Context) error {
 				return err
 			}
 		case <-heartbeat.C:
+			if !s.live {
+				continue
+			}
 			if err := s.confirm(ctx); err != nil {
 				return err
 			}
@@ -220,7 +223,9 @@ collect:
 	for _, m := range taken {
 		m.Ack()
 	}
-	s.setLive(s.caughtUp)
+	if err := s.setLive(ctx, s.caughtUp); err != nil {
+		return err
+	}
 	return lost
 }
 
@@ -245,15 +250,20 @@ func (s *session) take(batch *Batch, m *message.Message) error {
 	return nil
 }
 
-func (s *session) setLive(live bool) {
+// setLive says whether the projection is live. One that has just caught up proves it first.
+func (s *session) setLive(ctx context.Context, live bool) error {
 	if s.live == live {
-		return
+		return nil
 	}
 	if live {
+		if err := s.confirm(ctx); err != nil {
+			return err
+		}
 		s.options.Logger.Info("a projection has caught up", "projection", s.projection.Name())
 	}
 	s.live = live
 	s.update(func(status *Status) { status.Live = live })
+	return nil
 }
 
 func (s *session) apply(ctx context.Context, batch Batch) error {
@@ -276,9 +286,6 @@ func (s *session) apply(ctx context.Context, batch Batch) error {
 
 // confirm asks the store for the log's end. If the projection is there, it was complete at the time of asking.
 func (s *session) confirm(ctx context.Context) error {
-	if !s.live {
-		return nil
-	}
 	asked := s.options.Now()
 	end, err := s.store.End(ctx, s.projection.Types()...)
 	if err != nil {

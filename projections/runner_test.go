@@ -225,6 +225,9 @@ func TestAnIdleRunnerKeepsProvingThatItIsComplete(t *testing.T) {
 	l := &list{}
 	runner, _ := run(t, l, store, projections.Options{Heartbeat: 5 * time.Millisecond})
 	waitFor(t, "caught up", func() bool { return runner.Status().Live })
+	if _, asOf, _ := l.state(); asOf.IsZero() {
+		t.Error("it says that it is live, and has not proved it")
+	}
 	for range 3 {
 		began := time.Now()
 		waitFor(t, "a newer proof", func() bool { _, asOf, _ := l.state(); return asOf.After(began) })
