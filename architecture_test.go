@@ -18,7 +18,7 @@ var arrows = map[string][]string{
 	"commands":                               {"domain", "eventstore"},
 	"eventstore":                             {"domain"},
 	"eventstore/embedded":                    {},
-	"eventstore/storetest":                   {"eventstore", "eventstore/embedded"},
+	"eventstore/storetest":                   {"domain", "eventstore", "eventstore/embedded"},
 	"projections":                            {"domain", "eventstore", "readmodels/ledger", "readmodels/leaderboard"},
 	"readmodels/ledger":                      {"domain"},
 	"readmodels/ledger/sqlite":               {"domain", "readmodels/ledger"},

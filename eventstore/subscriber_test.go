@@ -13,6 +13,7 @@ import (
 	"loyalty/domain"
 	"loyalty/domain/account"
 	"loyalty/eventstore"
+	"loyalty/eventstore/storetest"
 )
 
 // subscribe opens a topic of adjustments that starts after a position.
@@ -52,7 +53,7 @@ func next(t *testing.T, messages <-chan *message.Message) *message.Message {
 func TestMessagesComeInTheOrderOfTheLogUpToTheWindow(t *testing.T) {
 	store := startServer(t).open()
 	for i := range 10 {
-		add(t, store, "account-a", adjusted("a", domain.Points(i+1)))
+		storetest.Add(t, store, "account-a", storetest.Adjusted("a", domain.Points(i+1)))
 	}
 	const window = 3
 	messages, _ := subscribe(t, store, window, domain.Position{})
@@ -84,11 +85,11 @@ func TestMessagesComeInTheOrderOfTheLogUpToTheWindow(t *testing.T) {
 func TestANackEndsTheSubscription(t *testing.T) {
 	store := startServer(t).open()
 	for i := range 3 {
-		add(t, store, "account-a", adjusted("a", domain.Points(i+1)))
+		storetest.Add(t, store, "account-a", storetest.Adjusted("a", domain.Points(i+1)))
 	}
 	messages, _ := subscribe(t, store, 10, domain.Position{})
 	next(t, messages).Nack()
-	waitFor(t, "the channel is closed", func() bool {
+	storetest.WaitFor(t, "the channel is closed", func() bool {
 		select {
 		case _, open := <-messages:
 			return !open
@@ -100,7 +101,7 @@ func TestANackEndsTheSubscription(t *testing.T) {
 
 func TestCloseEndsEverySubscription(t *testing.T) {
 	store := startServer(t).open()
-	add(t, store, "account-a", adjusted("a", 1))
+	storetest.Add(t, store, "account-a", storetest.Adjusted("a", 1))
 	messages, subscriber := subscribe(t, store, 1, domain.Position{})
 	if err := subscriber.Close(); err != nil {
 		t.Fatal(err)
@@ -117,7 +118,7 @@ func TestCloseEndsEverySubscription(t *testing.T) {
 func TestAnEventThatCannotBeDecodedEndsTheSubscriptionLoudly(t *testing.T) {
 	s := startServer(t)
 	store := s.open()
-	add(t, store, "account-a", adjusted("a", 1))
+	storetest.Add(t, store, "account-a", storetest.Adjusted("a", 1))
 	client, err := esdb.NewClient(&esdb.Configuration{Address: s.target, DisableTLS: true, MaxDiscoverAttempts: 1, GossipTimeout: 5, Logger: esdb.NoopLogging()})
 	if err != nil {
 		t.Fatal(err)
@@ -128,7 +129,7 @@ func TestAnEventThatCannotBeDecodedEndsTheSubscriptionLoudly(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	add(t, store, "account-a", adjusted("a", 2))
+	storetest.Add(t, store, "account-a", storetest.Adjusted("a", 2))
 
 	messages, _ := subscribe(t, store, 10, domain.Position{})
 	var told []domain.Points
