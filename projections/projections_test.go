@@ -184,7 +184,7 @@ func BenchmarkReplay(b *testing.B) {
 				ctx, cancel := context.WithCancel(b.Context())
 				ended := make(chan error, 1)
 				go func() { ended <- runner.Run(ctx) }()
-				waitFor(b, "the end", func() bool { return !runner.Status().Position.Before(end) })
+				storetest.WaitFor(b, "the end", func() bool { return !runner.Status().Position.Before(end) })
 				cancel()
 				if err := <-ended; err != nil {
 					b.Fatal(err)

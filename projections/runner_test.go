@@ -30,19 +30,6 @@ func bounded(t testing.TB) context.Context {
 	return ctx
 }
 
-// waitFor waits until the condition holds, and fails the test if it does not in time.
-func waitFor(t testing.TB, what string, condition func() bool) {
-	t.Helper()
-	ctx := bounded(t)
-	for !condition() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("waited in vain: %s", what)
-		case <-time.After(time.Millisecond):
-		}
-	}
-}
-
 // adjust appends an event that gives a customer points, after n others of theirs.
 func adjust(t testing.TB, store *eventstore.Store, customer domain.CustomerID, n int, points domain.Points) domain.Position {
 	t.Helper()
@@ -141,12 +128,12 @@ func TestARunnerAppliesThePastAndThenThePresentInOrder(t *testing.T) {
 	}
 	l := &list{}
 	runner, _ := run(t, l, store, projections.Options{BatchSize: 10})
-	waitFor(t, "the past is applied", func() bool { return runner.Status().Live && runner.Status().Applied == past })
+	storetest.WaitFor(t, "the past is applied", func() bool { return runner.Status().Live && runner.Status().Applied == past })
 	var last domain.Position
 	for i := past; i < past+present; i++ {
 		last = adjust(t, store, "alice", i, domain.Points(i+1))
 	}
-	waitFor(t, "the present is applied", func() bool { return runner.Status().Applied == past+present })
+	storetest.WaitFor(t, "the present is applied", func() bool { return runner.Status().Applied == past+present })
 	at, _, points := l.state()
 	if diff := cmp.Diff(numbers(past+present), points); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -167,12 +154,12 @@ func TestARunnerStartsWhereItsReadModelIs(t *testing.T) {
 	l := &list{}
 	for range 3 {
 		runner, stop := run(t, l, store, projections.Options{BatchSize: 4})
-		waitFor(t, "caught up", func() bool { return runner.Status().Live })
+		storetest.WaitFor(t, "caught up", func() bool { return runner.Status().Live })
 		if err := stop(); err != nil {
 			t.Errorf("a runner that was told to stop returned %v", err)
 		}
 	}
-	waitFor(t, "all", func() bool { _, _, points := l.state(); return len(points) == 10 })
+	storetest.WaitFor(t, "all", func() bool { _, _, points := l.state(); return len(points) == 10 })
 	if _, _, points := l.state(); cmp.Diff(numbers(10), points) != "" {
 		t.Errorf("got %v", points)
 	}
@@ -196,7 +183,7 @@ func TestABatchThatFailsIsAppliedAgain(t *testing.T) {
 				adjust(t, store, "alice", i, domain.Points(i+1))
 			}
 			run(t, l, store, projections.Options{BatchSize: 7})
-			waitFor(t, "all events", func() bool { _, _, points := l.state(); return len(points) >= 30 })
+			storetest.WaitFor(t, "all events", func() bool { _, _, points := l.state(); return len(points) >= 30 })
 			if _, _, points := l.state(); cmp.Diff(numbers(30), points) != "" {
 				t.Errorf("got %v", points)
 			}
@@ -213,7 +200,7 @@ func TestTwoRunnersOfOneReadModelApplyEachEventOnce(t *testing.T) {
 	for i := range 100 {
 		adjust(t, store, "alice", i, domain.Points(i+1))
 	}
-	waitFor(t, "all events", func() bool { _, _, points := l.state(); return len(points) >= 100 })
+	storetest.WaitFor(t, "all events", func() bool { _, _, points := l.state(); return len(points) >= 100 })
 	if _, _, points := l.state(); cmp.Diff(numbers(100), points) != "" {
 		t.Errorf("got %v", points)
 	}
@@ -224,13 +211,13 @@ func TestAnIdleRunnerKeepsProvingThatItIsComplete(t *testing.T) {
 	at := adjust(t, store, "alice", 0, 1)
 	l := &list{}
 	runner, _ := run(t, l, store, projections.Options{Heartbeat: 5 * time.Millisecond})
-	waitFor(t, "caught up", func() bool { return runner.Status().Live })
+	storetest.WaitFor(t, "caught up", func() bool { return runner.Status().Live })
 	if _, asOf, _ := l.state(); asOf.IsZero() {
 		t.Error("it says that it is live, and has not proved it")
 	}
 	for range 3 {
 		began := time.Now()
-		waitFor(t, "a newer proof", func() bool { _, asOf, _ := l.state(); return asOf.After(began) })
+		storetest.WaitFor(t, "a newer proof", func() bool { _, asOf, _ := l.state(); return asOf.After(began) })
 	}
 	if got, _, _ := l.state(); got != at {
 		t.Errorf("the checkpoint moved from %s to %s with no event", at, got)
@@ -255,7 +242,7 @@ func TestAnEventThatCannotBeDecodedStopsTheRunnerWithItsPosition(t *testing.T) {
 	adjust(t, store, "alice", 1, 2)
 	l := &list{}
 	runner, stop := run(t, l, store, projections.Options{})
-	waitFor(t, "it stops", func() bool { return runner.Status().Stopped != nil })
+	storetest.WaitFor(t, "it stops", func() bool { return runner.Status().Stopped != nil })
 	err = stop()
 	if !errors.Is(err, domain.ErrUndecodable) || !strings.Contains(err.Error(), fmt.Sprint("position ", bad.CommitPosition)) {
 		t.Errorf("got %v; want domain.ErrUndecodable and position %d", err, bad.CommitPosition)
@@ -273,7 +260,7 @@ func TestATotalBeyondItsLimitStopsTheRunner(t *testing.T) {
 	adjust(t, store, "alice", 0, 1)
 	l := &list{fail: func(int) error { return domain.ErrPointsLimit }}
 	runner, stop := run(t, l, store, projections.Options{})
-	waitFor(t, "it stops", func() bool { return runner.Status().Stopped != nil })
+	storetest.WaitFor(t, "it stops", func() bool { return runner.Status().Stopped != nil })
 	if err := stop(); !errors.Is(err, domain.ErrPointsLimit) {
 		t.Errorf("got %v, want domain.ErrPointsLimit", err)
 	}
