@@ -10,6 +10,7 @@ import (
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // maxAppendBytes is the most that the data, the metadata and twice the types of the events of one append may take. It is
@@ -66,7 +67,7 @@ func (s *service) Append(stream streams.Streams_AppendServer) error {
 	case wrongVersion:
 		return stream.SendAndClose(wrongVersionResponse(r.expected, v.revision))
 	}
-	return stream.SendAndClose(successResponse(v))
+	return stream.SendMsg(success(v))
 }
 
 // expectation is the options of Append, Delete and Tombstone: each has its own types for the same fields.
@@ -117,20 +118,38 @@ func streamName(id *shared.StreamIdentifier) (string, error) {
 	return string(name), nil
 }
 
-func successResponse(v verdict) *streams.AppendResp {
-	success := &streams.AppendResp_Success{
-		CurrentRevisionOption: &streams.AppendResp_Success_NoStream{NoStream: &shared.Empty{}},
-		PositionOption:        &streams.AppendResp_Success_NoPosition{NoPosition: &shared.Empty{}},
-	}
+// Field numbers of AppendResp and of the messages in it (streams.proto).
+const (
+	respSuccess       = 1
+	successRevision   = 1
+	successNoStream   = 2
+	successPosition   = 3
+	successNoPosition = 4
+	positionCommit    = 1
+	positionPrepare   = 2
+)
+
+// success encodes the answer to an append that succeeded: the stream's revision and the position, as far as there are any.
+func success(v verdict) frame {
+	var body, position []byte
 	if v.revision >= 0 {
-		success.CurrentRevisionOption = &streams.AppendResp_Success_CurrentRevision{CurrentRevision: uint64(v.revision)}
+		body = protowire.AppendTag(make([]byte, 0, 64), successRevision, protowire.VarintType)
+		body = protowire.AppendVarint(body, uint64(v.revision))
+	} else {
+		body = protowire.AppendTag(body, successNoStream, protowire.BytesType)
+		body = protowire.AppendBytes(body, nil)
 	}
 	if v.position > 0 {
-		success.PositionOption = &streams.AppendResp_Success_Position{
-			Position: &streams.AppendResp_Position{CommitPosition: v.position, PreparePosition: v.position},
-		}
+		position = protowire.AppendTag(make([]byte, 0, 24), positionCommit, protowire.VarintType)
+		position = protowire.AppendVarint(position, v.position)
+		position = protowire.AppendTag(position, positionPrepare, protowire.VarintType)
+		position = protowire.AppendVarint(position, v.position)
+		body = protowire.AppendTag(body, successPosition, protowire.BytesType)
+	} else {
+		body = protowire.AppendTag(body, successNoPosition, protowire.BytesType)
 	}
-	return &streams.AppendResp{Result: &streams.AppendResp_Success_{Success: success}}
+	body = protowire.AppendBytes(body, position)
+	return protowire.AppendBytes(protowire.AppendTag(make([]byte, 0, 72), respSuccess, protowire.BytesType), body)
 }
 
 // wrongVersionResponse says where the stream is and where it was expected, in the fields of today and of clients from

@@ -82,16 +82,32 @@ func (w *writer) decide(stream string, expected int64, events []proposal, state 
 func (w *writer) decideByRecentIDs(stream string, events []proposal, state *streamState) (verdict, error) {
 	v := verdict{write, state.last, state.position}
 	for i, e := range events {
-		seen, ok := w.ids.get(e.id)
-		if !ok || seen.stream != stream {
+		revision, position, seen, err := w.seen(stream, e.id)
+		if err != nil {
+			return verdict{}, err
+		}
+		if !seen {
 			if i > 0 {
-				return verdict{wrongVersion, state.last, state.position}, nil
+				v = verdict{wrongVersion, state.last, state.position}
 			}
 			return v, nil
 		}
-		v = verdict{already, seen.revision, seen.position}
+		v = verdict{already, revision, position}
 	}
 	return v, nil
+}
+
+// seen tells whether an event of that id was written to that stream lately, and where it is.
+func (w *writer) seen(stream string, id uuid.UUID) (revision int64, position uint64, seen bool, err error) {
+	position, ok := w.ids.get(id)
+	switch {
+	case !ok:
+		return 0, 0, false, nil
+	case position > w.applied:
+		return 0, 0, false, errUnapplied
+	}
+	_, r, err := w.store.read(position)
+	return r.revision, position, err == nil && string(r.stream) == stream, err
 }
 
 // decideByRevision is strong idempotency: the i-th event must stand at the i-th revision after the expected one, under the
@@ -124,15 +140,9 @@ func (w *writer) standsAt(stream string, revision int64, id uuid.UUID, state *st
 	if revision > state.last {
 		return 0, false, nil
 	}
-	if seen, ok := w.ids.get(id); ok && seen.stream == stream && seen.revision == revision {
-		return seen.position, true, nil
-	}
 	_, r, found, err := w.store.find(stream, revision, w.applied)
-	switch {
-	case err != nil:
-		return 0, false, err
-	case !found && !w.next.batch.Empty():
-		return 0, false, errUnapplied
+	if err == nil && !found && !w.next.batch.Empty() {
+		err = errUnapplied
 	}
-	return r.position, found && r.id == id, nil
+	return r.position, found && r.id == id, err
 }

@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/url"
 	"strconv"
 
@@ -86,7 +87,7 @@ func reply(err error) (codes.Code, []string) {
 			"actual-version", strconv.FormatInt(version.actual, 10)}
 	case errors.As(err, &denied):
 		return codes.PermissionDenied, []string{"exception", "access-denied"}
-	case errors.Is(err, errClosing), errors.Is(err, errUnwritable):
+	case errors.Is(err, errClosing):
 		return codes.Unavailable, nil
 	case errors.Is(err, ErrDamaged):
 		return codes.DataLoss, nil
@@ -95,12 +96,13 @@ func reply(err error) (codes.Code, []string) {
 	case errors.Is(err, context.DeadlineExceeded):
 		return codes.DeadlineExceeded, nil
 	}
+	// errUnwritable is among them: Unavailable would have the client look for another server.
 	return codes.Internal, nil
 }
 
 // fail turns an error into the status of the call that ctx belongs to, and sets the call's trailers. An error that already
-// is a status stays as it is.
-func fail(ctx context.Context, err error) error {
+// is a status stays as it is. What is the store's fault and not the client's is logged.
+func fail(ctx context.Context, log *slog.Logger, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -108,6 +110,9 @@ func fail(ctx context.Context, err error) error {
 		return err
 	}
 	code, trailers := reply(err)
+	if code == codes.DataLoss || code == codes.Internal {
+		log.Error("call failed", "error", err)
+	}
 	if trailers != nil {
 		// It fails only where there is no call to set them on.
 		_ = grpc.SetTrailer(ctx, metadata.Pairs(trailers...))

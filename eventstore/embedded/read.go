@@ -84,7 +84,7 @@ func (s *service) sendAll(stream grpc.ServerStream, scan scanner) error {
 			return err
 		}
 		if err := scan.fill(&p); err != nil {
-			return s.sendThenFail(stream, &p, err)
+			return sendThenFail(stream, &p, err)
 		}
 		if err := p.send(stream); err != nil {
 			return err
@@ -94,11 +94,10 @@ func (s *service) sendAll(stream grpc.ServerStream, scan scanner) error {
 }
 
 // sendThenFail sends what was read before an error, and answers the error.
-func (s *service) sendThenFail(stream grpc.ServerStream, p *page, err error) error {
+func sendThenFail(stream grpc.ServerStream, p *page, err error) error {
 	if sendErr := p.send(stream); sendErr != nil {
 		return sendErr
 	}
-	s.log.Error("read failed", "error", err)
 	return err
 }
 

@@ -23,6 +23,12 @@ const protocolVersion = "24.10.0"
 // before it could be told what is wrong with it.
 const maxMessageBytes = 16 << 20
 
+// What a client may send ahead of what is being read, in one call and in all calls of a connection.
+const (
+	streamWindowBytes = 1 << 20
+	connWindowBytes   = 8 << 20
+)
+
 // service answers the calls of the protocol.
 type service struct {
 	streams.UnimplementedStreamsServer
@@ -43,14 +49,17 @@ func newGRPCServer(s *service) *grpc.Server {
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxRecvMsgSize(maxMessageBytes),
 		grpc.WaitForHandlers(true),
+		// Clients are on this machine: a fixed window saves measuring the way to them.
+		grpc.InitialWindowSize(streamWindowBytes),
+		grpc.InitialConnWindowSize(connWindowBytes),
 		// The client pings every 10 s, with or without a call; gRPC's default takes that for an attack.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.UnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 			resp, err := handler(ctx, req)
-			return resp, fail(ctx, err)
+			return resp, fail(ctx, s.log, err)
 		}),
 		grpc.StreamInterceptor(func(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-			return fail(stream.Context(), handler(srv, stream))
+			return fail(stream.Context(), s.log, handler(srv, stream))
 		}),
 	)
 	streams.RegisterStreamsServer(server, s)

@@ -31,6 +31,7 @@ type store struct {
 	last atomic.Uint64
 	// described is set once there is metadata of any stream. Most stores never have any, and need not look for it.
 	described atomic.Bool
+	broken    atomic.Bool // a write failed
 
 	mu      sync.Mutex
 	changed chan struct{}
@@ -110,8 +111,12 @@ func (s *store) load() error {
 }
 
 // close closes the database. What was written since the last flush goes to table files first: every block of those has a
-// checksum of its own, where the last record of a write-ahead log can't be told from one torn by a crash.
+// checksum of its own, where the last record of a write-ahead log can't be told from one torn by a crash. After a failed
+// write there is no flush, since Pebble doesn't survive one; the next open finds what is on disk.
 func (s *store) close() error {
+	if s.broken.Load() {
+		return s.db.Close()
+	}
 	return errors.Join(s.db.Flush(), s.db.Close())
 }
 
@@ -125,8 +130,8 @@ func (s *store) wait() <-chan struct{} {
 	return s.changed
 }
 
-// apply writes batch: reads see it from then on, but it is on disk only once its SyncWait says so. An error means that this
-// database takes no further writes.
+// apply writes batch: reads see it from then on, but it is on disk only once synced says so. An error means that nobody
+// knows how much of it is on disk, and that this database takes no further writes.
 func (s *store) apply(batch *pebble.Batch) (err error) {
 	// Pebble calls Fatalf when it can't write its log, and pebbleLogger panics there.
 	defer func() {
@@ -137,8 +142,21 @@ func (s *store) apply(batch *pebble.Batch) (err error) {
 			}
 			err = fatal
 		}
+		if err != nil {
+			s.broken.Store(true)
+		}
 	}()
 	return s.db.ApplyNoSyncWait(batch, pebble.Sync)
+}
+
+// synced waits until an applied batch is on disk, and moves the end of the log to last. The error is as in apply.
+func (s *store) synced(batch *pebble.Batch, last uint64) error {
+	if err := batch.SyncWait(); err != nil {
+		s.broken.Store(true)
+		return err
+	}
+	s.advance(last)
+	return batch.Close()
 }
 
 // advance moves the end of the log, up to which everything is on disk, to last, and wakes whoever waits for that.

@@ -95,7 +95,7 @@ func (l *listener) run(read func(end uint64, p *page) (more bool, err error)) er
 		moved := l.service.store.wait()
 		more, err := read(l.service.store.end(), &p)
 		if err != nil {
-			return l.service.sendThenFail(l.stream, &p, err)
+			return sendThenFail(l.stream, &p, err)
 		}
 		if !more && !l.live {
 			if err := p.message(&streams.ReadResp{Content: &streams.ReadResp_CaughtUp_{CaughtUp: &streams.ReadResp_CaughtUp{}}}); err != nil {

@@ -15,8 +15,8 @@ import (
 const (
 	queueLimit      = 1024    // requests waiting for the writer; more wait in their own goroutines
 	batchRequests   = 1024    // requests in one batch
-	batchBytes      = 4 << 20 // bytes in one batch (one append more at most)
-	flightLimit     = 2       // batches written that are not yet on disk
+	batchBytes      = 1 << 20 // bytes in one batch (one append more at most)
+	flightLimit     = 16      // batches written that are not yet on disk
 	streamsRemember = 1 << 15 // streams whose state the writer remembers
 	idsRemember     = 1 << 16 // event ids remembered for weak idempotency
 )
@@ -45,13 +45,6 @@ type answer struct {
 	err error
 }
 
-// written is where an event lies.
-type written struct {
-	stream   string
-	revision int64
-	position uint64
-}
-
 // writer is the goroutine that decides and writes, and the one that waits for the disk and answers. The first gathers the
 // next batch while the disk is busy with the one before. Everything in it but the channels belongs to the first.
 type writer struct {
@@ -62,8 +55,7 @@ type writer struct {
 	flying chan flight
 
 	streams *recent[string, *streamState]
-	ids     *recent[uuid.UUID, written]
-	broken  error
+	ids     *recent[uuid.UUID, uint64] // positions
 
 	next    flight // the batch being gathered
 	applied uint64 // the last position of the batch before it
@@ -75,8 +67,8 @@ type writer struct {
 // flight is a batch on its way to disk, and who waits for it: those whose events are in it, and those whose answer rests on
 // what is in it or in one before it.
 type flight struct {
-	batch   *pebble.Batch
-	last    uint64 // the last position in it, or before it when it is empty
+	batch   *pebble.Batch // nil when there is nothing to write
+	last    uint64        // the last position in it, or before it
 	err     error
 	waiting []*request
 	answers []answer
@@ -88,7 +80,7 @@ func newWriter(s *store, now func() time.Time, log *slog.Logger) *writer {
 		queue:   make(chan *request, queueLimit),
 		flying:  make(chan flight, flightLimit),
 		streams: newRecent[string, *streamState](streamsRemember),
-		ids:     newRecent[uuid.UUID, written](idsRemember),
+		ids:     newRecent[uuid.UUID, uint64](idsRemember),
 	}
 }
 
@@ -148,15 +140,14 @@ func (w *writer) take(r *request) {
 // apply writes the batch and begins the next one.
 func (w *writer) apply() {
 	f := w.next
-	if !f.batch.Empty() {
-		if f.err = w.store.apply(f.batch); f.err != nil {
-			w.broken = f.err
-			w.streams.clear()
-			w.ids.clear()
-		}
+	w.next = flight{batch: f.batch, last: f.last, waiting: make([]*request, 0, len(f.waiting)), answers: make([]answer, 0, len(f.answers))}
+	if f.batch.Empty() {
+		f.batch = nil
+	} else {
+		f.err = w.store.apply(f.batch)
+		w.next.batch = w.store.db.NewBatch()
+		w.applied = f.last
 	}
-	w.applied = f.last
-	w.next = flight{batch: w.store.db.NewBatch(), last: f.last, waiting: make([]*request, 0, len(f.waiting)), answers: make([]answer, 0, len(f.answers))}
 	w.flying <- f
 }
 
@@ -165,18 +156,12 @@ func (w *writer) apply() {
 func (w *writer) land() {
 	var broken error
 	for f := range w.flying {
-		if f.err == nil && !f.batch.Empty() {
-			f.err = f.batch.SyncWait()
+		if f.err == nil && broken == nil && f.batch != nil {
+			f.err = w.store.synced(f.batch, f.last)
 		}
 		if broken == nil && f.err != nil {
 			w.log.Error("write failed", "error", f.err)
 			broken = fmt.Errorf("%w: %w", errUnwritable, f.err)
-		}
-		if broken == nil {
-			if !f.batch.Empty() {
-				w.store.advance(f.last)
-			}
-			_ = f.batch.Close()
 		}
 		for i, r := range f.waiting {
 			a := f.answers[i]
@@ -189,8 +174,8 @@ func (w *writer) land() {
 }
 
 func (w *writer) perform(r *request) (verdict, error) {
-	if w.broken != nil {
-		return verdict{}, fmt.Errorf("%w: %w", errUnwritable, w.broken)
+	if w.store.broken.Load() {
+		return verdict{}, errUnwritable
 	}
 	state, err := w.state(r.stream)
 	if err != nil {
@@ -253,7 +238,7 @@ func (w *writer) stage(stream string, state *streamState, e proposal, revision i
 	w.scratch = binary.BigEndian.AppendUint64(w.scratch[:0], w.next.last)
 	w.key = streamKey(w.key, stream, revision)
 	w.set(w.key, w.scratch)
-	w.ids.put(e.id, written{stream, revision, w.next.last})
+	w.ids.put(e.id, w.next.last)
 }
 
 // stageHead puts a stream's new head into the batch, after its events.

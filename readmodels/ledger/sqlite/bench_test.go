@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -69,18 +70,21 @@ func BenchmarkApply(b *testing.B) {
 			b.ReportAllocs()
 			b.ResetTimer()
 			var times []time.Duration
+			var total time.Duration
 			for range b.N {
 				b.StopTimer()
 				batch := ledger.Batch{From: position(at), To: position(at + size), Entries: entriesFrom(at+1, size, customers)}
 				at += size
 				b.StartTimer()
-				start := time.Now()
+				start, used := time.Now(), cpu()
 				if err := l.Apply(b.Context(), batch); err != nil {
 					b.Fatal(err)
 				}
 				times = append(times, time.Since(start))
+				total += cpu() - used
 			}
 			b.StopTimer()
+			b.ReportMetric(float64(total.Microseconds())/float64(len(times)*size), "cpu-µs/entry")
 			median(b, times, size, "entries/s(median)")
 			b.ReportMetric(float64(len(times)*size)/b.Elapsed().Seconds(), "entries/s(mean)")
 		})
@@ -116,4 +120,10 @@ func BenchmarkAccounts(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(read)/b.Elapsed().Seconds(), "accounts/s")
+}
+
+func cpu() time.Duration {
+	var r syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &r)
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }

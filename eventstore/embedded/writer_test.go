@@ -1,0 +1,187 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/google/uuid"
+	"google.golang.org/grpc"
+)
+
+// idleWriter is a writer on a new store whose goroutines don't run yet: what is queued for it becomes one batch.
+func idleWriter(t *testing.T) *writer {
+	t.Helper()
+	s, err := openStore(vfs.Default, filepath.Join(t.TempDir(), dataFolder), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return newWriter(s, time.Now, slog.New(slog.DiscardHandler))
+}
+
+func asked(op operation, stream string, expected int64, names ...string) *request {
+	r := &request{operation: op, stream: stream, expected: expected, answer: make(chan answer, 1)}
+	for _, n := range names {
+		r.events = append(r.events, propose(uuid.NewSHA1(uuid.NameSpaceURL, []byte(n)), stream, []byte("noted"), true, []byte("data="+n+";"), nil))
+	}
+	return r
+}
+
+// TestDecisionsWithinOneBatch has requests decided one after the other before any of them is written: each must see the
+// effect of those before it.
+func TestDecisionsWithinOneBatch(t *testing.T) {
+	const s, u = "s", "u"
+	for _, c := range []struct {
+		clause   string
+		requests []*request
+		want     []verdict
+	}{
+		{"the same append again",
+			[]*request{asked(opAppend, s, expectNoStream, "a", "b"), asked(opAppend, s, expectNoStream, "a", "b")},
+			[]verdict{{write, 1, 2}, {already, 1, 2}}},
+		{"the same append again, expecting anything",
+			[]*request{asked(opAppend, s, expectAny, "a", "b"), asked(opAppend, s, expectAny, "a", "b")},
+			[]verdict{{write, 1, 2}, {already, 1, 2}}},
+		{"another append expecting the same",
+			[]*request{asked(opAppend, s, expectNoStream, "a"), asked(opAppend, s, expectNoStream, "b")},
+			[]verdict{{write, 0, 1}, {wrongVersion, 0, 1}}},
+		{"one after the other",
+			[]*request{asked(opAppend, s, expectNoStream, "a"), asked(opAppend, s, 0, "b"), asked(opAppend, s, 1, "c"), asked(opAppend, s, 0, "b")},
+			[]verdict{{write, 0, 1}, {write, 1, 2}, {write, 2, 3}, {already, 1, 2}}},
+		{"the same id in another stream in between",
+			[]*request{asked(opAppend, s, expectNoStream, "a"), asked(opAppend, u, expectNoStream, "a"), asked(opAppend, s, expectNoStream, "a"), asked(opAppend, s, expectAny, "a")},
+			[]verdict{{write, 0, 1}, {write, 0, 2}, {already, 0, 1}, {write, 1, 3}}},
+		{"deleted and appended to",
+			[]*request{asked(opAppend, s, expectNoStream, "a"), asked(opDelete, s, 0), asked(opAppend, s, expectExists, "b"), asked(opAppend, s, expectNoStream, "b"), asked(opAppend, s, 1, "c")},
+			[]verdict{{write, 0, 1}, {write, 0, 2}, {gone, 0, 1}, {write, 1, 3}, {write, 2, 5}}},
+		{"ended for ever",
+			[]*request{asked(opAppend, s, expectNoStream, "a"), asked(opTombstone, s, expectAny), asked(opAppend, s, expectAny, "b"), asked(opAppend, "$$s", expectAny, "m")},
+			[]verdict{{write, 0, 1}, {write, tombstoned, 2}, {gone, tombstoned, 2}, {gone, tombstoned, 0}}},
+		{"nothing to write",
+			[]*request{asked(opAppend, s, expectAny), asked(opAppend, s, 0, "a"), asked(opDelete, s, expectAny)},
+			[]verdict{{write, noRevision, 0}, {wrongVersion, noRevision, 0}, {wrongVersion, noRevision, 0}}},
+	} {
+		t.Run(c.clause, func(t *testing.T) {
+			w := idleWriter(t)
+			for _, r := range c.requests {
+				w.queue <- r
+			}
+			close(w.queue)
+			var writing sync.WaitGroup
+			writing.Go(w.write)
+			writing.Go(w.land)
+			for i, r := range c.requests {
+				if a := <-r.answer; a.err != nil || a.verdict != c.want[i] {
+					t.Errorf("request %d: got %+v, %v; want %+v", i, a.verdict, a.err, c.want[i])
+				}
+			}
+			writing.Wait()
+		})
+	}
+}
+
+// TestWhatIsNotOnDiskIsNotShown reads while a batch is written but not synced yet.
+func TestWhatIsNotOnDiskIsNotShown(t *testing.T) {
+	w := idleWriter(t)
+	var landing sync.WaitGroup
+	land := func() { close(w.flying); landing.Go(w.land); landing.Wait(); w.flying = make(chan flight, flightLimit) }
+	w.take(asked(opAppend, "s", expectNoStream, "a"))
+	w.apply()
+	land()
+	w.take(asked(opAppend, "s", 0, "b", "c"))
+	w.take(asked(opAppend, "new", expectNoStream, "d"))
+	w.apply()
+
+	check := func(wantEnd uint64, wantLast, wantNew int64, want string) {
+		t.Helper()
+		end := w.store.end()
+		last, _, err := w.store.head("s", end)
+		newLast, _, newErr := w.store.head("new", end)
+		if end != wantEnd || last != wantLast || newLast != wantNew || errors.Join(err, newErr) != nil {
+			t.Errorf("end %d, last %d and %d, %v", end, last, newLast, errors.Join(err, newErr))
+		}
+		if _, _, found, err := w.store.find("s", 1, end); found != (wantLast >= 1) || err != nil {
+			t.Errorf("event 1 found: %v, %v", found, err)
+		}
+		read, errs := scans(&Server{store: w.store}, "s")
+		if err := errors.Join(errs...); err != nil {
+			t.Error(err)
+		}
+		if got := fmt.Sprint(read["all forwards"], read["stream forwards"]); got != want {
+			t.Errorf("read %s, want %s", got, want)
+		}
+	}
+	check(1, 0, noRevision, "[a] [a]")
+	land()
+	check(4, 2, 0, "[a b c d] [a b c]")
+	_ = w.next.batch.Close()
+}
+
+// still is a client that takes everything.
+type still struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (s still) Context() context.Context { return s.ctx }
+func (s still) SendMsg(any) error        { return nil }
+
+// TestAMoveWhileReadingWakesTheSubscription has the log's end move after a subscription has read and before it waits.
+func TestAMoveWhileReadingWakesTheSubscription(t *testing.T) {
+	w := idleWriter(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var ends []uint64
+	l := listener{service: &service{store: w.store, closing: make(chan struct{})}, stream: still{ctx: ctx}}
+	err := l.run(func(end uint64, _ *page) (bool, error) {
+		ends = append(ends, end)
+		if end < 3 {
+			w.store.advance(end + 1)
+			return false, nil
+		}
+		return false, errClosing
+	})
+	if !errors.Is(err, errClosing) || !slices.Equal(ends, []uint64{0, 1, 2, 3}) {
+		t.Errorf("read with the ends %v, then %v", ends, err)
+	}
+	w.store.last.Store(0)
+	_ = w.next.batch.Close()
+}
+
+func TestRecentKeepsTheLatestAndNotMuchMore(t *testing.T) {
+	const limit = 10
+	r := newRecent[int, int](limit)
+	for i := range 1000 {
+		r.put(i, i)
+		for j := max(0, i-limit+1); j <= i; j++ {
+			if i-j < limit/2 { // looked at, so kept
+				if v, ok := r.get(j); !ok || v != j {
+					t.Fatalf("after %d: %d is %d, %v", i, j, v, ok)
+				}
+			}
+		}
+		if kept := len(r.young) + len(r.old); kept > 2*limit {
+			t.Fatalf("%d are kept", kept)
+		}
+	}
+	if _, ok := r.get(0); ok {
+		t.Error("the first is still there")
+	}
+	r.put(5, 1)
+	r.put(5, 2)
+	if v, _ := r.get(5); v != 2 {
+		t.Errorf("got %d, want the latest value", v)
+	}
+}
