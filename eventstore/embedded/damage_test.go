@@ -55,15 +55,15 @@ func scans(s *Server, stream string) (read map[string][]string, errs []error) {
 	end := s.store.end()
 	plain := render{store: s.store, upTo: end, now: time.Now}
 	read = map[string][]string{}
-	last, _, err := s.store.head(stream, end)
+	h, err := s.store.head(stream, end)
 	errs = append(errs, err)
 	ways := map[string]scanner{
 		"all forwards":  &allScan{store: s.store, render: plain, next: 1, end: end, left: 1 << 40},
 		"all backwards": &allScan{store: s.store, render: plain, next: end + 1, end: end, left: 1 << 40, backwards: true},
 	}
 	if err == nil {
-		ways["stream forwards"] = &streamScan{store: s.store, render: plain, stream: stream, last: last, left: 1 << 40}
-		ways["stream backwards"] = &streamScan{store: s.store, render: plain, stream: stream, next: last, left: 1 << 40, backwards: true}
+		ways["stream forwards"] = &streamScan{store: s.store, render: plain, stream: stream, head: h, left: 1 << 40}
+		ways["stream backwards"] = &streamScan{store: s.store, render: plain, stream: stream, head: h, next: h.last, left: 1 << 40, backwards: true}
 	}
 	for clause, scan := range ways {
 		for !scan.done() {
@@ -121,17 +121,23 @@ func TestDamageIsReportedAndNeverServed(t *testing.T) {
 		"a short index entry": func(db *pebble.DB) error { return db.Set(streamKey(nil, "s", 2), []byte("x"), pebble.Sync) },
 		"no index entry":      func(db *pebble.DB) error { return db.Delete(streamKey(nil, "s", 2), pebble.Sync) },
 		"a wrong head": func(db *pebble.DB) error {
-			return db.Set(headKey(nil, "s"), []byte("12345678901234567890"), pebble.Sync)
+			return db.Set(headKey(nil, "s"), []byte(strings.Repeat("x", headSize)), pebble.Sync)
 		},
-		"a head past the end": func(db *pebble.DB) error { return db.Set(headKey(nil, "s"), appendHead(nil, "s", 9, 3), pebble.Sync) },
+		"a head past the end": func(db *pebble.DB) error {
+			return db.Set(headKey(nil, "s"), appendHead(nil, "s", head{last: 9, position: 3, first: 1, count: 2}), pebble.Sync)
+		},
+		"a head with another beginning": func(db *pebble.DB) error {
+			return db.Set(headKey(nil, "s"), appendHead(nil, "s", head{last: 4, position: 5, first: 2, count: 2}), pebble.Sync)
+		},
 		"another stream's head": func(db *pebble.DB) error {
-			return db.Set(headKey(nil, "s"), appendHead(nil, "t", 4, 5), pebble.Sync)
+			return db.Set(headKey(nil, "s"), appendHead(nil, "t", head{last: 4, position: 5, first: 1, count: 2}), pebble.Sync)
 		},
 	} {
 		t.Run(clause, func(t *testing.T) {
 			s := serve(t, t.TempDir())
 			defer stop(t, s)
-			put(t, s, "s", "data=a;", "data=b;", "data=c;", "data=d;", "data=e;")
+			put(t, s, "s", "data=a;", "data=b;")
+			put(t, s, "s", "data=c;", "data=d;", "data=e;")
 			if err := harm(s.store.db); err != nil {
 				t.Fatal(err)
 			}

@@ -19,8 +19,7 @@ var errUnapplied = errors.New("the event is not written yet")
 
 // streamState is what the writer knows of a stream, the effect of the batch being gathered included.
 type streamState struct {
-	last           int64  // noRevision when it has no events, tombstoned when it is gone for ever
-	position       uint64 // of the last event
+	head
 	metaLast       int64  // last revision of its metadata stream
 	metaPosition   uint64 // and that event's position
 	truncateBefore int64

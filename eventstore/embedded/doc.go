@@ -8,8 +8,8 @@
 //
 //	e <position>                  one event: checksum, then the RecordedEvent message as it goes over the wire
 //	f                             the version of this layout
-//	h <stream>                    the stream's last revision and that event's position
-//	s <stream> <revision>         the position of that event
+//	h <stream>                    the stream's last revision and that event's position, and where its first append lies
+//	s <stream> <revision>         the position of that event, for events after the first append
 //
 // Keeping the wire message means that reading history is a checksum and a copy. Positions and revisions are big-endian, so
 // that key order is log order.

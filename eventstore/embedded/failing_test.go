@@ -50,8 +50,8 @@ func TestAWriteThatFails(t *testing.T) {
 			t.Errorf("got %v, want that the store can't write, and why", err)
 		}
 	}
-	if last, _, err := s.head("s", s.end()); s.end() != 1 || last != 0 || err != nil {
-		t.Errorf("the log ends at %d, the stream at %d, %v", s.end(), last, err)
+	if h, err := s.head("s", s.end()); s.end() != 1 || h.last != 0 || err != nil {
+		t.Errorf("the log ends at %d, the stream at %d, %v", s.end(), h.last, err)
 	}
 	var p page
 	scan := allScan{store: s, render: render{store: s, now: time.Now}, next: 1, end: s.end(), left: 10}

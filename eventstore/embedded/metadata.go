@@ -79,8 +79,8 @@ func withTruncateBefore(data []byte, revision int64) ([]byte, bool) {
 
 // extent is what can be read of a stream.
 type extent struct {
-	last    int64 // last revision; noRevision when there is none, tombstoned when the stream is gone for ever
-	first   int64 // lowest revision that may be read
+	head
+	lowest  int64 // no revision below it may be read
 	oldest  int64 // events created before this (ticks) may not be read
 	deleted bool  // soft-deleted: reads as if it did not exist
 }
@@ -88,26 +88,26 @@ type extent struct {
 // extent answers what of a stream can be read at or before position upTo, at the given time.
 func (s *store) extent(stream string, upTo uint64, now time.Time) (extent, error) {
 	described, isMeta := describedBy(stream)
-	last, _, err := s.head(stream, upTo)
-	if err != nil || last == tombstoned {
-		return extent{last: last}, err
+	h, err := s.head(stream, upTo)
+	if err != nil || h.last == tombstoned {
+		return extent{head: h}, err
 	}
 	if isMeta {
 		// Of a metadata stream only the newest event is kept, and it is gone with the stream it describes.
-		describedLast, _, err := s.head(described, upTo)
-		if describedLast == tombstoned {
-			last = tombstoned
+		of, err := s.head(described, upTo)
+		if of.last == tombstoned {
+			h.last = tombstoned
 		}
-		return extent{last: last, first: max(last, 0)}, err
+		return extent{head: h, lowest: max(h.last, 0)}, err
 	}
 	data, err := s.metadata(stream, upTo)
 	if err != nil || data == nil {
-		return extent{last: last}, err
+		return extent{head: h}, err
 	}
 	meta := parseMetadata(data)
-	x := extent{last: last, first: meta.truncateBefore, deleted: meta.truncateBefore == softDeleted}
-	if meta.maxCount > 0 && last >= 0 {
-		x.first = max(x.first, last-meta.maxCount+1)
+	x := extent{head: h, lowest: meta.truncateBefore, deleted: meta.truncateBefore == softDeleted}
+	if meta.maxCount > 0 && h.last >= 0 {
+		x.lowest = max(x.lowest, h.last-meta.maxCount+1)
 	}
 	if meta.maxAge > 0 {
 		x.oldest = ticks(now.Add(-meta.maxAge))
@@ -120,11 +120,11 @@ func (s *store) metadata(stream string, upTo uint64) ([]byte, error) {
 	if !s.described.Load() {
 		return nil, nil
 	}
-	_, position, err := s.head(metaStreamOf(stream), upTo)
-	if err != nil || position == 0 {
+	h, err := s.head(metaStreamOf(stream), upTo)
+	if err != nil || h == noHead {
 		return nil, err
 	}
-	_, r, err := s.read(position)
+	_, r, err := s.read(h.position)
 	if err != nil {
 		return nil, err
 	}

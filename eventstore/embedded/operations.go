@@ -33,6 +33,7 @@ func (w *writer) append(r *request, state *streamState) (verdict, error) {
 		w.store.described.Store(true)
 	}
 	next := state.last + 1
+	w.begin(state, len(r.events))
 	for _, e := range r.events {
 		w.stage(r.stream, state, e, state.last+1)
 	}
@@ -90,6 +91,7 @@ func (w *writer) known(stream string, state, meta *streamState, data []byte) {
 func (w *writer) stageMetadata(stream string, state, meta *streamState, data []byte) {
 	name := metaStreamOf(stream)
 	w.store.described.Store(true)
+	w.begin(meta, 1)
 	w.stage(name, meta, propose(w.nextID(), name, []byte(typeMetadata), true, data, nil), meta.last+1)
 	w.stageHead(name, meta)
 	w.known(stream, state, meta, data)

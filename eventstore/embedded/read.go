@@ -131,8 +131,8 @@ func (s *service) readStream(stream grpc.ServerStream, r render, o *streams.Read
 	if err != nil {
 		return err
 	}
-	scan := &streamScan{store: s.store, render: r, stream: name, backwards: backwards, first: x.first, last: x.last,
-		oldest: x.oldest, left: o.GetCount(), next: max(from, x.first)}
+	scan := &streamScan{store: s.store, render: r, stream: name, backwards: backwards, head: x.head,
+		lowest: x.lowest, oldest: x.oldest, left: o.GetCount(), next: max(from, x.lowest)}
 	if backwards {
 		scan.next = min(from, x.last)
 	}
@@ -151,8 +151,8 @@ func (s *service) sendWithEnds(stream grpc.ServerStream, scan *streamScan, from 
 	sendFirst := func(revision int64) error {
 		return stream.SendMsg(&streams.ReadResp{Content: &streams.ReadResp_FirstStreamPosition{FirstStreamPosition: uint64(revision)}})
 	}
-	if !scan.backwards && from < x.first && x.first-from >= int64(min(firstBatch, scan.left)) {
-		if err := sendFirst(x.first); err != nil {
+	if !scan.backwards && from < x.lowest && x.lowest-from >= int64(min(firstBatch, scan.left)) {
+		if err := sendFirst(x.lowest); err != nil {
 			return err
 		}
 	}

@@ -116,16 +116,16 @@ type streamScan struct {
 	render    render
 	stream    string
 	backwards bool
+	head      head   // of the stream; forwards, its last event is the last to read
 	next      int64  // the next revision to read; backwards it is -1 after the first event
-	first     int64  // backwards: the lowest revision to read
-	last      int64  // forwards: the highest revision to read
+	lowest    int64  // backwards: the last revision to read
 	oldest    int64  // events created before this (ticks) are passed over
 	left      uint64 // events still wanted
 	found     bool   // an event was put on a page
 }
 
 func (c *streamScan) done() bool {
-	return c.left == 0 || (c.backwards && c.next < c.first) || (!c.backwards && c.next > c.last)
+	return c.left == 0 || (c.backwards && c.next < c.lowest) || (!c.backwards && c.next > c.head.last)
 }
 
 // fill reads on until the page is full, the scan is done, or it is time to let go of the iterators.
@@ -133,17 +133,17 @@ func (c *streamScan) fill(p *page) (err error) {
 	if c.done() {
 		return nil
 	}
-	low, high := c.next, c.last
+	low, high := c.next, c.head.last
 	if c.backwards {
-		low, high = c.first, c.next
+		low, high = c.lowest, c.next
 	}
-	index, err := c.store.db.NewIter(&pebble.IterOptions{
-		LowerBound: streamKey(nil, c.stream, low), UpperBound: after(streamKey(nil, c.stream, high)),
-	})
-	if err != nil {
-		return damaged(err)
+	var index *pebble.Iterator
+	if high >= c.head.count {
+		if index, err = c.store.indexIter(c.stream, max(low, c.head.count), high); err != nil {
+			return err
+		}
+		defer index.Close()
 	}
-	defer index.Close()
 	log, err := c.store.db.NewIter(&pebble.IterOptions{LowerBound: []byte{logKind}, UpperBound: []byte{logKind + 1}})
 	if err != nil {
 		return damaged(err)
@@ -160,30 +160,9 @@ func (c *streamScan) fill(p *page) (err error) {
 	return nil
 }
 
-// step reads the event at the scan's revision, which must be there: a stream has no holes but the one before its tombstone.
+// step reads the event at the scan's revision.
 func (c *streamScan) step(index, log *pebble.Iterator, p *page) error {
-	found := false
-	switch {
-	case index.Valid() && c.backwards:
-		found = index.Prev()
-	case index.Valid():
-		found = index.Next()
-	case c.backwards:
-		found = index.Last()
-	default:
-		found = index.First()
-	}
-	if err := index.Error(); err != nil {
-		return damaged(err)
-	}
-	if !found {
-		return fmt.Errorf("event %d of stream %q is missing: %w", c.next, c.stream, ErrDamaged)
-	}
-	revision := streamKeyRevision(index.Key())
-	if revision != c.next && revision != tombstoned {
-		return fmt.Errorf("event %d of stream %q is missing: %w", c.next, c.stream, ErrDamaged)
-	}
-	position, err := indexedPosition(index)
+	revision, position, err := c.locate(index)
 	if err != nil {
 		return err
 	}
@@ -219,6 +198,36 @@ func (c *streamScan) step(index, log *pebble.Iterator, p *page) error {
 	c.left = max(c.left, 1) - 1
 	c.found = true
 	return c.render.add(p, message, r)
+}
+
+// locate answers where the next event is: in the stream's first append, or where the index says. It must be there: a stream
+// has no holes but the one before its tombstone.
+func (c *streamScan) locate(index *pebble.Iterator) (revision int64, position uint64, err error) {
+	if c.next < c.head.count {
+		return c.next, c.head.first + uint64(c.next), nil
+	}
+	found := false
+	switch {
+	case index.Valid() && c.backwards:
+		found = index.Prev()
+	case index.Valid():
+		found = index.Next()
+	case c.backwards:
+		found = index.Last()
+	default:
+		found = index.First()
+	}
+	if err := index.Error(); err != nil {
+		return 0, 0, damaged(err)
+	}
+	if found {
+		revision = streamKeyRevision(index.Key())
+	}
+	if !found || revision != c.next && revision != tombstoned {
+		return 0, 0, fmt.Errorf("event %d of stream %q is missing: %w", c.next, c.stream, ErrDamaged)
+	}
+	position, err = indexedPosition(index)
+	return revision, position, err
 }
 
 // render is how a client wants its events.
@@ -257,7 +266,7 @@ func (w render) add(p *page, message []byte, r record) error {
 // target reads the event a link points to; nil when it isn't there or may not be read.
 func (w render) target(stream string, revision int64) ([]byte, record, error) {
 	x, err := w.store.extent(stream, w.upTo, w.now())
-	if err != nil || x.last == tombstoned || x.deleted || revision < x.first || revision > x.last {
+	if err != nil || x.last == tombstoned || x.deleted || revision < x.lowest || revision > x.last {
 		return nil, record{}, err
 	}
 	message, r, found, err := w.store.find(stream, revision, w.upTo)

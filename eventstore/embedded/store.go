@@ -3,10 +3,8 @@ package embedded
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -166,94 +164,6 @@ func (s *store) advance(last uint64) {
 	defer s.mu.Unlock()
 	close(s.changed)
 	s.changed = make(chan struct{})
-}
-
-const headSize = 20
-
-// appendHead encodes the value of a stream's head: last revision, that event's position, and a checksum over both and name.
-func appendHead(dst []byte, stream string, revision int64, position uint64) []byte {
-	dst = binary.BigEndian.AppendUint64(dst[:0], uint64(revision))
-	dst = binary.BigEndian.AppendUint64(dst, position)
-	return binary.BigEndian.AppendUint32(dst, crc32.Update(crc32.Checksum([]byte(stream), castagnoli), castagnoli, dst))
-}
-
-// head answers the revision and the position of the last event of a stream at or before position upTo: noRevision and 0
-// when it has none, tombstoned when the stream is gone for ever.
-func (s *store) head(stream string, upTo uint64) (revision int64, position uint64, err error) {
-	value, closer, err := s.db.Get(headKey(nil, stream))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return noRevision, 0, nil
-	}
-	if err != nil {
-		return 0, 0, damaged(err)
-	}
-	defer closer.Close()
-	if len(value) == headSize {
-		revision, position = int64(binary.BigEndian.Uint64(value)), binary.BigEndian.Uint64(value[8:])
-	}
-	if revision < 0 || string(appendHead(nil, stream, revision, position)) != string(value) {
-		return 0, 0, fmt.Errorf("head of stream %q: %w", stream, ErrDamaged)
-	}
-	if position > upTo {
-		return s.earlierHead(stream, revision, upTo)
-	}
-	return revision, position, nil
-}
-
-// earlierHead is head for a stream whose newest events, up to revision, may not be shown yet.
-func (s *store) earlierHead(stream string, revision int64, upTo uint64) (int64, uint64, error) {
-	iter, err := s.db.NewIter(&pebble.IterOptions{
-		LowerBound: streamKey(nil, stream, 0), UpperBound: after(streamKey(nil, stream, revision)),
-	})
-	if err != nil {
-		return 0, 0, damaged(err)
-	}
-	defer iter.Close()
-	for ok := iter.Last(); ok; ok = iter.Prev() {
-		position, err := indexedPosition(iter)
-		if err != nil {
-			return 0, 0, err
-		}
-		if position <= upTo {
-			return streamKeyRevision(iter.Key()), position, nil
-		}
-	}
-	return noRevision, 0, damaged(iter.Error())
-}
-
-func indexedPosition(iter *pebble.Iterator) (uint64, error) {
-	value, err := iter.ValueAndErr()
-	if err != nil {
-		return 0, damaged(err)
-	}
-	if len(value) != 8 {
-		return 0, fmt.Errorf("stream index %q: %w", iter.Key(), ErrDamaged)
-	}
-	return binary.BigEndian.Uint64(value), nil
-}
-
-// find reads the event of a stream at a revision. The answer is false when there is none at or before position upTo.
-func (s *store) find(stream string, revision int64, upTo uint64) (message []byte, r record, found bool, err error) {
-	value, closer, err := s.db.Get(streamKey(nil, stream, revision))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, r, false, nil
-	}
-	if err != nil {
-		return nil, r, false, damaged(err)
-	}
-	var position uint64
-	if len(value) == 8 {
-		position = binary.BigEndian.Uint64(value)
-	}
-	closer.Close()
-	if position > upTo {
-		return nil, r, false, nil
-	}
-	message, r, err = s.read(position)
-	if err == nil {
-		err = belongs(r, stream, revision)
-	}
-	return message, r, err == nil, err
 }
 
 // read reads the event at a position of the log.

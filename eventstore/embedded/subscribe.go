@@ -57,9 +57,9 @@ func (s *service) subscribeToStream(stream grpc.ServerStream, r render, o *strea
 		}
 		if !l.live {
 			// History is read as a read would show it. What comes while live is sent whatever the metadata says by then.
-			scan.next = max(scan.next, min(x.first, x.last+1))
+			scan.next = max(scan.next, min(x.lowest, x.last+1))
 		}
-		scan.last, scan.left, scan.render.upTo = x.last, 1<<62, end
+		scan.head, scan.left, scan.render.upTo = x.head, 1<<62, end
 		scan.oldest = 0
 		if !l.live {
 			scan.oldest = x.oldest

@@ -200,7 +200,7 @@ func (w *writer) state(stream string) (*streamState, error) {
 	described, isMeta := describedBy(stream)
 	var err error
 	// What is in the batch is remembered, so the rest can be read.
-	if s.last, s.position, err = w.store.head(stream, w.applied); err != nil {
+	if s.head, err = w.store.head(stream, w.applied); err != nil {
 		return nil, err
 	}
 	switch {
@@ -213,9 +213,11 @@ func (w *writer) state(stream string) (*streamState, error) {
 			s.last = tombstoned
 		}
 	case w.store.described.Load():
-		if s.metaLast, s.metaPosition, err = w.store.head(metaStreamOf(stream), w.applied); err != nil {
+		meta, err := w.store.head(metaStreamOf(stream), w.applied)
+		if err != nil {
 			return nil, err
 		}
+		s.metaLast, s.metaPosition = meta.last, meta.position
 		if s.metaLast >= 0 {
 			_, r, err := w.store.read(s.metaPosition)
 			if err != nil {
@@ -228,6 +230,13 @@ func (w *writer) state(stream string) (*streamState, error) {
 	return s, nil
 }
 
+// begin notes that the next events, in number count, are one append. The first of a stream needs no index.
+func (w *writer) begin(state *streamState, count int) {
+	if state.last == noRevision {
+		state.first, state.count = w.next.last+1, int64(count)
+	}
+}
+
 // stage puts one event of a stream into the batch.
 func (w *writer) stage(stream string, state *streamState, e proposal, revision int64) {
 	w.next.last++
@@ -235,15 +244,17 @@ func (w *writer) stage(stream string, state *streamState, e proposal, revision i
 	w.scratch = appendRecord(w.scratch[:0], e, revision, w.next.last, w.created)
 	w.key = logKey(w.key, w.next.last)
 	w.set(w.key, w.scratch)
-	w.scratch = binary.BigEndian.AppendUint64(w.scratch[:0], w.next.last)
-	w.key = streamKey(w.key, stream, revision)
-	w.set(w.key, w.scratch)
+	if revision >= state.count {
+		w.scratch = binary.BigEndian.AppendUint64(w.scratch[:0], w.next.last)
+		w.key = streamKey(w.key, stream, revision)
+		w.set(w.key, w.scratch)
+	}
 	w.ids.put(e.id, w.next.last)
 }
 
 // stageHead puts a stream's new head into the batch, after its events.
 func (w *writer) stageHead(stream string, state *streamState) {
-	w.scratch = appendHead(w.scratch, stream, state.last, state.position)
+	w.scratch = appendHead(w.scratch, stream, state.head)
 	w.key = headKey(w.key, stream)
 	w.set(w.key, w.scratch)
 }

@@ -107,10 +107,10 @@ func TestWhatIsNotOnDiskIsNotShown(t *testing.T) {
 	check := func(wantEnd uint64, wantLast, wantNew int64, want string) {
 		t.Helper()
 		end := w.store.end()
-		last, _, err := w.store.head("s", end)
-		newLast, _, newErr := w.store.head("new", end)
-		if end != wantEnd || last != wantLast || newLast != wantNew || errors.Join(err, newErr) != nil {
-			t.Errorf("end %d, last %d and %d, %v", end, last, newLast, errors.Join(err, newErr))
+		h, err := w.store.head("s", end)
+		fresh, freshErr := w.store.head("new", end)
+		if end != wantEnd || h.last != wantLast || fresh.last != wantNew || errors.Join(err, freshErr) != nil {
+			t.Errorf("end %d, last %d and %d, %v", end, h.last, fresh.last, errors.Join(err, freshErr))
 		}
 		if _, _, found, err := w.store.find("s", 1, end); found != (wantLast >= 1) || err != nil {
 			t.Errorf("event 1 found: %v, %v", found, err)
