@@ -63,8 +63,9 @@ type Change struct {
 	Points domain.Points
 	// ReachedAt is when the last entry of other than zero points occurred; zero if there is none.
 	ReachedAt time.Time
-	// Entries counts the customer's entries in the batch.
+	// Entries counts the customer's entries in the batch, and Last is the index of the last of them.
 	Entries int64
+	Last    int
 }
 
 // Changes sums the batch up by customer, in the order of their first entry. Points that no total could bear, wherever it
@@ -81,7 +82,7 @@ func (b Batch) Changes() ([]Change, error) {
 			changes = append(changes, Change{Customer: e.Customer})
 		}
 		c := &changes[place]
-		c.Entries++
+		c.Entries, c.Last = c.Entries+1, i
 		c.Points += min(max(e.Points, -4*domain.MaxTotal), 4*domain.MaxTotal)
 		if c.Points > 2*domain.MaxTotal || c.Points < -2*domain.MaxTotal {
 			return nil, fmt.Errorf("the entry at %s: %w", e.Position, domain.ErrPointsLimit)

@@ -54,8 +54,8 @@ func TestChangesSumABatchUpByCustomer(t *testing.T) {
 	b := Batch{To: at(9), Entries: []Entry{entry(1, "bob", 5), entry(2, "anna", 0), entry(3, "bob", -7), entry(4, "bob", 0)}}
 	got, err := b.Changes()
 	want := []Change{
-		{Customer: "bob", Points: -2, ReachedAt: time.Unix(3, 0).UTC(), Entries: 3},
-		{Customer: "anna", Entries: 1},
+		{Customer: "bob", Points: -2, ReachedAt: time.Unix(3, 0).UTC(), Entries: 3, Last: 3},
+		{Customer: "anna", Entries: 1, Last: 1},
 	}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %+v, %v; want %+v", got, err, want)

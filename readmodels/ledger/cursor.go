@@ -22,6 +22,9 @@ const (
 
 var cursorText = base64.RawURLEncoding
 
+// ErrCursor is domain.ErrInvalid with the field cursor and the code cursor_invalid.
+var ErrCursor = domain.Invalid("cursor", "cursor_invalid", "a cursor is what an earlier page of this customer's trail gave as its next")
+
 // EncodeCursor makes the cursor that leads to a customer's entries before a position of at most math.MaxInt64 in both parts.
 func EncodeCursor(customer domain.CustomerID, before domain.Position) string {
 	raw := make([]byte, 0, cursorSize)
@@ -33,8 +36,7 @@ func EncodeCursor(customer domain.CustomerID, before domain.Position) string {
 }
 
 // DecodeCursor reads the position before which the next page starts. The empty cursor is the first page: it leads to the
-// last position there can be. Anything that EncodeCursor did not make for this customer is domain.ErrInvalid, its field
-// cursor and its code cursor_invalid.
+// last position there can be. Anything that EncodeCursor did not make for this customer is ErrCursor.
 func DecodeCursor(customer domain.CustomerID, cursor string) (before domain.Position, err error) {
 	if cursor == "" {
 		return domain.Position{Commit: math.MaxInt64, Prepare: math.MaxInt64}, nil
@@ -47,7 +49,7 @@ func DecodeCursor(customer domain.CustomerID, cursor string) (before domain.Posi
 			return before, nil
 		}
 	}
-	return domain.Position{}, domain.Invalid("cursor", "cursor_invalid", "a cursor is what an earlier page of this customer's trail gave as its next")
+	return domain.Position{}, ErrCursor
 }
 
 // CheckLimit refuses a page size outside 1 to MaxPage as domain.ErrInvalid, its field limit and its code

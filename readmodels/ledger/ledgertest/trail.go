@@ -103,6 +103,12 @@ var trailClauses = []clause{
 		if diff := cmp.Diff(want, again.Entries); err != nil || diff != "" {
 			f.Fatalf("folded again: %v (-want +got):\n%s", err, diff)
 		}
+		partly := given(f.T, f.place)
+		partly.byTurns(9)
+		again, err = partly.Trail(f.ctx, "anna", page.Next, 100)
+		if diff := cmp.Diff(partly.model.Entries("anna"), again.Entries); err != nil || diff != "" {
+			f.Fatalf("folded again as far as before the cursor: %v (-want +got):\n%s", err, diff)
+		}
 	}},
 
 	{"positions with the same commit part are told apart", func(f *fixture) {

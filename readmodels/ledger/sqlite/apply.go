@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -11,23 +12,24 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-const (
-	// The comparison and the change are one statement: of two runners with the same batch, one moves a row.
-	moveCheckpoint = `UPDATE state SET commit_position = ?1, prepare_position = ?2, outstanding = outstanding + ?4,
-		as_of = CASE WHEN as_of IS NULL OR as_of < ?3 THEN ?3 ELSE as_of END
-		WHERE commit_position = ?5 AND prepare_position = ?6`
-)
+// The comparison and the change are one statement: of two runners with the same batch, one gets a row back.
+const moveCheckpoint = `UPDATE state SET commit_position = ?1, prepare_position = ?2,
+		as_of = CASE WHEN as_of IS NULL OR as_of < ?3 THEN ?3 ELSE as_of END,
+		entries = entries + ?4, outstanding = outstanding + ?5
+	WHERE commit_position = ?6 AND prepare_position = ?7
+	RETURNING entries`
 
 var (
-	// An account takes the change as a difference and gives back what it came to, so that it is looked up once.
+	// An account takes its change as a difference and gives back what it came to, so that it is looked up once.
 	upsertAccounts = statement{
-		head:    `INSERT INTO accounts (customer, points, reached_at, entries)`,
-		columns: 4,
+		head:    `INSERT INTO accounts (customer, points, reached_at, entries, newest, before)`,
+		columns: 6,
 		tail: ` ON CONFLICT (customer) DO UPDATE SET points = points + excluded.points,
-			reached_at = coalesce(excluded.reached_at, reached_at), entries = entries + excluded.entries
-			RETURNING id, customer, points`,
+			reached_at = coalesce(excluded.reached_at, reached_at), entries = entries + excluded.entries,
+			newest = excluded.newest, before = newest
+			RETURNING customer, points, before`,
 	}
-	insertEntries = statement{head: `INSERT INTO entries (account, ` + entryColumns + `)`, columns: 17}
+	insertEntries = statement{head: `INSERT INTO entries (id, previous, customer, ` + entryColumns + `)`, columns: 19}
 )
 
 // entryColumns are an entry's own, in the order in which they are written and read.
@@ -45,7 +47,7 @@ func (l *Ledger) Apply(ctx context.Context, b ledger.Batch) error {
 	}
 	defer tx.Rollback()
 	if err := l.apply(ctx, tx, b); err != nil {
-		return fmt.Errorf("ledger batch %s to %s: %w", b.From, b.To, err)
+		return fmt.Errorf("ledger batch %s to %s: %w", b.From, b.To, classify(err))
 	}
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("ledger batch %s to %s: commit: %w", b.From, b.To, classify(err))
@@ -55,19 +57,27 @@ func (l *Ledger) Apply(ctx context.Context, b ledger.Batch) error {
 }
 
 func (l *Ledger) apply(ctx context.Context, tx *sql.Tx, b ledger.Batch) error {
-	if err := l.moveCheckpoint(ctx, tx, b); err != nil {
-		return err
-	}
-	if len(b.Entries) == 0 {
-		return nil
-	}
 	changes, err := b.Changes()
 	if err != nil {
 		return err
 	}
-	ids, after, err := l.change(ctx, tx, changes)
+	var outstanding domain.Points
+	for _, c := range changes {
+		outstanding += c.Points
+	}
+	var entries int64
+	err = tx.StmtContext(ctx, l.move).QueryRowContext(ctx, int64(b.To.Commit), int64(b.To.Prepare), micros(b.AsOf),
+		len(b.Entries), int64(outstanding), int64(b.From.Commit), int64(b.From.Prepare)).Scan(&entries)
+	if errors.Is(err, sql.ErrNoRows) {
+		return domain.ErrCheckpointMoved
+	}
 	if err != nil {
-		return fmt.Errorf("accounts: %w", classify(err))
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	first := entries - int64(len(b.Entries)) + 1
+	newest, after, err := l.change(ctx, tx, changes, first)
+	if err != nil {
+		return fmt.Errorf("accounts: %w", err)
 	}
 	totals, err := b.Totals(after)
 	if err != nil {
@@ -75,52 +85,39 @@ func (l *Ledger) apply(ctx context.Context, tx *sql.Tx, b ledger.Batch) error {
 	}
 	values := make([]any, 0, len(b.Entries)*insertEntries.columns)
 	for i := range b.Entries {
-		values = appendEntry(values, ids[b.Entries[i].Customer], &b.Entries[i], totals[i])
+		e, id := &b.Entries[i], first+int64(i)
+		values = appendEntry(append(values, id, newest[e.Customer], string(e.Customer)), e, totals[i])
+		newest[e.Customer] = id
 	}
 	if err := l.inserts.run(ctx, tx, values, nil); err != nil {
-		return fmt.Errorf("entries: %w", classify(err))
+		return fmt.Errorf("entries: %w", err)
 	}
 	return nil
 }
 
-func (l *Ledger) moveCheckpoint(ctx context.Context, tx *sql.Tx, b ledger.Batch) error {
-	var change domain.Points
-	for i := range b.Entries {
-		change += b.Entries[i].Points
-	}
-	result, err := tx.StmtContext(ctx, l.move).ExecContext(ctx, int64(b.To.Commit), int64(b.To.Prepare),
-		micros(b.AsOf), int64(change), int64(b.From.Commit), int64(b.From.Prepare))
-	if err != nil {
-		return fmt.Errorf("checkpoint: %w", classify(err))
-	}
-	if moved, err := result.RowsAffected(); err != nil || moved == 1 {
-		return classify(err)
-	}
-	return domain.ErrCheckpointMoved
-}
-
-// change applies the changes to the accounts, and returns every customer's account id and points after it.
-func (l *Ledger) change(ctx context.Context, tx *sql.Tx, changes []ledger.Change) (map[domain.CustomerID]int64, map[domain.CustomerID]domain.Points, error) {
+// change applies the changes of a batch, whose first entry gets the id first, to the accounts. It returns the id of the
+// newest entry that every customer had before, and the points they have after it.
+func (l *Ledger) change(ctx context.Context, tx *sql.Tx, changes []ledger.Change, first int64) (map[domain.CustomerID]int64, map[domain.CustomerID]domain.Points, error) {
 	values := make([]any, 0, len(changes)*upsertAccounts.columns)
 	for _, c := range changes {
-		values = append(values, string(c.Customer), int64(c.Points), micros(c.ReachedAt), c.Entries)
+		values = append(values, string(c.Customer), int64(c.Points), micros(c.ReachedAt), c.Entries, first+int64(c.Last), 0)
 	}
-	ids := make(map[domain.CustomerID]int64, len(changes))
+	newest := make(map[domain.CustomerID]int64, len(changes))
 	after := make(map[domain.CustomerID]domain.Points, len(changes))
 	err := l.upserts.run(ctx, tx, values, func(changed *sql.Rows) error {
-		var id int64
 		var customer domain.CustomerID
 		var points domain.Points
-		err := changed.Scan(&id, &customer, &points)
-		ids[customer], after[customer] = id, points
+		var before int64
+		err := changed.Scan(&customer, &points, &before)
+		newest[customer], after[customer] = before, points
 		return err
 	})
-	return ids, after, err
+	return newest, after, err
 }
 
-func appendEntry(values []any, account int64, e *ledger.Entry, total domain.Points) []any {
+func appendEntry(values []any, e *ledger.Entry, total domain.Points) []any {
 	id := uuid.MustParse(e.EventID)
-	return append(values, account,
+	return append(values,
 		int64(e.Position.Commit), int64(e.Position.Prepare), id[:], string(e.Kind), int64(e.Points), int64(total),
 		micros(e.OccurredAt), e.Stream, int64(e.Revision), string(e.Order), string(e.Return),
 		e.Amount.Minor, string(e.Amount.Currency), string(e.Channel), e.Actor, e.Reason)

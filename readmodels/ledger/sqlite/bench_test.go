@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
@@ -64,27 +63,22 @@ func median(b *testing.B, times []time.Duration, perCall int, unit string) {
 // BenchmarkApply feeds batches of 1,000 entries for 100,000 customers to a ledger that holds so many already.
 func BenchmarkApply(b *testing.B) {
 	const size, customers = 1000, 100_000
-	for _, held := range []int{0, 200_000, 1_000_000} {
+	for _, held := range []int{0, 1_000_000} {
 		b.Run(fmt.Sprintf("held=%d", held), func(b *testing.B) {
 			l, at := filled(b, held, customers)
 			b.ReportAllocs()
-			b.ResetTimer()
 			var times []time.Duration
-			var total time.Duration
-			for range b.N {
+			for b.Loop() {
 				b.StopTimer()
 				batch := ledger.Batch{From: position(at), To: position(at + size), Entries: entriesFrom(at+1, size, customers)}
 				at += size
 				b.StartTimer()
-				start, used := time.Now(), cpu()
+				start := time.Now()
 				if err := l.Apply(b.Context(), batch); err != nil {
 					b.Fatal(err)
 				}
 				times = append(times, time.Since(start))
-				total += cpu() - used
 			}
-			b.StopTimer()
-			b.ReportMetric(float64(total.Microseconds())/float64(len(times)*size), "cpu-µs/entry")
 			median(b, times, size, "entries/s(median)")
 			b.ReportMetric(float64(len(times)*size)/b.Elapsed().Seconds(), "entries/s(mean)")
 		})
@@ -120,10 +114,4 @@ func BenchmarkAccounts(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(read)/b.Elapsed().Seconds(), "accounts/s")
-}
-
-func cpu() time.Duration {
-	var r syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &r)
-	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }

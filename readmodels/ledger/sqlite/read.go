@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -14,13 +15,18 @@ import (
 const (
 	selectState       = `SELECT commit_position, prepare_position, as_of FROM state`
 	selectOutstanding = `SELECT outstanding FROM state`
-	// State and account come in one statement, and so from one snapshot. Id 0 is a customer without entries.
+	// State and account come in one statement, and so from one snapshot. Newest is 0 for a customer without entries.
 	selectAccount = `SELECT s.commit_position, s.prepare_position, s.as_of,
-			coalesce(a.id, 0), coalesce(a.points, 0), a.reached_at, coalesce(a.entries, 0)
+			coalesce(a.points, 0), a.reached_at, coalesce(a.entries, 0), coalesce(a.newest, 0)
 		FROM state s LEFT JOIN accounts a ON a.customer = ?`
-	selectTrail = `SELECT ` + entryColumns + ` FROM entries
-		WHERE account = ? AND (commit_position, prepare_position) < (?, ?)
-		ORDER BY commit_position DESC, prepare_position DESC LIMIT ?`
+	// selectPrevious finds where a page after the entry at a position starts.
+	selectPrevious = `SELECT previous FROM entries WHERE commit_position = ? AND prepare_position = ? AND customer = ?`
+	// selectTrail follows a customer's entries back from the one with the id ?1, and reads at most ?2 of them.
+	selectTrail = `WITH RECURSIVE trail (id, length) AS (
+			SELECT ?1, 1
+			UNION ALL
+			SELECT e.previous, length + 1 FROM trail CROSS JOIN entries e ON e.id = trail.id WHERE length < ?2)
+		SELECT ` + entryColumns + ` FROM trail CROSS JOIN entries ON entries.id = trail.id ORDER BY trail.id DESC`
 	selectAccounts = `SELECT customer, points, reached_at, entries FROM accounts WHERE reached_at IS NOT NULL`
 )
 
@@ -46,7 +52,7 @@ func (l *Ledger) Outstanding(ctx context.Context) (domain.Points, error) {
 
 // Account reads a customer's total; see ledger.Reader.
 func (l *Ledger) Account(ctx context.Context, customer domain.CustomerID) (ledger.Account, ledger.State, error) {
-	_, account, state, err := scanAccount(l.account.QueryRowContext(ctx, string(customer)), customer)
+	account, state, _, err := scanAccount(l.account.QueryRowContext(ctx, string(customer)), customer)
 	if err != nil {
 		return ledger.Account{}, ledger.State{}, fmt.Errorf("ledger account: %w", classify(err))
 	}
@@ -64,25 +70,40 @@ func (l *Ledger) Trail(ctx context.Context, customer domain.CustomerID, cursor s
 		return ledger.Trail{}, fmt.Errorf("ledger trail: %w", classify(err))
 	}
 	defer tx.Rollback()
-	page := ledger.Trail{}
-	id, account, state, err := scanAccount(tx.StmtContext(ctx, l.account).QueryRowContext(ctx, string(customer)), customer)
-	if err == nil {
-		page.Account, page.State = account, state
-		// One entry more than asked for tells whether there is another page.
-		page.Entries, err = l.entries(ctx, tx, id, customer, before, limit+1)
-	}
+	page, err := l.page(ctx, tx, customer, before, limit)
 	if err != nil {
 		return ledger.Trail{}, fmt.Errorf("ledger trail: %w", classify(err))
-	}
-	if len(page.Entries) > limit {
-		page.Entries = page.Entries[:limit]
-		page.Next = ledger.EncodeCursor(customer, page.Entries[limit-1].Position)
 	}
 	return page, nil
 }
 
-func (l *Ledger) entries(ctx context.Context, tx *sql.Tx, account int64, customer domain.CustomerID, before domain.Position, limit int) ([]ledger.Entry, error) {
-	found, err := tx.StmtContext(ctx, l.trail).QueryContext(ctx, account, int64(before.Commit), int64(before.Prepare), limit)
+func (l *Ledger) page(ctx context.Context, tx *sql.Tx, customer domain.CustomerID, before domain.Position, limit int) (page ledger.Trail, err error) {
+	var start int64
+	page.Account, page.State, start, err = scanAccount(tx.StmtContext(ctx, l.account).QueryRowContext(ctx, string(customer)), customer)
+	if err != nil {
+		return page, err
+	}
+	// A ledger that is being folded again may not have come to the cursor yet. All it has is then before it.
+	if !page.State.Position.Before(before) {
+		err := tx.StmtContext(ctx, l.previous).QueryRowContext(ctx, int64(before.Commit), int64(before.Prepare), string(customer)).Scan(&start)
+		if errors.Is(err, sql.ErrNoRows) {
+			return page, ledger.ErrCursor
+		}
+		if err != nil {
+			return page, err
+		}
+	}
+	// One entry more than asked for tells whether there is another page.
+	page.Entries, err = l.entries(ctx, tx, customer, start, limit+1)
+	if len(page.Entries) > limit {
+		page.Entries = page.Entries[:limit]
+		page.Next = ledger.EncodeCursor(customer, page.Entries[limit-1].Position)
+	}
+	return page, err
+}
+
+func (l *Ledger) entries(ctx context.Context, tx *sql.Tx, customer domain.CustomerID, start int64, limit int) ([]ledger.Entry, error) {
+	found, err := tx.StmtContext(ctx, l.trail).QueryContext(ctx, start, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -145,10 +166,11 @@ func scanState(row *sql.Row) (ledger.State, error) {
 	return state, err
 }
 
-func scanAccount(row *sql.Row, customer domain.CustomerID) (id int64, account ledger.Account, state ledger.State, err error) {
+// scanAccount reads what selectAccount selects, the id of the newest entry last.
+func scanAccount(row *sql.Row, customer domain.CustomerID) (account ledger.Account, state ledger.State, newest int64, err error) {
 	var asOf, reachedAt sql.Null[int64]
 	account.Customer = customer
-	err = row.Scan(&state.Position.Commit, &state.Position.Prepare, &asOf, &id, &account.Points, &reachedAt, &account.Entries)
+	err = row.Scan(&state.Position.Commit, &state.Position.Prepare, &asOf, &account.Points, &reachedAt, &account.Entries, &newest)
 	state.AsOf, account.ReachedAt = fromMicros(asOf), fromMicros(reachedAt)
-	return id, account, state, err
+	return account, state, newest, err
 }

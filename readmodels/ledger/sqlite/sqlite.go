@@ -31,10 +31,10 @@ import (
 type Ledger struct {
 	writer, readers *sql.DB
 	// statements were prepared on one of the two, and close with it.
-	checkpoint, outstanding, account, trail, accounts *sql.Stmt
-	move                                              *sql.Stmt
-	upserts, inserts                                  rows
-	progress                                          progress
+	checkpoint, outstanding, account, previous, trail, accounts *sql.Stmt
+	move                                                        *sql.Stmt
+	upserts, inserts                                            rows
+	progress                                                    progress
 }
 
 var (
@@ -146,6 +146,7 @@ func (l *Ledger) prepare(ctx context.Context) (err error) {
 		{&l.checkpoint, l.readers, selectState},
 		{&l.outstanding, l.readers, selectOutstanding},
 		{&l.account, l.readers, selectAccount},
+		{&l.previous, l.readers, selectPrevious},
 		{&l.trail, l.readers, selectTrail},
 		{&l.accounts, l.readers, selectAccounts},
 		{&l.move, l.writer, moveCheckpoint},
@@ -172,11 +173,13 @@ func (l *Ledger) Close() error {
 	return errors.Join(errs...)
 }
 
-// classify marks an error after which trying again may succeed as domain.ErrUnavailable: every one but the end of the
-// context, the system's own, and what SQLite says about the content (a constraint, a damaged file, a statement).
+// classify marks an error after which trying again may succeed as domain.ErrUnavailable: every one but the ledger's own
+// answers, the end of the context, and what SQLite says about the content (a constraint, a damaged file, a statement).
 func classify(err error) error {
-	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return err
+	for _, final := range []error{nil, domain.ErrInvalid, domain.ErrCheckpointMoved, domain.ErrPointsLimit, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, final) {
+			return err
+		}
 	}
 	var refused *driver.Error
 	if errors.As(err, &refused) {
