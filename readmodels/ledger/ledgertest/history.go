@@ -123,7 +123,11 @@ func (h *history) excess(r *rapid.T) {
 	}
 }
 
+// reopen is rarer than the others, because it takes longer than all of them.
 func (h *history) reopen(r *rapid.T) {
+	if rapid.IntRange(1, 4).Draw(r, "reopen") < 4 {
+		return
+	}
 	if err := h.Close(); err != nil {
 		r.Fatalf("close: %v", err)
 	}

@@ -1,6 +1,7 @@
 package ledgertest
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/google/go-cmp/cmp"
@@ -132,6 +133,19 @@ var trailClauses = []clause{
 		for _, cursor := range []string{page.Next, page.Next[1:], page.Next + "x", "0", "%", "é", at(5).String()} {
 			if page, err := f.Trail(f.ctx, "anna", cursor, 2); !invalid(err, "cursor", "cursor_invalid") || len(page.Entries) > 0 {
 				f.Errorf("the cursor %q gives %d entries, %v", cursor, len(page.Entries), err)
+			}
+		}
+	}},
+
+	{"a cursor made up for another's entry shows nothing of theirs", func(f *fixture) {
+		f.byTurns(20)
+		page, err := f.Trail(f.ctx, "anna", ledger.EncodeCursor("anna", f.model.Entries("bob")[2].Position), 100)
+		if err != nil && !errors.Is(err, domain.ErrInvalid) {
+			f.Fatal(err)
+		}
+		for _, e := range page.Entries {
+			if !slices.Contains(f.model.Entries("anna"), e) {
+				f.Errorf("it shows %+v", e)
 			}
 		}
 	}},

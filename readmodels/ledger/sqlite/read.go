@@ -59,51 +59,46 @@ func (l *Ledger) Account(ctx context.Context, customer domain.CustomerID) (ledge
 	return account, state, nil
 }
 
-// Trail reads a page of a customer's entries; see ledger.Reader.
+// Trail reads a page of a customer's entries; see ledger.Reader. It takes no transaction: state, account and the newest
+// entry's id come from one statement, and what hangs on that entry never changes, so the page is of that moment.
 func (l *Ledger) Trail(ctx context.Context, customer domain.CustomerID, cursor string, limit int) (ledger.Trail, error) {
 	before, err := ledger.DecodeCursor(customer, cursor)
 	if err := domain.JoinInvalid(err, ledger.CheckLimit(limit)); err != nil {
 		return ledger.Trail{}, err
 	}
-	tx, err := l.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	account, state, start, err := scanAccount(l.account.QueryRowContext(ctx, string(customer)), customer)
+	if err == nil && !state.Position.Before(before) {
+		start, err = l.before(ctx, customer, before)
+	}
+	// Otherwise it is the first page, or the ledger is being folded again and has not come to the cursor yet: all it has
+	// is then before it.
+	var entries []ledger.Entry
+	if err == nil {
+		// One entry more than asked for tells whether there is another page.
+		entries, err = l.entries(ctx, customer, start, limit+1)
+	}
 	if err != nil {
 		return ledger.Trail{}, fmt.Errorf("ledger trail: %w", classify(err))
 	}
-	defer tx.Rollback()
-	page, err := l.page(ctx, tx, customer, before, limit)
-	if err != nil {
-		return ledger.Trail{}, fmt.Errorf("ledger trail: %w", classify(err))
+	page := ledger.Trail{Account: account, Entries: entries, State: state}
+	if len(entries) > limit {
+		page.Entries = entries[:limit]
+		page.Next = ledger.EncodeCursor(customer, entries[limit-1].Position)
 	}
 	return page, nil
 }
 
-func (l *Ledger) page(ctx context.Context, tx *sql.Tx, customer domain.CustomerID, before domain.Position, limit int) (page ledger.Trail, err error) {
-	var start int64
-	page.Account, page.State, start, err = scanAccount(tx.StmtContext(ctx, l.account).QueryRowContext(ctx, string(customer)), customer)
-	if err != nil {
-		return page, err
+// before is the id of the customer's entry before the one at a position, which is ledger.ErrCursor if there is none.
+func (l *Ledger) before(ctx context.Context, customer domain.CustomerID, at domain.Position) (id int64, err error) {
+	err = l.previous.QueryRowContext(ctx, int64(at.Commit), int64(at.Prepare), string(customer)).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ledger.ErrCursor
 	}
-	// A ledger that is being folded again may not have come to the cursor yet. All it has is then before it.
-	if !page.State.Position.Before(before) {
-		err := tx.StmtContext(ctx, l.previous).QueryRowContext(ctx, int64(before.Commit), int64(before.Prepare), string(customer)).Scan(&start)
-		if errors.Is(err, sql.ErrNoRows) {
-			return page, ledger.ErrCursor
-		}
-		if err != nil {
-			return page, err
-		}
-	}
-	// One entry more than asked for tells whether there is another page.
-	page.Entries, err = l.entries(ctx, tx, customer, start, limit+1)
-	if len(page.Entries) > limit {
-		page.Entries = page.Entries[:limit]
-		page.Next = ledger.EncodeCursor(customer, page.Entries[limit-1].Position)
-	}
-	return page, err
+	return id, err
 }
 
-func (l *Ledger) entries(ctx context.Context, tx *sql.Tx, customer domain.CustomerID, start int64, limit int) ([]ledger.Entry, error) {
-	found, err := tx.StmtContext(ctx, l.trail).QueryContext(ctx, start, limit)
+func (l *Ledger) entries(ctx context.Context, customer domain.CustomerID, start int64, limit int) ([]ledger.Entry, error) {
+	found, err := l.trail.QueryContext(ctx, start, limit)
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // rowsAtOnce is how many rows one statement inserts: enough that the cost of a call no longer shows.
-const rowsAtOnce = 100
+const rowsAtOnce = 50
 
 // statement inserts any number of rows: its head, as many rows of columns as needed, its tail.
 type statement struct {

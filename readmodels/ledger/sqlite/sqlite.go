@@ -46,11 +46,11 @@ var (
 const readConnections = 8
 
 // Settings of every connection, and of the writer's and the readers'. cache_size is in KiB where negative. The write-ahead
-// log is folded into the file every 16,384 pages of 4 KiB, not every 1,000: a batch of 1,000 entries touches some 3,000
-// pages, mostly the same as the one before, and each is then copied once for several batches. Statement journals stay in
-// memory.
+// log is folded into the file every 16,384 pages of 4 KiB, not every 1,000: a batch of 1,000 entries touches about as many
+// pages twice over, many of them the same as the batch before did, and each is then copied once for several batches.
+// Statement journals stay in memory.
 const (
-	settings       = "mode=rw&_busy_timeout=10000&_foreign_keys=1&_pragma=temp_store(memory)"
+	settings       = "mode=rw&_busy_timeout=10000&_pragma=temp_store(memory)"
 	writerSettings = settings + "&_txlock=immediate&_journal_mode=WAL&_synchronous=NORMAL&_pragma=cache_size(-65536)" +
 		"&_pragma=wal_autocheckpoint(16384)&_pragma=journal_size_limit(67108864)"
 	readerSettings = settings + "&_query_only=1&_pragma=cache_size(-8192)"

@@ -98,6 +98,29 @@ func TestManyMayOpenANewFileAtOnce(t *testing.T) {
 	}
 }
 
+func TestAMigrationGoesInOnce(t *testing.T) {
+	l := opened(t, filepath.Join(t.TempDir(), "ledger.db"))
+	if _, err := l.writer.ExecContext(t.Context(), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (1, 1)`); err == nil {
+		t.Error("it went in twice")
+	}
+}
+
+func TestApplyWakesTheReadersOfItsProcess(t *testing.T) {
+	l := opened(t, filepath.Join(t.TempDir(), "ledger.db"))
+	_, moved := l.progress.known()
+	if err := l.Apply(t.Context(), ledger.Batch{To: position(5)}); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-moved:
+	default:
+		t.Error("nobody was woken")
+	}
+	if at, _ := l.progress.known(); at != position(5) {
+		t.Errorf("it is known to be at %s", at)
+	}
+}
+
 func TestOpenRefuses(t *testing.T) {
 	folder := t.TempDir()
 	file := filepath.Join(folder, "letter.txt")
@@ -123,32 +146,6 @@ func TestOpenRefuses(t *testing.T) {
 	text, err := os.ReadFile(file)
 	if err != nil || !strings.HasPrefix(string(text), "Dear customer, Dear") || len(text) != 15000 {
 		t.Errorf("the letter was changed: %d bytes, %v", len(text), err)
-	}
-}
-
-// A commit that is not forced to the disk still outlives its process: it is in the write-ahead log, in the system's
-// memory. A copy of the files taken beside the open ledger is what a killed process leaves.
-func TestAKilledProcessLosesNothing(t *testing.T) {
-	folder := t.TempDir()
-	l := opened(t, filepath.Join(folder, "ledger.db"))
-	for n := range uint64(20) {
-		b := ledger.Batch{From: position(n), To: position(n + 1), Entries: entriesFrom(n+1, 1, 3)}
-		if err := l.Apply(t.Context(), b); err != nil {
-			t.Fatal(err)
-		}
-	}
-	left := filepath.Join(t.TempDir(), "left")
-	if err := os.CopyFS(left, os.DirFS(folder)); err != nil {
-		t.Fatal(err)
-	}
-	found := opened(t, filepath.Join(left, "ledger.db"))
-	at, err := found.Checkpoint(t.Context())
-	if err != nil || at != position(20) {
-		t.Fatalf("it is at %s, %v", at, err)
-	}
-	points, err := found.Outstanding(t.Context())
-	if want, _ := l.Outstanding(t.Context()); err != nil || points != want || want == 0 {
-		t.Errorf("outstanding are %d, %v; want %d", points, err, want)
 	}
 }
 
