@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
+	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -183,5 +187,74 @@ func BenchmarkReadAll(b *testing.B) {
 		b.ReportMetric(real, "events/s")
 		b.ReportMetric(bare, "canned-events/s")
 		b.ReportMetric(real/bare, "ratio")
+	}
+}
+
+// BenchmarkMemory fills a store and reports what the process holds, on Go's heap and in all, at one and at ten million
+// events: it must be the same. Each time the newest million is read first, so that Pebble's cache of blocks is as full as it
+// gets.
+func BenchmarkMemory(b *testing.B) {
+	const batch, million = 500, 1_000_000
+	dir := b.TempDir()
+	open(b, embedded.Options{Dir: dir})
+	db := connect(b, dir)
+	var filled atomic.Int64
+	fill := func(total int64) {
+		var filling sync.WaitGroup
+		for range 4 {
+			filling.Go(func() {
+				data := make([]byte, payloadBytes*batch)
+				for n := filled.Add(batch); n <= total; n = filled.Add(batch) {
+					_, _ = rand.NewChaCha8([32]byte{byte(n), byte(n >> 8), byte(n >> 16), byte(n >> 24)}).Read(data)
+					many := make([]esdb.EventData, batch)
+					for i := range many {
+						many[i] = esdb.EventData{EventID: uuid.New(), EventType: "order-placed.v1", ContentType: esdb.ContentTypeBinary,
+							Data: data[i*payloadBytes:][:payloadBytes]}
+					}
+					if _, err := db.AppendToStream(b.Context(), fmt.Sprintf("order-%08d", n), esdb.AppendToStreamOptions{ExpectedRevision: esdb.NoStream{}}, many...); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		}
+		filling.Wait()
+		filled.Store(total)
+	}
+	measure := func(total uint64) (heap, resident float64) {
+		from := esdb.Position{Commit: total - million + 1, Prepare: total - million + 1}
+		stream, err := db.ReadAll(b.Context(), esdb.ReadAllOptions{From: from}, million)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer stream.Close()
+		for range million {
+			if _, err := stream.Recv(); err != nil {
+				b.Fatal(err)
+			}
+		}
+		debug.FreeOSMemory()
+		status, err := os.ReadFile("/proc/self/status")
+		if err != nil {
+			b.Fatal(err)
+		}
+		_, after, _ := strings.Cut(string(status), "VmRSS:")
+		if _, err := fmt.Sscan(after, &resident); err != nil {
+			b.Fatal(err)
+		}
+		return float64(heapBytes()) / (1 << 20), resident / (1 << 10)
+	}
+	appendFor(b, db, 20_000, 0) // small ones first, so that the server remembers as many streams as it ever does
+	filled.Store(2 * 20_000)
+	for b.Loop() {
+		fill(million)
+		heap1, resident1 := measure(million)
+		fill(10 * million)
+		heap10, resident10 := measure(10 * million)
+		b.ReportMetric(heap1, "heap-MiB-at-1M")
+		b.ReportMetric(heap10, "heap-MiB-at-10M")
+		b.ReportMetric(resident1, "rss-MiB-at-1M")
+		b.ReportMetric(resident10, "rss-MiB-at-10M")
+		b.ReportMetric(resident10/resident1, "ratio")
 	}
 }

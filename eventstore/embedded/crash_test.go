@@ -3,10 +3,13 @@ package embedded_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -85,21 +88,142 @@ func crashEvents(stream string, revision int) []esdb.EventData {
 	return batch
 }
 
+// TestAKilledProcessLosesNothing kills the process that appends to one growing store, many times over, at random moments.
 func TestAKilledProcessLosesNothing(t *testing.T) {
+	const rounds = 50
 	dir := t.TempDir()
 	acknowledged := map[string]int{} // stream → events
-	for round := range 5 {
-		killAChild(t, dir, fmt.Sprint(round), acknowledged)
+	for round := range rounds {
+		killAChild(t, dir, fmt.Sprint(round), 1+rand.IntN(60), acknowledged)
+		if round%10 == 0 { // as the crash left it; below, as the restart does
+			soundStore(t, dir)
+		}
 		server := open(t, embedded.Options{Dir: dir})
 		db := connect(t, dir)
-		checkAfterCrash(t, db, acknowledged)
+		streams := fmt.Sprintf("round-%d-", round)
+		if round == rounds-1 {
+			streams = ""
+		}
+		if err := whole(db, acknowledged, streams); err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+		repeatLastAppends(t, db, streams, acknowledged)
 		_ = db.Close()
 		shut(t, server)
+		if round%10 == 0 {
+			soundStore(t, dir)
+		}
+	}
+	soundStore(t, dir)
+}
+
+// TestATailThatIsTornOrDamaged harms the end of the log that a killed process left, in each of many copies, by cutting it
+// short or by flipping a byte; and other files as well. What was acknowledged is there, or the store says that it is damaged.
+func TestATailThatIsTornOrDamaged(t *testing.T) {
+	original := t.TempDir()
+	acknowledged := map[string]int{}
+	for round := range 2 { // so that there are tables, too
+		killAChild(t, original, fmt.Sprint(round), 300, acknowledged)
+	}
+	newest := func(pattern string) func(dir string) (string, error) {
+		return func(dir string) (string, error) {
+			files, err := filepath.Glob(filepath.Join(dir, "data", pattern))
+			if err != nil || len(files) == 0 {
+				return "", fmt.Errorf("no %s: %w", pattern, err)
+			}
+			return files[len(files)-1], nil
+		}
+	}
+	// A tail of some appends may not have been acknowledged yet; a tail of several batches has been, in part.
+	const few, many = 3_000, 100_000 // bytes
+	const littleCut, flippedAtEnd = "the log is cut a little short", "a byte at the end of the log is flipped"
+	tear := func(within int) func(data []byte) []byte {
+		return func(data []byte) []byte { return data[:len(data)-1-rand.IntN(min(within, len(data)))] }
+	}
+	flip := func(within int) func(data []byte) []byte {
+		return func(data []byte) []byte {
+			data[len(data)-1-rand.IntN(min(within, len(data)))] ^= byte(1 + rand.IntN(255))
+			return data
+		}
+	}
+	for _, harm := range []struct {
+		clause string
+		times  int
+		file   func(dir string) (string, error)
+		change func(data []byte) []byte
+	}{
+		{littleCut, 4, newest("*.log"), tear(few)},
+		{"the log is cut short", 4, newest("*.log"), tear(many)},
+		{flippedAtEnd, 4, newest("*.log"), flip(few)},
+		{"a byte in the log is flipped", 3, newest("*.log"), flip(1 << 30)},
+		{"the manifest is cut short", 3, newest("MANIFEST-*"), tear(few)},
+		{"a byte in the manifest is flipped", 4, newest("MANIFEST-*"), flip(1 << 30)},
+		{"a byte in a table is flipped", 3, newest("*.sst"), flip(1 << 30)},
+		{"a byte of the mark is flipped", 1, newest("acknowledged"), flip(1 << 30)},
+	} {
+		t.Run(harm.clause, func(t *testing.T) {
+			noticed := 0
+			for range harm.times {
+				dir := filepath.Join(t.TempDir(), "copy")
+				if err := os.CopyFS(filepath.Join(dir, "data"), os.DirFS(filepath.Join(original, "data"))); err != nil {
+					t.Fatal(err)
+				}
+				path, err := harm.file(dir)
+				if err != nil {
+					t.Fatal(err)
+				}
+				data, err := os.ReadFile(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(path, harm.change(data), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				report, checkErr := embedded.Check(t.Context(), dir, nil)
+				err = readDamaged(t, dir, acknowledged)
+				if err == nil {
+					continue
+				}
+				noticed++
+				if !strings.Contains(err.Error(), "damaged") && !strings.Contains(err.Error(), "corrupt") {
+					t.Errorf("%s: %v", filepath.Base(path), err)
+				}
+				if checkErr == nil && report.Found == 0 {
+					t.Errorf("%s: a check finds nothing, but: %v", filepath.Base(path), err)
+				}
+			}
+			if noticed == 0 && harm.clause != littleCut && harm.clause != flippedAtEnd {
+				t.Error("it was never noticed")
+			}
+		})
 	}
 }
 
-// killAChild starts a process that appends, kills it at some moment, and notes what it had acknowledged.
-func killAChild(t *testing.T, dir, round string, acknowledged map[string]int) {
+// readDamaged opens a store and reads all of it. No error means that it is whole.
+func readDamaged(t *testing.T, dir string, acknowledged map[string]int) error {
+	server, err := embedded.Open(t.Context(), embedded.Options{Dir: dir})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = server.Close(context.Background()) }() // it may complain
+	db := connect(t, dir)
+	defer db.Close()
+	return whole(db, acknowledged, "")
+}
+
+// soundStore checks a store that nobody serves.
+func soundStore(t *testing.T, dir string) {
+	t.Helper()
+	report, err := embedded.Check(t.Context(), dir, nil)
+	if err != nil || report.Found > 0 {
+		t.Fatalf("check: %+v, %v", report.Findings, err)
+	}
+}
+
+// killAChild starts a process that appends, kills it at some moment after it has acknowledged a number of appends, and notes
+// what it had acknowledged.
+func killAChild(t *testing.T, dir, round string, appends int, acknowledged map[string]int) {
+	t.Helper()
 	child := exec.Command(os.Args[0], "-test.run=^$")
 	child.Env = append(os.Environ(), crashFolder+"="+dir, crashRound+"="+round)
 	child.Stderr = os.Stderr
@@ -113,9 +237,8 @@ func killAChild(t *testing.T, dir, round string, acknowledged map[string]int) {
 	watchdog := time.AfterFunc(patience, func() { _ = child.Process.Kill() })
 	defer watchdog.Stop()
 	lines := bufio.NewScanner(out)
-	left := 1 + rand.IntN(500) // acknowledged appends until the kill; what comes in the meantime counts as well
 	for seen := 0; lines.Scan(); seen++ {
-		if seen == left {
+		if seen == appends { // what comes until it is dead counts as well
 			if err := child.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
@@ -133,30 +256,61 @@ func killAChild(t *testing.T, dir, round string, acknowledged map[string]int) {
 	}
 }
 
-// checkAfterCrash checks that the log has no holes, that every stream holds whole appends in order and at least what was
-// acknowledged, and that an append that may or may not have been written can be repeated.
-func checkAfterCrash(t *testing.T, db *esdb.Client, acknowledged map[string]int) {
+// errWrong says that something is served that was not written like that, or that something is missing without a word.
+var errWrong = errors.New("wrong")
+
+// whole reads everything and checks that the log has no holes, and that every stream holds whole appends in order and at
+// least what was acknowledged. Streams whose names begin with streams are read one by one as well.
+func whole(db *esdb.Client, acknowledged map[string]int, streams string) error {
+	all, err := drain(db.ReadAll(context.Background(), esdb.ReadAllOptions{From: esdb.Start{}}, everything))
 	found := map[string]int{}
-	for i, e := range readAll(t, db, esdb.Forwards, esdb.Start{}, everything) {
+	for i, e := range all {
 		stream := e.Event.StreamID
 		if e.Event.Position.Commit != uint64(i+1) || e.Event.EventNumber != uint64(found[stream]) || name(e.Event) != fmt.Sprintf("%s %d", stream, found[stream]) {
-			t.Fatalf("position %d, expected %d: event %d of %s is %q", e.Event.Position.Commit, i+1, e.Event.EventNumber, stream, name(e.Event))
+			return fmt.Errorf("%w: position %d, expected %d: event %d of %s is %q", errWrong, e.Event.Position.Commit, i+1, e.Event.EventNumber, stream, name(e.Event))
 		}
 		found[stream]++
 	}
+	if err != nil {
+		return err
+	}
 	for stream, count := range found {
-		if count%crashBatch != 0 {
-			t.Errorf("%s holds half an append: %d events", stream, count)
+		if count%crashBatch != 0 || count < acknowledged[stream] {
+			return fmt.Errorf("%w: %s holds %d events, %d were acknowledged", errWrong, stream, count, acknowledged[stream])
 		}
-		if byStream, err := readStream(t, db, stream, esdb.Forwards, esdb.Start{}, everything); err != nil || len(byStream) != count {
-			t.Errorf("%s: %d events in its stream, %d in $all, %v", stream, len(byStream), count, err)
+		if !strings.HasPrefix(stream, streams) {
+			continue
+		}
+		byStream, err := drain(db.ReadStream(context.Background(), stream, esdb.ReadStreamOptions{From: esdb.Start{}}, everything))
+		for i, e := range byStream {
+			if name(e.Event) != fmt.Sprintf("%s %d", stream, i) {
+				return fmt.Errorf("%w: event %d of %s is %q", errWrong, i, stream, name(e.Event))
+			}
+		}
+		if err != nil {
+			return err
+		}
+		if len(byStream) != count {
+			return fmt.Errorf("%w: %s: %d events in its stream, %d in $all", errWrong, stream, len(byStream), count)
 		}
 	}
 	for stream, count := range acknowledged {
-		if found[stream] < count {
-			t.Errorf("%s: %d events were acknowledged, %d are there", stream, count, found[stream])
+		if found[stream] == 0 {
+			return fmt.Errorf("%w: %s: %d events were acknowledged, none is there", errWrong, stream, count)
 		}
-		last := max(count, found[stream]) - crashBatch
+	}
+	return nil
+}
+
+// repeatLastAppends repeats the last acknowledged append of each of those streams, as a client does that can't tell whether
+// it went through.
+func repeatLastAppends(t *testing.T, db *esdb.Client, streams string, acknowledged map[string]int) {
+	t.Helper()
+	for stream, count := range acknowledged {
+		if !strings.HasPrefix(stream, streams) {
+			continue
+		}
+		last := count - crashBatch
 		expected := esdb.ExpectedRevision(esdb.NoStream{})
 		if last > 0 {
 			expected = esdb.Revision(uint64(last - 1))

@@ -4,7 +4,8 @@
 // # What lies on disk
 //
 // The folder holds `lock` (held by the one process that serves the folder), `eventstore.sock` (the socket it is reached
-// through, mode 0600) and `data`, a Pebble database with four kinds of keys:
+// through, mode 0600) and `data`, which holds `acknowledged` (the position of the last event that was acknowledged) and a
+// Pebble database with four kinds of keys:
 //
 //	e <position>                  one event: checksum, then the RecordedEvent message as it goes over the wire
 //	f                             the version of this layout
@@ -24,6 +25,25 @@
 // One goroutine writes. It takes every append that is waiting, decides them one after the other (each seeing the effect of
 // those before it), puts them into one batch, has it fsynced, and only then answers them all. An append lies in one batch,
 // so it is there whole or not at all.
+//
+// # When nothing can be written
+//
+// Appends stop while the disk still has a reserve (64 MiB, or an eighth of a small disk), because what was appended has yet
+// to be sorted into tables. They are refused as unavailable and are not written. A write that the system refuses all the
+// same, for want of room, of permission or for a limit, waits and is tried again; an append that is in the middle of it is
+// told that it may be written or not, and repeating it with the same ids and an explicit revision finds out. Reads go on,
+// and appends do as soon as there is room, without a restart. Only a sync that fails is not repeated: the system may have
+// dropped what it couldn't write. Then appends are refused until the store is opened again and reads what is really there.
+//
+// # After a crash
+//
+// Everything acknowledged has been synced before. A write that nobody was told of may be there or not, but never in part.
+// Every block on disk has a checksum, and a damaged one is reported when it is read; in the write-ahead log and in the list
+// of table files when the store is opened. At the very end of the log, damage looks like a write that a crash cut short,
+// hence the file `acknowledged`: a log that ends before it is reported. That file is written before an append is answered,
+// but not synced. So after a process was killed nothing acknowledged can be missing unnoticed; after the machine failed,
+// damage could go unnoticed in the last records of the log, when they are younger than the system's last write-back (some
+// 30 s). A store that is reported damaged when it is opened keeps all its files.
 //
 // # Reading
 //

@@ -16,7 +16,7 @@ import (
 // errClosing says that the server is shutting down. The client may try again elsewhere or later.
 var errClosing = errors.New("the event store is shutting down")
 
-// errUnwritable says that an earlier write failed and nobody knows how much of it is on disk. Reads go on.
+// errUnwritable says that nothing can be written at the moment. Reads go on, and the client may try again later.
 var errUnwritable = errors.New("the event store can't write")
 
 // errInvalid says what is wrong with a request.
@@ -59,6 +59,11 @@ type errAccessDenied struct{}
 
 func (errAccessDenied) Error() string { return "Access Denied" }
 
+// errUnauthenticated says that a name and password are not those of a user.
+type errUnauthenticated struct{}
+
+func (errUnauthenticated) Error() string { return "Unauthenticated" }
+
 // reply is what a client is told of an error: a status, and details in trailers, "exception" first.
 func reply(err error) (codes.Code, []string) {
 	var (
@@ -68,8 +73,11 @@ func reply(err error) (codes.Code, []string) {
 		deleted  errStreamDeleted
 		version  errWrongVersion
 		denied   errAccessDenied
+		unknown  errUnauthenticated
 	)
 	switch {
+	case errors.As(err, &unknown):
+		return codes.Unauthenticated, nil
 	case errors.As(err, &invalid):
 		return codes.InvalidArgument, nil
 	case errors.As(err, &tooBig):
@@ -87,7 +95,7 @@ func reply(err error) (codes.Code, []string) {
 			"actual-version", strconv.FormatInt(version.actual, 10)}
 	case errors.As(err, &denied):
 		return codes.PermissionDenied, []string{"exception", "access-denied"}
-	case errors.Is(err, errClosing):
+	case errors.Is(err, errClosing), errors.Is(err, errUnwritable):
 		return codes.Unavailable, nil
 	case errors.Is(err, ErrDamaged):
 		return codes.DataLoss, nil
@@ -96,7 +104,6 @@ func reply(err error) (codes.Code, []string) {
 	case errors.Is(err, context.DeadlineExceeded):
 		return codes.DeadlineExceeded, nil
 	}
-	// errUnwritable is among them: Unavailable would have the client look for another server.
 	return codes.Internal, nil
 }
 

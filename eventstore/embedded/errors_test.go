@@ -106,13 +106,6 @@ func TestWhatAClientIsToldOfAnError(t *testing.T) {
 		{"an id that is none", appending(options("s"), &streams.AppendReq{Content: &streams.AppendReq_ProposedMessage_{
 			ProposedMessage: &streams.AppendReq_ProposedMessage{Metadata: good}}}), codes.InvalidArgument, nil},
 		{"a name that is not text", reading("\xff"), codes.InvalidArgument, nil},
-		{"batch append", func(*metadata.MD) error {
-			stream, err := client.BatchAppend(t.Context())
-			if err == nil {
-				_, err = stream.Recv()
-			}
-			return err
-		}, codes.Unimplemented, nil},
 	} {
 		t.Run(c.clause, func(t *testing.T) {
 			var trailers metadata.MD

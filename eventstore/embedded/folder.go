@@ -32,7 +32,7 @@ const (
 func lockFolder(ctx context.Context, dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, err
+		return nil, clearer(err)
 	}
 	const attempts, pause = 10, 10 * time.Millisecond
 	for attempt := 1; ; attempt++ {
@@ -51,7 +51,7 @@ func lockFolder(ctx context.Context, dir string) (*os.File, error) {
 	}
 	// The process's number is only there to be named in the error of whoever comes second.
 	if err := errors.Join(f.Truncate(0), writeAt(f, strconv.Itoa(os.Getpid()))); err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, errors.Join(clearer(err), f.Close())
 	}
 	return f, nil
 }

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -21,12 +22,19 @@ type Options struct {
 	// Dir is the store's folder. It is created with mode 0700 when it doesn't exist.
 	Dir string
 	// Addr is a TCP address (host:port; port 0 picks one) to listen on beside the Unix socket in Dir. Empty means the socket
-	// only. It must be a loopback address, for what goes over it is neither encrypted nor authenticated.
+	// only. An address that other machines can reach needs both TLS and Users.
 	Addr string
+	// TLS encrypts what goes over Addr; it holds the server's certificate. nil means plain text.
+	TLS *tls.Config
+	// Users are the names and passwords by which clients over Addr authenticate (HTTP Basic, RFC 7617; no colon in a name).
+	// They need TLS. Without any, whoever can connect may do everything, as clients on the Unix socket always may.
+	Users map[string]string
 	// Logger takes what the store has to say; nil discards it. No event's data is logged.
 	Logger *slog.Logger
 	// Now is the clock that events are stamped with and ages are measured by; nil means time.Now.
 	Now func() time.Time
+
+	register func(grpc.ServiceRegistrar) // adds services, in tests
 }
 
 // Server is an open event store that is being served. Its methods are safe for concurrent use.
@@ -68,7 +76,7 @@ func open(ctx context.Context, o Options) (_ *Server, err error) {
 	if o.Dir == "" {
 		return nil, errors.New("Options.Dir is empty")
 	}
-	if err := checkLoopback(ctx, o.Addr); err != nil {
+	if err := checkAccess(ctx, o); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
@@ -83,16 +91,21 @@ func open(ctx context.Context, o Options) (_ *Server, err error) {
 	}
 	listeners, err := s.listen(ctx, o.Addr)
 	if err != nil {
-		return nil, errors.Join(err, s.store.close(), s.lock.Close())
+		return nil, errors.Join(err, s.store.close(func() {}), s.lock.Close())
 	}
 	s.writer = newWriter(s.store, o.Now, o.Logger)
 	s.service = &service{
 		store: s.store, writer: s.writer, now: o.Now, log: o.Logger, closing: make(chan struct{}), id: uuid.NewString(),
+		addr: o.Addr, guard: newGuard(o.Users),
 	}
 	if s.tcp != "" {
 		s.service.tcp = listeners[len(listeners)-1].Addr()
 	}
-	s.grpc = newGRPCServer(s.service)
+	s.grpc = newGRPCServer(s.service, newTransport(o.TLS))
+	s.offerBackup()
+	if o.register != nil {
+		o.register(s.grpc)
+	}
 	s.writing.Go(s.writer.write)
 	s.writing.Go(s.writer.land)
 	for _, l := range listeners {
@@ -136,30 +149,6 @@ func (s *Server) listen(ctx context.Context, addr string) ([]net.Listener, error
 	return []net.Listener{socket, tcp}, nil
 }
 
-// checkLoopback refuses an address that other machines could reach.
-func checkLoopback(ctx context.Context, addr string) error {
-	if addr == "" {
-		return nil
-	}
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return fmt.Errorf("Options.Addr: %w", err)
-	}
-	if host == "" {
-		return fmt.Errorf("Options.Addr: %s is every address of this machine; only a loopback address can be served without TLS", addr)
-	}
-	ips, err := net.DefaultResolver.LookupIPAddr(ctx, host)
-	if err != nil {
-		return fmt.Errorf("Options.Addr: %w", err)
-	}
-	for _, ip := range ips {
-		if !ip.IP.IsLoopback() {
-			return fmt.Errorf("Options.Addr: %s is not a loopback address; only such a one can be served without TLS", addr)
-		}
-	}
-	return nil
-}
-
 // Addr is the TCP address that the server listens on, empty when it only has its Unix socket.
 func (s *Server) Addr() string { return s.tcp }
 
@@ -191,9 +180,9 @@ func (s *Server) close(ctx context.Context) error {
 		<-graceful
 	}
 	s.serving.Wait()
+	s.service.receiving.Wait()
 	close(s.writer.queue)
-	s.writing.Wait()
-	err := s.store.close()
+	err := s.store.close(s.writing.Wait)
 	if removeErr := os.Remove(s.socket); removeErr != nil && !errors.Is(removeErr, os.ErrNotExist) {
 		err = errors.Join(err, removeErr)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
@@ -12,6 +13,7 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 )
@@ -29,6 +31,9 @@ const (
 	connWindowBytes   = 8 << 20
 )
 
+// streamWorkers is how many goroutines are kept for calls.
+const streamWorkers = 64
+
 // service answers the calls of the protocol.
 type service struct {
 	streams.UnimplementedStreamsServer
@@ -39,33 +44,59 @@ type service struct {
 	now     func() time.Time
 	log     *slog.Logger
 	closing chan struct{} // closed when the server shuts down: subscriptions and long reads end
-	tcp     net.Addr      // nil when there is only the Unix socket
-	id      string        // a UUID of this server, for as long as it runs
+	addr    string        // the TCP address as it was asked for, empty when there is only the Unix socket
+	tcp     net.Addr      // and as it is, or nil
+	guard   guard
+	id      string // a UUID of this server, for as long as it runs
+
+	receiving sync.WaitGroup // the receivers of BatchAppend calls, which end shortly after them
 }
 
 // newGRPCServer registers the service. A handler's error becomes a status with trailers in one place, fail.
-func newGRPCServer(s *service) *grpc.Server {
+func newGRPCServer(s *service, transport credentials.TransportCredentials) *grpc.Server {
 	server := grpc.NewServer(
+		grpc.Creds(transport),
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxRecvMsgSize(maxMessageBytes),
 		grpc.WaitForHandlers(true),
+		// Handlers run on goroutines whose stacks have grown already. When all are taken, others are started.
+		grpc.NumStreamWorkers(streamWorkers),
 		// Clients are on this machine: a fixed window saves measuring the way to them.
 		grpc.InitialWindowSize(streamWindowBytes),
 		grpc.InitialConnWindowSize(connWindowBytes),
 		// The client pings every 10 s, with or without a call; gRPC's default takes that for an attack.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
-		grpc.UnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-			resp, err := handler(ctx, req)
+		grpc.UnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
+			if err = s.guard.admit(ctx, info.FullMethod); err == nil {
+				resp, err = handler(ctx, req)
+			}
 			return resp, fail(ctx, s.log, err)
 		}),
-		grpc.StreamInterceptor(func(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-			return fail(stream.Context(), s.log, handler(srv, stream))
+		grpc.StreamInterceptor(func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+			err := s.guard.admit(stream.Context(), info.FullMethod)
+			switch {
+			case err == nil:
+				err = handler(srv, stream)
+			case info.IsClientStream && !info.IsServerStream:
+				drain(stream)
+			}
+			return fail(stream.Context(), s.log, err)
 		}),
 	)
 	streams.RegisterStreamsServer(server, s)
 	serverfeatures.RegisterServerFeaturesServer(server, s)
 	gossip.RegisterGossipServer(server, gossipService{service: s})
 	return server
+}
+
+// drain receives what a client has to send with a call that is refused, within bounds: told earlier, it would only see its
+// connection end.
+func drain(stream grpc.ServerStream) {
+	for range 1000 {
+		if stream.RecvMsg(&incoming{skip: true}) != nil {
+			return
+		}
+	}
 }
 
 // GetSupportedMethods tells clients what there is. Names are in lower case, as EventStoreDB writes them.
@@ -76,17 +107,13 @@ func (s *service) GetSupportedMethods(context.Context, *shared.Empty) (*serverfe
 		Methods: []*serverfeatures.SupportedMethod{
 			{ServiceName: streamsName, MethodName: "read", Features: []string{"position", "events"}},
 			{ServiceName: streamsName, MethodName: "append"},
+			{ServiceName: streamsName, MethodName: "batchappend", Features: []string{"deadline_duration"}},
 			{ServiceName: streamsName, MethodName: "delete"},
 			{ServiceName: streamsName, MethodName: "tombstone"},
 			{ServiceName: "event_store.client.gossip.gossip", MethodName: "read"},
 			{ServiceName: "event_store.client.server_features.serverfeatures", MethodName: "getsupportedmethods"},
 		},
 	}, nil
-}
-
-// BatchAppend is not offered, and GetSupportedMethods says so.
-func (s *service) BatchAppend(streams.Streams_BatchAppendServer) error {
-	return status.Error(codes.Unimplemented, "the embedded event store doesn't offer BatchAppend; use Append")
 }
 
 // gossipService tells clients that discover a cluster that it has one member, which leads it.
@@ -96,7 +123,7 @@ type gossipService struct {
 }
 
 // Read answers the one member. Without a TCP address there is nothing to tell a client where to connect to.
-func (g gossipService) Read(context.Context, *shared.Empty) (*gossip.ClusterInfo, error) {
+func (g gossipService) Read(ctx context.Context, _ *shared.Empty) (*gossip.ClusterInfo, error) {
 	address, ok := g.tcp.(*net.TCPAddr)
 	if !ok {
 		return nil, status.Error(codes.Unavailable, "the embedded event store has no TCP address to discover")
@@ -106,6 +133,6 @@ func (g gossipService) Read(context.Context, *shared.Empty) (*gossip.ClusterInfo
 		TimeStamp:    ticks(g.now()),
 		State:        gossip.MemberInfo_Leader,
 		IsAlive:      true,
-		HttpEndPoint: &gossip.EndPoint{Address: address.IP.String(), Port: uint32(address.Port)},
+		HttpEndPoint: &gossip.EndPoint{Address: advertised(ctx, g.addr), Port: uint32(address.Port)},
 	}}}, nil
 }

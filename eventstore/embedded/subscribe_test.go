@@ -1,12 +1,17 @@
 package embedded_test
 
 import (
+	"context"
 	"fmt"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/google/uuid"
 
 	"loyalty/eventstore/embedded"
 )
@@ -281,31 +286,103 @@ func TestSubscribeWithFilter(t *testing.T) {
 	})
 }
 
-// TestASlowSubscriberLosesNothing has one stop reading while far more is written than a page or a connection holds.
-func TestASlowSubscriberLosesNothing(t *testing.T) {
+// TestASlowSubscriberCostsLittleAndLosesNothing has one stop reading while far more is written than a page or a connection
+// holds.
+func TestASlowSubscriberCostsLittleAndLosesNothing(t *testing.T) {
+	const total, batch = 200_000, 1000
 	dir := t.TempDir()
 	open(t, embedded.Options{Dir: dir})
 	reader, writer := connect(t, dir), connect(t, dir)
-	sub := followAll(t, reader, esdb.SubscribeToAllOptions{From: esdb.Start{}})
-	expect(t, sub, "caught up")
-	const total = 5000
-	for i := 0; i < total; i += 50 {
-		var batch []esdb.EventData
-		for j := range 50 {
-			e := event(fmt.Sprint(i + j))
-			e.Metadata = make([]byte, 4000)
-			batch = append(batch, e)
+	data := make([]byte, 300)
+	fill := func(stream string) {
+		for range total / batch {
+			many := make([]esdb.EventData, batch)
+			for i := range many {
+				many[i] = esdb.EventData{EventID: uuid.New(), EventType: "noted.v1", ContentType: esdb.ContentTypeBinary, Data: data}
+			}
+			write(t, writer, stream, esdb.Any{}, many...)
 		}
-		write(t, writer, "s", esdb.Any{}, batch...)
 	}
-	for next := 0; next < total; {
-		switch m := describeReceived(sub.Recv()); m {
-		case "caught up":
-		case fmt.Sprint(next):
+	fill("before") // so that what is remembered of writing is remembered already
+	sub := followStream(t, reader, "s", esdb.Start{})
+	expect(t, sub, "caught up")
+	before := heapBytes()
+	fill("s")
+	grown := heapBytes() - before
+	t.Logf("heap: %d KiB, and %d KiB more with %d events unread", before>>10, grown>>10, total)
+	if grown > 4<<20 {
+		t.Errorf("%d bytes", grown)
+	}
+	for next := uint64(0); next < total; {
+		m := sub.Recv()
+		switch {
+		case m.CaughtUp != nil:
+		case m.EventAppeared != nil && m.EventAppeared.Event.EventNumber == next:
 			next++
 		default:
-			t.Fatalf("got %q, want %d", m, next)
+			t.Fatalf("event %d: got %s", next, describeReceived(m))
 		}
 	}
 	expect(t, sub, "caught up")
+}
+
+// heapBytes is what the process, server and clients, holds in memory that Go manages.
+func heapBytes() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// TestSubscriptionsLeaveNothingBehind begins and ends subscriptions of every kind, from both ends, ten thousand times.
+func TestSubscriptionsLeaveNothingBehind(t *testing.T) {
+	const rounds, clients = 10_000, 8
+	db := start(t)
+	write(t, db, "s", esdb.NoStream{}, events("a", "b", "c")...)
+	subscribe := func(ctx context.Context, round int) (*esdb.Subscription, error) {
+		switch round % 3 {
+		case 0:
+			return db.SubscribeToStream(ctx, "s", esdb.SubscribeToStreamOptions{From: esdb.Start{}})
+		case 1:
+			return db.SubscribeToAll(ctx, esdb.SubscribeToAllOptions{From: esdb.End{}, Filter: esdb.ExcludeSystemEventsFilter()})
+		}
+		return db.SubscribeToAll(ctx, esdb.SubscribeToAllOptions{From: esdb.Start{}})
+	}
+	warm, err := subscribe(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = warm.Close()
+	before := runtime.NumGoroutine()
+	var round atomic.Int64
+	var subscribing sync.WaitGroup
+	for range clients {
+		subscribing.Go(func() {
+			for i := int(round.Add(1)); i <= rounds; i = int(round.Add(1)) {
+				ctx, cancel := context.WithCancel(t.Context())
+				sub, err := subscribe(ctx, i)
+				if err != nil {
+					t.Error(err)
+					cancel()
+					return
+				}
+				if i%2 == 0 {
+					sub.Recv()
+				}
+				if i%5 == 0 { // the call ends before the subscription does
+					cancel()
+				}
+				_ = sub.Close()
+				cancel()
+			}
+		})
+	}
+	subscribing.Wait()
+	for deadline := time.Now().Add(patience); runtime.NumGoroutine() > before; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			stacks := make([]byte, 1<<20)
+			t.Fatalf("%d goroutines before, %d after\n%s", before, runtime.NumGoroutine(), stacks[:runtime.Stack(stacks, true)])
+		}
+	}
 }

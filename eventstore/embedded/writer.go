@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -17,7 +19,7 @@ const (
 	batchRequests   = 1024    // requests in one batch
 	batchBytes      = 1 << 20 // bytes in one batch (one append more at most)
 	flightLimit     = 16      // batches written that are not yet on disk
-	streamsRemember = 1 << 15 // streams whose state the writer remembers
+	streamsRemember = 1 << 13 // streams whose state the writer remembers
 	idsRemember     = 1 << 16 // event ids remembered for weak idempotency
 )
 
@@ -36,6 +38,10 @@ type request struct {
 	expected  int64
 	events    []proposal
 	answer    chan answer
+
+	disk    *disk
+	alarmed <-chan struct{} // closed when the disk takes nothing any more
+	claimed atomic.Bool     // by the writer, to perform it; or by who gave up waiting, so that it isn't
 }
 
 // answer is the outcome of a request. With write and already, revision and position are those of the last event written;
@@ -59,6 +65,7 @@ type writer struct {
 
 	next    flight // the batch being gathered
 	applied uint64 // the last position of the batch before it
+	refusal error  // why nothing may be added to it
 	created int64  // the time of the events of the request being performed, in ticks
 	scratch []byte
 	key     []byte
@@ -85,24 +92,67 @@ func newWriter(s *store, now func() time.Time, log *slog.Logger) *writer {
 }
 
 // submit hands a request to the writer and waits for its answer. When ctx ends first, nobody knows whether the request was
-// carried out.
+// carried out; the same when the disk stops taking anything in the middle of it, which is errUnwritable.
 func (w *writer) submit(ctx context.Context, r *request) (verdict, error) {
+	if err := w.enqueue(ctx, r); err != nil {
+		return verdict{}, err
+	}
+	return r.await(ctx)
+}
+
+// enqueue hands a request to the writer, behind those handed over before. The answer can be awaited once it returns nil.
+// With errUnwritable the request isn't carried out.
+func (w *writer) enqueue(ctx context.Context, r *request) error {
 	r.answer = make(chan answer, 1)
+	r.disk, r.alarmed = w.store.disk, w.store.disk.alarmed()
+	select {
+	case <-r.alarmed:
+		return r.stuck()
+	default:
+	}
 	select {
 	case w.queue <- r:
+		return nil
 	default: // the select below costs more
-		select {
-		case w.queue <- r:
-		case <-ctx.Done():
-			return verdict{}, ctx.Err()
-		}
+	}
+	select {
+	case w.queue <- r:
+		return nil
+	case <-r.alarmed:
+		return r.stuck()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// await waits for the answer to a request in the queue.
+func (r *request) await(ctx context.Context) (verdict, error) {
+	select {
+	case a := <-r.answer:
+		return a.verdict, a.err
+	case <-r.alarmed:
+	case <-ctx.Done():
 	}
 	select {
 	case a := <-r.answer:
 		return a.verdict, a.err
-	case <-ctx.Done():
-		return verdict{}, ctx.Err()
+	default:
 	}
+	switch unclaimed := r.claimed.CompareAndSwap(false, true); {
+	case ctx.Err() != nil:
+		return verdict{}, ctx.Err()
+	case unclaimed:
+		return verdict{}, r.stuck()
+	}
+	return verdict{}, fmt.Errorf("it may be written or not; repeat it to find out: %w", r.stuck())
+}
+
+// stuck is why the disk took nothing. It may be over already.
+func (r *request) stuck() error {
+	if err := r.disk.trouble(); err != nil {
+		return err
+	}
+	return errUnwritable
 }
 
 // write decides and writes until the queue is closed and empty.
@@ -110,8 +160,9 @@ func (w *writer) write() {
 	defer close(w.flying)
 	defer func() { _ = w.next.batch.Close() }()
 	for first := range w.queue {
+		w.refusal = w.store.writable()
 		w.take(first)
-		for len(w.next.waiting) < batchRequests && w.next.batch.Len() < batchBytes {
+		for yielded := false; len(w.next.waiting) < batchRequests && w.next.batch.Len() < batchBytes; {
 			select {
 			case request, ok := <-w.queue:
 				if ok {
@@ -120,7 +171,12 @@ func (w *writer) write() {
 				}
 			default:
 			}
-			break
+			if yielded {
+				break
+			}
+			// Whoever is about to ask gets into this batch. When nobody is, this costs nothing.
+			runtime.Gosched()
+			yielded = true
 		}
 		w.apply()
 	}
@@ -128,6 +184,9 @@ func (w *writer) write() {
 
 // take decides one request and adds what it writes to the batch.
 func (w *writer) take(r *request) {
+	if !r.claimed.CompareAndSwap(false, true) {
+		return
+	}
 	v, err := w.perform(r)
 	if errors.Is(err, errUnapplied) {
 		w.apply()
@@ -174,8 +233,8 @@ func (w *writer) land() {
 }
 
 func (w *writer) perform(r *request) (verdict, error) {
-	if w.store.broken.Load() {
-		return verdict{}, errUnwritable
+	if w.refusal != nil {
+		return verdict{}, w.refusal
 	}
 	state, err := w.state(r.stream)
 	if err != nil {

@@ -24,7 +24,7 @@ func idleWriter(t *testing.T) *writer {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := s.close(); err != nil {
+		if err := s.close(func() {}); err != nil {
 			t.Error(err)
 		}
 	})
