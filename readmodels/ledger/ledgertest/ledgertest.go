@@ -21,6 +21,7 @@ import (
 type Ledger interface {
 	ledger.Reader
 	ledger.Writer
+	ledger.Rebuilder
 	// Outstanding is what the programme owes: the sum of all customers' totals, debts taken off. Every entry is a credit
 	// to a customer and a debit of the programme, so the two sides always agree.
 	Outstanding(ctx context.Context) (domain.Points, error)
@@ -34,7 +35,7 @@ type Place func(t *testing.T) (open func(ctx context.Context) (Ledger, error))
 
 // Run holds an adapter to the contract.
 func Run(t *testing.T, place Place) {
-	for _, clause := range slices.Concat(applyClauses, trailClauses, accountClauses, sharingClauses, waitClauses) {
+	for _, clause := range slices.Concat(applyClauses, trailClauses, accountClauses, sharingClauses, waitClauses, rebuildClauses, switchClauses) {
 		t.Run(strings.ReplaceAll(clause.says, " ", "_"), func(t *testing.T) {
 			clause.check(given(t, place))
 		})
@@ -102,8 +103,10 @@ func (f *fixture) add(entries ...ledger.Entry) {
 }
 
 // batch makes a batch of the entries that starts at the model's checkpoint.
-func (f *fixture) batch(entries ...ledger.Entry) ledger.Batch {
-	from := f.model.State().Position
+func (f *fixture) batch(entries ...ledger.Entry) ledger.Batch { return batchAfter(&f.model, entries) }
+
+func batchAfter(m *Model, entries []ledger.Entry) ledger.Batch {
+	from := m.State().Position
 	to := from
 	if len(entries) > 0 {
 		to = entries[len(entries)-1].Position

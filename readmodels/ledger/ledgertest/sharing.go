@@ -50,6 +50,35 @@ var sharingClauses = []clause{
 		f.equalsModel()
 	}},
 
+	{"batches that come again and out of order, and again after a restart, go in once and in order", func(f *fixture) {
+		batches := log(60, 5)
+		// Each pass offers every batch, in another order; every pass but the last ends with a restart. What does not fit is
+		// refused, and what fits goes in.
+		for pass, in := 0, 0; in < len(batches); pass++ {
+			for i := range batches {
+				b := batches[(i*7+pass)%len(batches)]
+				err := f.Apply(f.ctx, b)
+				switch {
+				case err == nil && b.From == batches[in].From:
+					in++
+					if err := f.model.Apply(b); err != nil {
+						f.Fatal(err)
+					}
+				case !errors.Is(err, domain.ErrCheckpointMoved):
+					f.Fatalf("pass %d: the batch from %s gives %v, when %d are in", pass, b.From, err, in)
+				}
+				if in == len(batches) {
+					break
+				}
+			}
+			if err := f.Close(); err != nil {
+				f.Fatalf("close: %v", err)
+			}
+			f.Ledger = f.another()
+		}
+		f.equalsModel()
+	}},
+
 	{"what one handle has applied, another one reads", func(f *fixture) {
 		other := f.another()
 		f.add(award(1, "anna", 5))

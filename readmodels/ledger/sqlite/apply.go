@@ -12,8 +12,10 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
+// Statements name their tables in main, the one database that there is: a copy's are the same with its tables (see in).
+
 // The comparison and the change are one statement: of two runners with the same batch, one gets a row back.
-const moveCheckpoint = `UPDATE state SET commit_position = ?1, prepare_position = ?2,
+const moveCheckpoint = `UPDATE main.state SET commit_position = ?1, prepare_position = ?2,
 		as_of = CASE WHEN as_of IS NULL OR as_of < ?3 THEN ?3 ELSE as_of END,
 		entries = entries + ?4, outstanding = outstanding + ?5
 	WHERE commit_position = ?6 AND prepare_position = ?7
@@ -22,14 +24,14 @@ const moveCheckpoint = `UPDATE state SET commit_position = ?1, prepare_position 
 var (
 	// An account takes its change as a difference and gives back what it came to, so that it is looked up once.
 	upsertAccounts = statement{
-		head:    `INSERT INTO accounts (customer, points, reached_at, entries, newest, before)`,
+		head:    `INSERT INTO main.accounts (customer, points, reached_at, entries, newest, before)`,
 		columns: 6,
 		tail: ` ON CONFLICT (customer) DO UPDATE SET points = points + excluded.points,
 			reached_at = coalesce(excluded.reached_at, reached_at), entries = entries + excluded.entries,
 			newest = excluded.newest, before = newest
 			RETURNING customer, points, before`,
 	}
-	insertEntries = statement{head: `INSERT INTO entries (id, previous, customer, ` + entryColumns + `)`, columns: 19}
+	insertEntries = statement{head: `INSERT INTO main.entries (id, previous, customer, ` + entryColumns + `)`, columns: 19}
 )
 
 // entryColumns are an entry's own, in the order in which they are written and read.
@@ -41,19 +43,24 @@ func (l *Ledger) Apply(ctx context.Context, b ledger.Batch) error {
 	if err := b.Check(); err != nil {
 		return err
 	}
-	tx, err := l.writer.BeginTx(ctx, nil)
-	if err != nil {
+	if err := l.transaction(ctx, func(tx *sql.Tx) error { return l.apply(ctx, tx, b) }); err != nil {
 		return fmt.Errorf("ledger batch %s to %s: %w", b.From, b.To, classify(err))
-	}
-	defer tx.Rollback()
-	if err := l.apply(ctx, tx, b); err != nil {
-		return fmt.Errorf("ledger batch %s to %s: %w", b.From, b.To, classify(err))
-	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("ledger batch %s to %s: commit: %w", b.From, b.To, classify(err))
 	}
 	l.progress.reach(b.To)
 	return nil
+}
+
+// transaction runs what do does in one transaction of the writer's, which commits if it returns nil.
+func (l *Ledger) transaction(ctx context.Context, do func(*sql.Tx) error) error {
+	tx, err := l.writer.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if err := do(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
 }
 
 func (l *Ledger) apply(ctx context.Context, tx *sql.Tx, b ledger.Batch) error {
@@ -75,7 +82,7 @@ func (l *Ledger) apply(ctx context.Context, tx *sql.Tx, b ledger.Batch) error {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
 	first := entries - int64(len(b.Entries)) + 1
-	newest, after, err := l.change(ctx, tx, changes, first)
+	newest, after, err := l.changeAccounts(ctx, tx, changes, first)
 	if err != nil {
 		return fmt.Errorf("accounts: %w", err)
 	}
@@ -95,9 +102,9 @@ func (l *Ledger) apply(ctx context.Context, tx *sql.Tx, b ledger.Batch) error {
 	return nil
 }
 
-// change applies the changes of a batch, whose first entry gets the id first, to the accounts. It returns the id of the
+// changeAccounts applies the changes of a batch, whose first entry gets the id first, to the accounts. It returns the id of the
 // newest entry that every customer had before, and the points they have after it.
-func (l *Ledger) change(ctx context.Context, tx *sql.Tx, changes []ledger.Change, first int64) (map[domain.CustomerID]int64, map[domain.CustomerID]domain.Points, error) {
+func (l *Ledger) changeAccounts(ctx context.Context, tx *sql.Tx, changes []ledger.Change, first int64) (map[domain.CustomerID]int64, map[domain.CustomerID]domain.Points, error) {
 	values := make([]any, 0, len(changes)*upsertAccounts.columns)
 	for _, c := range changes {
 		values = append(values, string(c.Customer), int64(c.Points), micros(c.ReachedAt), c.Entries, first+int64(c.Last), 0)

@@ -3,41 +3,50 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
-
-	"github.com/google/uuid"
 
 	"loyalty/domain"
 	"loyalty/readmodels/ledger"
 )
 
 const (
-	selectState       = `SELECT commit_position, prepare_position, as_of FROM state`
-	selectOutstanding = `SELECT outstanding FROM state`
-	// State and account come in one statement, and so from one snapshot. Newest is 0 for a customer without entries.
+	selectState       = `SELECT commit_position, prepare_position, as_of FROM main.state`
+	selectOutstanding = `SELECT outstanding FROM main.state`
+	// State and account come in one statement, and so from one snapshot.
 	selectAccount = `SELECT s.commit_position, s.prepare_position, s.as_of,
-			coalesce(a.points, 0), a.reached_at, coalesce(a.entries, 0), coalesce(a.newest, 0)
-		FROM state s LEFT JOIN accounts a ON a.customer = ?`
-	// selectPrevious finds where a page after the entry at a position starts.
-	selectPrevious = `SELECT previous FROM entries WHERE commit_position = ? AND prepare_position = ? AND customer = ?`
-	// selectTrail follows a customer's entries back from the one with the id ?1, and reads at most ?2 of them.
-	selectTrail = `WITH RECURSIVE trail (id, length) AS (
-			SELECT ?1, 1
+			coalesce(a.points, 0), a.reached_at, coalesce(a.entries, 0)
+		FROM main.state s LEFT JOIN main.accounts a ON a.customer = ?1`
+	// So do state, account and a page. It follows the customer's entries back from the one before the position ?2, ?3, and
+	// reads at most ?4 of them. start is the id of the first, 0 if there is none, and NULL if there should be an entry of the
+	// customer's at that position and is not. A position beyond the ledger's is the first page, or the ledger is being folded
+	// again and has not come to the cursor yet: all it has is then before it.
+	selectTrail = `WITH RECURSIVE
+		now AS MATERIALIZED (
+			SELECT s.commit_position AS at_commit, s.prepare_position AS at_prepare, s.as_of,
+				coalesce(a.points, 0) AS has, a.reached_at, coalesce(a.entries, 0) AS had,
+				CASE WHEN (s.commit_position, s.prepare_position) < (?2, ?3) THEN coalesce(a.newest, 0)
+					ELSE (SELECT previous FROM main.entries WHERE commit_position = ?2 AND prepare_position = ?3 AND customer = ?1)
+				END AS start
+			FROM main.state s LEFT JOIN main.accounts a ON a.customer = ?1),
+		trail (id, length) AS (
+			SELECT start, 1 FROM now
 			UNION ALL
-			SELECT e.previous, length + 1 FROM trail CROSS JOIN entries e ON e.id = trail.id WHERE length < ?2)
-		SELECT ` + entryColumns + ` FROM trail CROSS JOIN entries ON entries.id = trail.id ORDER BY trail.id DESC`
-	selectAccounts = `SELECT customer, points, reached_at, entries FROM accounts WHERE reached_at IS NOT NULL`
+			SELECT e.previous, length + 1 FROM trail CROSS JOIN main.entries e ON e.id = trail.id WHERE length < ?4)
+		SELECT now.*, ` + entryColumns + `
+		FROM now CROSS JOIN trail LEFT JOIN main.entries e ON e.id = trail.id
+		WHERE e.id IS NOT NULL OR length = 1 ORDER BY trail.id DESC`
+	selectAccounts = `SELECT customer, points, reached_at, entries FROM main.accounts WHERE reached_at IS NOT NULL`
 )
 
 // Checkpoint reads how far the log was applied; see ledger.Writer.
 func (l *Ledger) Checkpoint(ctx context.Context) (domain.Position, error) {
-	state, err := scanState(l.checkpoint.QueryRowContext(ctx))
-	if err != nil {
+	var s stateRow
+	if err := l.checkpoint.QueryRowContext(ctx).Scan(s.targets()...); err != nil {
 		return domain.Position{}, fmt.Errorf("ledger checkpoint: %w", classify(err))
 	}
-	l.progress.reach(state.Position)
-	return state.Position, nil
+	at := s.state().Position
+	l.progress.reach(at)
+	return at, nil
 }
 
 // Outstanding is what the programme owes: the sum of all totals, those in debt taken off. It is kept beside the
@@ -52,71 +61,54 @@ func (l *Ledger) Outstanding(ctx context.Context) (domain.Points, error) {
 
 // Account reads a customer's total; see ledger.Reader.
 func (l *Ledger) Account(ctx context.Context, customer domain.CustomerID) (ledger.Account, ledger.State, error) {
-	account, state, _, err := scanAccount(l.account.QueryRowContext(ctx, string(customer)), customer)
-	if err != nil {
+	var now nowRow
+	if err := l.account.QueryRowContext(ctx, string(customer)).Scan(now.targets()...); err != nil {
 		return ledger.Account{}, ledger.State{}, fmt.Errorf("ledger account: %w", classify(err))
 	}
-	return account, state, nil
+	return now.account(customer), now.state(), nil
 }
 
-// Trail reads a page of a customer's entries; see ledger.Reader. It takes no transaction: state, account and the newest
-// entry's id come from one statement, and what hangs on that entry never changes, so the page is of that moment.
+// Trail reads a page of a customer's entries; see ledger.Reader.
 func (l *Ledger) Trail(ctx context.Context, customer domain.CustomerID, cursor string, limit int) (ledger.Trail, error) {
 	before, err := ledger.DecodeCursor(customer, cursor)
 	if err := domain.JoinInvalid(err, ledger.CheckLimit(limit)); err != nil {
 		return ledger.Trail{}, err
 	}
-	account, state, start, err := scanAccount(l.account.QueryRowContext(ctx, string(customer)), customer)
-	if err == nil && !state.Position.Before(before) {
-		start, err = l.before(ctx, customer, before)
-	}
-	// Otherwise it is the first page, or the ledger is being folded again and has not come to the cursor yet: all it has
-	// is then before it.
-	var entries []ledger.Entry
-	if err == nil {
-		// One entry more than asked for tells whether there is another page.
-		entries, err = l.entries(ctx, customer, start, limit+1)
-	}
+	// One entry more than asked for tells whether there is another page.
+	page, err := l.page(ctx, customer, before, limit+1)
 	if err != nil {
 		return ledger.Trail{}, fmt.Errorf("ledger trail: %w", classify(err))
 	}
-	page := ledger.Trail{Account: account, Entries: entries, State: state}
-	if len(entries) > limit {
-		page.Entries = entries[:limit]
-		page.Next = ledger.EncodeCursor(customer, entries[limit-1].Position)
+	if len(page.Entries) > limit {
+		page.Entries = page.Entries[:limit]
+		page.Next = ledger.EncodeCursor(customer, page.Entries[limit-1].Position)
 	}
 	return page, nil
 }
 
-// before is the id of the customer's entry before the one at a position, which is ledger.ErrCursor if there is none.
-func (l *Ledger) before(ctx context.Context, customer domain.CustomerID, at domain.Position) (id int64, err error) {
-	err = l.previous.QueryRowContext(ctx, int64(at.Commit), int64(at.Prepare), string(customer)).Scan(&id)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = ledger.ErrCursor
-	}
-	return id, err
-}
-
-func (l *Ledger) entries(ctx context.Context, customer domain.CustomerID, start int64, limit int) ([]ledger.Entry, error) {
-	found, err := l.trail.QueryContext(ctx, start, limit)
+func (l *Ledger) page(ctx context.Context, customer domain.CustomerID, before domain.Position, limit int) (page ledger.Trail, err error) {
+	found, err := l.trail.QueryContext(ctx, string(customer), int64(before.Commit), int64(before.Prepare), limit)
 	if err != nil {
-		return nil, err
+		return page, err
 	}
 	defer found.Close()
-	var entries []ledger.Entry
+	var now nowRow
+	var start sql.Null[int64]
+	var e entryRow
+	targets := append(append(now.targets(), &start), e.targets()...)
 	for found.Next() {
-		e := ledger.Entry{Customer: customer}
-		var id uuid.UUID
-		var occurredAt sql.Null[int64]
-		if err := found.Scan(&e.Position.Commit, &e.Position.Prepare, &id, &e.Kind, &e.Points, &e.Total,
-			&occurredAt, &e.Stream, &e.Revision, &e.Order, &e.Return,
-			&e.Amount.Minor, &e.Amount.Currency, &e.Channel, &e.Actor, &e.Reason); err != nil {
-			return nil, err
+		if err := found.Scan(targets...); err != nil {
+			return page, err
 		}
-		e.EventID, e.OccurredAt = id.String(), fromMicros(occurredAt)
-		entries = append(entries, e)
+		if !start.Valid {
+			return page, ledger.ErrCursor
+		}
+		if e.commit.Valid {
+			page.Entries = append(page.Entries, e.entry(customer))
+		}
 	}
-	return entries, found.Err()
+	page.Account, page.State = now.account(customer), now.state()
+	return page, found.Err()
 }
 
 // Accounts streams every account that ever changed; see ledger.Reader. While it runs, the write-ahead log can't be folded
@@ -127,8 +119,8 @@ func (l *Ledger) Accounts(ctx context.Context, yield func(ledger.Account) error)
 		return ledger.State{}, fmt.Errorf("ledger accounts: %w", classify(err))
 	}
 	defer tx.Rollback()
-	state, err := scanState(tx.StmtContext(ctx, l.checkpoint).QueryRowContext(ctx))
-	if err != nil {
+	var s stateRow
+	if err := tx.StmtContext(ctx, l.checkpoint).QueryRowContext(ctx).Scan(s.targets()...); err != nil {
 		return ledger.State{}, fmt.Errorf("ledger accounts: %w", classify(err))
 	}
 	found, err := tx.StmtContext(ctx, l.accounts).QueryContext(ctx)
@@ -136,36 +128,19 @@ func (l *Ledger) Accounts(ctx context.Context, yield func(ledger.Account) error)
 		return ledger.State{}, fmt.Errorf("ledger accounts: %w", classify(err))
 	}
 	defer found.Close()
+	var customer domain.CustomerID
+	var a accountRow
+	targets := append([]any{&customer}, a.targets()...)
 	for found.Next() {
-		var a ledger.Account
-		var reachedAt sql.Null[int64]
-		if err := found.Scan(&a.Customer, &a.Points, &reachedAt, &a.Entries); err != nil {
+		if err := found.Scan(targets...); err != nil {
 			return ledger.State{}, fmt.Errorf("ledger accounts: %w", classify(err))
 		}
-		a.ReachedAt = fromMicros(reachedAt)
-		if err := yield(a); err != nil {
+		if err := yield(a.account(customer)); err != nil {
 			return ledger.State{}, err
 		}
 	}
 	if err := found.Err(); err != nil {
 		return ledger.State{}, fmt.Errorf("ledger accounts: %w", classify(err))
 	}
-	return state, nil
-}
-
-func scanState(row *sql.Row) (ledger.State, error) {
-	var state ledger.State
-	var asOf sql.Null[int64]
-	err := row.Scan(&state.Position.Commit, &state.Position.Prepare, &asOf)
-	state.AsOf = fromMicros(asOf)
-	return state, err
-}
-
-// scanAccount reads what selectAccount selects, the id of the newest entry last.
-func scanAccount(row *sql.Row, customer domain.CustomerID) (account ledger.Account, state ledger.State, newest int64, err error) {
-	var asOf, reachedAt sql.Null[int64]
-	account.Customer = customer
-	err = row.Scan(&state.Position.Commit, &state.Position.Prepare, &asOf, &account.Points, &reachedAt, &account.Entries, &newest)
-	state.AsOf, account.ReachedAt = fromMicros(asOf), fromMicros(reachedAt)
-	return account, state, newest, err
+	return s.state(), nil
 }

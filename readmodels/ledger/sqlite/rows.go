@@ -5,6 +5,11 @@ import (
 	"database/sql"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
+
+	"loyalty/domain"
+	"loyalty/readmodels/ledger"
 )
 
 // rowsAtOnce is how many rows one statement inserts: enough that the cost of a call no longer shows.
@@ -21,6 +26,8 @@ func (s statement) text(n int) string {
 	row := "(?" + strings.Repeat(",?", s.columns-1) + ")"
 	return s.head + " VALUES " + row + strings.Repeat(","+row, n-1) + s.tail
 }
+
+func (s statement) in(l *Ledger) statement { s.head = l.in(s.head); return s }
 
 // rows is a statement with its form for rowsAtOnce rows prepared.
 type rows struct {
@@ -70,4 +77,57 @@ func fromMicros(stored sql.Null[int64]) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMicro(stored.V).UTC()
+}
+
+// stateRow, accountRow and entryRow are scanned into, again for every row; nowRow is a state and an account.
+type stateRow struct {
+	commit, prepare uint64
+	asOf            sql.Null[int64]
+}
+
+func (s *stateRow) targets() []any { return []any{&s.commit, &s.prepare, &s.asOf} }
+
+func (s *stateRow) state() ledger.State {
+	return ledger.State{Position: domain.Position{Commit: s.commit, Prepare: s.prepare}, AsOf: fromMicros(s.asOf)}
+}
+
+type accountRow struct {
+	points, entries int64
+	reachedAt       sql.Null[int64]
+}
+
+func (a *accountRow) targets() []any { return []any{&a.points, &a.reachedAt, &a.entries} }
+
+func (a *accountRow) account(customer domain.CustomerID) ledger.Account {
+	return ledger.Account{Customer: customer, Points: domain.Points(a.points), ReachedAt: fromMicros(a.reachedAt), Entries: a.entries}
+}
+
+type nowRow struct {
+	stateRow
+	accountRow
+}
+
+func (n *nowRow) targets() []any { return append(n.stateRow.targets(), n.accountRow.targets()...) }
+
+// entryRow is all NULL where a page has no entries.
+type entryRow struct {
+	commit, prepare, points, total, occurredAt, revision, amount    sql.Null[int64]
+	id                                                              []byte
+	kind, stream, order, returned, currency, channel, actor, reason sql.Null[string]
+}
+
+func (e *entryRow) targets() []any {
+	return []any{&e.commit, &e.prepare, &e.id, &e.kind, &e.points, &e.total, &e.occurredAt, &e.stream, &e.revision,
+		&e.order, &e.returned, &e.amount, &e.currency, &e.channel, &e.actor, &e.reason}
+}
+
+func (e *entryRow) entry(customer domain.CustomerID) ledger.Entry {
+	return ledger.Entry{
+		EventID: uuid.UUID(e.id).String(), Customer: customer, Kind: ledger.Kind(e.kind.V),
+		Points: domain.Points(e.points.V), Total: domain.Points(e.total.V), OccurredAt: fromMicros(e.occurredAt),
+		Position: domain.Position{Commit: uint64(e.commit.V), Prepare: uint64(e.prepare.V)},
+		Stream:   e.stream.V, Revision: uint64(e.revision.V), Order: domain.OrderID(e.order.V), Return: domain.ReturnID(e.returned.V),
+		Amount:  domain.Money{Minor: e.amount.V, Currency: domain.Currency(e.currency.V)},
+		Channel: domain.Channel(e.channel.V), Actor: e.actor.V, Reason: e.reason.V,
+	}
 }

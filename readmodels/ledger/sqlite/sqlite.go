@@ -18,6 +18,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/pressly/goose/v3"
 	driver "modernc.org/sqlite"
@@ -27,19 +28,22 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// Ledger is a ledger in a file. It is a ledger.Reader and a ledger.Writer.
+// Ledger is a ledger in a file. It is a ledger.Reader, a ledger.Writer and a ledger.Rebuilder.
 type Ledger struct {
 	writer, readers *sql.DB
+	// prefix is what the names of its tables begin with: nothing, but for a copy.
+	prefix string
 	// statements were prepared on one of the two, and close with it.
-	checkpoint, outstanding, account, previous, trail, accounts *sql.Stmt
-	move                                                        *sql.Stmt
-	upserts, inserts                                            rows
-	progress                                                    progress
+	checkpoint, outstanding, account, trail, accounts *sql.Stmt
+	move                                              *sql.Stmt
+	upserts, inserts                                  rows
+	progress                                          progress
 }
 
 var (
-	_ ledger.Reader = (*Ledger)(nil)
-	_ ledger.Writer = (*Ledger)(nil)
+	_ ledger.Reader    = (*Ledger)(nil)
+	_ ledger.Writer    = (*Ledger)(nil)
+	_ ledger.Rebuilder = (*Ledger)(nil)
 )
 
 // readConnections bounds the reads that run at once; further ones queue until their context ends.
@@ -59,7 +63,7 @@ const (
 // Open opens the ledger in the file at path, and makes the file (mode 0600), its folder (0700) and its schema where they
 // are missing. Close it after use.
 func Open(ctx context.Context, path string) (*Ledger, error) {
-	l := &Ledger{progress: progress{moved: make(chan struct{})}}
+	l := &Ledger{progress: newProgress()}
 	if err := l.open(ctx, path); err != nil {
 		return nil, fmt.Errorf("ledger %s: %w", path, errors.Join(classify(err), l.Close()))
 	}
@@ -137,6 +141,12 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	}
 }
 
+// in is a statement that names its tables in main, for the ledger's own tables.
+func (l *Ledger) in(statement string) string {
+	return strings.ReplaceAll(statement, "main.", "main."+l.prefix)
+}
+
+// prepare prepares every statement once. SQLite finds the tables anew by their names when those have changed.
 func (l *Ledger) prepare(ctx context.Context) (err error) {
 	for _, s := range []struct {
 		into *(*sql.Stmt)
@@ -146,19 +156,29 @@ func (l *Ledger) prepare(ctx context.Context) (err error) {
 		{&l.checkpoint, l.readers, selectState},
 		{&l.outstanding, l.readers, selectOutstanding},
 		{&l.account, l.readers, selectAccount},
-		{&l.previous, l.readers, selectPrevious},
 		{&l.trail, l.readers, selectTrail},
 		{&l.accounts, l.readers, selectAccounts},
 		{&l.move, l.writer, moveCheckpoint},
 		{&l.upserts.full, l.writer, upsertAccounts.text(rowsAtOnce)},
 		{&l.inserts.full, l.writer, insertEntries.text(rowsAtOnce)},
 	} {
-		if *s.into, err = s.db.PrepareContext(ctx, s.text); err != nil {
+		if *s.into, err = s.db.PrepareContext(ctx, l.in(s.text)); err != nil {
 			return fmt.Errorf("%s: %w", s.text, err)
 		}
 	}
-	l.upserts.statement, l.inserts.statement = upsertAccounts, insertEntries
+	l.upserts.statement, l.inserts.statement = upsertAccounts.in(l), insertEntries.in(l)
 	return nil
+}
+
+// release closes the statements, which Close does with their connections.
+func (l *Ledger) release() error {
+	var errs []error
+	for _, s := range []*sql.Stmt{l.checkpoint, l.outstanding, l.account, l.trail, l.accounts, l.move, l.upserts.full, l.inserts.full} {
+		if s != nil {
+			errs = append(errs, s.Close())
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Close waits for what is running and closes the file. Every method then returns domain.ErrUnavailable.
@@ -176,7 +196,7 @@ func (l *Ledger) Close() error {
 // classify marks an error after which trying again may succeed as domain.ErrUnavailable: every one but the ledger's own
 // answers, the end of the context, and what SQLite says about the content (a constraint, a damaged file, a statement).
 func classify(err error) error {
-	for _, final := range []error{nil, domain.ErrInvalid, domain.ErrCheckpointMoved, domain.ErrPointsLimit, context.Canceled, context.DeadlineExceeded} {
+	for _, final := range []error{nil, domain.ErrInvalid, domain.ErrCheckpointMoved, domain.ErrPointsLimit, domain.ErrNotCaughtUp, context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, final) {
 			return err
 		}

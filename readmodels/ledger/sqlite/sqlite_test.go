@@ -199,12 +199,15 @@ func TestAWriterThatHoldsTheFileTooLongIsUnavailable(t *testing.T) {
 
 func TestQueriesUseTheirIndexes(t *testing.T) {
 	l := opened(t, filepath.Join(t.TempDir(), "ledger.db"))
-	for query, want := range map[string]string{
-		selectTrail:    "SEARCH entries USING INTEGER PRIMARY KEY (rowid=?)",
-		selectPrevious: "SEARCH entries USING INDEX sqlite_autoindex_entries_2 (commit_position=? AND prepare_position=?)",
-		selectAccount:  "SEARCH a USING PRIMARY KEY (customer=?)",
+	for query, wants := range map[string][]string{
+		selectTrail: {
+			"SEARCH e USING INTEGER PRIMARY KEY (rowid=?)",
+			"USING INDEX sqlite_autoindex_entries_2 (commit_position=? AND prepare_position=?)",
+			"SEARCH a USING PRIMARY KEY (customer=?)",
+		},
+		selectAccount: {"SEARCH a USING PRIMARY KEY (customer=?)"},
 	} {
-		rows, err := l.readers.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, make([]any, strings.Count(query, "?"))...)
+		rows, err := l.readers.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, make([]any, map[string]int{selectTrail: 4, selectAccount: 1}[query])...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -221,8 +224,10 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 			t.Fatal(err)
 		}
 		text := strings.Join(plan, "\n")
-		if !strings.Contains(text, want) || strings.Contains(text, "SCAN e") || strings.Contains(text, "SCAN a") {
-			t.Errorf("%s\nis planned as\n%s\nwant\n%s", query, text, want)
+		for _, want := range wants {
+			if !strings.Contains(text, want) || strings.Contains(text, "SCAN e") || strings.Contains(text, "SCAN a") {
+				t.Errorf("%s\nis planned as\n%s\nwant\n%s", query, text, want)
+			}
 		}
 	}
 }

@@ -19,6 +19,8 @@ type progress struct {
 	moved chan struct{} // closed, and replaced, whenever at moves
 }
 
+func newProgress() progress { return progress{moved: make(chan struct{})} }
+
 func (p *progress) reach(to domain.Position) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,0 +1,118 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"loyalty/domain"
+	"loyalty/readmodels/ledger"
+)
+
+const (
+	// The comparison and the change are one statement: of two runners with the same batch, one gets a row back.
+	moveCheckpoint = `UPDATE ledger.state SET commit_position = $1, prepare_position = $2, as_of = greatest(as_of, $3),
+			entries = entries + $4, outstanding = outstanding + $5
+		WHERE commit_position = $6 AND prepare_position = $7 RETURNING entries`
+	// An account takes its change as a difference and gives back what it came to, so that it is looked up once.
+	upsertAccounts = `INSERT INTO ledger.accounts AS a (customer, points, reached_at, entries)
+		SELECT * FROM unnest($1::text[], $2::integer[], $3::timestamptz[], $4::bigint[])
+		ON CONFLICT (customer) DO UPDATE SET points = a.points + excluded.points,
+			reached_at = coalesce(excluded.reached_at, a.reached_at), entries = a.entries + excluded.entries
+		RETURNING customer, points`
+)
+
+// Apply adds a batch; see ledger.Writer. Readers of this process that wait for its position wake at once.
+func (l *Ledger) Apply(ctx context.Context, b ledger.Batch) error {
+	if err := b.Check(); err != nil {
+		return err
+	}
+	changes, err := b.Changes()
+	if err == nil {
+		err = l.applyOnce(ctx, b, changes)
+	}
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == noPartition {
+		// This process knew of partitions that are no longer there, since a switch has put another ledger here.
+		l.months.forget()
+		err = l.applyOnce(ctx, b, changes)
+	}
+	if err != nil {
+		return fmt.Errorf("ledger batch %s to %s: %w", b.From, b.To, err)
+	}
+	l.progress.reach(b.To)
+	return nil
+}
+
+func (l *Ledger) applyOnce(ctx context.Context, b ledger.Batch, changes []ledger.Change) error {
+	if missing := l.months.missing(b.Entries); len(missing) > 0 {
+		if err := l.makeMonths(ctx, missing); err != nil {
+			return err
+		}
+	}
+	return l.transaction(ctx, besideOthers, func(ctx context.Context, tx pgx.Tx) error {
+		after, err := l.change(ctx, tx, b, changes)
+		if err != nil {
+			return err
+		}
+		totals, err := b.Totals(after)
+		if err != nil || len(b.Entries) == 0 {
+			return err
+		}
+		rows, err := copyRows(b.Entries, totals)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Conn().PgConn().CopyFrom(ctx, bytes.NewReader(rows), l.in(copyEntries)); err != nil {
+			return fmt.Errorf("entries: %w", err)
+		}
+		return nil
+	})
+}
+
+// change moves the checkpoint and the accounts, in one round trip, and returns the points that the customers have after
+// the batch.
+func (l *Ledger) change(ctx context.Context, tx pgx.Tx, b ledger.Batch, changes []ledger.Change) (map[domain.CustomerID]domain.Points, error) {
+	var outstanding domain.Points
+	customers, points := make([]string, len(changes)), make([]int32, len(changes))
+	reached, entries := make([]*time.Time, len(changes)), make([]int64, len(changes))
+	for i := range changes {
+		c := &changes[i]
+		outstanding += c.Points
+		customers[i], points[i], reached[i], entries[i] = string(c.Customer), int32(c.Points), instant(&c.ReachedAt), c.Entries
+	}
+	after := make(map[domain.CustomerID]domain.Points, len(changes))
+	var all pgx.Batch
+	all.Queue(l.in(moveCheckpoint), int64(b.To.Commit), int64(b.To.Prepare), instant(&b.AsOf),
+		len(b.Entries), int64(outstanding), int64(b.From.Commit), int64(b.From.Prepare)).QueryRow(func(row pgx.Row) error {
+		err := row.Scan(new(int64))
+		if errors.Is(err, pgx.ErrNoRows) {
+			return domain.ErrCheckpointMoved
+		}
+		return err
+	})
+	if len(changes) > 0 {
+		all.Queue(l.in(upsertAccounts), customers, points, reached, entries).Query(func(changed pgx.Rows) error {
+			var customer string
+			var points int32
+			_, err := pgx.ForEachRow(changed, []any{&customer, &points}, func() error {
+				after[domain.CustomerID(customer)] = domain.Points(points)
+				return nil
+			})
+			return err
+		})
+	}
+	return after, tx.SendBatch(ctx, &all).Close()
+}
+
+// instant is how a time is stored: NULL for the zero time, and to the microsecond otherwise.
+func instant(t *time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return t
+}

@@ -1,0 +1,271 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"loyalty/domain"
+	"loyalty/readmodels/ledger"
+	"loyalty/readmodels/ledger/ledgertest"
+	"loyalty/readmodels/ledger/postgres/postgrestest"
+)
+
+func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m)) }
+
+func place(t *testing.T) func(context.Context) (ledgertest.Ledger, error) {
+	address := postgrestest.Shared(t).URL()
+	return func(ctx context.Context) (ledgertest.Ledger, error) { return Open(ctx, address) }
+}
+
+func TestLedger(t *testing.T) { ledgertest.Run(t, place) }
+
+func opened(t *testing.T, address string) *Ledger {
+	t.Helper()
+	l, err := Open(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+func TestManyMayOpenANewDatabaseAtOnce(t *testing.T) {
+	address := postgrestest.Shared(t).URL()
+	ledgers, errs := make([]*Ledger, 8), make([]error, 8)
+	var wait sync.WaitGroup
+	for i := range ledgers {
+		wait.Go(func() { ledgers[i], errs[i] = Open(t.Context(), address) })
+	}
+	wait.Wait()
+	for i, err := range errs {
+		if err != nil {
+			t.Errorf("opening it as number %d: %v", i, err)
+			continue
+		}
+		if err := ledgers[i].Apply(t.Context(), ledger.Batch{From: position(uint64(i)), To: position(uint64(i + 1))}); err != nil {
+			t.Errorf("number %d: %v", i, err)
+		}
+		if err := ledgers[i].Close(); err != nil {
+			t.Errorf("close number %d: %v", i, err)
+		}
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	missing := postgrestest.Shared(t).URL() + "&dbname=nowhere"
+	for name, c := range map[string]struct {
+		address     string
+		unavailable bool
+	}{
+		"what is no address":         {"postgres://user:geheim@host:port/db", false},
+		"a database that is missing": {missing, false},
+		"a server that is not there": {"postgres://user:geheim@127.0.0.1:1/db", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, err := Open(t.Context(), c.address)
+			if err == nil {
+				_ = l.Close()
+				t.Fatal("it was opened")
+			}
+			if errors.Is(err, domain.ErrUnavailable) != c.unavailable || strings.Contains(err.Error(), "geheim") {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestAnAddressMaySetWhatTheDefaultsDoNot(t *testing.T) {
+	address := postgrestest.Shared(t).URL()
+	for query, want := range map[string]int32{"": connections, "&pool_max_conns=3": 3} {
+		if got := opened(t, address+query).pool.Config().MaxConns; got != want {
+			t.Errorf("%q gives %d connections, want %d", query, got, want)
+		}
+	}
+}
+
+func TestWhoMayOnlyReadMayOpenALedgerThatIsThere(t *testing.T) {
+	address := postgrestest.Shared(t).URL()
+	if err := opened(t, address).Apply(t.Context(), stretch(0)); err != nil {
+		t.Fatal(err)
+	}
+	l := opened(t, address+"&default_transaction_read_only=on")
+	if page, err := l.Trail(t.Context(), customerNumber(1), "", 1); err != nil || len(page.Entries) != 1 {
+		t.Errorf("it reads %+v, %v", page, err)
+	}
+	// A server that was the primary and is a standby now says the same.
+	if err := l.Apply(t.Context(), stretch(1)); !errors.Is(err, domain.ErrUnavailable) {
+		t.Errorf("it writes: %v", err)
+	}
+}
+
+func TestAContextThatEndsIsTheErrorThatComesBack(t *testing.T) {
+	address := postgrestest.Shared(t).URL()
+	l := opened(t, address)
+	if err := l.Apply(t.Context(), stretch(0)); err != nil {
+		t.Fatal(err)
+	}
+	// Given somebody who holds what a batch needs
+	tx, err := l.pool.Begin(t.Context())
+	if err == nil {
+		_, err = tx.Exec(t.Context(), `SELECT * FROM ledger.state FOR UPDATE`)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	// When the context of a batch that waits for it ends
+	ctx, cancel := context.WithCancel(t.Context())
+	applied := make(chan error, 1)
+	go func() { applied <- l.Apply(ctx, stretch(1)) }()
+	waitUntil(t, func() bool {
+		var waiting bool
+		err := l.pool.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock')`).Scan(&waiting)
+		return err == nil && waiting
+	})
+	cancel()
+	if err := <-applied; !errors.Is(err, context.Canceled) || errors.Is(err, domain.ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+	// Then nothing of it is in, and it goes in as soon as it can
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := follow(t.Context(), l, 1); err != nil {
+		t.Fatal(err)
+	}
+	sound(t, l, 2)
+}
+
+func waitUntil(t *testing.T, holds func() bool) {
+	t.Helper()
+	for start := time.Now(); !holds(); {
+		if time.Since(start) > 30*time.Second {
+			t.Fatal("it does not come to that")
+		}
+	}
+}
+
+func TestErrorsThatMayPassAreUnavailable(t *testing.T) {
+	refused := func(code string) error { return fmt.Errorf("apply: %w", &pgconn.PgError{Code: code}) }
+	for name, c := range map[string]struct {
+		err         error
+		unavailable bool
+	}{
+		"an end of the connection":      {io.ErrUnexpectedEOF, true},
+		"a server that shuts down":      {refused("57P01"), true},
+		"a server that starts":          {refused("57P03"), true},
+		"too many connections":          {refused("53300"), true},
+		"a full disk":                   {refused("53100"), true},
+		"a deadlock":                    {refused("40P01"), true},
+		"a lock that is not to be had":  {refused("55P03"), true},
+		"a statement's own time limit":  {refused("57014"), true},
+		"a server that only reads":      {refused("25006"), true},
+		"a key that is there":           {refused("23505"), false},
+		"a statement that is none":      {refused("42601"), false},
+		"a password that is wrong":      {refused("28P01"), false},
+		"a batch that is not for it":    {domain.ErrCheckpointMoved, false},
+		"points beyond the limit":       {domain.ErrPointsLimit, false},
+		"a copy that is behind":         {domain.ErrNotCaughtUp, false},
+		"a cursor that is none":         {ledger.ErrCursor, false},
+		"a code that Postgres has not":  {refused(""), false},
+		"a wait of this package's own":  {context.DeadlineExceeded, true},
+		"what was marked as it already": {domain.ErrUnavailable, true},
+	} {
+		got := classify(t.Context(), c.err)
+		if errors.Is(got, domain.ErrUnavailable) != c.unavailable || !errors.Is(got, c.err) {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if err := classify(t.Context(), nil); err != nil {
+		t.Errorf("no error: %v", err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := classify(ended, io.ErrUnexpectedEOF); !errors.Is(err, context.Canceled) || errors.Is(err, domain.ErrUnavailable) {
+		t.Errorf("after the context's end: %v", err)
+	}
+}
+
+func TestReadsUseTheirKeys(t *testing.T) {
+	l := opened(t, postgrestest.Shared(t).URL())
+	if err := l.Apply(t.Context(), occurring(0, date(2026, 1, 1), date(2026, 2, 1), date(2026, 5, 1))); err != nil {
+		t.Fatal(err)
+	}
+	// Such small tables are read whole, unless that is forbidden. A plan for any arguments is what a server settles on.
+	tx, err := l.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(t.Context())
+	for _, setting := range []string{"enable_seqscan = off", "enable_bitmapscan = off", "plan_cache_mode = force_generic_plan"} {
+		if _, err := tx.Exec(t.Context(), "SET LOCAL "+setting); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		query, arguments string
+		wants            []string
+	}{
+		{selectAccount, "('anna')", []string{"Index Scan using accounts_pkey on accounts"}},
+		{selectTrail, "('anna', 1, 1, 20)", []string{"Index Scan using accounts_pkey on accounts", "Merge Append",
+			"Index Scan Backward using entries_2026_01_pkey", "Index Scan Backward using entries_2026_06_pkey"}},
+	} {
+		if _, err := tx.Exec(t.Context(), "PREPARE read AS "+c.query); err != nil {
+			t.Fatal(err)
+		}
+		found, err := tx.Query(t.Context(), "EXPLAIN EXECUTE read"+c.arguments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan, err := pgx.CollectRows(found, pgx.RowTo[string])
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := strings.Join(plan, "\n")
+		for _, want := range c.wants {
+			if !strings.Contains(text, want) || strings.Contains(text, "Materialize") {
+				t.Errorf("%s\nis planned as\n%s\nwant %s", c.query, text, want)
+			}
+		}
+		if _, err := tx.Exec(t.Context(), "DEALLOCATE read"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestManyWaitingReadersAreOneQuestion(t *testing.T) {
+	l := opened(t, postgrestest.Shared(t).URL())
+	writer := opened(t, l.pool.Config().ConnString())
+	const readers = 300
+	var wait sync.WaitGroup
+	errs := make(chan error, readers)
+	start := time.Now()
+	for range readers {
+		wait.Go(func() { errs <- l.Wait(t.Context(), position(10)) })
+	}
+	waitUntil(t, func() bool { return time.Since(start) > 10*pollEvery })
+	if err := writer.Apply(t.Context(), stretch(0)); err != nil {
+		t.Fatal(err)
+	}
+	wait.Wait()
+	close(errs)
+	for err := range errs {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	asked, most := l.pool.Stat().AcquireCount(), 2+int64(time.Since(start)/pollEvery)
+	if asked > most {
+		t.Errorf("%d readers have asked %d times, more than %d", readers, asked, most)
+	}
+}

@@ -1,0 +1,158 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	"loyalty/domain"
+	"loyalty/readmodels/ledger"
+)
+
+// tables are a ledger's. A copy has the same with a prefix of its own, in the same file.
+var tables = []string{"state", "accounts", "entries"}
+
+const (
+	copyPrefix = "copy_"
+	pastPrefix = "past_"
+)
+
+// Copy makes an empty ledger in tables of its own beside the live one's; see ledger.Rebuilder. It uses the connections of
+// this ledger, and is of no more use once that is closed; the two write by turns.
+func (l *Ledger) Copy(ctx context.Context) (ledger.Copy, error) {
+	c := &rebuilt{Ledger: &Ledger{writer: l.writer, readers: l.readers, progress: newProgress()}}
+	err := l.dropTables(ctx, copyPrefix, pastPrefix)
+	if err == nil {
+		err = c.create(ctx)
+	}
+	if err == nil {
+		err = c.prepare(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ledger copy: %w", classify(err))
+	}
+	return c, nil
+}
+
+// rebuilt is a copy.
+type rebuilt struct {
+	*Ledger
+	switched bool
+}
+
+// Close is the live ledger's: the copy has no connections of its own.
+func (c *rebuilt) Close() error { return nil }
+
+// create makes the copy's tables as the live ones are. The number in their names is the count of the changes that the
+// file's schema has seen, so that no other copy ever has it, and this one is not mistaken for another.
+func (c *rebuilt) create(ctx context.Context) error {
+	return c.transaction(ctx, func(tx *sql.Tx) error {
+		var version int64
+		if err := tx.QueryRowContext(ctx, `PRAGMA schema_version`).Scan(&version); err != nil {
+			return err
+		}
+		c.prefix = fmt.Sprintf("%s%d_", copyPrefix, version)
+		for _, table := range tables {
+			var made string
+			if err := tx.QueryRowContext(ctx, `SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?`, table).Scan(&made); err != nil {
+				return err
+			}
+			_, definition, _ := strings.Cut(made, "(")
+			if _, err := tx.ExecContext(ctx, `CREATE TABLE main.`+c.prefix+table+` (`+definition); err != nil {
+				return err
+			}
+		}
+		_, err := tx.ExecContext(ctx, c.in(`INSERT INTO main.state (id, commit_position, prepare_position, entries, outstanding) VALUES (1, 0, 0, 0, 0)`))
+		return err
+	})
+}
+
+// Switch puts the copy in the live ledger's place; see ledger.Copy. It renames the tables in one transaction, and drops the
+// former ones in others. If that fails, the next Copy drops them. The file stays as large as it was, and what is free in it
+// is used again.
+func (c *rebuilt) Switch(ctx context.Context) error {
+	err := c.transaction(ctx, func(tx *sql.Tx) error {
+		if there, err := named(ctx, tx, c.prefix); err != nil || len(there) == 0 {
+			return errors.Join(err, errReplaced)
+		}
+		var behind bool
+		err := tx.QueryRowContext(ctx, `SELECT (n.commit_position, n.prepare_position) < (l.commit_position, l.prepare_position)
+			FROM main.`+c.prefix+`state n, main.state l`).Scan(&behind)
+		if err == nil && behind {
+			err = domain.ErrNotCaughtUp
+		}
+		if err != nil {
+			return err
+		}
+		// What the live ledger was known to be complete at, a copy that has come as far is.
+		if _, err := tx.ExecContext(ctx, `UPDATE main.`+c.prefix+`state SET as_of = l.as_of
+			FROM main.state l WHERE l.as_of > coalesce(main.`+c.prefix+`state.as_of, l.as_of - 1)`); err != nil {
+			return err
+		}
+		for _, table := range tables {
+			if _, err := tx.ExecContext(ctx, `ALTER TABLE main.`+table+` RENAME TO `+pastPrefix+table); err != nil {
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, `ALTER TABLE main.`+c.prefix+table+` RENAME TO `+table); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("ledger switch: %w", classify(err))
+	}
+	c.switched = true
+	_ = c.release()
+	_ = c.dropTables(ctx, pastPrefix) // a Copy will, if this can't
+	return nil
+}
+
+var errReplaced = errors.New("the copy is gone: it was switched to or discarded, or another rebuild has begun")
+
+// Discard removes the copy; see ledger.Copy.
+func (c *rebuilt) Discard(ctx context.Context) error {
+	if c.switched {
+		return nil
+	}
+	if err := errors.Join(c.release(), c.dropTables(ctx, c.prefix)); err != nil {
+		return fmt.Errorf("discard the ledger's copy: %w", classify(err))
+	}
+	return nil
+}
+
+// dropTables drops every table whose name starts with one of the prefixes, each in a transaction of its own.
+func (l *Ledger) dropTables(ctx context.Context, prefixes ...string) error {
+	for _, prefix := range prefixes {
+		var all []string
+		err := l.transaction(ctx, func(tx *sql.Tx) (err error) { all, err = named(ctx, tx, prefix); return err })
+		if err != nil {
+			return err
+		}
+		for _, table := range all {
+			if _, err := l.writer.ExecContext(ctx, `DROP TABLE IF EXISTS main.`+table); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// named lists the tables whose names start with a prefix.
+func named(ctx context.Context, tx *sql.Tx, prefix string) (all []string, err error) {
+	found, err := tx.QueryContext(ctx, `SELECT name FROM main.sqlite_schema WHERE type = 'table' AND substr(name, 1, length(?1)) = ?1`, prefix)
+	if err != nil {
+		return nil, err
+	}
+	defer found.Close()
+	for found.Next() {
+		var name string
+		if err := found.Scan(&name); err != nil {
+			return nil, err
+		}
+		all = append(all, name)
+	}
+	return all, found.Err()
+}
