@@ -110,7 +110,8 @@ func CheckSizes(top, around int) error {
 type Reader interface {
 	// Dashboard reads the best top customers (1 to MaxTop) and around (0 to MaxAround) on each side of the customer
 	// behind key, into d, whose slices it reuses. It returns domain.ErrNotCaughtUp while there is nothing to read yet,
-	// domain.ErrUnavailable when a store can't be reached, and what CheckSizes says of sizes out of range.
+	// domain.ErrUnavailable when a store can't be reached, and what CheckSizes says of sizes out of range. It waits for a
+	// store no longer than some seconds, even if ctx doesn't end.
 	Dashboard(ctx context.Context, key domain.ProxyKey, top, around int, d *Dashboard) error
 	// Standing reads one customer's total, false if they are not on the leaderboard, and the position it reflects.
 	// Errors are those of Dashboard.

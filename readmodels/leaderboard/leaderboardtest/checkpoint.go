@@ -97,7 +97,7 @@ var checkpointClauses = []clause{
 		failed := make([]error, 2)
 		var runners sync.WaitGroup
 		for runner := range 2 {
-			runners.Go(func() { applied[runner], failed[runner] = run(b, batches) })
+			runners.Go(func() { applied[runner], failed[runner] = project(b, batches) })
 		}
 		runners.Wait()
 		if err := errors.Join(failed...); err != nil {
@@ -135,8 +135,8 @@ func history(b *board, n int) []leaderboard.Batch {
 	return batches
 }
 
-// run does what a projection does until all batches are applied, and returns how many of them it applied itself.
-func run(b *board, batches []leaderboard.Batch) (applied int, err error) {
+// project does what a projection does until all batches are applied, and returns how many of them it applied itself.
+func project(b *board, batches []leaderboard.Batch) (applied int, err error) {
 	for {
 		checkpoint, err := b.Checkpoint(b.ctx)
 		if err != nil {

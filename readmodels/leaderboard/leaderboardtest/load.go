@@ -138,9 +138,11 @@ func emptyHanded(t *testing.T, adapter Adapter) {
 	t.Helper()
 	_, checkpoint := adapter.Checkpoint(t.Context())
 	_, _, _, standing := adapter.Standing(t.Context(), ann)
+	_, standings := adapter.Standings(t.Context(), []domain.ProxyKey{ann})
 	for what, err := range map[string]error{
 		"Checkpoint": checkpoint,
 		"Standing":   standing,
+		"Standings":  standings,
 		"Dashboard":  adapter.Dashboard(t.Context(), ann, 10, 2, new(leaderboard.Dashboard)),
 		"Apply":      adapter.Apply(t.Context(), leaderboard.Batch{To: at(1), AsOf: start, Changes: []leaderboard.Change{change(ann, 1, 1)}}),
 	} {

@@ -99,7 +99,7 @@ var waitClauses = []clause{
 		model := NewModel(b.model.Ranking()...)
 		result := make(chan error)
 		go func() {
-			_, err := run(b, batches)
+			_, err := project(b, batches)
 			result <- err
 		}()
 		for _, batch := range batches {

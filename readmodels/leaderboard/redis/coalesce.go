@@ -1,0 +1,161 @@
+package redis
+
+import (
+	"container/list"
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"loyalty/domain"
+	"loyalty/readmodels/leaderboard"
+)
+
+// Dashboards asked for while calls to Redis are under way share the next call, so that under load one call serves many
+// readers, with one top list for all; a reader alone is served at once. Who waits is on a list, which they leave when
+// their context ends, so it is never longer than there are readers.
+type readings struct {
+	mu      sync.Mutex
+	waiting list.List // of *reading
+	calls   int       // under way, or about to be
+	// apart has each reader make a call of their own; for comparison.
+	apart bool
+}
+
+const (
+	// maxReadings is how many dashboards one call reads at most. Redis does nothing else meanwhile, for about a millisecond.
+	maxReadings = 128
+	// maxCalls is how many calls are under way at most: while the answer of one is on its way, Redis works on another.
+	maxCalls = 2
+	// longestWait bounds how long a reader waits for a Redis that doesn't answer, and for those who came before.
+	longestWait = 5 * time.Second
+)
+
+// reading is one dashboard asked for.
+type reading struct {
+	key         domain.ProxyKey
+	top, around int
+	// place is in the list, nil once a call is under way.
+	place *list.Element
+	// done is closed when what is below is there: the answer, in which this dashboard is the i-th, or an error.
+	done   chan struct{}
+	answer *snapshot
+	i      int
+	err    error
+}
+
+// Dashboard is leaderboard.Reader's.
+func (b *Board) Dashboard(ctx context.Context, key domain.ProxyKey, top, around int, d *leaderboard.Dashboard) error {
+	if err := leaderboard.CheckSizes(top, around); err != nil {
+		return err
+	}
+	r := &reading{key: key, top: top, around: around, done: make(chan struct{})}
+	if b.readings.apart {
+		b.answer(ctx, []*reading{r})
+	} else if err := b.share(ctx, r); err != nil {
+		return fmt.Errorf("read a dashboard: %w", err)
+	}
+	if r.err != nil {
+		return r.err
+	}
+	return r.answer.dashboard(r.i, key, top, d)
+}
+
+// share waits until a call has served a reading.
+func (b *Board) share(ctx context.Context, r *reading) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := b.enqueue(r); err != nil {
+		return err
+	}
+	patience := time.NewTimer(longestWait)
+	defer patience.Stop()
+	select {
+	case <-r.done:
+		return nil
+	case <-patience.C:
+		b.readings.leave(r)
+		return fmt.Errorf("%w: no answer within %s", domain.ErrUnavailable, longestWait)
+	case <-ctx.Done():
+		b.readings.leave(r)
+		return ctx.Err()
+	}
+}
+
+// enqueue puts a reading on the list and starts a call for it, if there may be one more.
+func (b *Board) enqueue(r *reading) error {
+	s := &b.readings
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r.place = s.waiting.PushBack(r)
+	if s.calls == maxCalls {
+		return nil
+	}
+	if err := b.tasks.start(b.serve); err != nil {
+		s.waiting.Remove(r.place)
+		return err
+	}
+	s.calls++
+	return nil
+}
+
+// serve makes calls until nobody waits.
+func (b *Board) serve(ctx context.Context) {
+	for {
+		batch := b.readings.take()
+		if len(batch) == 0 {
+			return
+		}
+		b.answer(ctx, batch)
+	}
+}
+
+// take takes those who have waited longest off the list. If there are none, that ends a call.
+func (s *readings) take() []*reading {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := min(s.waiting.Len(), maxReadings)
+	if n == 0 {
+		s.calls--
+		return nil
+	}
+	batch := make([]*reading, n)
+	for i := range batch {
+		batch[i] = s.waiting.Remove(s.waiting.Front()).(*reading)
+		batch[i].place = nil
+	}
+	return batch
+}
+
+// leave takes a reading off the list, if it is there.
+func (s *readings) leave(r *reading) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.place != nil {
+		s.waiting.Remove(r.place)
+		r.place = nil
+	}
+}
+
+// answer reads the dashboards in one call. The readers take out theirs themselves, each in their own goroutine.
+func (b *Board) answer(ctx context.Context, batch []*reading) {
+	top := 0
+	args := make([]any, 1, 1+2*len(batch))
+	for _, r := range batch {
+		top = max(top, r.top)
+		args = append(args, r.key[:], r.around)
+	}
+	args[0] = top
+	answer, err := b.read(ctx, "read dashboards", dashboardsScript, args...)
+	if err == nil && len(answer.rest) != 1+len(batch) {
+		err = fmt.Errorf("%w: %d answers for %d dashboards", domain.ErrUnavailable, len(answer.rest)-1, len(batch))
+	}
+	if err != nil && b.tasks.ctx.Err() != nil {
+		err = errClosed
+	}
+	for i, r := range batch {
+		r.answer, r.i, r.err = &answer, i, err
+		close(r.done)
+	}
+}

@@ -1,0 +1,174 @@
+package redis_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"loyalty/domain"
+	"loyalty/readmodels/leaderboard"
+	"loyalty/readmodels/leaderboard/redis"
+	"loyalty/readmodels/leaderboard/redis/redistest"
+)
+
+// many hands out n customers with a point each, and calls midway after the first 1500.
+func many(n int, midway func() error) func(func(leaderboard.Standing) error) (leaderboard.State, error) {
+	return func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
+		state := leaderboard.State{Position: at(500), AsOf: start}
+		for i := range n {
+			if i == 1500 {
+				if err := midway(); err != nil {
+					return state, err
+				}
+			}
+			if err := yield(leaderboard.Standing{Key: domain.ProxyKey{3, byte(i >> 16), byte(i >> 8), byte(i)}, Points: 1}); err != nil {
+				return state, err
+			}
+		}
+		return state, nil
+	}
+}
+
+func nothing() error { return nil }
+
+func TestWhileOneClientLoadsOthersAreToldToComeAgain(t *testing.T) {
+	server := redistest.Start(t)
+	one, other := open(t, server.URL()), open(t, server.URL())
+	loads(t, one)
+	err := one.Load(t.Context(), many(3000, func() error {
+		if err := load(t.Context(), other); !errors.Is(err, domain.ErrUnavailable) {
+			t.Errorf("got error %v, want %v", err, domain.ErrUnavailable)
+		}
+		has(t, other, 10, at(100))
+		return nil
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	loads(t, other)
+	has(t, one, 10, at(100))
+}
+
+func TestTheLoadOfADeadClientIsThrownAway(t *testing.T) {
+	server := redistest.Start(t)
+	one, other := open(t, server.URL()), open(t, server.URL())
+	err := one.Load(t.Context(), many(3000, func() error {
+		server.Do("HSET", "loyalty:{main}:load", "until", "1") // as if it had been silent for long
+		loads(t, other)
+		return nil
+	}))
+	if !errors.Is(err, domain.ErrUnavailable) {
+		t.Errorf("got error %v, want %v", err, domain.ErrUnavailable)
+	}
+	has(t, other, 10, at(100))
+	left(t, server)
+}
+
+func TestALoadThatLosesItsPartsFails(t *testing.T) {
+	server := redistest.Start(t)
+	b := open(t, server.URL())
+	loads(t, b)
+	for _, lose := range [][]any{
+		{"DEL", "loyalty:{main}:loading"}, {"DEL", "loyalty:{main}:load"}, {"DEL", "loyalty:{main}:load", "loyalty:{main}:loading"},
+		{"ZREMRANGEBYRANK", "loyalty:{main}:loading", "7", "7"},
+	} {
+		between := b.Load(t.Context(), many(3000, func() error {
+			server.Do(lose...)
+			return nil
+		}))
+		atTheEnd := b.Load(t.Context(), func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
+			state, err := many(1000, nothing)(yield)
+			server.Do(lose...)
+			return state, err
+		})
+		for _, err := range []error{between, atTheEnd} {
+			if !errors.Is(err, domain.ErrUnavailable) {
+				t.Errorf("%v: got error %v, want %v", lose, err, domain.ErrUnavailable)
+			}
+		}
+		has(t, b, 10, at(100))
+	}
+	loads(t, b)
+	left(t, server)
+}
+
+func TestALoadThatFailsLeavesNothingBehind(t *testing.T) {
+	server := redistest.Start(t)
+	b := open(t, server.URL())
+	loads(t, b)
+	broken := errors.New("the ledger broke off")
+	if err := b.Load(t.Context(), many(3000, func() error { return broken })); !errors.Is(err, broken) {
+		t.Errorf("got error %v, want %v", err, broken)
+	}
+	left(t, server)
+	ctx, cancel := context.WithCancel(t.Context())
+	err := b.Load(ctx, many(3000, func() error {
+		cancel()
+		return nil
+	}))
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got error %v, want %v", err, context.Canceled)
+	}
+	left(t, server)
+	has(t, b, 10, at(100))
+}
+
+func TestACustomerLoadedTwiceIsRefused(t *testing.T) {
+	server := redistest.Start(t)
+	b := open(t, server.URL())
+	for _, n := range []int{2, 1500, 3000} {
+		err := b.Load(t.Context(), func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
+			state, err := many(n, nothing)(yield)
+			return state, errors.Join(err, yield(leaderboard.Standing{Key: domain.ProxyKey{3}, Points: 9}))
+		})
+		if !errors.Is(err, domain.ErrInvalid) {
+			t.Errorf("after %d: got error %v, want %v", n, err, domain.ErrInvalid)
+		}
+		left(t, server)
+	}
+}
+
+func TestARebuildLeavesNothingBehind(t *testing.T) {
+	server := redistest.Start(t)
+	b := open(t, server.URL())
+	loads(t, b)
+	for _, end := range []func(leaderboard.Copy) error{
+		func(c leaderboard.Copy) error { return c.Switch(t.Context()) },
+		func(c leaderboard.Copy) error { return c.Discard(t.Context()) },
+	} {
+		c, err := b.Copy(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(c.Load(t.Context(), many(3000, nothing)), end(c)); err != nil {
+			t.Fatal(err)
+		}
+		left(t, server)
+	}
+}
+
+func TestBoardsOnOneServerAreApart(t *testing.T) {
+	server := redistest.Start(t)
+	uk, ie := open(t, server.URL()+"?board=uk"), open(t, server.URL()+"?board=ie")
+	loads(t, uk)
+	fails(t, ie, domain.ErrNotCaughtUp)
+	loads(t, ie)
+	if err := ie.Apply(t.Context(), batch()); err != nil {
+		t.Fatal(err)
+	}
+	has(t, uk, 10, at(100))
+	has(t, ie, 11, at(110))
+	redis.Remove(server.URL() + "?board=uk")
+	has(t, ie, 11, at(110))
+}
+
+// left says that there is nothing but the live leaderboard, if that.
+func left(t *testing.T, server *redistest.Server) {
+	t.Helper()
+	for key := range strings.FieldsSeq(strings.Trim(server.Do("KEYS", "*"), "[]")) {
+		if key != "loyalty:{main}:state" && key != "loyalty:{main}:customers" {
+			t.Errorf("%s is left", key)
+		}
+	}
+}

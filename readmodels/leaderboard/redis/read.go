@@ -1,0 +1,139 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"loyalty/domain"
+	"loyalty/readmodels/leaderboard"
+)
+
+// snapshot is what a script read: the state, and what was asked for beside it.
+type snapshot struct {
+	state     leaderboard.State
+	customers int64
+	rest      []any
+}
+
+// read runs a script that reads.
+func (b *Board) read(ctx context.Context, what string, s script, args ...any) (snapshot, error) {
+	answer, err := b.call(ctx, what, s, args...)
+	if err != nil {
+		return snapshot{}, err
+	}
+	return newSnapshot(answer)
+}
+
+func newSnapshot(answer []any) (s snapshot, err error) {
+	if len(answer) < 4 {
+		return s, fmt.Errorf("%w: a snapshot of %d parts", domain.ErrUnavailable, len(answer))
+	}
+	var texts [3]string
+	for i := range texts {
+		texts[i], _ = answer[i].(string)
+	}
+	position, positionErr := domain.ParsePosition("position", texts[0])
+	asOf, timeErr := parseTime(texts[1])
+	customers, countErr := strconv.ParseInt(texts[2], 10, 64)
+	if err := errors.Join(positionErr, timeErr, countErr); err != nil {
+		return s, fmt.Errorf("%w: the state in Redis is malformed: %v", domain.ErrUnavailable, err)
+	}
+	return snapshot{state: leaderboard.State{Position: position, AsOf: asOf}, customers: customers, rest: answer[3:]}, nil
+}
+
+// dashboard reads the i-th dashboard of a snapshot of dashboards.
+func (s *snapshot) dashboard(i int, key domain.ProxyKey, top int, d *leaderboard.Dashboard) error {
+	d.Ranked, d.You, d.Around, d.Top = false, leaderboard.Row{}, d.Around[:0], d.Top[:0]
+	d.Customers, d.State = s.customers, s.state
+	rows, _ := s.rest[0].(string)
+	var err error
+	if d.Top, err = appendRows(d.Top, rows, 0, top); err != nil {
+		return err
+	}
+	place, _ := s.rest[1+i].(string)
+	if place == "" {
+		return nil
+	}
+	before, place, _ := strings.Cut(place, " ")
+	own, place, _ := strings.Cut(place, " ")
+	first, firstErr := strconv.ParseInt(before, 10, 64)
+	rank, rankErr := strconv.ParseInt(own, 10, 64)
+	d.Around, err = appendRows(d.Around, place, first, len(place))
+	if err := errors.Join(firstErr, rankErr, err); err != nil {
+		return err
+	}
+	if rank -= first; rank < 0 || rank >= int64(len(d.Around)) || d.Around[rank].Key != key {
+		return fmt.Errorf("%w: Redis answers with somebody else's place", domain.ErrUnavailable)
+	}
+	d.Ranked, d.You = true, d.Around[rank]
+	return nil
+}
+
+// appendRows reads up to n rows, which have so many customers before them: keys and scores with a space between.
+func appendRows(rows []leaderboard.Row, text string, before int64, n int) ([]leaderboard.Row, error) {
+	const keySize = len(domain.ProxyKey{})
+	for ; n > 0 && text != ""; n-- {
+		if len(text) < keySize+1 {
+			return rows, fmt.Errorf("%w: a row of %d bytes", domain.ErrUnavailable, len(text))
+		}
+		before++
+		row := leaderboard.Row{Rank: before, Key: domain.ProxyKey([]byte(text[:keySize]))}
+		var number string
+		number, text, _ = strings.Cut(text[keySize+1:], " ")
+		score, err := parseScore(number)
+		if err != nil {
+			return rows, err
+		}
+		row.Points, _ = parts(score)
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+// Standing is leaderboard.Reader's.
+func (b *Board) Standing(ctx context.Context, key domain.ProxyKey) (leaderboard.Standing, bool, domain.Position, error) {
+	s, err := b.Standings(ctx, []domain.ProxyKey{key})
+	if err != nil || !s.Found[0] {
+		return leaderboard.Standing{}, false, s.Position, err
+	}
+	return s.Standings[0], true, s.Position, nil
+}
+
+// Standings is leaderboard.Auditor's.
+func (b *Board) Standings(ctx context.Context, keys []domain.ProxyKey) (leaderboard.Standings, error) {
+	if len(keys) > leaderboard.MaxStandings {
+		return leaderboard.Standings{}, domain.Invalid("keys", "too_many_keys", fmt.Sprintf("at most %d at once", leaderboard.MaxStandings))
+	}
+	args := make([]any, len(keys))
+	for i := range keys {
+		args[i] = keys[i][:]
+	}
+	answer, err := b.read(ctx, "read standings", standingsScript, args...)
+	if err != nil {
+		return leaderboard.Standings{}, err
+	}
+	scores, _ := answer.rest[0].([]any)
+	if len(scores) != len(keys) {
+		return leaderboard.Standings{}, fmt.Errorf("%w: %d scores for %d customers", domain.ErrUnavailable, len(scores), len(keys))
+	}
+	s := leaderboard.Standings{
+		Standings: make([]leaderboard.Standing, len(keys)), Found: make([]bool, len(keys)),
+		Customers: answer.customers, State: answer.state,
+	}
+	for i := range keys {
+		text, found := scores[i].(string)
+		if !found {
+			continue
+		}
+		score, err := parseScore(text)
+		if err != nil {
+			return leaderboard.Standings{}, err
+		}
+		s.Found[i], s.Standings[i].Key = true, keys[i]
+		s.Standings[i].Points, s.Standings[i].Minute = parts(score)
+	}
+	return s, nil
+}

@@ -1,0 +1,72 @@
+package redistest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// MasterName is what the sentinels call the master.
+const MasterName = "board"
+
+// Sentinel is a master and a replica that three sentinels watch: when the master has not answered for half a second, two
+// of them agree and make the replica master.
+type Sentinel struct {
+	Master, Replica *Server
+	sentinels       []*Server
+}
+
+// StartSentinel starts one, and returns when the replica has its master's data and the sentinels know of all.
+func StartSentinel(t testing.TB) *Sentinel {
+	t.Helper()
+	s := &Sentinel{Master: Start(t)}
+	s.Replica = s.Master.Replica()
+	host, port, err := net.SplitHostPort(s.Master.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		s.sentinels = append(s.sentinels, startSentinel(t, host, port))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for _, sentinel := range s.sentinels {
+		sentinel.await(ctx, []any{"SENTINEL", "CKQUORUM", MasterName}, "OK 3 usable")
+		sentinel.await(ctx, []any{"INFO", "sentinel"}, "slaves=1,sentinels=3")
+	}
+	return s
+}
+
+// Addrs are the sentinels' addresses, with commas between them.
+func (s *Sentinel) Addrs() string {
+	var addrs []string
+	for _, sentinel := range s.sentinels {
+		addrs = append(addrs, sentinel.addr)
+	}
+	return strings.Join(addrs, ",")
+}
+
+// startSentinel starts one sentinel. It rewrites its configuration, which therefore is a file.
+func startSentinel(t testing.TB, host, port string) *Server {
+	t.Helper()
+	for {
+		s := newServer(t, nil)
+		config := fmt.Sprintf("sentinel monitor %[1]s %[2]s %[3]s 2\nsentinel down-after-milliseconds %[1]s 500\n"+
+			"sentinel failover-timeout %[1]s 3000\nsentinel parallel-syncs %[1]s 1\n", MasterName, host, port)
+		file := filepath.Join(s.dir, "sentinel.conf")
+		if err := os.WriteFile(file, []byte(config), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(file, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		s.args = append([]string{file, "--sentinel"}, s.args...)
+		if s.start() {
+			return s
+		}
+	}
+}

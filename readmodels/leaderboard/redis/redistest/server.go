@@ -1,0 +1,201 @@
+// Package redistest starts throwaway Redis servers for tests: one alone, a cluster of three masters, and a master with a
+// replica under Sentinel. Each lives in a temporary folder of its own, on loopback ports that were free, as an unprivileged
+// user when the tests run as root, and ends with its test, or with the test process if that is killed.
+package redistest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Environment names the variable that points tests at a server of the user's own, as a redis:// address.
+const Environment = "LOYALTY_TEST_REDIS"
+
+// patience bounds every wait for a server.
+const patience = 30 * time.Second
+
+// URL is the address of a server for ordinary tests: the one that LOYALTY_TEST_REDIS names, or a throwaway one. The former
+// is shared, so a test uses keys of its own there, and flushes nothing.
+func URL(t testing.TB) string {
+	t.Helper()
+	if url := os.Getenv(Environment); url != "" {
+		return url
+	}
+	return Start(t).URL()
+}
+
+// Server is one redis-server. Its methods are for one goroutine at a time.
+type Server struct {
+	t         testing.TB
+	dir, addr string
+	args      []string
+	process   *process // nil while stopped
+}
+
+// Start starts a server that keeps an append-only file, so that it has its data again after Stop and Start. More
+// configuration goes in pairs of name and value.
+func Start(t testing.TB, config ...string) *Server {
+	t.Helper()
+	// The port may be taken between finding it free and the server's start: then with another one.
+	for {
+		s := newServer(t, append([]string{"appendonly", "yes"}, config...))
+		if s.start() {
+			return s
+		}
+	}
+}
+
+func newServer(t testing.TB, config []string) *Server {
+	t.Helper()
+	s := &Server{t: t, dir: folder(t), addr: freeAddress(t)}
+	_, port, err := net.SplitHostPort(s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, word := range append([]string{"port", port, "bind", "127.0.0.1", "dir", s.dir, "save", "", "logfile", "log"}, config...) {
+		if i%2 == 0 {
+			word = "--" + word
+		}
+		s.args = append(s.args, word)
+	}
+	t.Cleanup(s.Stop)
+	return s
+}
+
+// Addr is host and port.
+func (s *Server) Addr() string { return s.addr }
+
+// URL is the address with its scheme.
+func (s *Server) URL() string { return "redis://" + s.addr }
+
+// Stop ends the server at once, as a crash would. It does nothing to a server that is stopped.
+func (s *Server) Stop() { s.end(syscall.SIGKILL) }
+
+// Shutdown ends the server in good order: what it has acknowledged it has again at the next Start.
+func (s *Server) Shutdown() { s.end(syscall.SIGTERM) }
+
+func (s *Server) end(signal syscall.Signal) {
+	if s.process != nil {
+		s.process.end(signal)
+		s.process = nil
+	}
+}
+
+// Start starts a stopped server again, at the same address and with the data it has on disk.
+func (s *Server) Start() {
+	s.t.Helper()
+	if s.process == nil && !s.start() {
+		s.t.Fatalf("redis-server does not start again at %s", s.addr)
+	}
+}
+
+// Freeze stops the server from answering, with its connections open, until Thaw.
+func (s *Server) Freeze() { s.process.signal(syscall.SIGSTOP) }
+
+// Thaw lets a frozen server go on.
+func (s *Server) Thaw() { s.process.signal(syscall.SIGCONT) }
+
+// start returns false when the port was taken.
+func (s *Server) start() bool {
+	s.t.Helper()
+	s.process = run(s.t, s.args...)
+	err := within(s.process, func() error { return ping(s.addr) })
+	if err == nil {
+		return true
+	}
+	s.Stop()
+	log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+	if bytes.Contains(log, []byte("Address already in use")) {
+		return false
+	}
+	s.t.Fatalf("redis-server %s: %v\n%s", strings.Join(s.args, " "), err, log)
+	return false
+}
+
+// within tries something until it works, while the process lives and patience lasts.
+func within(p *process, try func() error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	ticks := time.NewTicker(5 * time.Millisecond)
+	defer ticks.Stop()
+	for {
+		err := try()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-p.ended:
+			return fmt.Errorf("redis-server has ended: %w (%w)", err, p.err)
+		case <-ctx.Done():
+			return err
+		case <-ticks.C:
+		}
+	}
+}
+
+// ping says nothing of a server that is ready for commands.
+func ping(addr string) error {
+	conn, err := net.DialTimeout("tcp", addr, time.Second)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
+		return err
+	}
+	if _, err := conn.Write([]byte("PING\r\n")); err != nil {
+		return err
+	}
+	answer := make([]byte, 64)
+	n, err := conn.Read(answer)
+	if err == nil && !bytes.HasPrefix(answer[:n], []byte("+PONG")) && !bytes.HasPrefix(answer[:n], []byte("-NOAUTH")) {
+		err = fmt.Errorf("PING is answered %q", answer[:n])
+	}
+	return err
+}
+
+// folder is a temporary folder that the server's user owns. It isn't t.TempDir, which is root's alone.
+func folder(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "redistest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if user := unprivileged(t); user != nil {
+		if err := os.Chown(dir, int(user.Uid), int(user.Gid)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// freeAddress is a loopback address at which nobody listens.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// program finds redis-server, without which these tests fail rather than say nothing.
+func program(t testing.TB) string {
+	t.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		t.Fatalf("these tests need redis-server: scripts/install-packages redis-server (%v)", err)
+	}
+	return path
+}

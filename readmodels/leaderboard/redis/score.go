@@ -1,0 +1,55 @@
+package redis
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"loyalty/domain"
+	"loyalty/readmodels/leaderboard"
+)
+
+// minutes is how many different minutes a score tells apart.
+const minutes = leaderboard.MaxMinute + 1
+
+// score holds points and minute in one number, of which the best is the lowest: −points·2²⁶ + minute. With at most
+// 2²⁷ − 1 points its size stays below 2⁵³, so that the double that Redis keeps is exact.
+func score(points domain.Points, minute int64) int64 {
+	return -int64(points)*minutes + clampMinute(minute)
+}
+
+func clampMinute(minute int64) int64 { return min(max(minute, 0), leaderboard.MaxMinute) }
+
+// parts are those of a score.
+func parts(score int64) (points domain.Points, minute int64) {
+	return -domain.Points(score >> 26), score & (minutes - 1)
+}
+
+// parseScore reads a score as Redis writes it: 2147483648, or 2.147483648e+9.
+func parseScore(text string) (int64, error) {
+	number, err := strconv.ParseFloat(text, 64)
+	whole := int64(number)
+	if err != nil || float64(whole) != number || whole >= 1<<53 || whole <= -1<<53 {
+		return 0, fmt.Errorf("%w: %q in Redis is no score", domain.ErrUnavailable, text)
+	}
+	return whole, nil
+}
+
+// A time is kept as microseconds since 1970, whole and exact in a script's numbers, and the zero time as nothing.
+func formatTime(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return strconv.FormatInt(t.UnixMicro(), 10)
+}
+
+func parseTime(text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	micros, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%w: %q in Redis is no time", domain.ErrUnavailable, text)
+	}
+	return time.UnixMicro(micros).UTC(), nil
+}

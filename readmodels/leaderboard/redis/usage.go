@@ -1,0 +1,23 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// UsedBytes is the memory that the Redis server uses for all it holds, not for this leaderboard alone; of a cluster, that of
+// one server.
+func (b *Board) UsedBytes(ctx context.Context) (uint64, error) {
+	info, err := b.client.Info(ctx, "memory").Result()
+	if err != nil {
+		return 0, fmt.Errorf("ask how much memory is used: %w", err)
+	}
+	for line := range strings.Lines(info) {
+		if text, found := strings.CutPrefix(strings.TrimSpace(line), "used_memory:"); found {
+			return strconv.ParseUint(text, 10, 64)
+		}
+	}
+	return 0, fmt.Errorf("the server doesn't say how much memory it uses")
+}
