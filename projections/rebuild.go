@@ -1,0 +1,251 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"loyalty/domain"
+	"loyalty/eventstore"
+	"loyalty/readmodels/leaderboard"
+	"loyalty/readmodels/ledger"
+)
+
+// RebuildableLedger is a live ledger that can be replaced by a copy folded anew.
+type RebuildableLedger interface {
+	ledger.Reader
+	Checkpoint(ctx context.Context) (domain.Position, error)
+	ledger.Rebuilder
+}
+
+// RebuildableLeaderboard is a live leaderboard that can be replaced by a copy folded anew.
+type RebuildableLeaderboard interface {
+	AuditedLeaderboard
+	Checkpoint(ctx context.Context) (domain.Position, error)
+	leaderboard.Rebuilder
+}
+
+// Rebuilt says what a rebuild has put in the live read model's place.
+type Rebuilt struct {
+	ReadModel string `json:"readModel"`
+	// Position is where the copy and the live read model were compared, Digest the copy's there and LiveDigest the live
+	// one's, as far as it has one; Differs tells whether they differ.
+	Position   domain.Position `json:"position"`
+	Digest     Digest          `json:"digest"`
+	LiveDigest *Digest         `json:"liveDigest,omitempty"`
+	Differs    bool            `json:"differs"`
+	// NotCompared says why nothing was compared: the live read model is behind, or empty. It is put right all the same.
+	NotCompared string `json:"notCompared,omitempty"`
+	// Customers counts those in the copy, and Events those folded into it.
+	Customers int64  `json:"customers"`
+	Events    uint64 `json:"events"`
+}
+
+// batchSize is how many events a rebuild applies at once.
+const batchSize = 1000
+
+// copying folds the log into a copy.
+type copying struct {
+	Projection
+	store  *eventstore.Store
+	at     domain.Position
+	events uint64
+	audit  Audit
+}
+
+// advance applies the log up to a position that it has reached.
+func (c *copying) advance(ctx context.Context, until domain.Position) error {
+	batch := Batch{From: c.at}
+	apply := func(to domain.Position) error {
+		batch.To = to
+		if err := c.Apply(ctx, batch); err != nil {
+			return fmt.Errorf("apply %d events from position %s to %s: %w", len(batch.Events), batch.From, batch.To, err)
+		}
+		c.at, c.events = to, c.events+uint64(len(batch.Events))
+		c.audit.Progress("folding the log", to.Commit, until.Commit)
+		batch = Batch{From: to, Events: batch.Events[:0]}
+		return nil
+	}
+	err := c.store.Between(ctx, c.at, until, c.Types(), func(r eventstore.Recorded) error {
+		batch.Events, batch.AsOf = append(batch.Events, r), r.Created
+		if len(batch.Events) < batchSize {
+			return nil
+		}
+		return apply(r.Position)
+	})
+	if err != nil || !c.at.Before(until) {
+		return err
+	}
+	return apply(until)
+}
+
+// toLast applies the log up to the last event of the projection's types: what a live read model must have reached, too.
+func (c *copying) toLast(ctx context.Context) error {
+	last, err := c.store.End(ctx, c.Types()...)
+	if err != nil {
+		return err
+	}
+	return c.advance(ctx, last)
+}
+
+// switches bounds how often a copy that the live read model has overtaken is brought up to it again. Each time there is less
+// to catch up with.
+const switches = 100
+
+// switchOver brings the copy to the log's end and puts it in the live read model's place.
+func (c *copying) switchOver(ctx context.Context, switchOver func(context.Context) error) error {
+	for range switches {
+		// The very end: a live read model may have got beyond the last event of the types.
+		end, err := c.store.End(ctx)
+		if err != nil {
+			return err
+		}
+		if err := c.advance(ctx, end); err != nil {
+			return err
+		}
+		if err := switchOver(ctx); !errors.Is(err, domain.ErrNotCaughtUp) {
+			return err
+		}
+	}
+	return fmt.Errorf("the live read model was ahead of its copy %d times: %w", switches, domain.ErrNotCaughtUp)
+}
+
+// checkWithin refuses a live read model that is beyond the log's end. One that is empty is not.
+func checkWithin(ctx context.Context, store *eventstore.Store, checkpoint func(context.Context) (domain.Position, error)) error {
+	at, err := checkpoint(ctx)
+	if errors.Is(err, domain.ErrNotCaughtUp) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return beyond(ctx, store, at)
+}
+
+// beyond is an error if a position is beyond the log's end.
+func beyond(ctx context.Context, store *eventstore.Store, at domain.Position) error {
+	end, err := store.End(ctx)
+	if err != nil || !end.Before(at) {
+		return err
+	}
+	return fmt.Errorf("the read model stands at position %s and the log ends at %s: is this its event store? If the log was restored from a backup, "+
+		"empty the read model and start the projection, which folds it anew", at, end)
+}
+
+// discard removes a copy after a rebuild, even one that was interrupted.
+func discard(ctx context.Context, err error, copied interface{ Discard(context.Context) error }) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	return errors.Join(err, copied.Discard(ctx))
+}
+
+// RebuildLedger folds the log into a new copy of a ledger, compares it with the live one at one position, and puts it in
+// that one's place. The live ledger serves all the while. On an error, an interruption among them, it stays as it was.
+func RebuildLedger(ctx context.Context, store *eventstore.Store, live RebuildableLedger, a Audit) (_ Rebuilt, err error) {
+	a = a.withDefaults()
+	rebuilt := Rebuilt{ReadModel: "ledger"}
+	if err := checkWithin(ctx, store, live.Checkpoint); err != nil {
+		return rebuilt, err
+	}
+	copied, err := live.Copy(ctx)
+	if err != nil {
+		return rebuilt, err
+	}
+	defer func() { err = discard(ctx, err, copied) }()
+	c := &copying{Projection: Ledger{Writer: copied}, store: store, audit: a}
+	if err := c.toLast(ctx); err != nil {
+		return rebuilt, err
+	}
+	err = patiently(ctx, a, c.at, live.Wait)
+	switch {
+	case ctx.Err() != nil:
+		return rebuilt, ctx.Err()
+	case err != nil:
+		rebuilt.NotCompared = "the live ledger does not catch up: " + err.Error()
+	default:
+		liveDigest, _, state, err := digestOf(ctx, live, a, "reading the live ledger")
+		if err != nil {
+			return rebuilt, err
+		}
+		if err := c.advance(ctx, state.Position); err != nil {
+			return rebuilt, err
+		}
+		rebuilt.LiveDigest = &liveDigest
+	}
+	var state ledger.State
+	if rebuilt.Digest, rebuilt.Customers, state, err = digestOf(ctx, copied, a, "reading the new ledger"); err != nil {
+		return rebuilt, err
+	}
+	rebuilt.Position = state.Position
+	rebuilt.Differs = rebuilt.LiveDigest != nil && *rebuilt.LiveDigest != rebuilt.Digest
+	err = c.switchOver(ctx, copied.Switch)
+	rebuilt.Events = c.events
+	return rebuilt, err
+}
+
+// digestOf reads all accounts of a ledger.
+func digestOf(ctx context.Context, l ledger.Reader, a Audit, doing string) (Digest, int64, ledger.State, error) {
+	var d digester
+	var n int64
+	state, err := l.Accounts(ctx, func(account ledger.Account) error {
+		if n++; n%10_000 == 0 {
+			a.Progress(doing, uint64(n), 0)
+		}
+		d.addAccount(account)
+		return nil
+	})
+	return d.digest(), n, state, err
+}
+
+// RebuildLeaderboard folds the log into a new copy of a leaderboard, compares the live one with the log, and puts the copy
+// in its place. The live leaderboard serves all the while. On an error, an interruption among them, it stays as it was.
+func RebuildLeaderboard(ctx context.Context, store *eventstore.Store, live RebuildableLeaderboard, proxies domain.Proxies, a Audit) (_ Rebuilt, err error) {
+	a = a.withDefaults()
+	rebuilt := Rebuilt{ReadModel: "leaderboard"}
+	if err := checkWithin(ctx, store, live.Checkpoint); err != nil {
+		return rebuilt, err
+	}
+	copied, err := live.Copy(ctx)
+	if err != nil {
+		return rebuilt, err
+	}
+	defer func() { err = discard(ctx, err, copied) }()
+	fold := NewFold(store)
+	if err := fold.toLast(ctx, a); err != nil {
+		return rebuilt, err
+	}
+	if err := copied.Load(ctx, func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
+		return leaderboard.State{Position: fold.at}, fold.standings(proxies, a, yield)
+	}); err != nil {
+		return rebuilt, err
+	}
+	c := &copying{Projection: Leaderboard{Writer: copied, Proxies: proxies}, store: store, at: fold.at, events: fold.events, audit: a}
+	found, err := fold.VerifyLeaderboard(ctx, live, proxies, a)
+	switch {
+	case ctx.Err() != nil:
+		return rebuilt, ctx.Err()
+	case errors.Is(err, domain.ErrNotCaughtUp):
+		rebuilt.NotCompared = "the live leaderboard is empty or does not catch up: " + err.Error()
+	case err != nil:
+		return rebuilt, err
+	}
+	rebuilt.Differs = found.Drifted > 0
+	// The fold has moved on with the live leaderboard; the copy is held to it there.
+	if err := c.advance(ctx, fold.at); err != nil {
+		return rebuilt, err
+	}
+	if found, err = fold.compareLeaderboard(ctx, copied, proxies, Audit{Progress: a.Progress}.withDefaults()); err != nil {
+		return rebuilt, err
+	}
+	if found.Drifted > 0 {
+		return rebuilt, fmt.Errorf("the new leaderboard differs from the log for %d customers; the live one stays", found.Drifted)
+	}
+	rebuilt.Position, rebuilt.Digest, rebuilt.Customers = found.Position, found.Digest, found.Customers
+	if !rebuilt.Differs && rebuilt.NotCompared == "" {
+		rebuilt.LiveDigest = &rebuilt.Digest
+	}
+	err = c.switchOver(ctx, copied.Switch)
+	rebuilt.Events = c.events
+	return rebuilt, err
+}
