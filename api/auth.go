@@ -18,8 +18,10 @@ import (
 
 // Verifier tells whose a bearer token is. It may be used from many goroutines at once.
 type Verifier struct {
-	parser *jwt.Parser
-	keys   func(context.Context) jwt.Keyfunc
+	parser     *jwt.Parser
+	keys       func(context.Context) jwt.Keyfunc
+	now        func() time.Time
+	remembered *remembered
 }
 
 const (
@@ -42,6 +44,7 @@ func NewSecretVerifier(secret []byte, now func() time.Time) (*Verifier, error) {
 	return &Verifier{
 		parser: newParser(now, jwt.WithValidMethods([]string{"HS256"})),
 		keys:   func(context.Context) jwt.Keyfunc { return key },
+		now:    now, remembered: new(remembered),
 	}, nil
 }
 
@@ -78,7 +81,7 @@ func NewJWKSVerifier(ctx context.Context, from JWKS, log *slog.Logger, now func(
 	if from.Audience != "" {
 		options = append(options, jwt.WithAudience(from.Audience))
 	}
-	return &Verifier{parser: newParser(now, options...), keys: func(ctx context.Context) jwt.Keyfunc {
+	return &Verifier{parser: newParser(now, options...), now: now, remembered: new(remembered), keys: func(ctx context.Context) jwt.Keyfunc {
 		find := keys.KeyfuncCtx(ctx)
 		return func(token *jwt.Token) (any, error) {
 			key, err := find(token)
@@ -140,5 +143,5 @@ func (s *Server) authenticate(ctx context.Context, header http.Header) (Claims, 
 	if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" {
 		return Claims{}, errTokenMalformed
 	}
-	return s.config.Verifier.Verify(ctx, token)
+	return s.config.Verifier.verify(ctx, token)
 }

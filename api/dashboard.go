@@ -3,8 +3,10 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -45,14 +47,34 @@ func (s *Server) dashboard(ctx context.Context, c echo.Context, _ Claims) error 
 	if err := s.config.Leaderboard.Dashboard(ctx, key, top, around, &v.dashboard); err != nil {
 		return err
 	}
-	v.json = appendDashboard(v.json[:0], &v.dashboard, key)
+	v.json = s.tops.appendDashboard(v.json[:0], &v.dashboard, key)
 	return c.JSONBlob(http.StatusOK, v.json)
+}
+
+// tops keeps the JSON of the best, by how many they are: all who are not among them see the same, until it changes.
+type tops [leaderboard.MaxTop + 1]atomic.Pointer[top]
+
+// top is rows and their JSON. It is never changed.
+type top struct {
+	rows []leaderboard.Row
+	json []byte
+}
+
+// appendTop appends the JSON of the best, as the customer behind key sees it, who is not among them.
+func (t *tops) appendTop(b []byte, rows []leaderboard.Row, key domain.ProxyKey) []byte {
+	kept := &t[len(rows)]
+	known := kept.Load()
+	if known == nil || !slices.Equal(known.rows, rows) {
+		known = &top{slices.Clone(rows), appendRows(nil, rows, key)}
+		kept.Store(known)
+	}
+	return append(b, known.json...)
 }
 
 // appendDashboard appends the JSON of a dashboard to b, as the customer behind key sees it. It writes it piece by piece,
 // without reflection, because nothing is answered as often. What it puts between quotes (proxy names, positions, times)
 // never holds a character that JSON escapes.
-func appendDashboard(b []byte, d *leaderboard.Dashboard, key domain.ProxyKey) []byte {
+func (t *tops) appendDashboard(b []byte, d *leaderboard.Dashboard, key domain.ProxyKey) []byte {
 	b = append(b, `{"you":`...)
 	if d.Ranked {
 		b = appendRow(b, d.You, key)
@@ -60,7 +82,11 @@ func appendDashboard(b []byte, d *leaderboard.Dashboard, key domain.ProxyKey) []
 		b = append(b, `null`...)
 	}
 	b = append(b, `,"top":`...)
-	b = appendRows(b, d.Top, key)
+	if slices.ContainsFunc(d.Top, func(row leaderboard.Row) bool { return row.Key == key }) {
+		b = appendRows(b, d.Top, key)
+	} else {
+		b = t.appendTop(b, d.Top, key)
+	}
 	b = append(b, `,"around":`...)
 	b = appendRows(b, d.Around, key)
 	b = append(b, `,"customers":`...)

@@ -78,9 +78,10 @@ func drawDashboard(t *rapid.T) (leaderboard.Dashboard, domain.ProxyKey) {
 
 // Whatever a dashboard holds, what is written for it is JSON, and means what encoding/json would have written.
 func TestADashboardIsWrittenAsEncodingJSONWould(t *testing.T) {
+	var shared tops
 	rapid.Check(t, func(t *rapid.T) {
 		d, key := drawDashboard(t)
-		got := appendDashboard(nil, &d, key)
+		got := shared.appendDashboard(nil, &d, key)
 		want, err := json.Marshal(boardOf(d, key))
 		if err != nil {
 			t.Fatal(err)
@@ -118,19 +119,21 @@ func typicalDashboard() (leaderboard.Dashboard, domain.ProxyKey) {
 
 func TestWritingADashboardAllocatesNothing(t *testing.T) {
 	d, key := typicalDashboard()
-	buffer := appendDashboard(nil, &d, key)
-	if n := testing.AllocsPerRun(100, func() { buffer = appendDashboard(buffer[:0], &d, key) }); n != 0 {
+	var shared tops
+	buffer := shared.appendDashboard(nil, &d, key)
+	if n := testing.AllocsPerRun(100, func() { buffer = shared.appendDashboard(buffer[:0], &d, key) }); n != 0 {
 		t.Errorf("%v allocations for each dashboard", n)
 	}
 }
 
 func BenchmarkAppendDashboard(b *testing.B) {
 	d, key := typicalDashboard()
-	buffer := appendDashboard(nil, &d, key)
+	var shared tops
+	buffer := shared.appendDashboard(nil, &d, key)
 	b.ReportAllocs()
 	b.SetBytes(int64(len(buffer)))
 	for b.Loop() {
-		buffer = appendDashboard(buffer[:0], &d, key)
+		buffer = shared.appendDashboard(buffer[:0], &d, key)
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "dashboards/s")
 }

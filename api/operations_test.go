@@ -12,7 +12,7 @@ import (
 
 	"loyalty/api"
 	"loyalty/domain"
-	"loyalty/readmodels/leaderboard"
+	"loyalty/readmodels/ledger"
 )
 
 func TestOperators(t *testing.T) { runOperations(t, loadDocument(t)) }
@@ -136,17 +136,17 @@ type patient struct {
 	given *time.Duration
 }
 
-func (p patient) Dashboard(ctx context.Context, _ domain.ProxyKey, _, _ int, _ *leaderboard.Dashboard) error {
+func (p patient) Trail(ctx context.Context, _ domain.CustomerID, _ string, _ int) (ledger.Trail, error) {
 	if deadline, bounded := ctx.Deadline(); bounded {
 		*p.given = time.Until(deadline)
 	}
-	return nil
+	return ledger.Trail{}, nil
 }
 
 func TestWorkOnARequestIsBounded(t *testing.T) {
 	var given time.Duration
-	s := serve(t, loadDocument(t), func(c *api.Config) { c.Leaderboard = patient{given: &given} })
-	s.do(t, exchange{as: ann, method: "GET", path: "/loyalty/ann", status: 200})
+	s := serve(t, loadDocument(t), func(c *api.Config) { c.Ledger = patient{given: &given} })
+	s.do(t, exchange{as: ann, method: "GET", path: "/loyalty/ann/trail", status: 200})
 	if given <= 0 || given > 10*time.Second {
 		t.Errorf("a request is given %s", given)
 	}

@@ -31,7 +31,11 @@ func pathID[T ~string](c echo.Context, name string) (T, error) {
 
 // query reads the parameters after the question mark. A malformed one has the code query_malformed.
 func query(c echo.Context) (url.Values, error) {
-	values, err := url.ParseQuery(c.Request().URL.RawQuery)
+	raw := c.Request().URL.RawQuery
+	if raw == "" {
+		return nil, nil
+	}
+	values, err := url.ParseQuery(raw)
 	if err != nil {
 		return nil, domain.Invalid("query", "query_malformed", "the part of the address after ? must be name=value pairs joined by &")
 	}

@@ -1,0 +1,98 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"loyalty/domain"
+)
+
+// rememberingVerifier counts the signatures that are checked, by how often its keys are asked for.
+func rememberingVerifier(t *testing.T, now func() time.Time) (*Verifier, []byte) {
+	t.Helper()
+	secret := []byte("a secret of at least thirty-two bytes")
+	v, err := NewSecretVerifier(secret, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v, secret
+}
+
+func TestAVerifiedTokenIsRememberedForAWhile(t *testing.T) {
+	clock := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
+	v, secret := rememberingVerifier(t, func() time.Time { return clock })
+	token, err := Mint(secret, Claims{Subject: "alice", Role: RoleCustomer}, time.Hour, clock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := v.verify(t.Context(), token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Given that no key verifies anything any more
+	taken, err := NewSecretVerifier([]byte("another secret of thirty-two bytes!"), v.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.keys = taken.keys
+	// Then the token passes for as long as it is remembered, and no longer
+	clock = clock.Add(rememberFor - time.Second)
+	if got, err := v.verify(t.Context(), token); err != nil || got != want {
+		t.Errorf("after %s: %+v, %v", rememberFor-time.Second, got, err)
+	}
+	clock = clock.Add(time.Second)
+	if _, err := v.verify(t.Context(), token); !errors.Is(err, domain.ErrUnauthenticated) {
+		t.Errorf("after %s: %v", rememberFor, err)
+	}
+}
+
+func TestARememberedTokenEndsWhenItExpires(t *testing.T) {
+	clock := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
+	v, secret := rememberingVerifier(t, func() time.Time { return clock })
+	token, err := Mint(secret, Claims{Subject: "alice", Role: RoleCustomer}, 10*time.Second, clock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.verify(t.Context(), token); err != nil {
+		t.Fatal(err)
+	}
+	clock = clock.Add(10*time.Second + clockLeeway)
+	if _, err := v.verify(t.Context(), token); !errors.Is(err, errTokenExpired) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestARefusedTokenIsNotRemembered(t *testing.T) {
+	v, _ := rememberingVerifier(t, time.Now)
+	for range 3 {
+		if _, err := v.verify(t.Context(), "no.such.token"); !errors.Is(err, domain.ErrUnauthenticated) {
+			t.Fatalf("got %v", err)
+		}
+	}
+	for i := range v.remembered.shards {
+		if n := len(v.remembered.shards[i].young); n > 0 {
+			t.Errorf("%d are remembered", n)
+		}
+	}
+}
+
+func TestRememberedTokensAreBounded(t *testing.T) {
+	r, now := new(remembered), time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
+	claims := Claims{Subject: "alice", Expires: now.Add(time.Hour)}
+	token := func(i int) string { return fmt.Sprintf("%d.%c0000", i, 'a'+i%rememberShards) }
+	for i := range 3 * rememberedTokens {
+		r.put(token(i), claims, now)
+	}
+	held := 0
+	for i := range r.shards {
+		held += len(r.shards[i].young) + len(r.shards[i].older)
+	}
+	if held > 2*rememberedTokens || held < rememberedTokens {
+		t.Errorf("%d are held", held)
+	}
+	if _, ok := r.get(token(3*rememberedTokens-1), now); !ok {
+		t.Error("the last one is forgotten")
+	}
+}
