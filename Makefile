@@ -7,22 +7,28 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 # The race detector needs cgo, and cgo a C compiler.
 export CGO_ENABLED := 1
 
-.PHONY: help run test lint bench fuzz packages
+.PHONY: help run test client-tests lint bench fuzz packages
 
 help: ## List what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Run everything on this machine, with simulated shoppers
 	go run ./cmd/loyalty dev --demo
 
 packages:
-	@scripts/install-packages gcc libc6-dev
+	@scripts/install-packages gcc libc6-dev postgresql redis-server
 
 test: packages ## Run every test, with the race detector
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt would change: $$unformatted"; exit 1; }
 	go vet ./...
 	go test -race -timeout 20m ./...
+	CGO_ENABLED=0 go build -o /dev/null ./cmd/loyalty # as the Dockerfile does
+	@if docker compose version >/dev/null 2>&1; then POSTGRES_PASSWORD=x REDIS_PASSWORD=x LOYALTY_PROXY_SECRET=x LOYALTY_TOKEN_SECRET=x docker compose config --quiet; \
+	else echo "docker-compose.yml is not checked: there is no docker compose here"; fi
 	go test ./readmodels/leaderboard/memory # its memory outside Go's heap, which the race detector can't follow
+
+client-tests: ## Run the event store client's own tests against the embedded store (part of test)
+	go test -count=1 -run '^TestTheClientsOwnTests$$' -v ./eventstore/embedded
 
 lint: ## Check style and likely mistakes
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt would change: $$unformatted"; exit 1; }

@@ -14,19 +14,23 @@ import (
 
 // arrows says for each package, and all below it, which others of ours it may import. The longest matching entry counts.
 var arrows = map[string][]string{
-	"domain":                                 {"domain"},
-	"commands":                               {"domain", "eventstore"},
-	"eventstore":                             {"domain"},
-	"eventstore/embedded":                    {},
-	"eventstore/storetest":                   {"domain", "eventstore", "eventstore/embedded"},
-	"projections":                            {"domain", "eventstore", "readmodels/ledger", "readmodels/leaderboard"},
-	"readmodels/ledger":                      {"domain"},
-	"readmodels/ledger/sqlite":               {"domain", "readmodels/ledger"},
-	"readmodels/ledger/ledgertest":           {"domain", "readmodels/ledger"},
-	"readmodels/leaderboard":                 {"domain"},
-	"readmodels/leaderboard/memory":          {"domain", "readmodels/leaderboard"},
-	"readmodels/leaderboard/leaderboardtest": {"domain", "readmodels/leaderboard"},
-	"api":                                    {"domain", "domain/order", "domain/account", "commands", "readmodels/ledger", "readmodels/leaderboard"},
+	"domain":                     {"domain"},
+	"commands":                   {"domain", "eventstore"},
+	"eventstore":                 {"domain"},
+	"eventstore/embedded":        {},
+	"eventstore/storetest":       {"domain", "eventstore", "eventstore/embedded"},
+	"projections":                {"domain", "eventstore", "readmodels/ledger", "readmodels/leaderboard"},
+	"readmodels/ledger":          {"domain"},
+	"readmodels/ledger/sqlite":   {"domain", "readmodels/ledger"},
+	"readmodels/ledger/postgres": {"domain", "readmodels/ledger"},
+	"readmodels/ledger/postgres/postgrestest": {},
+	"readmodels/ledger/ledgertest":            {"domain", "readmodels/ledger"},
+	"readmodels/leaderboard":                  {"domain"},
+	"readmodels/leaderboard/memory":           {"domain", "readmodels/leaderboard"},
+	"readmodels/leaderboard/redis":            {"domain", "readmodels/leaderboard"},
+	"readmodels/leaderboard/redis/redistest":  {},
+	"readmodels/leaderboard/leaderboardtest":  {"domain", "readmodels/leaderboard"},
+	"api":                                     {"domain", "domain/order", "domain/account", "commands", "readmodels/ledger", "readmodels/leaderboard"},
 }
 
 // homes says for each library where alone it may be imported.

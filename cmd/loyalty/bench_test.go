@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -35,7 +34,9 @@ func BenchmarkOrders(b *testing.B) {
 	})
 	b.Run("loyalty", func(b *testing.B) {
 		data := folder(b.TempDir())
-		s, err := openStack(b.Context(), data, slog.New(slog.DiscardHandler))
+		s, err := openStack(b.Context(), configuration{
+			roles: roles{command: true, query: true, project: true}, connections: data.connections(), embedded: quiet(), secrets: data.secrets,
+		})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -28,6 +28,11 @@ func newClient(t testing.TB, p *process, data string) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return clientWith(t, p, secret)
+}
+
+// clientWith signs its tokens with the secret given.
+func clientWith(t testing.TB, p *process, secret []byte) *client {
 	transport := &http.Transport{MaxIdleConnsPerHost: 32}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &client{t: t, base: p.base, secret: secret, http: &http.Client{Timeout: patience, Transport: transport}}

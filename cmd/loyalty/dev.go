@@ -7,20 +7,20 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
+
+	"loyalty/eventstore/embedded"
 )
 
 // devCommand runs all roles in one process.
 type devCommand struct {
-	Addr      string     `help:"Address of the API; port 0 picks one." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
-	AdminAddr string     `help:"Address of /healthz, /readyz and /metrics; port 0 picks one." default:"127.0.0.1:0" placeholder:"HOST:PORT"`
-	Data      folder     `help:"Folder that everything is kept in." default:"${data}" placeholder:"DIR"`
-	Demo      bool       `help:"Have simulated shoppers buy through the API, and show the dashboard of one."`
-	LogLevel  slog.Level `help:"Least level of what is logged, to standard error: debug, info, warn or error." default:"warn"`
+	addresses
+	Data folder `help:"Folder that everything is kept in." default:"${data}" placeholder:"DIR"`
+	eventStoreAccess
+	Demo     bool       `help:"Have simulated shoppers buy through the API, and show the dashboard of one."`
+	LogLevel slog.Level `help:"Least level of what is logged, to standard error: debug, info, warn or error." default:"warn"`
 }
 
 // Help is shown with the command's flags.
@@ -29,75 +29,37 @@ func (devCommand) Help() string {
 acknowledged is on disk: a restart on the same folder finds it. Ctrl-C finishes what is under way and stops.`
 }
 
-// shutdownPatience bounds how long a stop waits for what is under way.
-const shutdownPatience = 10 * time.Second
-
 // Run serves until ctx ends or serving fails.
-func (c devCommand) Run(ctx context.Context, std streams) (err error) {
-	log := slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: c.LogLevel}))
-	listener, err := net.Listen("tcp", c.Addr)
+func (c devCommand) Run(ctx context.Context, std streams) error {
+	options, err := c.eventStoreAccess.options()
 	if err != nil {
-		return fmt.Errorf("the API needs a free address, choose one with --addr (%w)", err)
+		return usageError{err}
 	}
-	defer listener.Close()
-	adminListener, err := net.Listen("tcp", c.AdminAddr)
-	if err != nil {
-		return fmt.Errorf("the admin API needs a free address, choose one with --admin-addr (%w)", err)
-	}
-	defer adminListener.Close()
-	s, err := openStack(ctx, c.Data, log)
-	if err != nil {
+	options.Logger = newLogger(std.err, c.LogLevel)
+	if err := os.MkdirAll(string(c.Data), 0o700); err != nil {
 		return err
 	}
-	stopping := func() (context.Context, context.CancelFunc) {
-		return context.WithTimeout(context.WithoutCancel(ctx), shutdownPatience)
+	err = c.addresses.serve(ctx, std, configuration{
+		roles: roles{command: true, query: true, project: true}, connections: c.Data.connections(),
+		embedded: options, alone: true, secrets: c.Data.secrets,
+	}, func(s *stack, addr, admin net.Addr) (stop func() error) {
+		c.greet(std.out, addr, admin, s.server.Addr())
+		if !c.Demo {
+			return func() error { return nil }
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		ended := make(chan error, 1)
+		go func() { ended <- runDemo(ctx, "http://"+addr.String(), c.Data, std.out) }()
+		return func() error { cancel(); return <-ended }
+	})
+	if errors.Is(err, embedded.ErrInUse) {
+		return fmt.Errorf("%s is in use by another process: stop that one, or choose another folder with --data (%w)", c.Data, err)
 	}
-	defer func() {
-		closing, cancel := stopping()
-		defer cancel()
-		err = errors.Join(err, s.close(closing))
-	}()
-
-	failed := make(chan error, 2)
-	public, admin := newHTTPServer(s.api), newHTTPServer(s.api.Admin())
-	go func() { failed <- serve(public, listener) }()
-	go func() { failed <- serve(admin, adminListener) }()
-	c.greet(std.out, listener.Addr(), adminListener.Addr())
-
-	demoCtx, stopDemo := context.WithCancel(ctx)
-	defer stopDemo()
-	demoEnded := make(chan error, 1)
-	if c.Demo {
-		go func() { demoEnded <- runDemo(demoCtx, "http://"+listener.Addr().String(), c.Data, std.out) }()
-	} else {
-		close(demoEnded)
-	}
-
-	select {
-	case <-ctx.Done():
-		fmt.Fprintln(std.out, "\nStopping: finishing what is under way.")
-	case err = <-failed:
-		failed <- nil
-	}
-	// The shoppers first, so that they don't see the shop close.
-	stopDemo()
-	demoErr := <-demoEnded
-	closing, cancel := stopping()
-	defer cancel()
-	err = errors.Join(err, demoErr, public.Shutdown(closing), admin.Shutdown(closing))
-	return errors.Join(err, <-failed, <-failed)
-}
-
-// serve returns nil once the server was shut down.
-func serve(server *http.Server, listener net.Listener) error {
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
+	return err
 }
 
 // greet says where everything is and what to try next.
-func (c devCommand) greet(out io.Writer, addr, admin net.Addr) {
+func (c devCommand) greet(out io.Writer, addr, admin net.Addr, eventStore string) {
 	data := string(c.Data)
 	if absolute, err := filepath.Abs(data); err == nil {
 		data = absolute
@@ -118,4 +80,7 @@ Try, in another terminal:
   curl -H "Authorization: Bearer $TOKEN" http://%[1]s/loyalty/alice
 
 `, addr, admin, data, self, c.Data)
+	if eventStore != "" {
+		fmt.Fprintf(out, "The event store is listening on esdb://%s%s\n\n", eventStore, c.eventStoreAccess.hint())
+	}
 }

@@ -132,7 +132,11 @@ func TestEveryAcknowledgedOrderSurvivesAKillExactlyOnceAndEveryDashboardIsExact(
 	}
 	last := c.barrier()
 	standings := c.checkTrails(all, last)
-	c.checkDashboards(data, standings, last)
+	secret, err := readSecret(folder(data).proxySecret())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.checkDashboards(secret, standings, last)
 }
 
 // barrier places one more order and returns its position: a read at or after it shows all before.
@@ -212,12 +216,8 @@ func mapsEqual(a, b map[string]int) bool {
 }
 
 // checkDashboards compares every customer's dashboard with a plain sort.
-func (c *client) checkDashboards(data string, standings []standing, position string) {
+func (c *client) checkDashboards(secret []byte, standings []standing, position string) {
 	c.t.Helper()
-	secret, err := readSecret(folder(data).proxySecret())
-	if err != nil {
-		c.t.Fatal(err)
-	}
 	proxies, err := domain.NewProxies(secret)
 	if err != nil {
 		c.t.Fatal(err)

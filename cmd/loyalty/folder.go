@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -9,6 +10,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
+
+	"loyalty/api"
+	"loyalty/domain"
 )
 
 // folder is a data folder: what "loyalty dev" keeps between runs.
@@ -22,6 +27,32 @@ func (f folder) eventStore() string  { return filepath.Join(string(f), "eventsto
 func (f folder) ledger() string      { return filepath.Join(string(f), "ledger.sqlite") }
 func (f folder) tokenSecret() string { return filepath.Join(string(f), "token.secret") }
 func (f folder) proxySecret() string { return filepath.Join(string(f), "proxy.secret") }
+
+// check refuses a folder that no process has used yet.
+func (f folder) check() error {
+	if _, err := os.Stat(f.eventStore()); err != nil {
+		return fmt.Errorf("%s is no data folder of loyalty: name the one that loyalty dev --data was given (%w)", f, err)
+	}
+	return nil
+}
+
+// secrets makes what the folder's secrets are for, and makes up those that aren't there yet.
+func (f folder) secrets(context.Context) (domain.Proxies, *api.Verifier, error) {
+	tokenSecret, err := openSecret(f.tokenSecret())
+	if err != nil {
+		return domain.Proxies{}, nil, err
+	}
+	proxySecret, err := openSecret(f.proxySecret())
+	if err != nil {
+		return domain.Proxies{}, nil, err
+	}
+	proxies, err := domain.NewProxies(proxySecret)
+	if err != nil {
+		return domain.Proxies{}, nil, err
+	}
+	verifier, err := api.NewSecretVerifier(tokenSecret, time.Now)
+	return proxies, verifier, err
+}
 
 // secretLength is the length of a secret this program makes up, in bytes.
 const secretLength = 32

@@ -23,8 +23,14 @@ Start here:
 
 // commandLine is the whole command line.
 type commandLine struct {
-	Dev   devCommand   `cmd:"" help:"Run everything in one process, on stores in a folder."`
-	Token tokenCommand `cmd:"" help:"Print a bearer token for a process started with dev."`
+	Dev        devCommand        `cmd:"" help:"Run everything in one process, on stores in a folder."`
+	Token      tokenCommand      `cmd:"" help:"Print a bearer token for a process started with dev."`
+	Serve      serveCommand      `cmd:"" help:"Run some of the roles, on given stores."`
+	Verify     verifyCommand     `cmd:"" help:"Compare the ledger and the leaderboard with the log."`
+	Rebuild    rebuildCommand    `cmd:"" help:"Fold a read model anew beside the live one, and switch to it."`
+	Bench      benchCommand      `cmd:"" help:"Measure dashboards over HTTP, beside an empty handler."`
+	Health     healthCommand     `cmd:"" help:"Ask a process whether it is ready."`
+	Eventstore eventstoreCommand `cmd:"" help:"Check the event store in a data folder, or back it up."`
 }
 
 // The exit statuses.
@@ -36,6 +42,7 @@ const (
 
 // streams are where a command reads and writes.
 type streams struct {
+	in       io.Reader
 	out, err io.Writer
 }
 
@@ -44,7 +51,7 @@ type usageError struct{ error }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	status := run(ctx, os.Args[1:], streams{out: os.Stdout, err: os.Stderr})
+	status := run(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})
 	stop()
 	os.Exit(status)
 }

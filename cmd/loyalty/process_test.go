@@ -78,12 +78,18 @@ var (
 	adminLine = regexp.MustCompile(`(http://\S+)/readyz`)
 )
 
-// startDev runs "loyalty dev" on a folder and waits until it is ready. It is killed at the end of the test if it still
-// runs then.
+// startDev runs "loyalty dev" on a folder and waits until it is ready.
 func startDev(t testing.TB, data string, args ...string) *process {
 	t.Helper()
+	return start(t, nil, append([]string{"dev", "--addr", "127.0.0.1:0", "--data", data, "--log-level", "debug"}, args...)...)
+}
+
+// start runs the program and waits until it is ready. It is killed at the end of the test if it still runs then.
+func start(t testing.TB, environment []string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, ended: make(chan error, 1)}
-	p.command = exec.Command(program, append([]string{"dev", "--addr", "127.0.0.1:0", "--data", data, "--log-level", "debug"}, args...)...)
+	p.command = exec.Command(program, args...)
+	p.command.Env = append(os.Environ(), environment...)
 	p.command.Stdout, p.command.Stderr = &p.out, &p.err
 	if err := p.command.Start(); err != nil {
 		t.Fatal(err)
@@ -155,9 +161,16 @@ func (p *process) kill() { p.t.Helper(); p.stop(syscall.SIGKILL) }
 // runProgram runs the program to its end, and gives its output and exit status.
 func runProgram(t testing.TB, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
+	return runIn(t, nil, args...)
+}
+
+// runIn is runProgram with more in its environment.
+func runIn(t testing.TB, environment []string, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	command := exec.CommandContext(ctx, program, args...)
+	command.Env = append(os.Environ(), environment...)
 	var out, errs bytes.Buffer
 	command.Stdout, command.Stderr = &out, &errs
 	err := command.Run()

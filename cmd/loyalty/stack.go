@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net/http"
-	"os"
 	"sync"
 	"time"
 
@@ -17,19 +14,31 @@ import (
 	"loyalty/api"
 	"loyalty/commands"
 	"loyalty/domain"
-	"loyalty/eventstore"
 	"loyalty/eventstore/embedded"
 	"loyalty/projections"
 	"loyalty/readmodels/leaderboard"
-	"loyalty/readmodels/leaderboard/memory"
-	"loyalty/readmodels/ledger/sqlite"
+	"loyalty/readmodels/ledger"
 )
 
-// stack is the whole system in one process, on the stores of a folder.
+// roles are what a process does.
+type roles struct{ command, query, project bool }
+
+// configuration is what a stack is made of.
+type configuration struct {
+	roles
+	connections
+	// embedded are the options of an event store in a folder; its Logger is everybody's. alone refuses to share one that
+	// another process serves.
+	embedded embedded.Options
+	alone    bool
+	// secrets are asked for once the event store is open, whose lock says whether the folder is free.
+	secrets func(context.Context) (domain.Proxies, *api.Verifier, error)
+}
+
+// stack is the system, or those of its roles that this process has.
 type stack struct {
-	server  *embedded.Server
-	store   *eventstore.Store
-	ledger  *sqlite.Ledger
+	roles
+	stores
 	runners []*projections.Runner
 	api     *api.Server
 
@@ -38,117 +47,82 @@ type stack struct {
 }
 
 // openStack opens the stores and starts the projections. The caller closes it.
-func openStack(ctx context.Context, dir folder, log *slog.Logger) (_ *stack, err error) {
-	if err := os.MkdirAll(string(dir), 0o700); err != nil {
-		return nil, err
-	}
-	s := &stack{}
+func openStack(ctx context.Context, c configuration) (_ *stack, err error) {
+	log := c.embedded.Logger
+	s := &stack{roles: c.roles}
+	// Projections, and the keys that tokens are verified with, outlive ctx until close.
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close(context.WithoutCancel(ctx)))
 		}
 	}()
-	// The event store first: its lock says whether the folder is free.
-	s.server, err = embedded.Open(ctx, embedded.Options{Dir: dir.eventStore(), Logger: log})
-	if errors.Is(err, embedded.ErrInUse) {
-		return nil, fmt.Errorf("%s is in use by another process: stop that one, or choose another folder with --data (%w)", dir, err)
+	memoryBoard := c.Leaderboard == memoryScheme
+	// A leaderboard in memory is for those who ask for dashboards, and is loaded from the ledger.
+	if s.stores, err = c.openStores(ctx, wanted{ledger: true, leaderboard: c.query || !memoryBoard, alone: c.alone}, c.embedded); err != nil {
+		return nil, err
 	}
+	proxies, verifier, err := c.secrets(running)
 	if err != nil {
 		return nil, err
-	}
-	tokenSecret, err := openSecret(dir.tokenSecret())
-	if err != nil {
-		return nil, err
-	}
-	proxySecret, err := openSecret(dir.proxySecret())
-	if err != nil {
-		return nil, err
-	}
-	proxies, err := domain.NewProxies(proxySecret)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.openStores(ctx, dir, log); err != nil {
-		return nil, err
-	}
-	board := memory.New()
-	handler, err := commands.New(s.store, commands.Options{
-		Policy: domain.DefaultPolicy(), Totals: totals{board, proxies}, Now: time.Now, NewID: uuid.New,
-	})
-	if err != nil {
-		return nil, err
-	}
-	verifier, err := api.NewSecretVerifier(tokenSecret, time.Now)
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range []projections.Projection{
-		projections.Ledger{Writer: s.ledger},
-		projections.Leaderboard{Writer: board, Accounts: s.ledger, Proxies: proxies},
-	} {
-		s.runners = append(s.runners, projections.NewRunner(p, s.store, projections.Options{Logger: log}))
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	config := api.Config{
+		Proxies: proxies, Verifier: verifier, Log: log, Now: time.Now, NewRequestID: newRequestIDs(), Ready: s.ready, Metrics: registry,
+	}
+	if c.command {
+		if config.Commands, err = commands.New(s.store, commands.Options{
+			Policy: domain.DefaultPolicy(), Totals: s.totals(proxies), Now: time.Now, NewID: uuid.New,
+		}); err != nil {
+			return nil, err
+		}
+	}
+	if c.query {
+		config.Leaderboard, config.Ledger = s.board, s.ledger
+	}
+	follow := func(p projections.Projection) {
+		s.runners = append(s.runners, projections.NewRunner(p, s.store, projections.Options{Logger: log}))
+	}
+	if c.project {
+		follow(projections.Ledger{Writer: s.ledger})
+	}
+	// A shared leaderboard is kept by those who project, one in memory by each who has it.
+	if (c.project && s.shared != nil) || (s.board != nil && s.shared == nil) {
+		follow(projections.Leaderboard{Writer: s.board, Accounts: s.ledger, Proxies: proxies})
+	}
 	registry.MustRegister(newProjectionMetrics(s.runners, time.Now))
-	s.api, err = api.New(api.Config{
-		Commands: handler, Leaderboard: board, Ledger: s.ledger, Proxies: proxies, Verifier: verifier, Log: log,
-		Now: time.Now, NewRequestID: uuid.NewString, Ready: s.ready, Metrics: registry,
-	})
-	if err != nil {
+	if s.api, err = api.New(config); err != nil {
 		return nil, err
 	}
-	s.start(ctx)
-	return s, nil
-}
-
-func (s *stack) openStores(ctx context.Context, dir folder, log *slog.Logger) error {
-	target, err := embedded.SocketTarget(dir.eventStore())
-	if err != nil {
-		return err
-	}
-	events, err := eventstore.LoyaltyEvents()
-	if err != nil {
-		return err
-	}
-	if s.store, err = eventstore.Open(ctx, target, events, eventstore.Options{Logger: log}); err != nil {
-		return err
-	}
-	s.ledger, err = sqlite.Open(ctx, dir.ledger())
-	return err
-}
-
-func (s *stack) start(ctx context.Context) {
-	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	for _, runner := range s.runners {
 		s.running.Go(func() {
 			// Its error is logged, and makes the process not ready; what was folded so far can still be read.
-			_ = runner.Run(ctx)
+			_ = runner.Run(running)
 		})
 	}
+	return s, nil
 }
 
-// close stops the projections, then closes the stores, in the order in which they need each other.
+// close stops the projections, then closes the stores.
 func (s *stack) close(ctx context.Context) error {
-	if s.stop != nil {
-		s.stop()
-		s.running.Wait()
-	}
-	var errs []error
-	if s.store != nil {
-		errs = append(errs, s.store.Close())
-	}
-	if s.ledger != nil {
-		errs = append(errs, s.ledger.Close())
-	}
-	if s.server != nil {
-		errs = append(errs, s.server.Close(ctx))
-	}
-	return errors.Join(errs...)
+	s.stop()
+	s.running.Wait()
+	return s.stores.close(ctx)
 }
 
-// ready says which projection has not caught up.
-func (s *stack) ready(context.Context) error {
+// totals is where the commands find what a customer has: the leaderboard if this process has one, which is faster, else
+// the ledger.
+func (s *stack) totals(proxies domain.Proxies) commands.Totals {
+	if s.board != nil {
+		return boardTotals{s.board, proxies}
+	}
+	return ledgerTotals{s.ledger}
+}
+
+// ready says what keeps this process from doing what it is for.
+func (s *stack) ready(ctx context.Context) error {
 	for _, runner := range s.runners {
 		switch status := runner.Status(); {
 		case status.Stopped != nil:
@@ -157,25 +131,36 @@ func (s *stack) ready(context.Context) error {
 			return fmt.Errorf("projection %s: %w; it is at position %s", status.Name, domain.ErrNotCaughtUp, status.Position)
 		}
 	}
+	if s.command {
+		if err := s.store.Ping(ctx); err != nil {
+			return err
+		}
+	}
+	if s.query && s.shared != nil {
+		if _, err := s.shared.Checkpoint(ctx); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// totals reads a customer's points from the leaderboard, for the commands.
-type totals struct {
+// boardTotals reads a customer's points from the leaderboard.
+type boardTotals struct {
 	leaderboard.Reader
 	proxies domain.Proxies
 }
 
 // Total is what the leaderboard has for the customer.
-func (t totals) Total(ctx context.Context, customer domain.CustomerID) (domain.Points, domain.Position, error) {
+func (t boardTotals) Total(ctx context.Context, customer domain.CustomerID) (domain.Points, domain.Position, error) {
 	standing, _, position, err := t.Standing(ctx, t.proxies.Key(customer))
 	return standing.Points, position, err
 }
 
-// newHTTPServer bounds how long a client may take, so that slow ones do not pile up.
-func newHTTPServer(handler http.Handler) *http.Server {
-	return &http.Server{
-		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
-		WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
-	}
+// ledgerTotals reads them from the ledger.
+type ledgerTotals struct{ ledger.Reader }
+
+// Total is what the ledger has for the customer.
+func (t ledgerTotals) Total(ctx context.Context, customer domain.CustomerID) (domain.Points, domain.Position, error) {
+	account, state, err := t.Account(ctx, customer)
+	return account.Points, state.Position, err
 }

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"loyalty/projections"
+)
+
+// rebuildCommand folds a read model anew beside the live one.
+type rebuildCommand struct {
+	Ledger      rebuildLedger      `cmd:"" help:"Fold the ledger anew and switch to it."`
+	Leaderboard rebuildLeaderboard `cmd:"" help:"Fold a leaderboard in Redis anew and switch to it."`
+}
+
+type rebuildFlags struct {
+	storeFlags
+	Patience time.Duration `help:"How long to wait for a live read model that lags behind the log, to compare with it." default:"30s"`
+	JSON     bool          `name:"json" help:"Print one line of JSON."`
+}
+
+type rebuildLedger struct{ rebuildFlags }
+
+type rebuildLeaderboard struct{ rebuildFlags }
+
+const rebuildHelp = `The copy is folded from the log beside the live read model, which goes on serving. When it has caught up, both are compared
+at one position, and the copy takes the live one's place in one step: readers see the one or the other, whole. Ctrl-C, or
+a crash, leaves the live one as it was.`
+
+// Help is shown with the command's flags.
+func (rebuildLedger) Help() string { return rebuildHelp }
+
+// Help is shown with the command's flags.
+func (rebuildLeaderboard) Help() string { return rebuildHelp }
+
+// Run rebuilds the ledger.
+func (c rebuildLedger) Run(ctx context.Context, std streams) error {
+	return c.run(ctx, std, wanted{ledger: true}, func(s stores, a projections.Audit) (projections.Rebuilt, error) {
+		return projections.RebuildLedger(ctx, s.store, s.ledger, a)
+	})
+}
+
+// Run rebuilds the leaderboard.
+func (c rebuildLeaderboard) Run(ctx context.Context, std streams) error {
+	return c.run(ctx, std, wanted{leaderboard: true}, func(s stores, a projections.Audit) (projections.Rebuilt, error) {
+		if s.shared == nil {
+			return projections.Rebuilt{}, usageError{errors.New("a leaderboard in memory is folded anew whenever its process starts: restart that")}
+		}
+		proxies, err := c.storeFlags.proxies()
+		if err != nil {
+			return projections.Rebuilt{}, err
+		}
+		return projections.RebuildLeaderboard(ctx, s.store, s.shared, proxies, a)
+	})
+}
+
+func (c rebuildFlags) run(ctx context.Context, std streams, want wanted, rebuild func(stores, projections.Audit) (projections.Rebuilt, error)) (err error) {
+	s, err := c.storeFlags.open(ctx, want)
+	defer func() { err = errors.Join(err, s.close(context.WithoutCancel(ctx))) }()
+	if err != nil {
+		return err
+	}
+	progress := newProgress(std.err, time.Now)
+	rebuilt, err := rebuild(s, projections.Audit{Patience: c.Patience, Progress: progress.at})
+	if err != nil {
+		if ctx.Err() != nil {
+			err = errors.New("stopped before the switch: the live read model is as it was; run it again to start over")
+		}
+		return progress.end(err)
+	}
+	return progress.end(c.print(std.out, rebuilt))
+}
+
+func (c rebuildFlags) print(out io.Writer, r projections.Rebuilt) error {
+	if c.JSON {
+		return printJSON(out, r)
+	}
+	fmt.Fprintf(out, "The %s is folded anew from %d events, for %d customers, and is now the live one.\n", r.ReadModel, r.Events, r.Customers)
+	switch {
+	case r.NotCompared != "":
+		fmt.Fprintf(out, "It was not compared with the one before: %s\n", r.NotCompared)
+	case r.Differs:
+		fmt.Fprintf(out, "The one before differed from it at position %s; now it is put right.\n", r.Position)
+	default:
+		fmt.Fprintf(out, "The one before was the same at position %s.\n", r.Position)
+	}
+	fmt.Fprintf(out, "Digest at position %s: %s\n", r.Position, r.Digest)
+	return nil
+}
