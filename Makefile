@@ -36,7 +36,9 @@ lint: ## Check style and likely mistakes
 	go run $(STATICCHECK) ./...
 
 bench: ## Measure: dashboards/s, orders/s, events/s, each beside what it is compared with
-	go test -run '^$$' -bench . -benchmem -timeout 30m ./readmodels/... ./eventstore/... ./projections/... ./api/... ./cmd/...
+	go test -run '^$$' -bench . -skip BenchmarkMemory -benchmem -timeout 30m ./readmodels/... ./eventstore/... ./projections/... ./api/... ./cmd/...
+	CGO_ENABLED=0 go test -run '^$$' -bench BenchmarkMemory -benchtime 1x -timeout 30m ./eventstore/embedded # as the binary in the image
+	go run ./cmd/loyalty bench dashboards
 
 fuzz: ## Fuzz every decoder for a while (FUZZTIME=10s each)
 	@for package in $$(go list ./...); do \
