@@ -19,6 +19,8 @@ import (
 	"loyalty/projections"
 	"loyalty/readmodels/leaderboard"
 	"loyalty/readmodels/leaderboard/memory"
+	"loyalty/readmodels/ledger/postgres"
+	"loyalty/readmodels/ledger/postgres/postgrestest"
 	"loyalty/readmodels/ledger/sqlite"
 )
 
@@ -169,10 +171,18 @@ func BenchmarkReplay(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	proxies := testProxies(b)
+	proxies, server := testProxies(b), postgrestest.Start(b, "fsync=on")
 	for name, projection := range map[string]func(b *testing.B) projections.Projection{
-		"nothing": func(*testing.B) projections.Projection { return &nothing{} },
-		"ledger":  func(b *testing.B) projections.Projection { return projections.Ledger{Writer: openLedger(b)} },
+		"nothing":          func(*testing.B) projections.Projection { return &nothing{} },
+		"ledger in SQLite": func(b *testing.B) projections.Projection { return projections.Ledger{Writer: openLedger(b)} },
+		"ledger in Postgres": func(b *testing.B) projections.Projection {
+			l, err := postgres.Open(b.Context(), server.URL())
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(func() { _ = l.Close() })
+			return projections.Ledger{Writer: l}
+		},
 		"leaderboard": func(b *testing.B) projections.Projection {
 			return projections.Leaderboard{Writer: memory.New(), Accounts: openLedger(b), Proxies: proxies}
 		},

@@ -95,9 +95,7 @@ func TestAKilledProcessLosesNothing(t *testing.T) {
 	acknowledged := map[string]int{} // stream → events
 	for round := range rounds {
 		killAChild(t, dir, fmt.Sprint(round), 1+rand.IntN(60), acknowledged)
-		if round%10 == 0 { // as the crash left it; below, as the restart does
-			soundStore(t, dir)
-		}
+		soundStore(t, dir) // as the crash left it; below, as the restart does
 		server := open(t, embedded.Options{Dir: dir})
 		db := connect(t, dir)
 		streams := fmt.Sprintf("round-%d-", round)
