@@ -81,7 +81,7 @@ func TestARefusedTokenIsNotRemembered(t *testing.T) {
 func TestRememberedTokensAreBounded(t *testing.T) {
 	r, now := new(remembered), time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
 	claims := Claims{Subject: "alice", Expires: now.Add(time.Hour)}
-	token := func(i int) string { return fmt.Sprintf("%d.%c0000", i, 'a'+i%rememberShards) }
+	token := func(i int) string { return fmt.Sprintf("%c%015d", 'a'+i%rememberShards, i) }
 	for i := range 3 * rememberedTokens {
 		r.put(token(i), claims, now)
 	}
@@ -94,5 +94,13 @@ func TestRememberedTokensAreBounded(t *testing.T) {
 	}
 	if _, ok := r.get(token(3*rememberedTokens-1), now); !ok {
 		t.Error("the last one is forgotten")
+	}
+}
+
+func TestATokenThatEndsLikeARememberedOneIsNotTakenForIt(t *testing.T) {
+	r, now := new(remembered), time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
+	r.put("alice.of.a-signature-of-some-length", Claims{Subject: "alice", Expires: now.Add(time.Hour)}, now)
+	if got, ok := r.get("forged.of.a-signature-of-some-length", now); ok {
+		t.Errorf("it is taken for %+v", got)
 	}
 }
