@@ -63,8 +63,9 @@ type Status struct {
 	Position domain.Position
 	// AsOf is the last time everything in the log was known to be applied, zero if never. Now less AsOf is the lag.
 	AsOf time.Time
-	// Live tells that the projection has caught up and follows new events as they come.
-	Live bool
+	// Live tells that the projection has caught up and follows new events as they come; CaughtUp that it did so once, and
+	// what it has can be looked at, though the event store may be away since.
+	Live, CaughtUp bool
 	// Applied counts the events applied since the runner began.
 	Applied uint64
 	// Stopped is why the projection has stopped for good, nil while it runs.
@@ -262,7 +263,7 @@ func (s *session) setLive(ctx context.Context, live bool) error {
 		s.options.Logger.Info("a projection has caught up", "projection", s.projection.Name())
 	}
 	s.live = live
-	s.update(func(status *Status) { status.Live = live })
+	s.update(func(status *Status) { status.Live, status.CaughtUp = live, status.CaughtUp || live })
 	return nil
 }
 

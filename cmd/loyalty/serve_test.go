@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"loyalty/domain"
 	"loyalty/eventstore/embedded"
@@ -23,6 +24,7 @@ import (
 // store is the embedded one, reached over TCP as a cluster would be.
 type site struct {
 	t        *testing.T
+	events   *embedded.Server
 	postgres *postgrestest.Server
 	redis    *redistest.Server
 	settings []string
@@ -46,7 +48,7 @@ func openSite(t *testing.T) *site {
 			t.Error(err)
 		}
 	})
-	s := &site{t: t, postgres: postgrestest.Start(t), redis: redistest.Start(t)}
+	s := &site{t: t, events: events, postgres: postgrestest.Start(t), redis: redistest.Start(t)}
 	s.settings = []string{
 		"LOYALTY_EVENTSTORE=esdb://" + events.Addr() + "?tls=false", "LOYALTY_LEDGER=" + s.postgres.URL(),
 		"LOYALTY_LEADERBOARD=" + s.redis.URL(), "LOYALTY_TOKEN_SECRET=" + siteTokenSecret, "LOYALTY_PROXY_SECRET=" + siteProxySecret,
@@ -161,6 +163,45 @@ func TestThreeRolesKeepEveryOrderWhileTheirStoresComeAndGo(t *testing.T) {
 	}
 	s.verified()
 	screen.checkDashboards([]byte(siteProxySecret), screen.checkTrails(append(all, after...), last), last)
+}
+
+func TestDashboardsInMemoryOutliveEveryStore(t *testing.T) {
+	s := openSite(t)
+	channel := s.client(s.role("command,project"))
+	querying := s.role("query", "LOYALTY_LEADERBOARD=memory:")
+	screen := s.client(querying)
+	if open := channel.postAll(history(3)[:120], nil); len(open) > 0 {
+		t.Fatalf("%d orders are not acknowledged", len(open))
+	}
+	last := channel.barrier()
+	var before, after dashboardAnswer
+	screen.must(http.StatusOK, &before, support, http.MethodGet, "/loyalty/c-0", nil, "Loyalty-Min-Position: "+last)
+
+	// When all three stores are gone
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := s.events.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	s.postgres.Stop()
+	s.redis.Stop()
+
+	// Then dashboards are answered as before, with their age, and the process says that it can be asked
+	waitFor(t, "the loss is noticed", func() bool { return strings.Contains(querying.err.String(), "lost the event store") })
+	for range 200 {
+		screen.must(http.StatusOK, &after, support, http.MethodGet, "/loyalty/c-0", nil)
+		if after.Customers != before.Customers || after.Position != before.Position || *after.You != *before.You || after.AsOf.IsZero() || after.AsOf.After(time.Now()) {
+			t.Fatalf("before it was %+v, now it is %+v", before, after)
+		}
+	}
+	if _, stderr, status := runProgram(t, "health", "--admin", querying.admin); status != exitFine {
+		t.Errorf("it says that it is not ready: %s", stderr)
+	}
+	// What needs a store says so
+	got, err := channel.call(webshop, http.MethodPost, "/order/late", orderBody("c-0", "10.00"))
+	if err != nil || got.status != http.StatusServiceUnavailable {
+		t.Errorf("an order is answered with %d: %s, %v", got.status, got.body, err)
+	}
 }
 
 func TestVerifyTellsDrift(t *testing.T) {

@@ -121,13 +121,14 @@ func (s *stack) totals(proxies domain.Proxies) commands.Totals {
 	return ledgerTotals{s.ledger}
 }
 
-// ready says what keeps this process from doing what it is for.
+// ready says what keeps this process from doing what it is for. A projection that has caught up once may lose the event store
+// again: what it has is still there to be looked at, with its age.
 func (s *stack) ready(ctx context.Context) error {
 	for _, runner := range s.runners {
 		switch status := runner.Status(); {
 		case status.Stopped != nil:
 			return status.Stopped
-		case !status.Live:
+		case !status.CaughtUp:
 			return fmt.Errorf("projection %s: %w; it is at position %s", status.Name, domain.ErrNotCaughtUp, status.Position)
 		}
 	}
