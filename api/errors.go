@@ -126,7 +126,7 @@ func (p *Problem) addFaults(fields []domain.FieldError) {
 // fail answers a request with the problem that err is to its caller. It is Echo's HTTPErrorHandler.
 func (s *Server) fail(err error, c echo.Context) {
 	p := problemOf(err)
-	p.ID = requestID(c)
+	p.ID = s.requestID(c)
 	if p.Status >= http.StatusInternalServerError {
 		level := slog.LevelWarn
 		if p.Status == http.StatusInternalServerError {

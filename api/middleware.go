@@ -25,23 +25,35 @@ var (
 
 const headerRequestID = "X-Request-Id"
 
-// identify gives every request an id, its caller's if that is a valid id, and its answer the headers that all have.
+// identify gives every request an id, its caller's if that is a valid id, and its answer the headers that all have. A read that
+// goes well is answered without an id of ours: it leaves no line in the log to find by it.
 func (s *Server) identify(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		id := c.Request().Header.Get(headerRequestID)
-		if _, err := domain.ParseID[string](headerRequestID, id); err != nil {
-			id = s.config.NewRequestID()
-		}
 		header := c.Response().Header()
-		header[headerRequestID] = []string{id}
 		header["Cache-Control"] = noStore
 		header["X-Content-Type-Options"] = noSniff
+		if id := c.Request().Header.Get(headerRequestID); id != "" {
+			if _, err := domain.ParseID[string](headerRequestID, id); err == nil {
+				header[headerRequestID] = []string{id}
+			}
+		}
+		if c.Request().Method != http.MethodGet || s.config.Log.Enabled(c.Request().Context(), slog.LevelDebug) {
+			s.requestID(c)
+		}
 		return next(c)
 	}
 }
 
-// requestID is the id that identify gave the request.
-func requestID(c echo.Context) string { return c.Response().Header().Get(headerRequestID) }
+// requestID is the id that identify gave the request, or else gives it one.
+func (s *Server) requestID(c echo.Context) string {
+	header := c.Response().Header()
+	id := header.Get(headerRequestID)
+	if id == "" {
+		id = s.config.NewRequestID()
+		header[headerRequestID] = []string{id}
+	}
+	return id
+}
 
 // recoverPanic turns a panic into an error, which is answered with 500.
 func recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
@@ -121,7 +133,7 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		if s.config.Log.Enabled(ctx, level) {
 			s.config.Log.LogAttrs(ctx, level, "request", slog.String("method", method), slog.String("route", path),
-				slog.Int("status", status), slog.Duration("took", took), slog.String("id", requestID(c)))
+				slog.Int("status", status), slog.Duration("took", took), slog.String("id", s.requestID(c)))
 		}
 		return nil
 	}

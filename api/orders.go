@@ -172,7 +172,7 @@ func decodeReturn(data []byte) (commands.ReturnItems, error) {
 
 // behalf is on whose behalf the caller's command is carried out.
 func behalf(c echo.Context, caller Claims) commands.Caller {
-	return commands.Caller{Actor: caller.Subject, Channel: caller.Channel, Correlation: requestID(c)}
+	return commands.Caller{Actor: caller.Subject, Channel: caller.Channel, Correlation: c.Response().Header().Get(headerRequestID)}
 }
 
 // written answers a write: 201, or 200 with a header that says so where this is what was answered the first time.
