@@ -12,7 +12,7 @@ import (
 )
 
 // Fold is what the log says of every customer up to a position, folded in memory without touching any read model. It
-// takes about 150 bytes for a customer. It is for one goroutine.
+// takes about 120 bytes of heap for a customer. It is for one goroutine.
 type Fold struct {
 	store    *eventstore.Store
 	at       domain.Position

@@ -17,6 +17,7 @@ import (
 	"runtime/debug"
 	"runtime/pprof"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -34,7 +35,7 @@ import (
 // benchDashboards serves dashboards of a made-up population, and an empty handler, and has another process read both.
 type benchDashboards struct {
 	Customers   int    `help:"How many customers are on the leaderboard." default:"1000000" placeholder:"N"`
-	Leaderboard string `help:"Which leaderboard: memory:, or a Redis that may be overwritten." default:"memory:" placeholder:"URL"`
+	Leaderboard string `help:"Which leaderboard: memory:, or a Redis, where the board \"bench\" is overwritten unless the address names another." default:"memory:" placeholder:"URL"`
 	Seconds     int    `help:"How long dashboards are read; as long again is spent on the empty handler." default:"30" placeholder:"S"`
 	Rounds      int    `help:"Rounds the time is divided into. Each reads both; the figures are those of the median round." default:"5" placeholder:"N"`
 	Clients     int    `help:"Connections that read at once." default:"64" placeholder:"N"`
@@ -93,6 +94,7 @@ func (c benchDashboards) Run(ctx context.Context, std streams) (err error) {
 	if err := leaderboard.CheckSizes(c.Top, c.Around); err != nil {
 		return usageError{err}
 	}
+	collectRarely()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	secrets := [2][]byte{make([]byte, secretLength), make([]byte, secretLength)}
@@ -163,7 +165,15 @@ func (c benchDashboards) open(ctx context.Context) (benchBoard, error) {
 	if c.Leaderboard == memoryScheme {
 		return benchBoard{memory.New(), func(context.Context) (uint64, error) { return residentBytes() }, func() error { return nil }}, nil
 	}
-	board, err := redis.Open(ctx, c.Leaderboard)
+	address := c.Leaderboard
+	if !strings.Contains(address, "board=") {
+		separator := "?"
+		if strings.Contains(address, "?") {
+			separator = "&"
+		}
+		address += separator + "board=bench" // never the one that is in use
+	}
+	board, err := redis.Open(ctx, address)
 	if err != nil {
 		return benchBoard{}, err
 	}
@@ -298,8 +308,8 @@ func (c benchDashboards) update(ctx context.Context, board boardStore, people po
 
 // round is what one round measured.
 type round struct {
-	dashboards, empty       driven
-	dashboardCPU, emptyCPUs time.Duration
+	dashboards, empty      driven
+	dashboardCPU, emptyCPU time.Duration
 }
 
 func (r round) ratio() float64 { return perSecond(r.dashboards) / perSecond(r.empty) }
@@ -314,7 +324,7 @@ func (r round) into(f *dashboardFigures) {
 	f.PerSecond, f.EmptyPerSecond, f.Ratio = perSecond(r.dashboards), perSecond(r.empty), r.ratio()
 	f.P50ms, f.P99ms, f.P999ms = ms(r.dashboards.P50), ms(r.dashboards.P99), ms(r.dashboards.P999)
 	f.EmptyP50ms, f.EmptyP99ms, f.EmptyP999ms = ms(r.empty.P50), ms(r.empty.P99), ms(r.empty.P999)
-	f.CPUPerRequest, f.EmptyCPU = each(r.dashboardCPU, r.dashboards), each(r.emptyCPUs, r.empty)
+	f.CPUPerRequest, f.EmptyCPU = each(r.dashboardCPU, r.dashboards), each(r.emptyCPU, r.empty)
 }
 
 // samplesPerSecond are the answers kept in every second to be checked.
@@ -365,7 +375,7 @@ func (d *driverProcess) round(addresses map[string]string, length time.Duration)
 	if r.dashboards, r.dashboardCPU, err = d.timed(driveJob{Address: addresses["dashboards"], For: length, Sampled: samplesPerSecond}); err != nil {
 		return r, err
 	}
-	r.empty, r.emptyCPUs, err = d.timed(driveJob{Address: addresses["empty"], For: length})
+	r.empty, r.emptyCPU, err = d.timed(driveJob{Address: addresses["empty"], For: length})
 	return r, err
 }
 

@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"runtime/debug"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -24,9 +26,19 @@ type addresses struct {
 // shutdownPatience bounds how long a stop waits for what is under way.
 const shutdownPatience = 10 * time.Second
 
+// collectRarely has garbage collected when the heap has grown fivefold, unless GOGC says otherwise. It is for processes that
+// answer requests: what lives on their heap is small, the leaderboard being outside it, and would be collected tens of times
+// a second under load. A command that folds the log has all of it on the heap, and must not.
+func collectRarely() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
+}
+
 // serve runs a stack and answers requests until ctx ends or serving fails. started is told where, and returns what is to be
 // stopped before the server is.
 func (a addresses) serve(ctx context.Context, std streams, c configuration, started func(s *stack, addr, admin net.Addr) (stop func() error)) (err error) {
+	collectRarely()
 	listener, err := net.Listen("tcp", a.Addr)
 	if err != nil {
 		return fmt.Errorf("the API needs a free address, choose one with --addr (%w)", err)

@@ -85,7 +85,9 @@ func (p *progress) write(now time.Time) {
 	}
 	if passed >= time.Second {
 		rate := float64(p.done) / passed.Seconds()
-		text += fmt.Sprintf(", %s/s", p.unit(uint64(rate)))
+		if rate >= 1 {
+			text += fmt.Sprintf(", %s/s", p.unit(uint64(rate)))
+		}
 		if p.total > p.done && rate > 0 {
 			text += ", " + shortly(time.Duration(float64(p.total-p.done)/rate*float64(time.Second))) + " left"
 		}

@@ -26,7 +26,7 @@ type serveCommand struct {
 
 // secretFlags are what names and tokens rest on. They are set by environment: a flag can be seen in the list of processes.
 type secretFlags struct {
-	ProxySecret string `help:"What proxy names are made with: at least 16 bytes, the same in every process, kept for ever." env:"LOYALTY_PROXY_SECRET" placeholder:"TEXT"`
+	proxyFlag
 	TokenSecret string `help:"What tokens are signed with (HS256): at least 32 bytes. Or use --jwks-url." env:"LOYALTY_TOKEN_SECRET" placeholder:"TEXT"`
 	JWKSURL     string `name:"jwks-url" help:"Where the identity provider publishes the keys it signs tokens with." env:"LOYALTY_JWKS_URL" placeholder:"URL"`
 	JWTIssuer   string `name:"jwt-issuer" help:"The issuer that tokens must name." env:"LOYALTY_JWT_ISSUER" placeholder:"TEXT"`
@@ -82,7 +82,12 @@ func (f secretFlags) open(ctx context.Context, log *slog.Logger) (domain.Proxies
 	return proxies, verifier, err
 }
 
-func (f secretFlags) proxies() (domain.Proxies, error) {
+// proxyFlag is the secret that makes proxy names.
+type proxyFlag struct {
+	ProxySecret string `help:"What proxy names are made with: at least 16 bytes, the same in every process, kept for ever." env:"LOYALTY_PROXY_SECRET" placeholder:"TEXT"`
+}
+
+func (f proxyFlag) proxies() (domain.Proxies, error) {
 	if f.ProxySecret == "" {
 		return domain.Proxies{}, usageError{errors.New("no secret for proxy names: set LOYALTY_PROXY_SECRET to at least 16 random bytes, and keep it")}
 	}

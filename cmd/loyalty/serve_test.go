@@ -204,6 +204,17 @@ func TestDashboardsInMemoryOutliveEveryStore(t *testing.T) {
 	}
 }
 
+func TestAProcessStartsWithoutTheStoreThatItsRoleDoesNotNeed(t *testing.T) {
+	s := openSite(t)
+	s.postgres.Stop()
+	var placed placedAnswer
+	s.client(s.role("command")).must(http.StatusCreated, &placed, webshop, http.MethodPost, "/order/o-1", orderBody("alice", "50.00"))
+	s.postgres.Start()
+	s.redis.Stop()
+	c := s.client(s.role("command,project,query", "LOYALTY_LEADERBOARD=memory:"))
+	c.must(http.StatusOK, nil, support, http.MethodGet, "/loyalty/alice", nil, "Loyalty-Min-Position: "+placed.Position)
+}
+
 func TestVerifyTellsDrift(t *testing.T) {
 	s := openSite(t)
 	p := s.role("command,query,project")

@@ -58,9 +58,11 @@ func openStack(ctx context.Context, c configuration) (_ *stack, err error) {
 			err = errors.Join(err, s.close(context.WithoutCancel(ctx)))
 		}
 	}()
-	memoryBoard := c.Leaderboard == memoryScheme
-	// A leaderboard in memory is for those who ask for dashboards, and is loaded from the ledger.
-	if s.stores, err = c.openStores(ctx, wanted{ledger: true, leaderboard: c.query || !memoryBoard, alone: c.alone}, c.embedded); err != nil {
+	// A leaderboard in memory is for those who are asked for dashboards. A process that only takes orders needs one read model
+	// to know totals by, and starts without the other.
+	want := wanted{leaderboard: c.query || c.Leaderboard != memoryScheme, alone: c.alone}
+	want.ledger = c.query || c.project || !want.leaderboard
+	if s.stores, err = c.openStores(ctx, want, c.embedded); err != nil {
 		return nil, err
 	}
 	proxies, verifier, err := c.secrets(running)

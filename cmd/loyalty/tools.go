@@ -15,7 +15,7 @@ import (
 type storeFlags struct {
 	Data folder `help:"Data folder of loyalty dev, running or not, instead of the connections below." placeholder:"DIR"`
 	connections
-	ProxySecret string `help:"What proxy names are made with." env:"LOYALTY_PROXY_SECRET" placeholder:"TEXT"`
+	proxyFlag
 }
 
 // open opens what is wanted. The caller closes it, also after an error.
@@ -35,7 +35,7 @@ func (f storeFlags) open(ctx context.Context, want wanted) (stores, error) {
 
 func (f storeFlags) proxies() (domain.Proxies, error) {
 	if f.Data == "" {
-		return secretFlags{ProxySecret: f.ProxySecret}.proxies()
+		return f.proxyFlag.proxies()
 	}
 	secret, err := readSecret(f.Data.proxySecret())
 	if err != nil {

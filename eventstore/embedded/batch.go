@@ -19,6 +19,8 @@ const (
 	batchPending   = 1024     // appends complete and not yet answered; beyond it no message is taken
 )
 
+const errBatchFull = errInvalid("too much of this call is begun and not final")
+
 // batchWriteTimeout bounds how long an append of a batch waits for the disk, as EventStoreDB's WriteTimeoutMs does by
 // default.
 const batchWriteTimeout = 2 * time.Second
@@ -69,8 +71,8 @@ type batchAppend struct {
 	id       uuid.UUID
 	request  request
 	size     int
-	deadline time.Time // zero for none
-	refusal  error     // set when it never came to the writer
+	deadline time.Time
+	refusal  error // set when it never came to the writer
 }
 
 // take takes messages until the client has sent its last or the server shuts down.
@@ -121,8 +123,8 @@ func (c *batchCall) message(m *streams.BatchAppendReq) error {
 }
 
 func (c *batchCall) begin(a *batchAppend, o *streams.BatchAppendReq_Options) error {
-	if len(c.open) >= batchOpen || c.openBytes >= batchOpenBytes {
-		return errInvalid("too many appends of this call are begun and not final")
+	if len(c.open) >= batchOpen {
+		return errBatchFull
 	}
 	options := appendOptions(o)
 	if err := a.request.address(options.GetStreamIdentifier(), options, options.GetExpectedStreamRevision() != nil); err != nil {
@@ -148,6 +150,9 @@ func (c *batchCall) add(a *batchAppend, messages []*streams.BatchAppendReq_Propo
 		a.size, c.openBytes = a.size+p.size(), c.openBytes+p.size()
 		if a.size > maxAppendBytes {
 			return errTooBig{}
+		}
+		if c.openBytes > batchOpenBytes {
+			return errBatchFull
 		}
 		event, err := p.propose(a.request.stream)
 		if err != nil {

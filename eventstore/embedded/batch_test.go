@@ -202,6 +202,34 @@ func TestABatchHoldsBoundedWork(t *testing.T) {
 	}
 }
 
+func TestABatchHoldsBoundedBytes(t *testing.T) {
+	dir := t.TempDir()
+	open(t, embedded.Options{Dir: dir})
+	var messages []*streams.BatchAppendReq
+	for i := range 20 { // 20 MB begun, where 16 MiB may be
+		name := fmt.Sprint(i)
+		messages = append(messages, batched(name, into(name), false)) // a small beginning
+	}
+	for i := range 20 {
+		large := batched(fmt.Sprint(i), nil, false, fmt.Sprint("e", i))
+		large.ProposedMessages[0].Data = make([]byte, 1_000_000)
+		messages = append(messages, large)
+	}
+	messages = append(messages, batched("0", nil, true))
+	answers := appendBatch(t, protocol(t, dir), messages...)
+	refused, placed := 0, 0
+	for _, answer := range answers {
+		if answer.GetError().GetMessage() == "BadRequest" {
+			refused++
+		} else if answer.GetSuccess() != nil {
+			placed++
+		}
+	}
+	if refused != 4 || placed != 1 || len(answers) != 5 {
+		t.Errorf("%d are refused and %d placed, of %d", refused, placed, len(answers))
+	}
+}
+
 func TestAClosingServerEndsABatchThatIsOpen(t *testing.T) {
 	dir := t.TempDir()
 	server := open(t, embedded.Options{Dir: dir})

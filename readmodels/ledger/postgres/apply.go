@@ -44,7 +44,7 @@ func (l *Ledger) Apply(ctx context.Context, b ledger.Batch) error {
 	if err != nil {
 		return fmt.Errorf("ledger batch %s to %s: %w", b.From, b.To, err)
 	}
-	l.progress.reach(b.To)
+	l.progress.Reach(b.To)
 	return nil
 }
 

@@ -44,7 +44,7 @@ func (l *Ledger) Checkpoint(ctx context.Context) (domain.Position, error) {
 	if err != nil {
 		return domain.Position{}, fmt.Errorf("ledger checkpoint: %w", err)
 	}
-	l.progress.reach(state.Position)
+	l.progress.Reach(state.Position)
 	return state.Position, nil
 }
 

@@ -3,10 +3,10 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"loyalty/domain"
+	"loyalty/readmodels/ledger"
 )
 
 // pollEvery is how often a process with waiting readers looks at the ledger, since the writer may be another process. It is
@@ -14,34 +14,16 @@ import (
 // which poolers and distributed engines don't offer.
 const pollEvery = 10 * time.Millisecond
 
-// progress is the furthest position that this process knows the ledger to have reached.
+// progress is the furthest position that this process knows the ledger to have reached, and who of its readers looks for more.
 type progress struct {
-	mu    sync.Mutex
-	at    domain.Position
-	moved chan struct{} // closed, and replaced, whenever at moves
+	*ledger.Progress
 	// looking holds one token, which is with the reader that looks.
 	looking chan struct{}
 	looked  time.Time
 }
 
 func newProgress() progress {
-	return progress{moved: make(chan struct{}), looking: make(chan struct{}, 1)}
-}
-
-func (p *progress) reach(to domain.Position) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.at.Before(to) {
-		p.at = to
-		close(p.moved)
-		p.moved = make(chan struct{})
-	}
-}
-
-func (p *progress) known() (domain.Position, <-chan struct{}) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.at, p.moved
+	return progress{Progress: ledger.NewProgress(), looking: make(chan struct{}, 1)}
 }
 
 // look tells whether the caller is to look at the ledger now: nobody else does, and nobody has within pollEvery. Then done
@@ -70,7 +52,7 @@ func (l *Ledger) Wait(ctx context.Context, position domain.Position) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for {
-		at, moved := l.progress.known()
+		at, moved := l.progress.Known()
 		if !at.Before(position) {
 			return nil
 		}
@@ -81,7 +63,7 @@ func (l *Ledger) Wait(ctx context.Context, position domain.Position) error {
 				return err
 			}
 			if err == nil {
-				at, moved = l.progress.known()
+				at, moved = l.progress.Known()
 				if !at.Before(position) {
 					return nil
 				}

@@ -46,7 +46,7 @@ func (l *Ledger) Apply(ctx context.Context, b ledger.Batch) error {
 	if err := l.transaction(ctx, func(tx *sql.Tx) error { return l.apply(ctx, tx, b) }); err != nil {
 		return fmt.Errorf("ledger batch %s to %s: %w", b.From, b.To, classify(err))
 	}
-	l.progress.reach(b.To)
+	l.progress.Reach(b.To)
 	return nil
 }
 

@@ -45,7 +45,7 @@ func (l *Ledger) Checkpoint(ctx context.Context) (domain.Position, error) {
 		return domain.Position{}, fmt.Errorf("ledger checkpoint: %w", classify(err))
 	}
 	at := s.state().Position
-	l.progress.reach(at)
+	l.progress.Reach(at)
 	return at, nil
 }
 

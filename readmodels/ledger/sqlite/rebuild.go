@@ -22,7 +22,7 @@ const (
 // Copy makes an empty ledger in tables of its own beside the live one's; see ledger.Rebuilder. It uses the connections of
 // this ledger, and is of no more use once that is closed; the two write by turns.
 func (l *Ledger) Copy(ctx context.Context) (ledger.Copy, error) {
-	c := &rebuilt{Ledger: &Ledger{writer: l.writer, readers: l.readers, progress: newProgress()}}
+	c := &rebuilt{Ledger: &Ledger{writer: l.writer, readers: l.readers, progress: ledger.NewProgress()}}
 	err := l.dropTables(ctx, copyPrefix, pastPrefix)
 	if err == nil {
 		err = c.create(ctx)

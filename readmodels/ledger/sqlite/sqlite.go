@@ -37,7 +37,7 @@ type Ledger struct {
 	checkpoint, outstanding, account, trail, accounts *sql.Stmt
 	move                                              *sql.Stmt
 	upserts, inserts                                  rows
-	progress                                          progress
+	progress                                          *ledger.Progress
 }
 
 var (
@@ -63,7 +63,7 @@ const (
 // Open opens the ledger in the file at path, and makes the file (mode 0600), its folder (0700) and its schema where they
 // are missing. Close it after use.
 func Open(ctx context.Context, path string) (*Ledger, error) {
-	l := &Ledger{progress: newProgress()}
+	l := &Ledger{progress: ledger.NewProgress()}
 	if err := l.open(ctx, path); err != nil {
 		return nil, fmt.Errorf("ledger %s: %w", path, errors.Join(classify(err), l.Close()))
 	}
