@@ -21,7 +21,12 @@ require (
 	pgregory.net/rapid v1.3.0
 )
 
-require github.com/jackc/puddle/v2 v2.2.3 // indirect
+require (
+	github.com/ThreeDotsLabs/watermill-redisstream v1.4.5 // indirect
+	github.com/apapsch/go-jsonmerge/v2 v2.0.0 // indirect
+	github.com/jackc/puddle/v2 v2.2.3 // indirect
+	github.com/oapi-codegen/runtime v1.8.0 // indirect
+)
 
 require (
 	github.com/DataDog/zstd v1.5.7 // indirect
