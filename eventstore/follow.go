@@ -26,7 +26,7 @@ const (
 	// searchWindow is how many events of other types the server looks through before it says how far it got.
 	searchWindow = 1000
 	// lookBack is how far End looks for the last event of some types.
-	lookBack = 256
+	lookBack = 4096
 )
 
 // Follow delivers every event of the given types after the position from, in the order of the log, each once, until ctx

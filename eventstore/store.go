@@ -76,7 +76,7 @@ func (s *Store) Ping(ctx context.Context) error {
 }
 
 // End is the position of the log's last event, or, given types, of the last event of those types within the last few
-// hundred events; failing one, it is that of the oldest event looked at, which no event of the types comes after. It is
+// thousand events; failing one, it is that of the oldest event looked at, which no event of the types comes after. It is
 // zero for an empty log.
 func (s *Store) End(ctx context.Context, types ...string) (domain.Position, error) {
 	names, err := s.registry.storedNames(types)

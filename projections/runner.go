@@ -285,15 +285,16 @@ func (s *session) apply(ctx context.Context, batch Batch) error {
 	return nil
 }
 
-// confirm asks the store for the log's end. If the projection is there, it was complete at the time of asking.
+// confirm asks the store what comes after the checkpoint. If that is nothing of the projection's, it was complete at the time of
+// asking.
 func (s *session) confirm(ctx context.Context) error {
 	asked := s.options.Now()
-	end, err := s.store.End(ctx, s.projection.Types()...)
+	behind, err := s.store.CountAfter(ctx, s.at, s.projection.Types(), 1)
 	if err != nil {
 		s.options.Logger.Warn("a projection can't tell whether it is complete", "projection", s.projection.Name(), "error", err)
 		return nil
 	}
-	if s.at.Before(end) {
+	if behind > 0 {
 		return nil
 	}
 	return s.apply(ctx, Batch{From: s.at, To: s.at, AsOf: asked})

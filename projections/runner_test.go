@@ -265,3 +265,17 @@ func TestATotalBeyondItsLimitStopsTheRunner(t *testing.T) {
 		t.Errorf("got %v, want domain.ErrPointsLimit", err)
 	}
 }
+
+func TestAProjectionIsCompleteHoweverManyEventsOfOthersCameAfterItsOwn(t *testing.T) {
+	store := storetest.Open(t)
+	adjust(t, store, "alice", 0, 1)
+	others := make([]domain.Event, 600) // fewer than make the server say how far it has looked
+	for i := range others {
+		others[i] = storetest.Placed("alice")
+	}
+	storetest.Add(t, store, "order-o-1", others...)
+	began := time.Now()
+	l := &list{}
+	_, _ = run(t, l, store, projections.Options{Heartbeat: time.Millisecond})
+	storetest.WaitFor(t, "the projection is complete as of now", func() bool { _, asOf, _ := l.state(); return asOf.After(began) })
+}
