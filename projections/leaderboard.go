@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"time"
 
 	"loyalty/domain"
 	"loyalty/readmodels/leaderboard"
@@ -17,7 +19,16 @@ type Leaderboard struct {
 	Accounts ledger.Reader
 	// Proxies makes the keys under which customers are ranked.
 	Proxies domain.Proxies
+	// Logger hears how a load from the ledger gets on, by the clock Now. Without one nobody does.
+	Logger *slog.Logger
+	Now    func() time.Time
 }
+
+const (
+	// loadLook is after how many customers a load looks at the clock, and loadSay how often it says how far it is.
+	loadLook = 1 << 14
+	loadSay  = 2 * time.Second
+)
 
 // Name is "leaderboard".
 func (Leaderboard) Name() string { return "leaderboard" }
@@ -39,12 +50,30 @@ func (l Leaderboard) Checkpoint(ctx context.Context) (domain.Position, error) {
 }
 
 func (l Leaderboard) load(ctx context.Context) error {
-	return l.Writer.Load(ctx, func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
+	if l.Logger == nil {
+		l.Logger, l.Now = slog.New(slog.DiscardHandler), time.Now
+	}
+	began := l.Now()
+	said, customers := began, 0
+	err := l.Writer.Load(ctx, func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
 		state, err := l.Accounts.Accounts(ctx, func(a ledger.Account) error {
+			if customers++; customers%loadLook == 0 {
+				if now := l.Now(); now.Sub(said) >= loadSay {
+					said = now
+					l.Logger.Info("the leaderboard is being loaded from the ledger", "customers", customers, "took", now.Sub(began))
+				}
+			}
 			return yield(leaderboard.Standing{Key: l.Proxies.Key(a.Customer), Points: a.Points, Minute: leaderboard.Minute(a.ReachedAt)})
 		})
+		if err == nil {
+			l.Logger.Info("the leaderboard is being put in order", "customers", customers, "position", state.Position)
+		}
 		return leaderboard.State{Position: state.Position, AsOf: state.AsOf}, err
 	})
+	if err == nil {
+		l.Logger.Info("the leaderboard is loaded", "customers", customers, "took", l.Now().Sub(began))
+	}
+	return err
 }
 
 // Apply moves each customer by the points of their events.

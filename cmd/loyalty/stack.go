@@ -92,7 +92,7 @@ func openStack(ctx context.Context, c configuration) (_ *stack, err error) {
 	}
 	// A shared leaderboard is kept by those who project, one in memory by each who has it.
 	if (c.project && s.shared != nil) || (s.board != nil && s.shared == nil) {
-		follow(projections.Leaderboard{Writer: s.board, Accounts: s.ledger, Proxies: proxies})
+		follow(projections.Leaderboard{Writer: s.board, Accounts: s.ledger, Proxies: proxies, Logger: log, Now: time.Now})
 	}
 	registry.MustRegister(newProjectionMetrics(s.runners, time.Now))
 	if s.api, err = api.New(config); err != nil {
