@@ -52,7 +52,7 @@ type Server struct {
 	config  Config
 	echo    *echo.Echo
 	metrics *metrics
-	tops    tops
+	shared  shared
 }
 
 // New makes a Server. It fails where the configuration is incomplete, or Metrics holds the same metrics already.

@@ -143,5 +143,12 @@ func (s *Server) authenticate(ctx context.Context, header http.Header) (Claims, 
 	if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" {
 		return Claims{}, errTokenMalformed
 	}
-	return s.config.Verifier.verify(ctx, token)
+	return s.config.Verifier.verify(ctx, token, s.keyed)
+}
+
+// keyed adds the proxy key to a customer's claims, where dashboards are read by it.
+func (s *Server) keyed(c *Claims) {
+	if s.config.Leaderboard != nil && c.Role == RoleCustomer {
+		c.proxyKey = s.config.Proxies.Key(domain.CustomerID(c.Subject))
+	}
 }

@@ -29,7 +29,7 @@ type view struct {
 
 var views = sync.Pool{New: func() any { return new(view) }}
 
-func (s *Server) dashboard(ctx context.Context, c echo.Context, _ Claims) error {
+func (s *Server) dashboard(ctx context.Context, c echo.Context, caller Claims) error {
 	customer, badCustomer := pathID[domain.CustomerID](c, "userId")
 	values, badQuery := query(c)
 	top, badTop := number(values, "top", defaultTop, 1, leaderboard.MaxTop)
@@ -43,12 +43,25 @@ func (s *Server) dashboard(ctx context.Context, c echo.Context, _ Claims) error 
 	}
 	v := views.Get().(*view)
 	defer views.Put(v)
-	key := s.config.Proxies.Key(customer)
+	key := caller.proxyKey
+	if string(customer) != caller.Subject || key == (domain.ProxyKey{}) {
+		key = s.config.Proxies.Key(customer)
+	}
 	if err := s.config.Leaderboard.Dashboard(ctx, key, top, around, &v.dashboard); err != nil {
 		return err
 	}
-	v.json = s.tops.appendDashboard(v.json[:0], &v.dashboard, key)
-	return c.JSONBlob(http.StatusOK, v.json)
+	v.json = s.shared.appendDashboard(v.json[:0], &v.dashboard, key)
+	response := c.Response()
+	response.Header()["Content-Type"] = jsonType
+	response.WriteHeader(http.StatusOK)
+	_, err := response.Write(v.json)
+	return err
+}
+
+// shared is the JSON that many readers see alike, kept until it changes.
+type shared struct {
+	tops tops
+	end  atomic.Pointer[end]
 }
 
 // tops keeps the JSON of the best, by how many they are: all who are not among them see the same, until it changes.
@@ -74,7 +87,7 @@ func (t *tops) appendTop(b []byte, rows []leaderboard.Row, key domain.ProxyKey) 
 // appendDashboard appends the JSON of a dashboard to b, as the customer behind key sees it. It writes it piece by piece,
 // without reflection, because nothing is answered as often. What it puts between quotes (proxy names, positions, times)
 // never holds a character that JSON escapes.
-func (t *tops) appendDashboard(b []byte, d *leaderboard.Dashboard, key domain.ProxyKey) []byte {
+func (s *shared) appendDashboard(b []byte, d *leaderboard.Dashboard, key domain.ProxyKey) []byte {
 	b = append(b, `{"you":`...)
 	if d.Ranked {
 		b = appendRow(b, d.You, key)
@@ -85,14 +98,35 @@ func (t *tops) appendDashboard(b []byte, d *leaderboard.Dashboard, key domain.Pr
 	if slices.ContainsFunc(d.Top, func(row leaderboard.Row) bool { return row.Key == key }) {
 		b = appendRows(b, d.Top, key)
 	} else {
-		b = t.appendTop(b, d.Top, key)
+		b = s.tops.appendTop(b, d.Top, key)
 	}
 	b = append(b, `,"around":`...)
 	b = appendRows(b, d.Around, key)
+	return s.appendEnd(b, d)
+}
+
+// end is what a dashboard ends with, and its JSON. It is never changed.
+type end struct {
+	customers int64
+	state     leaderboard.State
+	json      []byte
+}
+
+// appendEnd appends what is the same for everybody at one state of the leaderboard.
+func (s *shared) appendEnd(b []byte, d *leaderboard.Dashboard) []byte {
+	known := s.end.Load()
+	if known == nil || known.customers != d.Customers || known.state != d.State {
+		known = &end{d.Customers, d.State, appendState(nil, d)}
+		s.end.Store(known)
+	}
+	return append(b, known.json...)
+}
+
+func appendState(b []byte, d *leaderboard.Dashboard) []byte {
 	b = append(b, `,"customers":`...)
 	b = strconv.AppendInt(b, d.Customers, 10)
 	b = append(b, `,"position":"`...)
-	b = appendPosition(b, d.Position)
+	b = append(b, d.Position.String()...)
 	b = append(b, `","asOf":`...)
 	b = appendTime(b, d.AsOf)
 	return append(b, '}', '\n')
@@ -119,14 +153,6 @@ func appendRow(b []byte, row leaderboard.Row, key domain.ProxyKey) []byte {
 	b = append(b, `,"you":`...)
 	b = strconv.AppendBool(b, row.Key == key)
 	return append(b, '}')
-}
-
-// appendPosition appends what Position.String writes, without a string on the way where both parts agree.
-func appendPosition(b []byte, p domain.Position) []byte {
-	if p.Commit == p.Prepare {
-		return strconv.AppendUint(b, p.Commit, 10)
-	}
-	return append(b, p.String()...)
 }
 
 // appendTime appends a time as a JSON string in UTC, null where there is none.

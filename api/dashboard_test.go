@@ -78,7 +78,7 @@ func drawDashboard(t *rapid.T) (leaderboard.Dashboard, domain.ProxyKey) {
 
 // Whatever a dashboard holds, what is written for it is JSON, and means what encoding/json would have written.
 func TestADashboardIsWrittenAsEncodingJSONWould(t *testing.T) {
-	var shared tops
+	var shared shared
 	rapid.Check(t, func(t *rapid.T) {
 		d, key := drawDashboard(t)
 		got := shared.appendDashboard(nil, &d, key)
@@ -119,7 +119,7 @@ func typicalDashboard() (leaderboard.Dashboard, domain.ProxyKey) {
 
 func TestWritingADashboardAllocatesNothing(t *testing.T) {
 	d, key := typicalDashboard()
-	var shared tops
+	var shared shared
 	buffer := shared.appendDashboard(nil, &d, key)
 	if n := testing.AllocsPerRun(100, func() { buffer = shared.appendDashboard(buffer[:0], &d, key) }); n != 0 {
 		t.Errorf("%v allocations for each dashboard", n)
@@ -128,7 +128,7 @@ func TestWritingADashboardAllocatesNothing(t *testing.T) {
 
 func BenchmarkAppendDashboard(b *testing.B) {
 	d, key := typicalDashboard()
-	var shared tops
+	var shared shared
 	buffer := shared.appendDashboard(nil, &d, key)
 	b.ReportAllocs()
 	b.SetBytes(int64(len(buffer)))

@@ -21,6 +21,8 @@ import (
 var (
 	noStore = []string{"no-store"}
 	noSniff = []string{"nosniff"}
+	// jsonType is of answers made without Echo, which makes a slice for each.
+	jsonType = []string{echo.MIMEApplicationJSON}
 )
 
 const headerRequestID = "X-Request-Id"
@@ -32,7 +34,7 @@ func (s *Server) identify(next echo.HandlerFunc) echo.HandlerFunc {
 		header := c.Response().Header()
 		header["Cache-Control"] = noStore
 		header["X-Content-Type-Options"] = noSniff
-		if id := c.Request().Header.Get(headerRequestID); id != "" {
+		if id := first(c.Request().Header[headerRequestID]); id != "" {
 			if _, err := domain.ParseID[string](headerRequestID, id); err == nil {
 				header[headerRequestID] = []string{id}
 			}

@@ -61,9 +61,17 @@ const (
 	catchUpTimeout = 2 * time.Second
 )
 
+// first is the first value of a header, which Header.Get finds too, but only after making sure how its name is spelled.
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
+}
+
 // minPosition reads the position that a read must reflect; the zero Position if the caller asks for none.
 func minPosition(c echo.Context) (domain.Position, error) {
-	text := c.Request().Header.Get(headerMinPosition)
+	text := first(c.Request().Header[headerMinPosition])
 	if text == "" {
 		return domain.Position{}, nil
 	}

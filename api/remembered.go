@@ -80,15 +80,19 @@ func (r *remembered) put(token string, claims Claims, now time.Time) {
 	s.young[end] = &remembrance{token, claims, until}
 }
 
-// verify is Verify with remembered tokens.
-func (v *Verifier) verify(ctx context.Context, token string) (Claims, error) {
+// verify is Verify with remembered tokens. What complete adds to the claims is remembered with them.
+func (v *Verifier) verify(ctx context.Context, token string, complete func(*Claims)) (Claims, error) {
 	now := v.now()
 	if claims, ok := v.remembered.get(token, now); ok {
 		return claims, nil
 	}
 	claims, err := v.Verify(ctx, token)
-	if err == nil && len(token) <= rememberedBytes {
+	if err != nil {
+		return claims, err
+	}
+	complete(&claims)
+	if len(token) <= rememberedBytes {
 		v.remembered.put(strings.Clone(token), claims, now)
 	}
-	return claims, err
+	return claims, nil
 }

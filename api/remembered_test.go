@@ -27,7 +27,7 @@ func TestAVerifiedTokenIsRememberedForAWhile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := v.verify(t.Context(), token)
+	want, err := v.verify(t.Context(), token, unchanged)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,11 +39,11 @@ func TestAVerifiedTokenIsRememberedForAWhile(t *testing.T) {
 	v.keys = taken.keys
 	// Then the token passes for as long as it is remembered, and no longer
 	clock = clock.Add(rememberFor - time.Second)
-	if got, err := v.verify(t.Context(), token); err != nil || got != want {
+	if got, err := v.verify(t.Context(), token, unchanged); err != nil || got != want {
 		t.Errorf("after %s: %+v, %v", rememberFor-time.Second, got, err)
 	}
 	clock = clock.Add(time.Second)
-	if _, err := v.verify(t.Context(), token); !errors.Is(err, domain.ErrUnauthenticated) {
+	if _, err := v.verify(t.Context(), token, unchanged); !errors.Is(err, domain.ErrUnauthenticated) {
 		t.Errorf("after %s: %v", rememberFor, err)
 	}
 }
@@ -55,11 +55,11 @@ func TestARememberedTokenEndsWhenItExpires(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := v.verify(t.Context(), token); err != nil {
+	if _, err := v.verify(t.Context(), token, unchanged); err != nil {
 		t.Fatal(err)
 	}
 	clock = clock.Add(10*time.Second + clockLeeway)
-	if _, err := v.verify(t.Context(), token); !errors.Is(err, errTokenExpired) {
+	if _, err := v.verify(t.Context(), token, unchanged); !errors.Is(err, errTokenExpired) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -67,7 +67,7 @@ func TestARememberedTokenEndsWhenItExpires(t *testing.T) {
 func TestARefusedTokenIsNotRemembered(t *testing.T) {
 	v, _ := rememberingVerifier(t, time.Now)
 	for range 3 {
-		if _, err := v.verify(t.Context(), "no.such.token"); !errors.Is(err, domain.ErrUnauthenticated) {
+		if _, err := v.verify(t.Context(), "no.such.token", unchanged); !errors.Is(err, domain.ErrUnauthenticated) {
 			t.Fatalf("got %v", err)
 		}
 	}
@@ -104,3 +104,5 @@ func TestATokenThatEndsLikeARememberedOneIsNotTakenForIt(t *testing.T) {
 		t.Errorf("it is taken for %+v", got)
 	}
 }
+
+func unchanged(*Claims) {}

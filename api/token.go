@@ -33,6 +33,8 @@ type Claims struct {
 	Scope string
 	// Expires is when the token ends.
 	Expires time.Time
+	// proxyKey is a customer's, kept with the token where there are dashboards to be read by it; else it is zero.
+	proxyKey domain.ProxyKey
 }
 
 // HasScope tells whether name is one of the scopes.
