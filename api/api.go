@@ -69,7 +69,7 @@ func New(config Config) (*Server, error) {
 	}
 	s := &Server{config: config, echo: echo.New(), metrics: metrics}
 	s.echo.HTTPErrorHandler = s.fail
-	s.echo.Use(s.identify, s.observe, recoverPanic)
+	s.echo.Use(s.around)
 	for _, r := range routes {
 		if r.needs(config) {
 			s.echo.Add(r.method, r.path, s.guard(r))

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,22 +28,35 @@ var (
 
 const headerRequestID = "X-Request-Id"
 
+// around is what surrounds the answering of every request. It is one middleware, because Echo puts each anew around every
+// request.
+func (s *Server) around(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		s.identify(c)
+		start := s.config.Now()
+		s.metrics.inFlight.Add(1)
+		defer s.metrics.inFlight.Add(-1)
+		if err := recovered(next, c); err != nil {
+			s.fail(err, c)
+		}
+		s.observe(c, s.config.Now().Sub(start))
+		return nil
+	}
+}
+
 // identify gives every request an id, its caller's if that is a valid id, and its answer the headers that all have. A read that
 // goes well is answered without an id of ours: it leaves no line in the log to find by it.
-func (s *Server) identify(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		header := c.Response().Header()
-		header["Cache-Control"] = noStore
-		header["X-Content-Type-Options"] = noSniff
-		if id := first(c.Request().Header[headerRequestID]); id != "" {
-			if _, err := domain.ParseID[string](headerRequestID, id); err == nil {
-				header[headerRequestID] = []string{id}
-			}
+func (s *Server) identify(c echo.Context) {
+	header := c.Response().Header()
+	header["Cache-Control"] = noStore
+	header["X-Content-Type-Options"] = noSniff
+	if id := first(c.Request().Header[headerRequestID]); id != "" {
+		if _, err := domain.ParseID[string](headerRequestID, id); err == nil {
+			header[headerRequestID] = []string{id}
 		}
-		if c.Request().Method != http.MethodGet || s.config.Log.Enabled(c.Request().Context(), slog.LevelDebug) {
-			s.requestID(c)
-		}
-		return next(c)
+	}
+	if c.Request().Method != http.MethodGet || s.config.Log.Enabled(c.Request().Context(), slog.LevelDebug) {
+		s.requestID(c)
 	}
 }
 
@@ -57,16 +71,14 @@ func (s *Server) requestID(c echo.Context) string {
 	return id
 }
 
-// recoverPanic turns a panic into an error, which is answered with 500.
-func recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) (err error) {
-		defer func() {
-			if cause := recover(); cause != nil {
-				err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
-			}
-		}()
-		return next(c)
-	}
+// recovered is next with a panic turned into an error, which is answered with 500.
+func recovered(next echo.HandlerFunc, c echo.Context) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
+		}
+	}()
+	return next(c)
 }
 
 // metrics is what is counted of the requests.
@@ -114,30 +126,20 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 	return m, nil
 }
 
-// observe answers a request's error, then measures and logs what came of the request.
-func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		start := s.config.Now()
-		s.metrics.inFlight.Add(1)
-		defer s.metrics.inFlight.Add(-1)
-		if err := next(c); err != nil {
-			s.fail(err, c)
-		}
-		took := s.config.Now().Sub(start)
-		method, path, status := methodLabel(c.Request().Method), c.Path(), c.Response().Status
-		if status == http.StatusNotFound && path == "" {
-			path = "none"
-		}
-		s.metrics.observer(observed{method, path, status}).Observe(took.Seconds())
-		level, ctx := slog.LevelInfo, c.Request().Context()
-		if method == http.MethodGet && status == http.StatusOK {
-			level = slog.LevelDebug
-		}
-		if s.config.Log.Enabled(ctx, level) {
-			s.config.Log.LogAttrs(ctx, level, "request", slog.String("method", method), slog.String("route", path),
-				slog.Int("status", status), slog.Duration("took", took), slog.String("id", s.requestID(c)))
-		}
-		return nil
+// observe measures and logs what came of a request.
+func (s *Server) observe(c echo.Context, took time.Duration) {
+	method, path, status := methodLabel(c.Request().Method), c.Path(), c.Response().Status
+	if status == http.StatusNotFound && path == "" {
+		path = "none"
+	}
+	s.metrics.observer(observed{method, path, status}).Observe(took.Seconds())
+	level, ctx := slog.LevelInfo, c.Request().Context()
+	if method == http.MethodGet && status == http.StatusOK {
+		level = slog.LevelDebug
+	}
+	if s.config.Log.Enabled(ctx, level) {
+		s.config.Log.LogAttrs(ctx, level, "request", slog.String("method", method), slog.String("route", path),
+			slog.Int("status", status), slog.Duration("took", took), slog.String("id", s.requestID(c)))
 	}
 }
 

@@ -69,7 +69,7 @@ func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
 // JoinInvalid gathers the field errors among errs into one, so that a caller learns of every mistake at once. It
 // returns nil if all are nil, and the first error that is not an *InvalidError if there is one.
 func JoinInvalid(errs ...error) error {
-	var all InvalidError
+	var fields []FieldError
 	for _, err := range errs {
 		if err == nil {
 			continue
@@ -78,10 +78,10 @@ func JoinInvalid(errs ...error) error {
 		if !errors.As(err, &invalid) {
 			return err
 		}
-		all.Fields = append(all.Fields, invalid.Fields...)
+		fields = append(fields, invalid.Fields...)
 	}
-	if len(all.Fields) == 0 {
+	if len(fields) == 0 {
 		return nil
 	}
-	return &all
+	return &InvalidError{Fields: fields}
 }
