@@ -18,6 +18,10 @@ var (
 	ErrReturnExceedsPaid = errors.New("more would be returned than was paid")
 	// ErrPointsLimit is a change that would take a total beyond ±MaxTotal. It is refused, never rounded.
 	ErrPointsLimit = errors.New("the points total would pass its limit")
+	// ErrDecided is a request that was decided the other way already.
+	ErrDecided = errors.New("it was decided the other way already")
+	// ErrOwnRequest is somebody who would approve what they requested themselves.
+	ErrOwnRequest = errors.New("nobody approves their own request")
 	// ErrUnauthenticated is a caller who did not prove who they are.
 	ErrUnauthenticated = errors.New("not authenticated")
 	// ErrForbidden is a caller who is known and may not do this.

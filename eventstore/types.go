@@ -21,5 +21,8 @@ func LoyaltyEvents() (*Registry, error) {
 		TypeOf(order.ItemsReturned{About: about, OrderID: "o-1", ReturnID: "r-1", Refunded: domain.Money{Minor: 4000, Currency: domain.GBP}, Reason: "too small"}),
 		TypeOf(order.PointsReversed{About: about, OrderID: "o-1", ReturnID: "r-1", Points: 4, NetBefore: paid, NetAfter: left, Policy: policy, Reason: "too small"}),
 		TypeOf(account.PointsAdjusted{About: about, LoyaltyID: "l-1", Points: 25, Reason: "goodwill", Actor: "s-1"}),
+		TypeOf(account.AdjustmentRequested{About: about, LoyaltyID: "l-1", Points: 2500, Reason: "goodwill", Actor: "s-1"}),
+		TypeOf(account.AdjustmentApproved{About: about, LoyaltyID: "l-1", Points: 2500, RequestedBy: "s-1", Actor: "s-2"}),
+		TypeOf(account.AdjustmentDeclined{About: about, LoyaltyID: "l-1", Reason: "no receipt", Actor: "s-2"}),
 	}, nil)
 }

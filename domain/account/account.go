@@ -1,5 +1,5 @@
-// Package account decides on changes of a customer's points that come from no order: goodwill, and corrections. One
-// customer's adjustments are one stream.
+// Package account decides on changes of a customer's points that come from no order: goodwill, and corrections. Small ones
+// are made at once; of large ones a second person decides. One customer's adjustments are one stream.
 package account
 
 import (
@@ -10,6 +10,11 @@ import (
 	"loyalty/domain"
 )
 
+// Command is Adjust, Approve or Decline.
+type Command interface {
+	decide(State) ([]domain.Event, error)
+}
+
 // Adjust gives a customer points, or takes them where Points is negative, for a stated reason.
 type Adjust struct {
 	Customer domain.CustomerID
@@ -19,6 +24,9 @@ type Adjust struct {
 	Reason string
 	// Actor is who does it.
 	Actor string
+	// Limit is the most points that Actor may give or take alone; more is a request, on which somebody else decides. 0 is
+	// no limit.
+	Limit domain.Points
 	At    time.Time
 }
 
@@ -27,17 +35,30 @@ type State struct {
 	// Points is the sum of all adjustments.
 	Points domain.Points
 	Made   map[domain.LoyaltyID]PointsAdjusted
+	// Requests are the adjustments that needed a second person. One that was approved is also in Made; one that is neither
+	// there nor in Declined waits.
+	Requests map[domain.LoyaltyID]AdjustmentRequested
+	Declined map[domain.LoyaltyID]AdjustmentDeclined
 }
 
-// Decide gives the events that an adjustment leads to. No events and no error means that the very same adjustment was
-// made before. The errors are domain.ErrInvalid (no points, no reason), domain.ErrConflict (the id was used with other
-// content) and domain.ErrPointsLimit (the sum of all adjustments would pass ±domain.MaxTotal).
-func Decide(c Adjust, s State) ([]domain.Event, error) {
+// Decide gives the events that a command leads to. No events and no error means that the very same was done before. The
+// errors of all commands are domain.ErrInvalid (a field at fault) and domain.ErrPointsLimit (the sum of all adjustments would
+// pass ±domain.MaxTotal). That of Adjust is also domain.ErrConflict (the id was used with other content); those of Approve and
+// Decline are domain.ErrNotFound (there is no such request), domain.ErrDecided (it was decided the other way) and
+// domain.ErrOwnRequest.
+func Decide(c Command, s State) ([]domain.Event, error) { return c.decide(s) }
+
+func (c Adjust) decide(s State) ([]domain.Event, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	if earlier, known := s.Made[c.ID]; known {
-		if earlier.Points == c.Points && earlier.Reason == c.Reason {
+	earlier, known := s.Requests[c.ID]
+	points, reason := earlier.Points, earlier.Reason
+	if made, done := s.Made[c.ID]; done {
+		known, points, reason = true, made.Points, made.Reason
+	}
+	if known {
+		if points == c.Points && reason == c.Reason {
 			return nil, nil
 		}
 		return nil, fmt.Errorf("adjustment %s: %w", c.ID, domain.ErrConflict)
@@ -45,10 +66,11 @@ func Decide(c Adjust, s State) ([]domain.Event, error) {
 	if _, err := s.Points.Plus(c.Points); err != nil {
 		return nil, fmt.Errorf("adjustment %s: %w", c.ID, err)
 	}
-	return []domain.Event{PointsAdjusted{
-		About:     domain.About{CustomerID: c.Customer, OccurredAt: c.At.UTC()},
-		LoyaltyID: c.ID, Points: c.Points, Reason: c.Reason, Actor: c.Actor,
-	}}, nil
+	about := domain.About{CustomerID: c.Customer, OccurredAt: c.At.UTC()}
+	if c.Limit > 0 && max(c.Points, -c.Points) > c.Limit {
+		return []domain.Event{AdjustmentRequested{About: about, LoyaltyID: c.ID, Points: c.Points, Reason: c.Reason, Actor: c.Actor}}, nil
+	}
+	return []domain.Event{PointsAdjusted{About: about, LoyaltyID: c.ID, Points: c.Points, Reason: c.Reason, Actor: c.Actor}}, nil
 }
 
 func (c Adjust) validate() error {
@@ -59,22 +81,37 @@ func (c Adjust) validate() error {
 	if c.Points > domain.MaxTotal || c.Points < -domain.MaxTotal {
 		errs = append(errs, domain.Invalid("loyalty-points", "points_out_of_range", fmt.Sprintf("an adjustment is at most %d points either way", domain.MaxTotal)))
 	}
-	if strings.TrimSpace(c.Reason) == "" {
-		errs = append(errs, domain.Invalid("reason", "reason_missing", "say why, for whoever audits this later"))
-	}
-	errs = append(errs, domain.CheckText("reason", "reason", c.Reason, domain.MaxReasonLength))
+	errs = append(errs, checkReason(c.Reason))
 	return domain.JoinInvalid(errs...)
+}
+
+func checkReason(reason string) error {
+	var missing error
+	if strings.TrimSpace(reason) == "" {
+		missing = domain.Invalid("reason", "reason_missing", "say why, for whoever audits this later")
+	}
+	return domain.JoinInvalid(missing, domain.CheckText("reason", "reason", reason, domain.MaxReasonLength))
 }
 
 // Evolve applies one event to the state. It is total: an event that is not an account's changes nothing. The state
 // given is not to be used again.
 func Evolve(s State, e domain.Event) State {
-	if e, ok := e.(PointsAdjusted); ok {
-		if s.Made == nil {
-			s.Made = make(map[domain.LoyaltyID]PointsAdjusted)
-		}
-		s.Made[e.LoyaltyID] = e
+	switch e := e.(type) {
+	case PointsAdjusted:
+		s.Made = with(s.Made, e.LoyaltyID, e)
 		s.Points += e.Points
+	case AdjustmentRequested:
+		s.Requests = with(s.Requests, e.LoyaltyID, e)
+	case AdjustmentDeclined:
+		s.Declined = with(s.Declined, e.LoyaltyID, e)
 	}
 	return s
+}
+
+func with[E any](m map[domain.LoyaltyID]E, id domain.LoyaltyID, e E) map[domain.LoyaltyID]E {
+	if m == nil {
+		m = make(map[domain.LoyaltyID]E)
+	}
+	m[id] = e
+	return m
 }

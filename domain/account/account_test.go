@@ -17,11 +17,11 @@ import (
 	"pgregory.net/rapid"
 )
 
-// scenario reads: given these events, when this adjustment comes, then these events follow, or it is refused.
+// scenario reads: given these events, when this command comes, then these events follow, or it is refused.
 type scenario struct {
 	name  string
 	given []domain.Event
-	when  account.Adjust
+	when  account.Command
 	then  []domain.Event
 	// refused is the error of the vocabulary; fields says which it names, as "field code".
 	refused error
@@ -172,11 +172,14 @@ func TestAccount_agrees_with_a_simple_model_over_any_adjustments(t *testing.T) {
 // drawHistory draws what no account should hold: any points, any ids, foreign events, pointers, nothing at all.
 func drawHistory(t *rapid.T) []domain.Event {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) domain.Event {
-		made := account.PointsAdjusted{
-			LoyaltyID: domain.LoyaltyID(rapid.SampledFrom([]string{"a-1", "a-2", ""}).Draw(t, "id")),
-			Points:    domain.Points(rapid.Int64().Draw(t, "points")),
-		}
-		return rapid.SampledFrom([]domain.Event{made, made, made, &made, (*account.PointsAdjusted)(nil), order.Placed{}, nil}).Draw(t, "event")
+		id := domain.LoyaltyID(rapid.SampledFrom([]string{"a-1", "a-2", ""}).Draw(t, "id"))
+		points := domain.Points(rapid.Int64().Draw(t, "points"))
+		made := account.PointsAdjusted{LoyaltyID: id, Points: points}
+		requested := account.AdjustmentRequested{LoyaltyID: id, Points: points, Actor: "support-8"}
+		return rapid.SampledFrom([]domain.Event{
+			made, made, requested, requested, account.AdjustmentApproved{LoyaltyID: id}, account.AdjustmentDeclined{LoyaltyID: id},
+			&made, (*account.PointsAdjusted)(nil), order.Placed{}, nil,
+		}).Draw(t, "event")
 	}), 0, 12).Draw(t, "history")
 }
 
@@ -187,7 +190,9 @@ func TestEvolve_never_panics_on_any_events_and_Decide_after_them_is_deterministi
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := adjust("a-1", domain.Points(rapid.Int64().Draw(t, "points")))
+		c := rapid.SampledFrom([]account.Command{
+			adjust("a-1", domain.Points(rapid.Int64().Draw(t, "points"))), approve("a-1", "support-7"), decline("a-1", "support-7"),
+		}).Draw(t, "command")
 		events, err := account.Decide(c, state)
 		again, errAgain := account.Decide(c, state)
 		if diff := cmp.Diff(events, again); diff != "" || fmt.Sprint(err) != fmt.Sprint(errAgain) {
@@ -207,8 +212,15 @@ func TestEvolve_ignores_what_is_not_an_accounts_event(t *testing.T) {
 	}
 }
 
-func TestPointsAdjusted_is_stored_under_a_name_that_never_changes(t *testing.T) {
-	if got := (account.PointsAdjusted{}).EventType(); got != "points-adjusted.v1" {
-		t.Errorf("got %q", got)
+func TestEvents_are_stored_under_names_that_never_change(t *testing.T) {
+	for want, event := range map[string]domain.Event{
+		"points-adjusted.v1":             account.PointsAdjusted{},
+		"points-adjustment-requested.v1": account.AdjustmentRequested{},
+		"points-adjustment-approved.v1":  account.AdjustmentApproved{},
+		"points-adjustment-declined.v1":  account.AdjustmentDeclined{},
+	} {
+		if got := event.EventType(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }
