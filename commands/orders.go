@@ -40,13 +40,16 @@ type ReturnItems struct {
 	Amount int64
 	// Reason may be empty.
 	Reason string
+	// Preview decides and tells what would happen, and appends nothing.
+	Preview bool
 }
 
 // Returned is what became of ReturnItems.
 type Returned struct {
 	Return domain.ReturnID
 	// Points taken back, 0 or more.
-	Points   domain.Points
+	Points domain.Points
+	// Position is zero in a preview.
 	Position domain.Position
 	// Replayed tells that the same return had been made before, and this is what was answered then.
 	Replayed bool
@@ -119,6 +122,9 @@ func (h *Handler) ReturnItems(ctx context.Context, c ReturnItems) (Returned, err
 			return h.returnedBefore(ctx, command, past)
 		}
 		reversed := events[len(events)-1].(order.PointsReversed)
+		if c.Preview {
+			return Returned{Return: c.Return, Points: reversed.Points}, nil
+		}
 		var position domain.Position
 		position, err = h.totals.within(ctx, reversed.CustomerID, -reversed.Points, func(ctx context.Context) (domain.Position, error) {
 			return h.store.Append(ctx, stream, past.revision(), id, h.metadata(c.Caller, id), events...)
