@@ -22,6 +22,10 @@ var (
 	ErrDecided = errors.New("it was decided the other way already")
 	// ErrOwnRequest is somebody who would approve what they requested themselves.
 	ErrOwnRequest = errors.New("nobody approves their own request")
+	// ErrForgotten is something asked for a customer who was forgotten.
+	ErrForgotten = errors.New("the customer was forgotten")
+	// ErrNotForgotten is a read model that still leads to a customer who was forgotten.
+	ErrNotForgotten = errors.New("the customer is not forgotten everywhere")
 	// ErrUnauthenticated is a caller who did not prove who they are.
 	ErrUnauthenticated = errors.New("not authenticated")
 	// ErrForbidden is a caller who is known and may not do this.

@@ -24,5 +24,8 @@ func LoyaltyEvents() (*Registry, error) {
 		TypeOf(account.AdjustmentRequested{About: about, LoyaltyID: "l-1", Points: 2500, Reason: "goodwill", Actor: "s-1"}),
 		TypeOf(account.AdjustmentApproved{About: about, LoyaltyID: "l-1", Points: 2500, RequestedBy: "s-1", Actor: "s-2"}),
 		TypeOf(account.AdjustmentDeclined{About: about, LoyaltyID: "l-1", Reason: "no receipt", Actor: "s-2"}),
+		TypeOf(account.CustomerForgotten{About: about, Reason: "asked for it", Actor: "s-1"}),
+		TypeOf(account.ErasureCertified{About: about, Checks: []account.Check{{Model: "ledger", Position: domain.Position{Commit: 4711, Prepare: 4711}, Clean: true}}, Actor: "s-1"}),
+		TypeOf(account.ProxyNameRevealed{About: about, Reason: "a complaint", Actor: "s-1"}),
 	}, nil)
 }

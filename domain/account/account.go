@@ -10,7 +10,7 @@ import (
 	"loyalty/domain"
 )
 
-// Command is Adjust, Approve or Decline.
+// Command is Adjust, Approve, Decline, Forget, Certify or Reveal.
 type Command interface {
 	decide(State) ([]domain.Event, error)
 }
@@ -39,13 +39,15 @@ type State struct {
 	// there nor in Declined waits.
 	Requests map[domain.LoyaltyID]AdjustmentRequested
 	Declined map[domain.LoyaltyID]AdjustmentDeclined
+	// Forgotten tells that the customer's proxy key is retired.
+	Forgotten bool
 }
 
 // Decide gives the events that a command leads to. No events and no error means that the very same was done before. The
-// errors of all commands are domain.ErrInvalid (a field at fault) and domain.ErrPointsLimit (the sum of all adjustments would
-// pass ±domain.MaxTotal). That of Adjust is also domain.ErrConflict (the id was used with other content); those of Approve and
-// Decline are domain.ErrNotFound (there is no such request), domain.ErrDecided (it was decided the other way) and
-// domain.ErrOwnRequest.
+// errors are domain.ErrInvalid (a field at fault) and domain.ErrPointsLimit (the sum of all adjustments would pass
+// ±domain.MaxTotal); domain.ErrConflict of Adjust (the id was used with other content); domain.ErrNotFound (there is no such
+// request), domain.ErrDecided (it was decided the other way) and domain.ErrOwnRequest of Approve and Decline;
+// domain.ErrNotFound and domain.ErrNotForgotten of Certify; and domain.ErrForgotten of whatever comes for a forgotten customer.
 func Decide(c Command, s State) ([]domain.Event, error) { return c.decide(s) }
 
 func (c Adjust) decide(s State) ([]domain.Event, error) {
@@ -62,6 +64,9 @@ func (c Adjust) decide(s State) ([]domain.Event, error) {
 			return nil, nil
 		}
 		return nil, fmt.Errorf("adjustment %s: %w", c.ID, domain.ErrConflict)
+	}
+	if s.Forgotten {
+		return nil, fmt.Errorf("adjustment %s: %w", c.ID, domain.ErrForgotten)
 	}
 	if _, err := s.Points.Plus(c.Points); err != nil {
 		return nil, fmt.Errorf("adjustment %s: %w", c.ID, err)
@@ -104,6 +109,8 @@ func Evolve(s State, e domain.Event) State {
 		s.Requests = with(s.Requests, e.LoyaltyID, e)
 	case AdjustmentDeclined:
 		s.Declined = with(s.Declined, e.LoyaltyID, e)
+	case CustomerForgotten:
+		s.Forgotten = true
 	}
 	return s
 }

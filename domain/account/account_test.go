@@ -178,7 +178,7 @@ func drawHistory(t *rapid.T) []domain.Event {
 		requested := account.AdjustmentRequested{LoyaltyID: id, Points: points, Actor: "support-8"}
 		return rapid.SampledFrom([]domain.Event{
 			made, made, requested, requested, account.AdjustmentApproved{LoyaltyID: id}, account.AdjustmentDeclined{LoyaltyID: id},
-			&made, (*account.PointsAdjusted)(nil), order.Placed{}, nil,
+			account.CustomerForgotten{}, account.ErasureCertified{}, account.ProxyNameRevealed{}, &made, (*account.PointsAdjusted)(nil), order.Placed{}, nil,
 		}).Draw(t, "event")
 	}), 0, 12).Draw(t, "history")
 }
@@ -192,6 +192,7 @@ func TestEvolve_never_panics_on_any_events_and_Decide_after_them_is_deterministi
 		}
 		c := rapid.SampledFrom([]account.Command{
 			adjust("a-1", domain.Points(rapid.Int64().Draw(t, "points"))), approve("a-1", "support-7"), decline("a-1", "support-7"),
+			forget, certify(clean), reveal,
 		}).Draw(t, "command")
 		events, err := account.Decide(c, state)
 		again, errAgain := account.Decide(c, state)
@@ -218,6 +219,9 @@ func TestEvents_are_stored_under_names_that_never_change(t *testing.T) {
 		"points-adjustment-requested.v1": account.AdjustmentRequested{},
 		"points-adjustment-approved.v1":  account.AdjustmentApproved{},
 		"points-adjustment-declined.v1":  account.AdjustmentDeclined{},
+		"customer-forgotten.v1":          account.CustomerForgotten{},
+		"erasure-certified.v1":           account.ErasureCertified{},
+		"proxy-name-revealed.v1":         account.ProxyNameRevealed{},
 	} {
 		if got := event.EventType(); got != want {
 			t.Errorf("got %q, want %q", got, want)

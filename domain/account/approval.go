@@ -37,6 +37,8 @@ func (c Approve) decide(s State) ([]domain.Event, error) {
 		return nil, fmt.Errorf("request %s was declined: %w", c.ID, domain.ErrDecided)
 	case made:
 		return nil, nil
+	case s.Forgotten:
+		return nil, fmt.Errorf("request %s: %w", c.ID, domain.ErrForgotten)
 	case request.Actor == c.Actor:
 		return nil, fmt.Errorf("request %s: %w", c.ID, domain.ErrOwnRequest)
 	}

@@ -8,6 +8,9 @@ const (
 	TypeAdjustmentRequested = "points-adjustment-requested.v1"
 	TypeAdjustmentApproved  = "points-adjustment-approved.v1"
 	TypeAdjustmentDeclined  = "points-adjustment-declined.v1"
+	TypeCustomerForgotten   = "customer-forgotten.v1"
+	TypeErasureCertified    = "erasure-certified.v1"
+	TypeProxyNameRevealed   = "proxy-name-revealed.v1"
 )
 
 // PointsAdjusted says that a customer's points were changed by hand: goodwill, or the correction of a mistake.
@@ -62,3 +65,34 @@ type AdjustmentDeclined struct {
 
 // EventType is TypeAdjustmentDeclined.
 func (AdjustmentDeclined) EventType() string { return TypeAdjustmentDeclined }
+
+// CustomerForgotten says that the customer's proxy key is retired, for ever.
+type CustomerForgotten struct {
+	domain.About
+	Reason string `json:"reason"`
+	Actor  string `json:"actor"`
+}
+
+// EventType is TypeCustomerForgotten.
+func (CustomerForgotten) EventType() string { return TypeCustomerForgotten }
+
+// ErasureCertified says that every read model was checked after the customer was forgotten, and was clean.
+type ErasureCertified struct {
+	domain.About
+	Checks []Check `json:"checks"`
+	Actor  string  `json:"actor"`
+}
+
+// EventType is TypeErasureCertified.
+func (ErasureCertified) EventType() string { return TypeErasureCertified }
+
+// ProxyNameRevealed says that Actor was told which customer is behind a proxy name, and why. The name is not in it: with the
+// proxy secret it follows from the id, and without it nobody is to know.
+type ProxyNameRevealed struct {
+	domain.About
+	Reason string `json:"reason"`
+	Actor  string `json:"actor"`
+}
+
+// EventType is TypeProxyNameRevealed.
+func (ProxyNameRevealed) EventType() string { return TypeProxyNameRevealed }

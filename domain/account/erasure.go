@@ -1,0 +1,75 @@
+package account
+
+import (
+	"fmt"
+	"time"
+
+	"loyalty/domain"
+)
+
+// Forget retires a customer's proxy key: they leave the leaderboard, their proxy name leads to nobody any more, and nothing is
+// adjusted after it. Their entries stay, under an id that says nothing once the shop has forgotten whose it was.
+type Forget struct {
+	Customer domain.CustomerID
+	Reason   string
+	Actor    string
+	At       time.Time
+}
+
+// Certify records that every read model was looked at after a customer was forgotten.
+type Certify struct {
+	Customer domain.CustomerID
+	Checks   []Check
+	Actor    string
+	At       time.Time
+}
+
+// Check is what was found in one read model.
+type Check struct {
+	// Model names it: "ledger", "leaderboard".
+	Model string `json:"model"`
+	// Position is where in the log it stood then.
+	Position domain.Position `json:"position"`
+	// Clean tells that nothing was left there that leads from a proxy name or a rank to the customer.
+	Clean bool `json:"clean"`
+}
+
+// Reveal says that somebody is told which customer is behind a proxy name.
+type Reveal struct {
+	Customer domain.CustomerID
+	Reason   string
+	Actor    string
+	At       time.Time
+}
+
+func (c Forget) decide(s State) ([]domain.Event, error) {
+	if err := checkReason(c.Reason); err != nil || s.Forgotten {
+		return nil, err
+	}
+	return []domain.Event{CustomerForgotten{About: domain.About{CustomerID: c.Customer, OccurredAt: c.At.UTC()}, Reason: c.Reason, Actor: c.Actor}}, nil
+}
+
+func (c Certify) decide(s State) ([]domain.Event, error) {
+	if !s.Forgotten {
+		return nil, fmt.Errorf("customer %s was not forgotten: %w", c.Customer, domain.ErrNotFound)
+	}
+	if len(c.Checks) == 0 {
+		return nil, domain.Invalid("checks", "checks_missing", "a certificate says what was checked")
+	}
+	for _, check := range c.Checks {
+		if !check.Clean {
+			return nil, fmt.Errorf("the %s at position %s: %w", check.Model, check.Position, domain.ErrNotForgotten)
+		}
+	}
+	return []domain.Event{ErasureCertified{About: domain.About{CustomerID: c.Customer, OccurredAt: c.At.UTC()}, Checks: c.Checks, Actor: c.Actor}}, nil
+}
+
+func (c Reveal) decide(s State) ([]domain.Event, error) {
+	if err := checkReason(c.Reason); err != nil {
+		return nil, err
+	}
+	if s.Forgotten {
+		return nil, fmt.Errorf("customer %s: %w", c.Customer, domain.ErrForgotten)
+	}
+	return []domain.Event{ProxyNameRevealed{About: domain.About{CustomerID: c.Customer, OccurredAt: c.At.UTC()}, Reason: c.Reason, Actor: c.Actor}}, nil
+}
