@@ -2,13 +2,11 @@ package commands
 
 import (
 	"context"
-	"errors"
 	"fmt"
-
-	"github.com/google/uuid"
 
 	"loyalty/domain"
 	"loyalty/domain/account"
+	"loyalty/eventstore"
 )
 
 // AdjustPoints gives a customer points, or takes them, for a stated reason.
@@ -63,8 +61,6 @@ const (
 	AdjustmentDeclined AdjustmentStatus = "declined"
 )
 
-func accountStream(id domain.CustomerID) string { return "account-" + string(id) }
-
 // AdjustPoints makes an adjustment, or has it wait for a second person. The same one again (by its id) tells what became of it;
 // domain.ErrConflict is the id with other content. Other errors are domain.ErrInvalid, domain.ErrPointsLimit and
 // domain.ErrUnavailable.
@@ -73,72 +69,40 @@ func (h *Handler) AdjustPoints(ctx context.Context, c AdjustPoints) (Adjusted, e
 	if c.ID == "" {
 		c.ID = domain.LoyaltyID(id.String())
 	}
-	return h.adjust(ctx, adjustment{c.Caller, c.Customer, c.ID, id, c.Preview}, account.Adjust{
+	return h.adjust(ctx, onAccount{c.Caller, c.Customer, account.Adjust{
 		Customer: c.Customer, ID: c.ID, Points: c.Points, Reason: c.Reason, Actor: c.Actor, Limit: c.Limit, At: h.now(),
-	})
+	}, id, c.Preview}, c.ID)
 }
 
 // ApproveAdjustment makes an adjustment that waits. Approving what was approved changes nothing. Errors are domain.ErrNotFound (no
 // such request), domain.ErrOwnRequest, domain.ErrDecided (it was declined), domain.ErrPointsLimit and domain.ErrUnavailable.
 func (h *Handler) ApproveAdjustment(ctx context.Context, c ApproveAdjustment) (Adjusted, error) {
-	return h.adjust(ctx, adjustment{c.Caller, c.Customer, c.ID, h.newID(), c.Preview}, account.Approve{
+	return h.adjust(ctx, onAccount{c.Caller, c.Customer, account.Approve{
 		Customer: c.Customer, ID: c.ID, Actor: c.Actor, At: h.now(),
-	})
+	}, h.newID(), c.Preview}, c.ID)
 }
 
 // DeclineAdjustment turns down an adjustment that waits. Declining what was declined changes nothing. Errors are domain.ErrInvalid,
 // domain.ErrNotFound, domain.ErrDecided (it was approved) and domain.ErrUnavailable.
 func (h *Handler) DeclineAdjustment(ctx context.Context, c DeclineAdjustment) (Adjusted, error) {
-	return h.adjust(ctx, adjustment{c.Caller, c.Customer, c.ID, h.newID(), false}, account.Decline{
+	return h.adjust(ctx, onAccount{c.Caller, c.Customer, account.Decline{
 		Customer: c.Customer, ID: c.ID, Reason: c.Reason, Actor: c.Actor, At: h.now(),
-	})
+	}, h.newID(), false}, c.ID)
 }
 
-// adjustment is what carrying out a command about one takes beside the command.
-type adjustment struct {
-	caller   Caller
-	customer domain.CustomerID
-	id       domain.LoyaltyID
-	command  uuid.UUID
-	preview  bool
-}
-
-// adjust decides a command about an adjustment and appends what it comes to.
-func (h *Handler) adjust(ctx context.Context, a adjustment, command account.Command) (Adjusted, error) {
-	stream := accountStream(a.customer)
-	var err error
-	for range maxAttempts {
-		var past history[account.State]
-		if past, err = load(ctx, h.store, stream, account.Evolve); err != nil {
-			break
-		}
-		var events []domain.Event
-		if events, err = account.Decide(command, past.state); err != nil {
-			return Adjusted{}, err
-		}
-		if len(events) == 0 {
-			return h.adjustedBefore(ctx, a, past)
-		}
-		revision, before := past.revision(), past.state.Points
-		state := past.state
-		for _, event := range events {
-			state = account.Evolve(state, event)
-		}
-		result := standing(state, a.id)
-		if a.preview {
-			return result, nil
-		}
-		result.Position, err = h.totals.within(ctx, a.customer, state.Points-before, func(ctx context.Context) (domain.Position, error) {
-			return h.store.Append(ctx, stream, revision, a.command, h.metadata(a.caller, a.command), events...)
-		})
-		if err == nil {
-			return result, nil
-		}
-		if !errors.Is(err, domain.ErrWrongRevision) {
-			break
-		}
+// adjust carries out a command about the adjustment id.
+func (h *Handler) adjust(ctx context.Context, c onAccount, id domain.LoyaltyID) (Adjusted, error) {
+	done, err := h.carryOut(ctx, c)
+	if err != nil {
+		return Adjusted{}, fmt.Errorf("adjust the points of %s: %w", c.customer, err)
 	}
-	return Adjusted{}, fmt.Errorf("adjust the points of %s: %w", a.customer, contended(err))
+	result := standing(done.state, id)
+	result.Position = done.position
+	if done.events == 0 {
+		result.Replayed = true
+		result.Position, err = h.lastAbout(ctx, done.past, result)
+	}
+	return result, err
 }
 
 // standing is where an adjustment stands that the state knows of.
@@ -153,21 +117,18 @@ func standing(s account.State, id domain.LoyaltyID) Adjusted {
 	return result
 }
 
-// adjustedBefore answers for a command that has nothing more to do.
-func (h *Handler) adjustedBefore(ctx context.Context, a adjustment, past history[account.State]) (Adjusted, error) {
-	result := standing(past.state, a.id)
-	result.Replayed = true
-	var err error
-	switch result.Status {
+// lastAbout is the position of the event that brought an adjustment to where it stands.
+func (h *Handler) lastAbout(ctx context.Context, past []eventstore.Recorded, a Adjusted) (at domain.Position, err error) {
+	switch a.Status {
 	case AdjustmentMade:
-		_, result.Position, err = find(ctx, h.store, past.events, func(e account.PointsAdjusted) bool { return e.LoyaltyID == a.id })
+		_, at, err = find(ctx, h.store, past, func(e account.PointsAdjusted) bool { return e.LoyaltyID == a.ID })
 	case AdjustmentDeclined:
-		_, result.Position, err = find(ctx, h.store, past.events, func(e account.AdjustmentDeclined) bool { return e.LoyaltyID == a.id })
+		_, at, err = find(ctx, h.store, past, func(e account.AdjustmentDeclined) bool { return e.LoyaltyID == a.ID })
 	default:
-		_, result.Position, err = find(ctx, h.store, past.events, func(e account.AdjustmentRequested) bool { return e.LoyaltyID == a.id })
+		_, at, err = find(ctx, h.store, past, func(e account.AdjustmentRequested) bool { return e.LoyaltyID == a.ID })
 	}
 	if err != nil {
-		return Adjusted{}, fmt.Errorf("find adjustment %s: %w", a.id, err)
+		return at, fmt.Errorf("find adjustment %s: %w", a.ID, err)
 	}
-	return result, nil
+	return at, nil
 }

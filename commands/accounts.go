@@ -1,0 +1,65 @@
+package commands
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+
+	"loyalty/domain"
+	"loyalty/domain/account"
+	"loyalty/eventstore"
+)
+
+func accountStream(id domain.CustomerID) string { return "account-" + string(id) }
+
+// onAccount is a command for a customer's account, and what carrying it out takes beside it.
+type onAccount struct {
+	caller   Caller
+	customer domain.CustomerID
+	command  account.Command
+	// id is the command's own.
+	id uuid.UUID
+	// preview appends nothing.
+	preview bool
+}
+
+// carriedOut is what became of it.
+type carriedOut struct {
+	// past is the stream before, state what the account is after, by so many events more.
+	past   []eventstore.Recorded
+	state  account.State
+	events int
+	// position is that of the last event appended.
+	position domain.Position
+}
+
+// carryOut decides a command and appends what it comes to. Another command that gets to the stream first has it decided anew.
+func (h *Handler) carryOut(ctx context.Context, c onAccount) (done carriedOut, err error) {
+	stream := accountStream(c.customer)
+	for range maxAttempts {
+		past, err := load(ctx, h.store, stream, account.Evolve)
+		if err != nil {
+			return done, err
+		}
+		events, err := account.Decide(c.command, past.state)
+		if err != nil {
+			return done, err
+		}
+		before := past.state.Points
+		done = carriedOut{past: past.events, state: past.state, events: len(events)}
+		for _, event := range events {
+			done.state = account.Evolve(done.state, event)
+		}
+		if c.preview || len(events) == 0 {
+			return done, nil
+		}
+		done.position, err = h.totals.within(ctx, c.customer, done.state.Points-before, func(ctx context.Context) (domain.Position, error) {
+			return h.store.Append(ctx, stream, past.revision(), c.id, h.metadata(c.caller, c.id), events...)
+		})
+		if !errors.Is(err, domain.ErrWrongRevision) {
+			return done, err
+		}
+	}
+	return done, contended(domain.ErrWrongRevision)
+}
