@@ -13,6 +13,7 @@ import (
 
 // Item is one thing a subscription tells: exactly one of its fields is set.
 type Item struct {
+	// Event is the same for all who follow the log through one Store, and not to be changed.
 	Event *Recorded
 	// Checkpoint says that there is no event of the types asked for up to it, beyond those delivered.
 	Checkpoint *domain.Position
@@ -118,8 +119,8 @@ func (f *follower) item(said *esdb.SubscriptionEvent) (Item, error) {
 		if !f.names[event.EventType] {
 			return Item{}, nil
 		}
-		recorded, err := f.store.registry.decode(event)
-		return Item{Event: &recorded}, err
+		recorded, err := f.store.decoded(event)
+		return Item{Event: recorded}, err
 	case said.CheckPointReached != nil:
 		at := position(*said.CheckPointReached)
 		if !f.at.Before(at) {
@@ -128,4 +129,21 @@ func (f *follower) item(said *esdb.SubscriptionEvent) (Item, error) {
 		return Item{Checkpoint: &at}, nil
 	}
 	return Item{CaughtUp: said.CaughtUp != nil}, nil
+}
+
+// recentEvents is how many events a Store remembers decoded, each in the place that its position gives it.
+const recentEvents = 1024
+
+// decoded decodes an event, unless another follower of the store has just done so: those who follow the log of one process
+// come to each event within moments of each other.
+func (s *Store) decoded(e *esdb.RecordedEvent) (*Recorded, error) {
+	place := &s.recent[e.Position.Commit%recentEvents]
+	if known := place.Load(); known != nil && known.ID == e.EventID && known.Position == position(e.Position) {
+		return known, nil
+	}
+	recorded, err := s.registry.decode(e)
+	if err == nil {
+		place.Store(&recorded)
+	}
+	return &recorded, err
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
@@ -44,6 +45,7 @@ type Store struct {
 	registry *Registry
 	// One connection each, because a server may refuse more than 100 concurrent calls on one.
 	writes, reads, follows *connection
+	recent                 [recentEvents]atomic.Pointer[Recorded]
 }
 
 // Open connects to the event store that the connection string names: esdb://…, esdb+discover://…, or unix:///… for the

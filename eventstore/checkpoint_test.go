@@ -1,0 +1,73 @@
+package eventstore_test
+
+import (
+	"errors"
+	"testing"
+
+	"loyalty/domain"
+	"loyalty/domain/account"
+	"loyalty/eventstore"
+	"loyalty/eventstore/storetest"
+)
+
+func TestACheckpointIsWhatWasSavedLast(t *testing.T) {
+	store := storetest.Open(t)
+	at, err := store.LoadCheckpoint(t.Context(), "mail")
+	if err != nil || at.Kept() || at.Position != (domain.Position{}) {
+		t.Fatalf("before the first: %+v, %v", at, err)
+	}
+	for i := range uint64(3) {
+		if at, err = store.SaveCheckpoint(t.Context(), "mail", at, domain.Position{Commit: 10 + i, Prepare: 9 + i}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again, err := store.LoadCheckpoint(t.Context(), "mail")
+	if err != nil || again != at || !again.Kept() || again.Position != (domain.Position{Commit: 12, Prepare: 11}) {
+		t.Errorf("got %+v, %v, want %+v", again, err, at)
+	}
+	if other, err := store.LoadCheckpoint(t.Context(), "crm"); err != nil || other.Kept() {
+		t.Errorf("another consumer's: %+v, %v", other, err)
+	}
+}
+
+func TestOfTwoWhoMoveACheckpointOneIsRefused(t *testing.T) {
+	store := storetest.Open(t)
+	mine, err := store.LoadCheckpoint(t.Context(), "mail")
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := mine
+	if mine, err = store.SaveCheckpoint(t.Context(), "mail", mine, domain.Position{Commit: 5, Prepare: 5}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.SaveCheckpoint(t.Context(), "mail", theirs, domain.Position{Commit: 4, Prepare: 4}); !errors.Is(err, domain.ErrCheckpointMoved) {
+		t.Errorf("got %v", err)
+	}
+	if at, err := store.LoadCheckpoint(t.Context(), "mail"); err != nil || at != mine {
+		t.Errorf("it stands at %+v, %v", at, err)
+	}
+}
+
+func TestACheckpointDisturbsNobodyWhoFollowsEvents(t *testing.T) {
+	store := storetest.Open(t)
+	storetest.Add(t, store, "account-c-1", storetest.Adjusted("c-1", 1))
+	at, err := store.LoadCheckpoint(t.Context(), "mail")
+	if err == nil {
+		_, err = store.SaveCheckpoint(t.Context(), "mail", at, domain.Position{Commit: 1, Prepare: 1})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := storetest.Add(t, store, "account-c-2", storetest.Adjusted("c-2", 2))
+	var points []domain.Points
+	err = store.Between(t.Context(), domain.Position{}, last, []string{account.TypePointsAdjusted}, func(r eventstore.Recorded) error {
+		points = append(points, r.Event.(account.PointsAdjusted).Points)
+		return nil
+	})
+	if err != nil || len(points) != 2 {
+		t.Errorf("got %v, %v", points, err)
+	}
+	if n, err := store.CountAfter(t.Context(), domain.Position{}, []string{account.TypePointsAdjusted}, 10); err != nil || n != 2 {
+		t.Errorf("counted %d, %v", n, err)
+	}
+}
