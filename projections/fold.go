@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"loyalty/domain"
+	"loyalty/domain/account"
 	"loyalty/eventstore"
 	"loyalty/readmodels/leaderboard"
 	"loyalty/readmodels/ledger"
@@ -16,12 +17,18 @@ import (
 type Fold struct {
 	store    *eventstore.Store
 	at       domain.Position
+	last     lastEvents
 	accounts map[domain.CustomerID]*folded
-	ranked   int64 // customers whose total has ever changed
+	moved    int64 // customers whose total has ever changed
+	ranked   int64 // those of them who were not forgotten
 	events   uint64
-	changed  func(customer domain.CustomerID, before folded, change domain.Points) // told of every event before it counts
-	pass     int                                                                   // counts the comparisons with a ledger
+	changed  func(customer domain.CustomerID, before, after folded) // told of every event
+	pass     int                                                    // counts the comparisons with a ledger
 }
+
+// lastEvents are where the events stand that a read model must have reached to be as the fold is: a projection whose types
+// have had none since says only now and then that it is further on.
+type lastEvents struct{ ledger, leaderboard domain.Position }
 
 // folded is what the log says of a customer. It stands by its own for what ledger.Account says, which has the customer's
 // id, the map's key, once more.
@@ -30,14 +37,22 @@ type folded struct {
 	reached int64 // microseconds since 1970, when the total last changed
 	entries int64
 	moved   bool // the total has ever changed
+	gone    bool // the customer was forgotten
 	seen    int  // the comparison that last met the customer
 }
+
+// ranked tells whether the customer is on a leaderboard.
+func (a *folded) ranked() bool { return a.moved && !a.gone }
 
 func (a *folded) account(customer domain.CustomerID) ledger.Account {
 	return ledger.Account{Customer: customer, Points: a.points, ReachedAt: time.UnixMicro(a.reached).UTC(), Entries: a.entries}
 }
 
+// standing is what a leaderboard says of a customer who is ranked, or forgotten.
 func (a *folded) standing(customer domain.CustomerID, proxies domain.Proxies) leaderboard.Standing {
+	if a.gone {
+		return leaderboard.Standing{Key: proxies.Key(customer), Retired: true}
+	}
 	return leaderboard.Standing{Key: proxies.Key(customer), Points: a.points, Minute: leaderboard.Minute(time.UnixMicro(a.reached))}
 }
 
@@ -46,13 +61,13 @@ func NewFold(store *eventstore.Store) *Fold {
 	return &Fold{store: store, accounts: map[domain.CustomerID]*folded{}}
 }
 
-// Position is how far the log is folded, and Events how many events of it changed points.
+// Position is how far the log is folded, and Events how many events of it counted.
 func (f *Fold) Position() domain.Position { return f.at }
 
 // Events counts the events folded.
 func (f *Fold) Events() uint64 { return f.events }
 
-// Customers counts those whose total has ever changed: those on a leaderboard.
+// Customers counts those on a leaderboard: their total has ever changed, and they were not forgotten.
 func (f *Fold) Customers() int64 { return f.ranked }
 
 // Advance folds the log up to a position that it has reached. A fold that is there already stays as it is. An event that
@@ -61,7 +76,7 @@ func (f *Fold) Advance(ctx context.Context, until domain.Position, progress func
 	if !f.at.Before(until) {
 		return nil
 	}
-	err := f.store.Between(ctx, f.at, until, pointsTypes(), func(r eventstore.Recorded) error {
+	err := f.store.Between(ctx, f.at, until, rankingTypes(), func(r eventstore.Recorded) error {
 		if err := f.add(r); err != nil {
 			return err
 		}
@@ -86,20 +101,35 @@ func (f *Fold) add(r eventstore.Recorded) error {
 	if err != nil {
 		return fmt.Errorf("the event at position %s: %w", r.Position, err)
 	}
-	if f.changed != nil {
-		f.changed(customer, *a, change)
+	before := *a
+	if r.Event.EventType() == account.TypeCustomerForgotten {
+		a.gone = true
+	} else {
+		a.entries++
+		f.last.ledger = r.Position
 	}
 	if change != 0 {
-		if !a.moved {
-			a.moved = true
-			f.ranked++
-		}
-		a.points, a.reached = total, r.Event.Occurred().UnixMicro()
+		a.moved, a.points, a.reached = true, total, r.Event.Occurred().UnixMicro()
 	}
-	a.entries++
+	f.moved += difference(before.moved, a.moved)
+	f.ranked += difference(before.ranked(), a.ranked())
 	f.events++
-	f.at = r.Position
+	f.at, f.last.leaderboard = r.Position, r.Position
+	if f.changed != nil {
+		f.changed(customer, before, *a)
+	}
 	return nil
+}
+
+// difference is by how much the number of those of whom something holds changes with one of them.
+func difference(before, after bool) int64 {
+	switch {
+	case after && !before:
+		return 1
+	case before && !after:
+		return -1
+	}
+	return 0
 }
 
 // LedgerDigest is the digest of the ledger at the fold's position.
@@ -113,11 +143,11 @@ func (f *Fold) LedgerDigest() Digest {
 	return d.digest()
 }
 
-// LeaderboardDigest is the digest of the leaderboard at the fold's position, under the names that proxies gives.
+// LeaderboardDigest is the digest of those on the leaderboard at the fold's position, under the names that proxies gives.
 func (f *Fold) LeaderboardDigest(proxies domain.Proxies) Digest {
 	var d digester
 	for customer, a := range f.accounts {
-		if a.moved {
+		if a.ranked() {
 			s := a.standing(customer, proxies)
 			d.addStanding(s.Key, s.Points, s.Minute)
 		}
@@ -125,15 +155,15 @@ func (f *Fold) LeaderboardDigest(proxies domain.Proxies) Digest {
 	return d.digest()
 }
 
-// standings hands the leaderboard at the fold's position to yield.
+// standings hands the leaderboard at the fold's position to yield, and with it the keys that are retired.
 func (f *Fold) standings(proxies domain.Proxies, a Audit, yield func(leaderboard.Standing) error) error {
 	var n int64
 	for customer, folded := range f.accounts {
-		if !folded.moved {
+		if !folded.moved && !folded.gone {
 			continue
 		}
 		if n++; n%10_000 == 0 {
-			a.Progress("loading the new leaderboard", uint64(n), uint64(f.ranked))
+			a.Progress("loading the new leaderboard", uint64(n), uint64(len(f.accounts)))
 		}
 		if err := yield(folded.standing(customer, proxies)); err != nil {
 			return err

@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"loyalty/domain"
+	"loyalty/domain/account"
 	"loyalty/readmodels/leaderboard"
 	"loyalty/readmodels/ledger"
 )
 
-// Leaderboard is the projection that ranks customers by the changes of their points.
+// Leaderboard is the projection that ranks customers by the changes of their points, until they are forgotten.
 type Leaderboard struct {
 	Writer leaderboard.Writer
 	// Accounts is the ledger that a leaderboard without a state of its own starts from.
@@ -33,8 +34,8 @@ const (
 // Name is "leaderboard".
 func (Leaderboard) Name() string { return "leaderboard" }
 
-// Types are the events that change points.
-func (Leaderboard) Types() []string { return pointsTypes() }
+// Types are the events that change points, and the one that ends it.
+func (Leaderboard) Types() []string { return rankingTypes() }
 
 // Checkpoint is the leaderboard's. A leaderboard that has none is loaded from the ledger first: every account, and the
 // ledger's checkpoint, in one consistent read.
@@ -76,12 +77,13 @@ func (l Leaderboard) load(ctx context.Context) error {
 	return err
 }
 
-// Apply moves each customer by the points of their events.
+// Apply moves each customer by the points of their events, and retires the keys of those who were forgotten.
 func (l Leaderboard) Apply(ctx context.Context, b Batch) error {
 	changes := make([]leaderboard.Change, len(b.Events))
 	for i, event := range b.Events {
 		changes[i] = leaderboard.Change{
 			Key: l.Proxies.Key(event.Event.Customer()), Points: pointsOf(event.Event), Minute: leaderboard.Minute(event.Event.Occurred()),
+			Retires: event.Event.EventType() == account.TypeCustomerForgotten,
 		}
 	}
 	return l.Writer.Apply(ctx, leaderboard.Batch{From: b.From, To: b.To, AsOf: b.AsOf, Changes: changes})

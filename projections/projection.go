@@ -40,6 +40,9 @@ func pointsTypes() []string {
 	return []string{order.TypePointsAwarded, order.TypePointsReversed, account.TypePointsAdjusted}
 }
 
+// rankingTypes are the events that change who is on a leaderboard, or where.
+func rankingTypes() []string { return append(pointsTypes(), account.TypeCustomerForgotten) }
+
 // pointsOf is by how much an event changes its customer's points.
 func pointsOf(e domain.Event) domain.Points {
 	switch e := e.(type) {

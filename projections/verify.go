@@ -64,6 +64,8 @@ type DriftTotal struct {
 	Points    domain.Points `json:"points"`
 	ReachedAt time.Time     `json:"reachedAt"`
 	Entries   int64         `json:"entries,omitempty"`
+	// Forgotten tells that the customer was forgotten: a leaderboard must keep them out.
+	Forgotten bool `json:"forgotten,omitempty"`
 }
 
 func (f *Finding) drift(d Drift) { f.Drifted, f.Drifts = f.Drifted+1, append(f.Drifts, d) }
@@ -84,9 +86,9 @@ func (f *Fold) advance(ctx context.Context, until domain.Position, a Audit) erro
 	})
 }
 
-// toLast folds the log up to the last event that changes points.
+// toLast folds the log up to the last event that counts.
 func (f *Fold) toLast(ctx context.Context, a Audit) error {
-	end, err := f.store.End(ctx, pointsTypes()...)
+	end, err := f.store.End(ctx, rankingTypes()...)
 	if err != nil {
 		return err
 	}
@@ -108,8 +110,8 @@ func (f *Fold) VerifyLedger(ctx context.Context, l ledger.Reader, a Audit) (Find
 	if err := f.toLast(ctx, a); err != nil {
 		return found, err
 	}
-	if err := patiently(ctx, a, f.at, l.Wait); err != nil {
-		return found, fmt.Errorf("the ledger is behind position %s: %w", f.at, err)
+	if err := patiently(ctx, a, f.last.ledger, l.Wait); err != nil {
+		return found, fmt.Errorf("the ledger is behind position %s: %w", f.last.ledger, err)
 	}
 	// The accounts come first and their position last, so they are compared with the log as of before, and those that
 	// differ, or change until that position, are looked at again there.
@@ -118,7 +120,7 @@ func (f *Fold) VerifyLedger(ctx context.Context, l ledger.Reader, a Audit) (Find
 	var n uint64
 	state, err := l.Accounts(ctx, func(got ledger.Account) error {
 		if n++; n%10_000 == 0 {
-			a.Progress("reading the ledger", n, uint64(f.ranked))
+			a.Progress("reading the ledger", n, uint64(f.moved))
 		}
 		want := f.accounts[got.Customer]
 		if want != nil {
@@ -136,7 +138,7 @@ func (f *Fold) VerifyLedger(ctx context.Context, l ledger.Reader, a Audit) (Find
 		return found, err
 	}
 	before := map[domain.CustomerID]folded{}
-	f.changed = func(customer domain.CustomerID, was folded, _ domain.Points) {
+	f.changed = func(customer domain.CustomerID, was, _ folded) {
 		if _, known := before[customer]; !known {
 			before[customer] = was
 		}
@@ -146,11 +148,11 @@ func (f *Fold) VerifyLedger(ctx context.Context, l ledger.Reader, a Audit) (Find
 	if err != nil {
 		return found, err
 	}
-	if f.at != state.Position {
+	if state.Position.Before(f.last.ledger) {
 		return found, fmt.Errorf("the ledger went back to position %s while it was read: %w", state.Position, domain.ErrNotCaughtUp)
 	}
 	f.compareAccounts(&found, differ, before)
-	found.Position, found.Customers, found.Digest = f.at, f.ranked, f.LedgerDigest()
+	found.Position, found.Customers, found.Digest = f.at, f.moved, f.LedgerDigest()
 	found.limit(a.Listed)
 	return found, nil
 }
@@ -181,10 +183,12 @@ func (a *folded) total() *DriftTotal {
 	if a == nil || !a.moved {
 		return nil
 	}
-	return &DriftTotal{a.points, time.UnixMicro(a.reached).UTC(), a.entries}
+	return &DriftTotal{Points: a.points, ReachedAt: time.UnixMicro(a.reached).UTC(), Entries: a.entries}
 }
 
-func ledgerTotal(a ledger.Account) *DriftTotal { return &DriftTotal{a.Points, a.ReachedAt, a.Entries} }
+func ledgerTotal(a ledger.Account) *DriftTotal {
+	return &DriftTotal{Points: a.Points, ReachedAt: a.ReachedAt, Entries: a.Entries}
+}
 
 // AuditedLeaderboard is a leaderboard that can be compared with the log.
 type AuditedLeaderboard interface {
@@ -192,9 +196,9 @@ type AuditedLeaderboard interface {
 	leaderboard.Auditor
 }
 
-// VerifyLeaderboard compares every standing of a leaderboard with what the log says, while the leaderboard goes on: it reads
-// them piece by piece, each at one position, to which it moves the fold. Customers whom the log does not know show as a
-// difference in number. A leaderboard that does not catch up with the fold is domain.ErrNotCaughtUp.
+// VerifyLeaderboard compares every standing of a leaderboard with what the log says, and that the key of everybody forgotten is
+// retired, while the leaderboard goes on: it reads them piece by piece, each at one position, to which it moves the fold.
+// Customers whom the log does not know show as a difference in number. A leaderboard that does not catch up with the fold is domain.ErrNotCaughtUp.
 func (f *Fold) VerifyLeaderboard(ctx context.Context, board AuditedLeaderboard, proxies domain.Proxies, a Audit) (Finding, error) {
 	a = a.withDefaults()
 	if err := f.toLast(ctx, a); err != nil {
@@ -207,12 +211,12 @@ func (f *Fold) compareLeaderboard(ctx context.Context, board AuditedLeaderboard,
 	found := Finding{ReadModel: "leaderboard"}
 	var customers []domain.CustomerID
 	for customer, folded := range f.accounts {
-		if folded.moved {
+		if folded.moved || folded.gone {
 			customers = append(customers, customer)
 		}
 	}
-	f.changed = func(customer domain.CustomerID, was folded, change domain.Points) {
-		if !was.moved && change != 0 {
+	f.changed = func(customer domain.CustomerID, was, is folded) {
+		if !was.moved && !was.gone && (is.moved || is.gone) {
 			customers = append(customers, customer)
 		}
 	}
@@ -220,8 +224,8 @@ func (f *Fold) compareLeaderboard(ctx context.Context, board AuditedLeaderboard,
 	var counted int64
 	for first := 0; first == 0 || first < len(customers); first += leaderboard.MaxStandings {
 		a.Progress("reading the leaderboard", uint64(first), uint64(len(customers)))
-		if err := patiently(ctx, a, f.at, board.Wait); err != nil {
-			return found, fmt.Errorf("the leaderboard is behind position %s: %w", f.at, err)
+		if err := patiently(ctx, a, f.last.leaderboard, board.Wait); err != nil {
+			return found, fmt.Errorf("the leaderboard is behind position %s: %w", f.last.leaderboard, err)
 		}
 		piece := customers[first:min(first+leaderboard.MaxStandings, len(customers))]
 		keys := make([]domain.ProxyKey, len(piece))
@@ -232,7 +236,7 @@ func (f *Fold) compareLeaderboard(ctx context.Context, board AuditedLeaderboard,
 		if err != nil {
 			return found, err
 		}
-		if got.Position.Before(f.at) {
+		if got.Position.Before(f.last.leaderboard) {
 			return found, fmt.Errorf("the leaderboard went back to position %s while it was read: %w", got.Position, domain.ErrNotCaughtUp)
 		}
 		if err := errors.Join(beyond(ctx, f.store, got.Position), f.advance(ctx, got.Position, a)); err != nil {
@@ -254,18 +258,18 @@ func (f *Fold) compareLeaderboard(ctx context.Context, board AuditedLeaderboard,
 func (f *Fold) compareStanding(found *Finding, customer domain.CustomerID, proxies domain.Proxies, got leaderboard.Standings, i int) {
 	folded := f.accounts[customer]
 	want := folded.standing(customer, proxies)
-	if folded.moved == got.Found[i] && (!folded.moved || got.Standings[i] == want) {
+	if folded.ranked() == got.Found[i] && got.Standings[i] == want {
 		return
 	}
-	minutes := func(s leaderboard.Standing) *DriftTotal {
+	total := func(s leaderboard.Standing) *DriftTotal {
+		if s.Retired {
+			return &DriftTotal{Forgotten: true}
+		}
 		return &DriftTotal{Points: s.Points, ReachedAt: time.Unix(s.Minute*60, 0).UTC()}
 	}
-	d := Drift{Customer: customer}
-	if folded.moved {
-		d.Log = minutes(want)
-	}
-	if got.Found[i] {
-		d.ReadModel = minutes(got.Standings[i])
+	d := Drift{Customer: customer, Log: total(want)}
+	if got.Found[i] || got.Standings[i].Retired {
+		d.ReadModel = total(got.Standings[i])
 	}
 	found.drift(d)
 }

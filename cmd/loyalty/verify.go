@@ -104,5 +104,8 @@ func total(t *projections.DriftTotal) string {
 	if t == nil {
 		return "nothing"
 	}
+	if t.Forgotten {
+		return "forgotten"
+	}
 	return fmt.Sprintf("%d since %s", t.Points, t.ReachedAt.Format(time.RFC3339))
 }

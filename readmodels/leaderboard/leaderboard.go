@@ -3,6 +3,8 @@
 //
 // The order is total: points descending, then the minute in which that total was reached ascending, then the proxy key
 // ascending. Ranks are 1, 2, 3 … without ties. A leaderboard knows proxy keys only, so a stolen one names nobody.
+//
+// The key of a customer who was forgotten is retired, for ever: it is not ranked, and nothing that comes for it has any effect.
 package leaderboard
 
 import (
@@ -14,12 +16,14 @@ import (
 )
 
 // Change is the effect of one event on one customer. A change of zero points has no effect: it neither enters a customer
-// nor moves the minute in which they reached their total.
+// nor moves the minute in which they reached their total. A change of a retired key has no effect either.
 type Change struct {
 	Key    domain.ProxyKey
 	Points domain.Points
 	// Minute is when the event occurred, in whole minutes since the Unix epoch.
 	Minute int64
+	// Retires retires the key, whether it is on the leaderboard or not; Points and Minute then count for nothing.
+	Retires bool
 }
 
 // MaxMinute bounds the minutes a leaderboard orders by to 26 bits, the year 2097. Earlier than 0 counts as 0, later as MaxMinute.
@@ -55,6 +59,8 @@ type Standing struct {
 	Points domain.Points
 	// Minute is when the total was reached, in whole minutes since the Unix epoch.
 	Minute int64
+	// Retired says that the key is retired and not on the leaderboard; Points and Minute then count for nothing.
+	Retired bool
 }
 
 // State says what a leaderboard reflects.
@@ -113,8 +119,8 @@ type Reader interface {
 	// domain.ErrUnavailable when a store can't be reached, and what CheckSizes says of sizes out of range. It waits for a
 	// store no longer than some seconds, even if ctx doesn't end.
 	Dashboard(ctx context.Context, key domain.ProxyKey, top, around int, d *Dashboard) error
-	// Standing reads one customer's total, false if they are not on the leaderboard, and the position it reflects.
-	// Errors are those of Dashboard.
+	// Standing reads one customer's total, false if they are not on the leaderboard, and the position it reflects. Of
+	// those who are not, it says no more than whether their key is retired. Errors are those of Dashboard.
 	Standing(ctx context.Context, key domain.ProxyKey) (Standing, bool, domain.Position, error)
 	// Wait blocks until the leaderboard reflects position. It returns domain.ErrNotCaughtUp, wrapped, when ctx ends first.
 	Wait(ctx context.Context, position domain.Position) error

@@ -36,7 +36,7 @@ const MaxStandings = 1000
 type Auditor interface {
 	// Standings reads the totals of up to MaxStandings customers, all from one snapshot, with the number of customers on
 	// the leaderboard and the state it reflects. Standing i belongs to keys[i]; a customer who is not on the leaderboard
-	// has false in Found[i]. Errors are those of Reader.Dashboard.
+	// has false in Found[i], and a standing that says no more than whether their key is retired. Errors are those of Reader.Dashboard.
 	Standings(ctx context.Context, keys []domain.ProxyKey) (Standings, error)
 }
 

@@ -117,7 +117,8 @@ var checkpointClauses = []clause{
 	}},
 }
 
-// history is n batches for the customers of a board, each following the one before, from the board's checkpoint on.
+// history is n batches for the customers of a board, each following the one before, from the board's checkpoint on. Now and
+// then somebody is retired, and gets changes afterwards.
 func history(b *board, n int) []leaderboard.Batch {
 	ranking := b.model.Ranking()
 	batches := make([]leaderboard.Batch, n)
@@ -127,6 +128,9 @@ func history(b *board, n int) []leaderboard.Batch {
 		for j := range 5 {
 			who := ranking[(i*7+j*3)%len(ranking)].Key
 			changes = append(changes, change(who, domain.Points((i+j)%7-3), int64(i/4)))
+		}
+		if i%40 == 9 {
+			changes[2] = retires(changes[2].Key)
 		}
 		to := leaderboard.State{Position: at(state.Position.Commit + 1), AsOf: state.AsOf.Add(time.Second)}
 		batches[i] = leaderboard.Batch{From: state.Position, To: to.Position, AsOf: to.AsOf, Changes: changes}

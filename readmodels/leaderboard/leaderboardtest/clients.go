@@ -2,7 +2,6 @@ package leaderboardtest
 
 import (
 	"errors"
-	"slices"
 	"sync"
 	"testing"
 
@@ -40,6 +39,20 @@ var clientClauses = []struct {
 		b.through(reader).audits(cat, absent)
 		b.load(leaderboard.State{Position: at(7), AsOf: start}, standing(dan, 1, 1))
 		b.through(reader).ranks(dan)
+	}},
+	{"whom one client retires another keeps out, after a restart too", func(t *testing.T, connect func() Client) {
+		first := connect()
+		b := given(t, first, standing(ann, 10, 5), standing(bob, 20, 6), retired(cat))
+		second := connect()
+		b.apply(retires(bob))
+		if err := first.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for _, client := range []Client{second, connect()} {
+			b = b.through(client)
+			b.apply(change(bob, 5, 7), change(cat, 5, 7))
+			b.ranks(ann)
+		}
 	}},
 	{"after a restart batches that come again, or in another order, are refused until the right one", func(t *testing.T, connect func() Client) {
 		first := connect()
@@ -178,7 +191,7 @@ var clientClauses = []struct {
 
 // through is the same board, reached through another adapter.
 func (b *board) through(other Adapter) *board {
-	return &board{reporter: b.reporter, Adapter: other, ctx: b.ctx, model: NewModel(slices.Clone(b.model.Ranking())...), state: b.state}
+	return &board{reporter: b.reporter, Adapter: other, ctx: b.ctx, model: NewModel(b.model.Standings()...), state: b.state}
 }
 
 // makes applies a batch as it is, which must succeed, on the board and the model.

@@ -33,7 +33,7 @@ var concurrencyClauses = []clause{
 		readWhile(t, b, past, func(read func()) error {
 			for _, batch := range past.batches {
 				state := leaderboard.State{Position: batch.To, AsOf: batch.AsOf}
-				if err := b.Load(b.ctx, source(state, past.rankings[batch.To]...)); err != nil {
+				if err := b.Load(b.ctx, source(state, past.standings[batch.To]...)); err != nil {
 					return err
 				}
 				read()
@@ -45,23 +45,26 @@ var concurrencyClauses = []clause{
 
 // past is what a board looks like at each position of a history.
 type past struct {
-	batches  []leaderboard.Batch
-	rankings map[domain.Position]Ranking
-	states   map[domain.Position]leaderboard.State
+	batches   []leaderboard.Batch
+	rankings  map[domain.Position]Ranking
+	standings map[domain.Position][]leaderboard.Standing
+	states    map[domain.Position]leaderboard.State
 }
 
 // remember works the history out on the model.
 func remember(b *board, batches []leaderboard.Batch) past {
 	p := past{
-		batches:  batches,
-		rankings: map[domain.Position]Ranking{b.state.Position: b.model.Ranking()},
-		states:   map[domain.Position]leaderboard.State{b.state.Position: b.state},
+		batches:   batches,
+		rankings:  map[domain.Position]Ranking{b.state.Position: b.model.Ranking()},
+		standings: map[domain.Position][]leaderboard.Standing{b.state.Position: b.model.Standings()},
+		states:    map[domain.Position]leaderboard.State{b.state.Position: b.state},
 	}
 	for _, batch := range batches {
 		if err := b.model.Apply(batch.Changes...); err != nil {
 			b.Fatalf("the test's own history: %v", err)
 		}
 		p.rankings[batch.To] = b.model.Ranking()
+		p.standings[batch.To] = b.model.Standings()
 		p.states[batch.To] = leaderboard.State{Position: batch.To, AsOf: batch.AsOf}
 	}
 	return p

@@ -21,6 +21,9 @@ func NewModel(standings ...leaderboard.Standing) *Model {
 	m := &Model{standings: make(map[domain.ProxyKey]leaderboard.Standing)}
 	for _, s := range standings {
 		s.Minute = clampMinute(s.Minute)
+		if s.Retired {
+			s = leaderboard.Standing{Key: s.Key, Retired: true}
+		}
 		m.standings[s.Key] = s
 	}
 	return m
@@ -33,7 +36,10 @@ func clampMinute(minute int64) int64 { return min(max(minute, 0), leaderboard.Ma
 func (m *Model) Apply(changes ...leaderboard.Change) error {
 	after := maps.Clone(m.standings)
 	for _, c := range changes {
-		if c.Points == 0 {
+		if c.Retires {
+			after[c.Key] = leaderboard.Standing{Key: c.Key, Retired: true}
+		}
+		if c.Points == 0 || after[c.Key].Retired {
 			continue
 		}
 		total, err := after[c.Key].Points.Plus(c.Points)
@@ -48,19 +54,36 @@ func (m *Model) Apply(changes ...leaderboard.Change) error {
 
 // Standing is one customer's total, false if they are not on the leaderboard.
 func (m *Model) Standing(key domain.ProxyKey) (leaderboard.Standing, bool) {
-	s, ranked := m.standings[key]
-	return s, ranked
+	s, known := m.standings[key]
+	return s, known && !s.Retired
 }
 
-// Ranking sorts everybody, the best first.
+// Standings are everybody's, with the retired keys: what a model, or a leaderboard, that is as this one starts from.
+func (m *Model) Standings() []leaderboard.Standing { return append(m.Ranking(), m.Retired()...) }
+
+// Retired are the keys that are retired, each as a standing, in order.
+func (m *Model) Retired() []leaderboard.Standing {
+	var retired []leaderboard.Standing
+	for _, s := range m.standings {
+		if s.Retired {
+			retired = append(retired, s)
+		}
+	}
+	slices.SortFunc(retired, func(a, b leaderboard.Standing) int { return a.Key.Compare(b.Key) })
+	return retired
+}
+
+// Ranking sorts everybody who is on the leaderboard, the best first.
 func (m *Model) Ranking() Ranking {
-	return slices.SortedFunc(maps.Values(m.standings), func(a, b leaderboard.Standing) int {
+	ranking := slices.DeleteFunc(slices.Collect(maps.Values(m.standings)), func(s leaderboard.Standing) bool { return s.Retired })
+	slices.SortFunc(ranking, func(a, b leaderboard.Standing) int {
 		return cmp.Or(
 			cmp.Compare(b.Points, a.Points),
 			cmp.Compare(a.Minute, b.Minute),
 			a.Key.Compare(b.Key),
 		)
 	})
+	return ranking
 }
 
 // Dashboard is what the customer behind key should see, all but the state. It sorts; for many dashboards take Ranking once.

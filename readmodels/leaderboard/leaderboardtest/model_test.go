@@ -45,6 +45,25 @@ func TestTheModelIsWhatAPersonWorksOut(t *testing.T) {
 	}
 }
 
+func TestTheModelKnowsWhoIsRetired(t *testing.T) {
+	m := NewModel(standing(ann, 10, 5), standing(bob, 30, 5), retired(dan))
+	if err := m.Apply(change(ann, 1, 6), retires(ann), change(ann, 99, 7), change(dan, 99, 7), retires(eve), change(cat, 4, 8)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(Ranking{standing(bob, 30, 5), standing(cat, 4, 8)}, m.Ranking()); diff != "" {
+		t.Errorf("on the board (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]leaderboard.Standing{retired(ann), retired(dan), retired(eve)}, m.Retired()); diff != "" {
+		t.Errorf("retired (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(m.Standings(), NewModel(m.Standings()...).Standings()); diff != "" {
+		t.Errorf("started anew (-want +got):\n%s", diff)
+	}
+	if s, ranked := m.Standing(ann); ranked || s != retired(ann) {
+		t.Errorf("ann's standing: %+v, %v", s, ranked)
+	}
+}
+
 func TestTheModelAppliesAllChangesOrNone(t *testing.T) {
 	m := NewModel(standing(ann, domain.MaxTotal, 5))
 	if err := m.Apply(change(bob, 1, 1), change(ann, 1, 6), change(ann, -1, 7)); !errors.Is(err, domain.ErrPointsLimit) {

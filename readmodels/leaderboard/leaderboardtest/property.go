@@ -18,7 +18,7 @@ var propertyClauses = []clause{
 			var applied []leaderboard.Batch
 			for range rapid.IntRange(0, 12).Draw(rt, "batches") {
 				batch := b.next(rapid.SliceOfN(changes(customers), 0, 12).Draw(rt, "changes")...)
-				if NewModel(b.model.Ranking()...).Apply(batch.Changes...) != nil {
+				if NewModel(b.model.Standings()...).Apply(batch.Changes...) != nil {
 					b.refuses(batch, domain.ErrPointsLimit)
 					continue
 				}
@@ -72,19 +72,21 @@ func minutes() *rapid.Generator[int64] {
 	return rapid.OneOf(rapid.Int64Range(0, 3), rapid.SampledFrom([]int64{-1, leaderboard.MaxMinute - 1, leaderboard.MaxMinute, leaderboard.MaxMinute + 1, 1<<63 - 1, -1 << 63}))
 }
 
-// standings are those of some of the customers.
+// standings are those of some of the customers, of whom some are retired.
 func standings(t *rapid.T, customers []domain.ProxyKey) []leaderboard.Standing {
 	points := rapid.OneOf(rapid.Int64Range(-2, 2), rapid.SampledFrom([]int64{int64(domain.MaxTotal), int64(-domain.MaxTotal), int64(domain.MaxTotal) - 1}))
 	var all []leaderboard.Standing
 	for _, key := range customers {
-		if rapid.Bool().Draw(t, "loaded") {
+		if rapid.IntRange(0, 9).Draw(t, "retired") == 9 {
+			all = append(all, retired(key))
+		} else if rapid.Bool().Draw(t, "loaded") {
 			all = append(all, standing(key, domain.Points(points.Draw(t, "points")), minutes().Draw(t, "minute")))
 		}
 	}
 	return all
 }
 
-// changes are mostly small, so that totals tie, and now and then as large as the limit.
+// changes are mostly small, so that totals tie, and now and then as large as the limit, or retire somebody.
 func changes(customers []domain.ProxyKey) *rapid.Generator[leaderboard.Change] {
 	return rapid.Custom(func(t *rapid.T) leaderboard.Change {
 		c := smallChanges(customers).Draw(t, "change")
@@ -97,6 +99,10 @@ func changes(customers []domain.ProxyKey) *rapid.Generator[leaderboard.Change] {
 
 func smallChanges(customers []domain.ProxyKey) *rapid.Generator[leaderboard.Change] {
 	return rapid.Custom(func(t *rapid.T) leaderboard.Change {
-		return change(rapid.SampledFrom(customers).Draw(t, "who"), domain.Points(rapid.Int64Range(-3, 3).Draw(t, "points")), minutes().Draw(t, "minute"))
+		who := rapid.SampledFrom(customers).Draw(t, "who")
+		if rapid.IntRange(0, 19).Draw(t, "retires") == 19 {
+			return retires(who)
+		}
+		return change(who, domain.Points(rapid.Int64Range(-3, 3).Draw(t, "points")), minutes().Draw(t, "minute"))
 	})
 }

@@ -53,6 +53,34 @@ var rebuildClauses = []struct {
 		b.apply(change(bob, 5, 9))
 		b.ranks(dan, cat, bob, ann)
 	}},
+	{"a copy keeps who is retired, through a switch and beyond", func(t *testing.T, live Rebuildable) {
+		b := given(t, live, standing(ann, 10, 5), standing(bob, 20, 5), standing(cat, 30, 5))
+		copied := copyOf(t, live)
+		c := given(t, copied, standing(ann, 10, 5), retired(bob), standing(cat, 30, 5))
+		c.apply(retires(cat), retires(dan), change(bob, 9, 9))
+		c.ranks(ann)
+		b.ranks(cat, bob, ann)
+		switches(t, copied)
+		b.model, b.state = c.model, c.state
+		b.ranks(ann)
+		b.apply(change(bob, 1, 9), change(cat, 1, 9), change(dan, 1, 9), change(eve, 1, 9))
+		b.ranks(ann, eve)
+	}},
+	{"a switch replaces who is retired too", func(t *testing.T, live Rebuildable) {
+		b := given(t, live, standing(ann, 10, 5), retired(bob), retired(cat))
+		copied := copyOf(t, live)
+		c := given(t, copied, standing(ann, 10, 5), retired(cat))
+		switches(t, copied)
+		b.model, b.state = c.model, c.state
+		b.apply(change(bob, 1, 9), change(cat, 1, 9))
+		b.ranks(ann, bob)
+		copied = copyOf(t, live)
+		c = given(t, copied)
+		c.apply(change(cat, 1, 9))
+		switches(t, copied)
+		b.model, b.state = c.model, c.state
+		b.ranks(cat)
+	}},
 	{"a copy of nobody can be switched to, and from", func(t *testing.T, live Rebuildable) {
 		b := given(t, live, standing(ann, 10, 5))
 		copied := copyOf(t, live)
@@ -148,7 +176,7 @@ var rebuildClauses = []struct {
 					return err
 				}
 				state := leaderboard.State{Position: batch.To, AsOf: batch.AsOf}
-				if err := errors.Join(copied.Load(b.ctx, source(state, past.rankings[batch.To]...)), copied.Switch(b.ctx)); err != nil {
+				if err := errors.Join(copied.Load(b.ctx, source(state, past.standings[batch.To]...)), copied.Switch(b.ctx)); err != nil {
 					return err
 				}
 				read()

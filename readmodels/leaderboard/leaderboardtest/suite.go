@@ -30,6 +30,7 @@ func Run(t *testing.T, open func(t *testing.T) Adapter) {
 		{"Order", orderClauses},
 		{"Windows", windowClauses},
 		{"Changes", changeClauses},
+		{"Retirement", retirementClauses},
 		{"Checkpoint", checkpointClauses},
 		{"Load", loadClauses},
 		{"Wait", waitClauses},
@@ -44,6 +45,7 @@ func Run(t *testing.T, open func(t *testing.T) Adapter) {
 func RunEssentials(t *testing.T, open func(t *testing.T) Adapter) {
 	run(t, open, []part{
 		{"Changes", changeClauses},
+		{"Retirement", retirementClauses},
 		{"Checkpoint", checkpointClauses},
 		{"Load", loadClauses},
 		{"Wait", waitClauses},
@@ -146,14 +148,18 @@ func (b *board) refuses(batch leaderboard.Batch, kind error) {
 	b.agrees()
 }
 
-// agrees compares checkpoint, everybody's standing and everybody's dashboard with the model, and those of somebody who
-// is not there. In the largest windows, a board of up to 50 shows to each customer as a whole.
+// agrees compares checkpoint, everybody's standing and everybody's dashboard with the model, and those of everybody who
+// is retired and of somebody who is not there. In the largest windows, a board of up to 50 shows to each customer as a whole.
 func (b *board) agrees() {
 	b.Helper()
 	b.checkpointIs(b.state.Position)
 	ranking := b.model.Ranking()
 	for _, s := range ranking {
 		b.shows(ranking, s.Key, leaderboard.MaxTop, leaderboard.MaxAround)
+		b.stands(s.Key)
+	}
+	for _, s := range b.model.Retired() {
+		b.shows(ranking, s.Key, 1, leaderboard.MaxAround)
 		b.stands(s.Key)
 	}
 	b.shows(ranking, absent, leaderboard.MaxTop, leaderboard.MaxAround)
@@ -238,4 +244,12 @@ func standing(key domain.ProxyKey, points domain.Points, minute int64) leaderboa
 
 func change(key domain.ProxyKey, points domain.Points, minute int64) leaderboard.Change {
 	return leaderboard.Change{Key: key, Points: points, Minute: minute}
+}
+
+func retires(key domain.ProxyKey) leaderboard.Change {
+	return leaderboard.Change{Key: key, Retires: true}
+}
+
+func retired(key domain.ProxyKey) leaderboard.Standing {
+	return leaderboard.Standing{Key: key, Retired: true}
 }

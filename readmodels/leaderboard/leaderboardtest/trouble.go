@@ -57,7 +57,7 @@ func Endure(t *testing.T, adapter Adapter, trouble func(time int)) {
 	if slices.Max(served) == 0 {
 		t.Error("nobody was served at any time")
 	}
-	b.model, b.state = NewModel(e.past.rankings[last]...), e.past.states[last]
+	b.model, b.state = NewModel(e.past.standings[last]...), e.past.states[last]
 	b.agrees()
 }
 
@@ -96,7 +96,7 @@ func (e endurance) writeUntil(t *testing.T, position domain.Position) {
 func (e endurance) step(ctx context.Context, position domain.Position) (reached bool, err error) {
 	at, err := e.board.Checkpoint(ctx)
 	if errors.Is(err, domain.ErrNotCaughtUp) {
-		return false, e.board.Load(ctx, source(e.past.states[position], e.past.rankings[position]...))
+		return false, e.board.Load(ctx, source(e.past.states[position], e.past.standings[position]...))
 	}
 	if err != nil {
 		return false, err

@@ -96,7 +96,7 @@ var waitClauses = []clause{
 	{"what one waited for can then be read", func(t *testing.T, adapter Adapter) {
 		b := given(t, adapter, standing(ann, 10, 5))
 		batches := history(b, 40)
-		model := NewModel(b.model.Ranking()...)
+		model := NewModel(b.model.Standings()...)
 		result := make(chan error)
 		go func() {
 			_, err := project(b, batches)

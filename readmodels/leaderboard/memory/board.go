@@ -154,10 +154,13 @@ func (b *Board) put(results []result, batch leaderboard.Batch) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i := range results {
-		if change := &results[i]; change.enters {
-			b.ranking.enter(newEntry(change.standing))
-		} else {
+		switch change := &results[i]; {
+		case change.standing.Retired:
+			b.ranking.retire(&change.standing.Key)
+		case change.there:
 			b.ranking.move(change.spot, newEntry(change.standing))
+		default:
+			b.ranking.enter(newEntry(change.standing))
 		}
 	}
 	b.state.Position = batch.To

@@ -28,9 +28,10 @@ func TestALargeBoardIsThatOfAPlainSort(t *testing.T) {
 		batch := leaderboard.Batch{From: position(uint64(round + 1)), To: position(uint64(round + 2)), AsOf: time.Unix(int64(round), 0)}
 		for range n {
 			batch.Changes = append(batch.Changes, leaderboard.Change{
-				Key:    customer(random.IntN(n)),
-				Points: domain.Points(random.IntN(7) - 2),
-				Minute: int64(round*2 + random.IntN(3)),
+				Key:     customer(random.IntN(n)),
+				Points:  domain.Points(random.IntN(7) - 2),
+				Minute:  int64(round*2 + random.IntN(3)),
+				Retires: random.IntN(80) == 0,
 			})
 		}
 		if err := errors.Join(board.Apply(t.Context(), batch), model.Apply(batch.Changes...)); err != nil {

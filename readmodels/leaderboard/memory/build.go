@@ -1,12 +1,9 @@
 package memory
 
 import (
-	"fmt"
 	"iter"
 	"math/bits"
 	"slices"
-
-	"loyalty/domain"
 )
 
 // sorted puts the entries of each chunk in order and merges the chunks, which takes no memory beside them.
@@ -124,10 +121,10 @@ func (x *index) addAll(first uint32) (fits bool, err error) {
 		for i, e := range x.leaves.at(id).all() {
 			key := e.key()
 			if other, found := x.find(&key); found && other != (spot{id, i}) {
-				return false, fmt.Errorf("customer %s is there twice: %w", key, domain.ErrInvalid)
+				return false, isThereTwice(key)
 			}
 			hash := x.hash(e)
-			if x.fills[x.pageOf(hash)].customers == pageMost {
+			if x.fills[x.pageOf(hash)].places == pageMost {
 				return false, nil
 			}
 			x.put(hash, id)

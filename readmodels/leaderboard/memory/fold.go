@@ -13,11 +13,11 @@ type fold struct {
 	byKey   map[domain.ProxyKey]int // the place in results
 }
 
-// result is how one customer stands after the batch, and where they were before it, which may be nowhere.
+// result is how one customer stands after the batch, retired perhaps, and where they were before it, which may be nowhere.
 type result struct {
 	standing leaderboard.Standing
 	spot     spot
-	enters   bool
+	there    bool
 }
 
 // maxKept is how many results of a batch are worth keeping the memory of for the next.
@@ -31,25 +31,28 @@ func (f *fold) run(r *ranking, changes []leaderboard.Change) ([]result, error) {
 	}
 	clear(f.byKey)
 	f.results = f.results[:0]
-	entering := 0
+	entering := 0 // at most
 	for i := range changes {
 		change := &changes[i]
-		if change.Points == 0 {
+		if change.Points == 0 && !change.Retires {
 			continue
 		}
 		at, seen := f.byKey[change.Key]
 		if !seen {
 			at = len(f.results)
 			f.byKey[change.Key] = at
-			spot, found := r.index.find(&change.Key)
-			f.results = append(f.results, result{standing: leaderboard.Standing{Key: change.Key}, spot: spot, enters: !found})
-			if found {
-				f.results[at].standing = r.tree.entry(spot).standing()
-			} else {
+			f.results = append(f.results, before(r, &change.Key))
+			if !f.results[at].there {
 				entering++
 			}
 		}
 		standing := &f.results[at].standing
+		if change.Retires {
+			*standing = leaderboard.Standing{Key: change.Key, Retired: true}
+		}
+		if standing.Retired {
+			continue
+		}
 		total, err := standing.Points.Plus(change.Points)
 		if err != nil {
 			return nil, fmt.Errorf("change %d of the batch, customer %s: %w", i, change.Key, err)
@@ -57,4 +60,14 @@ func (f *fold) run(r *ranking, changes []leaderboard.Change) ([]result, error) {
 		standing.Points, standing.Minute = total, change.Minute
 	}
 	return f.results, room(r.tree.count, entering)
+}
+
+// before is a customer as the ranking has them.
+func before(r *ranking, key *domain.ProxyKey) result {
+	spot, there := r.index.find(key)
+	if there {
+		return result{standing: r.tree.entry(spot).standing(), spot: spot, there: true}
+	}
+	_, retired := r.retired[*key]
+	return result{standing: leaderboard.Standing{Key: *key, Retired: retired}}
 }

@@ -21,7 +21,7 @@ const (
 
 // bucket is one cache line. For each of up to 12 customers it holds the leaf where they are and 8 bits of their hash, so
 // that nearly every leaf that is looked into is the right one. It doesn't say which customer it is: two of them with the
-// same 8 bits in the same leaf are interchangeable.
+// same 8 bits in the same leaf are interchangeable. The place of somebody who has left leads to no leaf.
 type bucket struct {
 	leaves [bucketSize]uint32
 	tags   [bucketSize]uint8
@@ -32,8 +32,8 @@ type page [pageBuckets]bucket
 
 // index finds the leaf that a customer is in by their key. It is an extendible hash table: a directory leads from the
 // first bits of the hash to a page, and a page that is full is split in two, so that growing never stops for more than
-// one page. A customer goes into the first bucket with room, from their own on; as nobody is ever removed, the first
-// bucket with room also ends a search. The seed makes the hashes of distinct keys as good as random.
+// one page. A customer goes into the first bucket with room, from their own on; as nobody's place is ever given to another,
+// the first bucket with room also ends a search. Who has left takes up a place until the page is split. The seed makes the hashes of distinct keys as good as random.
 type index struct {
 	leaves    *arena[leaf]
 	seed      maphash.Seed
@@ -44,8 +44,8 @@ type index struct {
 }
 
 type pageFill struct {
-	customers uint16
-	depth     uint8 // how many first bits the hashes in the page share
+	places uint16 // taken
+	depth  uint8  // how many first bits the hashes in the page share
 }
 
 func newIndex(leaves *arena[leaf], depth uint8) index {
@@ -76,7 +76,7 @@ func (x *index) find(key *domain.ProxyKey) (s spot, found bool) {
 	for i := bucketOf(hash); ; i++ {
 		b := &page[i%pageBuckets]
 		for j, other := range b.tags[:min(b.n, bucketSize)] {
-			if other != tag {
+			if other != tag || b.leaves[j] == none {
 				continue
 			}
 			if at := x.leaves.at(b.leaves[j]).find(head, tail); at >= 0 {
@@ -89,7 +89,7 @@ func (x *index) find(key *domain.ProxyKey) (s spot, found bool) {
 	}
 }
 
-// move notes that a customer got from one leaf into another.
+// move notes that a customer got from one leaf into another, or has left where that is none.
 func (x *index) move(e entry, from, to uint32) {
 	hash := x.hash(e)
 	page, tag := x.pages.at(x.pageOf(hash)), tagOf(hash)
@@ -109,7 +109,7 @@ func (x *index) move(e entry, from, to uint32) {
 
 // reserve makes sure that there is room for one more customer with this hash. All leaves and the index must agree.
 func (x *index) reserve(hash uint64) {
-	for x.fills[x.pageOf(hash)].customers >= pageLimit {
+	for x.fills[x.pageOf(hash)].places >= pageLimit {
 		x.split(hash)
 	}
 }
@@ -122,7 +122,7 @@ func (x *index) put(hash uint64, leaf uint32) {
 		if b := &page[i%pageBuckets]; b.n < bucketSize {
 			b.leaves[b.n], b.tags[b.n] = leaf, tagOf(hash)
 			b.n++
-			x.fills[id].customers++
+			x.fills[id].places++
 			return
 		}
 	}
@@ -140,6 +140,9 @@ func (x *index) split(hash uint64) {
 	var hashes []uint64
 	var homes []uint32
 	for _, id := range slices.Compact(leaves) {
+		if id == none {
+			break // it is the last
+		}
 		for _, e := range x.leaves.at(id).all() {
 			if hash := x.hash(e); x.pageOf(hash) == low {
 				hashes, homes = append(hashes, hash), append(homes, id)

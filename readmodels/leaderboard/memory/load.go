@@ -12,12 +12,12 @@ import (
 // load makes a ranking of all the standings that the function hands out. An error of its yield holds even where the
 // function overlooks it.
 func load(ctx context.Context, standings func(yield func(leaderboard.Standing) error) (leaderboard.State, error)) (*ranking, leaderboard.State, error) {
-	entries := arena[entry]{shift: 18}
+	entries, retired := arena[entry]{shift: 18}, map[domain.ProxyKey]struct{}{}
 	defer entries.release()
 	var failed error
 	state, err := standings(func(s leaderboard.Standing) error {
 		if failed == nil {
-			failed = loadOne(ctx, &entries, s)
+			failed = loadOne(ctx, &entries, retired, s)
 		}
 		return failed
 	})
@@ -26,14 +26,24 @@ func load(ctx context.Context, standings func(yield func(leaderboard.Standing) e
 	}
 	r := newRanking(int(entries.used), sorted(&entries))
 	entries.release() // before the index takes memory
-	if err := r.makeIndex(); err != nil {
+	if err = r.makeIndex(); err == nil {
+		err = r.bar(retired)
+	}
+	if err != nil {
 		r.release()
 		return nil, state, err
 	}
 	return r, state, nil
 }
 
-func loadOne(ctx context.Context, entries *arena[entry], s leaderboard.Standing) error {
+func loadOne(ctx context.Context, entries *arena[entry], retired map[domain.ProxyKey]struct{}, s leaderboard.Standing) error {
+	if s.Retired {
+		if _, known := retired[s.Key]; known {
+			return isThereTwice(s.Key)
+		}
+		retired[s.Key] = struct{}{}
+		return ctx.Err()
+	}
 	if _, err := domain.Points(0).Plus(s.Points); err != nil {
 		return fmt.Errorf("customer %s: %w", s.Key, err)
 	}
@@ -42,4 +52,8 @@ func loadOne(ctx context.Context, entries *arena[entry], s leaderboard.Standing)
 	}
 	*entries.at(entries.add()) = newEntry(s)
 	return nil
+}
+
+func isThereTwice(key domain.ProxyKey) error {
+	return fmt.Errorf("customer %s is there twice: %w", key, domain.ErrInvalid)
 }

@@ -21,16 +21,18 @@ func room(customers, more int) error {
 	return nil
 }
 
-// ranking is one state of the leaderboard: a tree that holds the customers in order, and an index from their keys to
-// their places in it.
+// ranking is one state of the leaderboard: a tree that holds the customers in order, an index from their keys to their
+// places in it, and the keys that are retired, which are in neither. Those are few, and the garbage collector looks at none of
+// them.
 type ranking struct {
-	tree  tree
-	index index
+	tree    tree
+	index   index
+	retired map[domain.ProxyKey]struct{}
 }
 
 // newRanking takes n entries in order. It needs an index before it is of use.
 func newRanking(n int, entries iter.Seq[entry]) *ranking {
-	r := &ranking{tree: tree{leaves: arena[leaf]{shift: 11}, inners: arena[inner]{shift: 10}}}
+	r := &ranking{tree: tree{leaves: arena[leaf]{shift: 11}, inners: arena[inner]{shift: 10}}, retired: map[domain.ProxyKey]struct{}{}}
 	r.tree.build(n, entries)
 	return r
 }
@@ -40,6 +42,17 @@ func (r *ranking) makeIndex() (err error) {
 	r.index, err = indexOf(&r.tree.leaves, r.tree.best, r.tree.count)
 	r.tree.index = &r.index
 	return err
+}
+
+// bar retires keys from the start. One of somebody in the tree is domain.ErrInvalid.
+func (r *ranking) bar(retired map[domain.ProxyKey]struct{}) error {
+	for key := range retired {
+		if _, found := r.index.find(&key); found {
+			return isThereTwice(key)
+		}
+	}
+	r.retired = retired
+	return nil
 }
 
 func (r *ranking) release() {
@@ -68,10 +81,22 @@ func (r *ranking) move(likely spot, e entry) {
 	}
 }
 
+// retire takes a customer out, if they are there, and keeps them out.
+func (r *ranking) retire(key *domain.ProxyKey) {
+	if at, found := r.index.find(key); found {
+		r.index.move(r.tree.entry(at), at.leaf, none)
+		r.tree.remove(at)
+	}
+	r.retired[*key] = struct{}{}
+}
+
 // standing is a customer's total, false if they are not there.
 func (r *ranking) standing(key *domain.ProxyKey) (leaderboard.Standing, bool) {
 	spot, found := r.index.find(key)
 	if !found {
+		if _, retired := r.retired[*key]; retired {
+			return leaderboard.Standing{Key: *key, Retired: true}, false
+		}
 		return leaderboard.Standing{}, false
 	}
 	return r.tree.entry(spot).standing(), true

@@ -199,11 +199,15 @@ func check(t *testing.T, r *ranking) {
 		n := 0
 		for _, b := range r.index.pages.at(id) {
 			n += int(b.n)
+			for _, leaf := range b.leaves[:b.n] {
+				if leaf != none {
+					indexed++
+				}
+			}
 		}
-		if n != int(r.index.fills[id].customers) || n > pageMost {
-			t.Fatalf("page %d holds %d customers and says %d", id, n, r.index.fills[id].customers)
+		if n != int(r.index.fills[id].places) || n > pageMost {
+			t.Fatalf("page %d has %d places taken and says %d", id, n, r.index.fills[id].places)
 		}
-		indexed += n
 	}
 	if indexed != r.tree.count {
 		t.Fatalf("the index holds %d customers of %d", indexed, r.tree.count)

@@ -1,6 +1,6 @@
 // Package redis is the leaderboard in Redis, for any number of processes: Redis 7 or later or Valkey, alone, as a cluster,
-// or under Sentinel. A board is one sorted set of proxy keys, whose scores hold points and minute exactly, and one hash
-// with the checkpoint. Every operation is one script or one transaction, so it is seen whole or not at all, and so that data
+// or under Sentinel. A board is one sorted set of proxy keys, whose scores hold points and minute exactly, one set of the
+// keys that are retired, and one hash with the checkpoint. Every operation is one script or one transaction, so it is seen whole or not at all, and so that data
 // and checkpoint are replicated, lost and restored together. All keys of a board are in one hash slot.
 //
 // What Redis has lost, all of it or a part, is domain.ErrNotCaughtUp to readers and writer alike until the next Load.
@@ -35,7 +35,8 @@ var (
 type Board struct {
 	client redis.UniversalClient
 	name   string
-	// keys are those of the state, the customers, the customers of a load under way, and whose load that is.
+	// keys are those of the state, the customers, the customers of a load under way, whose load that is, the retired keys,
+	// and those of the load.
 	keys []string
 	// rebuild names the rebuild that a copy belongs to; empty for the live leaderboard.
 	rebuild  string
@@ -80,7 +81,7 @@ func newBoard(client redis.UniversalClient, tasks *tasks, name, prefix, rebuild 
 }
 
 func boardKeys(prefix string) []string {
-	return []string{prefix + "state", prefix + "customers", prefix + "loading", prefix + "load"}
+	return []string{prefix + "state", prefix + "customers", prefix + "loading", prefix + "load", prefix + "retired", prefix + "retiring"}
 }
 
 // Close ends what is under way with domain.ErrUnavailable, and waits for it. It closes the board's copies too. A board
@@ -154,6 +155,8 @@ func outcome(answer []any) ([]any, error) {
 		return nil, errDisplaced
 	case "busy":
 		return nil, fmt.Errorf("%w: another load is under way", domain.ErrUnavailable)
+	case "twice":
+		return nil, fmt.Errorf("somebody is there twice, once as retired: %w", domain.ErrInvalid)
 	case "lost":
 		return nil, fmt.Errorf("%w: another load has taken this one's place, or Redis has lost some of it", domain.ErrUnavailable)
 	}

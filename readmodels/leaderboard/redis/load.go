@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// chunk is how many customers of a load go to Redis in one call.
+	// chunk is how many customers of a load go to Redis in one call, and how many retired keys.
 	chunk = 1000
 	// silence is for how long a load of another client may not be heard of before it is taken for dead.
 	silence = 15 * time.Second
@@ -54,16 +54,24 @@ func (b *Board) Load(ctx context.Context, standings func(yield func(leaderboard.
 
 // load is one load under way. An error of its add holds even where the function that calls it overlooks it.
 type load struct {
-	board  *Board
-	ctx    context.Context
-	name   string
-	staged int
-	next   []any // scores and keys in turn
-	failed error
+	board   *Board
+	ctx     context.Context
+	name    string
+	staged  int   // customers
+	barred  int   // retired keys staged
+	next    []any // scores and keys in turn
+	retired []any // the next to stage
+	failed  error
 }
 
 func (l *load) add(s leaderboard.Standing) error {
 	if l.failed != nil {
+		return l.failed
+	}
+	if s.Retired {
+		if l.retired = append(l.retired, s.Key[:]); len(l.retired) == chunk {
+			l.failed = l.stage()
+		}
 		return l.failed
 	}
 	if _, err := domain.Points(0).Plus(s.Points); err != nil {
@@ -79,28 +87,30 @@ func (l *load) add(s leaderboard.Standing) error {
 
 // stage sends what has gathered. The first time it claims the board for this load.
 func (l *load) stage() error {
-	args := append([]any{l.board.loads.client, l.name, silence.Milliseconds(), l.staged}, l.next...)
+	args := []any{l.board.loads.client, l.name, silence.Milliseconds(), l.staged, l.barred, len(l.retired)}
+	args = append(append(args, l.retired...), l.next...)
 	answer, err := l.board.call(l.ctx, "load customers", stageScript, args...)
 	if err != nil {
 		return err
 	}
-	added, n := answer[0], len(l.next)/2
+	added, n := answer[0], len(l.next)/2+len(l.retired)
 	if added != int64(n) {
-		return fmt.Errorf("of customers %d to %d, %v are new: somebody is there twice: %w", l.staged, l.staged+n, added, domain.ErrInvalid)
+		return fmt.Errorf("of %d customers after the first %d, %v are new: somebody is there twice: %w", n, l.staged+l.barred, added, domain.ErrInvalid)
 	}
-	l.staged += n
-	l.next = l.next[:0]
+	l.staged += len(l.next) / 2
+	l.barred += len(l.retired)
+	l.next, l.retired = l.next[:0], l.retired[:0]
 	return nil
 }
 
 func (l *load) finish(state leaderboard.State) error {
-	if len(l.next) > 0 || l.staged == 0 {
+	if len(l.next)+len(l.retired) > 0 || l.staged+l.barred == 0 {
 		if err := l.stage(); err != nil {
 			return err
 		}
 	}
 	_, err := l.board.call(l.ctx, "switch to what is loaded", swapScript,
-		l.board.loads.client, l.name, l.staged, state.Position.String(), formatTime(state.AsOf))
+		l.board.loads.client, l.name, l.staged, state.Position.String(), formatTime(state.AsOf), l.barred)
 	return err
 }
 

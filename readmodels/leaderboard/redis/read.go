@@ -96,10 +96,10 @@ func appendRows(rows []leaderboard.Row, text string, before int64, n int) ([]lea
 // Standing is leaderboard.Reader's.
 func (b *Board) Standing(ctx context.Context, key domain.ProxyKey) (leaderboard.Standing, bool, domain.Position, error) {
 	s, err := b.Standings(ctx, []domain.ProxyKey{key})
-	if err != nil || !s.Found[0] {
+	if err != nil {
 		return leaderboard.Standing{}, false, s.Position, err
 	}
-	return s.Standings[0], true, s.Position, nil
+	return s.Standings[0], s.Found[0], s.Position, nil
 }
 
 // Standings is leaderboard.Auditor's.
@@ -116,7 +116,11 @@ func (b *Board) Standings(ctx context.Context, keys []domain.ProxyKey) (leaderbo
 		return leaderboard.Standings{}, err
 	}
 	scores, _ := answer.rest[0].([]any)
-	if len(scores) != len(keys) {
+	var retired []any // empty where nobody is
+	if len(answer.rest) > 1 {
+		retired, _ = answer.rest[1].([]any)
+	}
+	if len(scores) != len(keys) || (len(retired) != len(keys) && len(retired) != 0) {
 		return leaderboard.Standings{}, fmt.Errorf("%w: %d scores for %d customers", domain.ErrUnavailable, len(scores), len(keys))
 	}
 	s := leaderboard.Standings{
@@ -126,6 +130,9 @@ func (b *Board) Standings(ctx context.Context, keys []domain.ProxyKey) (leaderbo
 	for i := range keys {
 		text, found := scores[i].(string)
 		if !found {
+			if len(retired) > 0 && retired[i] == int64(1) {
+				s.Standings[i] = leaderboard.Standing{Key: keys[i], Retired: true}
+			}
 			continue
 		}
 		score, err := parseScore(text)

@@ -25,7 +25,7 @@ type beside struct {
 
 // Switch is leaderboard.Copy's.
 func (c *beside) Switch(ctx context.Context) error {
-	keys := append(slices.Clone(c.keys), c.live.keys[:2]...)
+	keys := append(slices.Clone(c.keys), c.live.keys[0], c.live.keys[1], c.live.keys[4])
 	_, err := c.callOn(ctx, "switch to the copy", switchScript, keys)
 	return err
 }

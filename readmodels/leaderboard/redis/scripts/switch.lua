@@ -1,4 +1,4 @@
--- Puts the copy in the place of the live leaderboard, whose state and customers are KEYS[5] and KEYS[6].
+-- Puts the copy in the place of the live leaderboard, whose state, customers and retired keys are KEYS[7], KEYS[8] and KEYS[9].
 
 local s, refused = state()
 if refused then return refused end
@@ -13,12 +13,13 @@ local function before(a, b)
   return parts(a) < parts(b)
 end
 
-local live = redis.call('HMGET', KEYS[5], 'position', 'asof', 'customers')
-if live[1] and redis.call('ZCARD', KEYS[6]) == tonumber(live[3]) then
-  if before(s.position, live[1]) then return {'behind', s.position, live[1]} end
-  s.asof = later(s.asof, live[2])
+local live = read(KEYS[7], KEYS[8], KEYS[9])
+if live then
+  if before(s.position, live.position) then return {'behind', s.position, live.position} end
+  s.asof = later(s.asof, live.asof)
 end
-redis.call('UNLINK', KEYS[6], KEYS[5], STATE, KEYS[3], KEYS[4])
-if s.customers ~= '0' then redis.call('RENAME', KEY, KEYS[6]) end
-redis.call('HSET', KEYS[5], 'position', s.position, 'asof', s.asof, 'customers', s.customers)
+redis.call('UNLINK', KEYS[7], KEYS[8], KEYS[9], STATE, KEYS[3], KEYS[4], KEYS[6])
+if s.customers ~= '0' then redis.call('RENAME', KEY, KEYS[8]) end
+if s.retired ~= '0' then redis.call('RENAME', RETIRED, KEYS[9]) end
+redis.call('HSET', KEYS[7], 'position', s.position, 'asof', s.asof, 'customers', s.customers, 'retired', s.retired)
 return {'ok'}
