@@ -46,7 +46,7 @@ func (f fixed) Standing(context.Context, domain.ProxyKey) (leaderboard.Standing,
 func (f fixed) Account(context.Context, domain.CustomerID) (ledger.Account, ledger.State, error) {
 	return ledger.Account{}, ledger.State{}, f.fail()
 }
-func (f fixed) Trail(context.Context, domain.CustomerID, string, int) (ledger.Trail, error) {
+func (f fixed) Trail(context.Context, domain.CustomerID, ledger.Filter, string, int) (ledger.Trail, error) {
 	return ledger.Trail{}, f.fail()
 }
 func (f fixed) Accounts(context.Context, func(ledger.Account) error) (ledger.State, error) {

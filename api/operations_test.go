@@ -78,6 +78,7 @@ func TestAProcessHasTheRoutesOfItsRoles(t *testing.T) {
 		{as: till, method: "POST", path: "/order/o-1", body: orderOf(`1`, "ann"), status: 201},
 		{as: till, method: "POST", path: "/order/o-1/returns/r-1", body: `{"amount": 1}`, status: 201},
 		{as: support, method: "POST", path: "/loyalty/ann", body: `{"loyalty-points": 1, "reason": "goodwill"}`, status: 201},
+		{as: till, method: "POST", path: "/orders", body: lineOf("o-1", `1`, "ann"), header: ndjson, status: 200},
 	}
 	dashboard := []exchange{{as: ann, method: "GET", path: "/loyalty/ann", status: 200}}
 	trail := []exchange{{as: ann, method: "GET", path: "/loyalty/ann/trail", status: 200}}
@@ -136,7 +137,7 @@ type patient struct {
 	given *time.Duration
 }
 
-func (p patient) Trail(ctx context.Context, _ domain.CustomerID, _ string, _ int) (ledger.Trail, error) {
+func (p patient) Trail(ctx context.Context, _ domain.CustomerID, _ ledger.Filter, _ string, _ int) (ledger.Trail, error) {
 	if deadline, bounded := ctx.Deadline(); bounded {
 		*p.given = time.Until(deadline)
 	}

@@ -57,7 +57,7 @@ func (s *Server) trail(ctx context.Context, c echo.Context, caller Claims) error
 	if err := catchUp(ctx, s.config.Ledger, position); err != nil {
 		return err
 	}
-	trail, err := s.config.Ledger.Trail(ctx, customer, values.Get("cursor"), limit)
+	trail, err := s.config.Ledger.Trail(ctx, customer, ledger.Filter{}, values.Get("cursor"), limit)
 	if err != nil {
 		return err
 	}

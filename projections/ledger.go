@@ -12,7 +12,12 @@ import (
 )
 
 // Ledger is the projection that writes every change of points into a ledger.
-type Ledger struct{ Writer ledger.Writer }
+type Ledger struct {
+	Writer ledger.Writer
+	// Proxies, if set, tell in which drawer a customer's proxy name is, so that whoever has them finds its customer again. The
+	// ledger learns neither the secret nor the name.
+	Proxies domain.Proxies
+}
 
 // Name is "ledger".
 func (Ledger) Name() string { return "ledger" }
@@ -33,6 +38,9 @@ func (l Ledger) Apply(ctx context.Context, b Batch) error {
 		if err != nil {
 			return err
 		}
+		if l.Proxies != (domain.Proxies{}) {
+			entry.Drawer = ledger.DrawerOf(l.Proxies.Key(entry.Customer).Name())
+		}
 		entries[i] = entry
 	}
 	return l.Writer.Apply(ctx, ledger.Batch{From: b.From, To: b.To, AsOf: b.AsOf, Entries: entries})
@@ -42,6 +50,7 @@ func entryOf(r eventstore.Recorded) (ledger.Entry, error) {
 	entry := ledger.Entry{
 		EventID: r.ID.String(), Customer: r.Event.Customer(), Points: pointsOf(r.Event), OccurredAt: r.Event.Occurred(),
 		Position: r.Position, Stream: r.Stream, Revision: r.Revision, Channel: r.Metadata.Channel, Actor: r.Metadata.Actor,
+		Correlation: r.Metadata.Correlation,
 	}
 	switch e := r.Event.(type) {
 	case order.PointsAwarded:
@@ -50,7 +59,7 @@ func entryOf(r eventstore.Recorded) (ledger.Entry, error) {
 		entry.Kind, entry.Order, entry.Return, entry.Reason = ledger.Reversal, e.OrderID, e.ReturnID, e.Reason
 		entry.Amount = domain.Money{Minor: e.NetBefore.Minor - e.NetAfter.Minor, Currency: e.NetBefore.Currency}
 	case account.PointsAdjusted:
-		entry.Kind, entry.Reason, entry.Actor = ledger.Adjustment, e.Reason, e.Actor
+		entry.Kind, entry.Loyalty, entry.Reason, entry.Actor = ledger.Adjustment, e.LoyaltyID, e.Reason, e.Actor
 	default:
 		return entry, fmt.Errorf("%w: the ledger has no entry for %s at position %s", domain.ErrUndecodable, r.Event.EventType(), r.Position)
 	}

@@ -19,6 +19,7 @@ import (
 	"loyalty/projections"
 	"loyalty/readmodels/leaderboard"
 	"loyalty/readmodels/leaderboard/memory"
+	"loyalty/readmodels/ledger"
 	"loyalty/readmodels/ledger/postgres"
 	"loyalty/readmodels/ledger/postgres/postgrestest"
 	"loyalty/readmodels/ledger/sqlite"
@@ -83,7 +84,7 @@ func TestTheLedgerShowsEveryChangeOfPointsWithItsEvidence(t *testing.T) {
 	if err := l.Wait(bounded(t), last); err != nil {
 		t.Fatal(err)
 	}
-	trail, err := l.Trail(bounded(t), "alice", "", 10)
+	trail, err := l.Trail(bounded(t), "alice", ledger.Filter{}, "", 10)
 	if err != nil {
 		t.Fatal(err)
 	}

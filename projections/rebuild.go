@@ -141,8 +141,8 @@ func discard(ctx context.Context, err error, copied interface{ Discard(context.C
 }
 
 // RebuildLedger folds the log into a new copy of a ledger, compares it with the live one at one position, and puts it in
-// that one's place. The live ledger serves all the while. On an error, an interruption among them, it stays as it was.
-func RebuildLedger(ctx context.Context, store *eventstore.Store, live RebuildableLedger, a Audit) (_ Rebuilt, err error) {
+// that one's place. The proxies are what the live one was folded with. The live ledger serves all the while. On an error, an interruption among them, it stays as it was.
+func RebuildLedger(ctx context.Context, store *eventstore.Store, live RebuildableLedger, proxies domain.Proxies, a Audit) (_ Rebuilt, err error) {
 	a = a.withDefaults()
 	rebuilt := Rebuilt{ReadModel: "ledger"}
 	if err := checkWithin(ctx, store, live.Checkpoint); err != nil {
@@ -153,7 +153,7 @@ func RebuildLedger(ctx context.Context, store *eventstore.Store, live Rebuildabl
 		return rebuilt, err
 	}
 	defer func() { err = discard(ctx, err, copied) }()
-	c := &copying{Projection: Ledger{Writer: copied}, store: store, audit: a}
+	c := &copying{Projection: Ledger{Writer: copied, Proxies: proxies}, store: store, audit: a}
 	if err := c.toLast(ctx); err != nil {
 		return rebuilt, err
 	}

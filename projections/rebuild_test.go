@@ -51,14 +51,17 @@ func TestARebuiltLedgerIsPutRightWhileEverythingGoesOn(t *testing.T) {
 	}
 	appendOrder(t, s.store, "c-02", "o-more") // where the read model pretends to be, the log has an event without points
 	s.busy(t)
-	reading(t, func(ctx context.Context) error { _, err := s.ledger.Trail(ctx, "c-01", "", 10); return err })
+	reading(t, func(ctx context.Context) error {
+		_, err := s.ledger.Trail(ctx, "c-01", ledger.Filter{}, "", 10)
+		return err
+	})
 	fold := projections.NewFold(s.store)
 	if found, err := fold.VerifyLedger(bounded(t), s.ledger, projections.Audit{}); err != nil || found.Drifted != 1 {
 		t.Fatalf("before: %+v, %v", found, err)
 	}
 
 	// When it is rebuilt
-	rebuilt, err := projections.RebuildLedger(bounded(t), s.store, s.ledger, projections.Audit{})
+	rebuilt, err := projections.RebuildLedger(bounded(t), s.store, s.ledger, testProxies(t), projections.Audit{})
 
 	// Then the difference is reported and gone, and the ledger goes on
 	if err != nil || !rebuilt.Differs || rebuilt.NotCompared != "" || rebuilt.Customers < shoppers || rebuilt.Events < 3*shoppers {
@@ -69,7 +72,7 @@ func TestARebuiltLedgerIsPutRightWhileEverythingGoesOn(t *testing.T) {
 			t.Fatalf("after: %+v, %v", found, err)
 		}
 	}
-	if rebuilt, err = projections.RebuildLedger(bounded(t), s.store, s.ledger, projections.Audit{}); err != nil || rebuilt.Differs || rebuilt.LiveDigest == nil || *rebuilt.LiveDigest != rebuilt.Digest {
+	if rebuilt, err = projections.RebuildLedger(bounded(t), s.store, s.ledger, testProxies(t), projections.Audit{}); err != nil || rebuilt.Differs || rebuilt.LiveDigest == nil || *rebuilt.LiveDigest != rebuilt.Digest {
 		t.Errorf("a second time: %+v, %v", rebuilt, err)
 	}
 }
@@ -77,7 +80,7 @@ func TestARebuiltLedgerIsPutRightWhileEverythingGoesOn(t *testing.T) {
 func TestAnInterruptedRebuildLeavesTheLedgerAsItWas(t *testing.T) {
 	s := openShop(t)
 	ctx, cancel := context.WithCancel(bounded(t))
-	_, err := projections.RebuildLedger(ctx, s.store, s.ledger, projections.Audit{Progress: func(string, uint64, uint64) { cancel() }})
+	_, err := projections.RebuildLedger(ctx, s.store, s.ledger, testProxies(t), projections.Audit{Progress: func(string, uint64, uint64) { cancel() }})
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("got %v", err)
 	}
@@ -85,7 +88,7 @@ func TestAnInterruptedRebuildLeavesTheLedgerAsItWas(t *testing.T) {
 	if found, err := fold.VerifyLedger(bounded(t), s.ledger, projections.Audit{}); err != nil || found.Drifted != 0 {
 		t.Fatalf("after: %+v, %v", found, err)
 	}
-	if rebuilt, err := projections.RebuildLedger(bounded(t), s.store, s.ledger, projections.Audit{}); err != nil || rebuilt.Differs {
+	if rebuilt, err := projections.RebuildLedger(bounded(t), s.store, s.ledger, testProxies(t), projections.Audit{}); err != nil || rebuilt.Differs {
 		t.Errorf("the next one: %+v, %v", rebuilt, err)
 	}
 }
@@ -93,7 +96,7 @@ func TestAnInterruptedRebuildLeavesTheLedgerAsItWas(t *testing.T) {
 func TestALedgerThatIsBehindIsReplacedWithoutBeingCompared(t *testing.T) {
 	s := openShop(t)
 	l := openLedger(t)
-	rebuilt, err := projections.RebuildLedger(bounded(t), s.store, l, projections.Audit{Patience: time.Millisecond})
+	rebuilt, err := projections.RebuildLedger(bounded(t), s.store, l, testProxies(t), projections.Audit{Patience: time.Millisecond})
 	if err != nil || rebuilt.NotCompared == "" || rebuilt.Differs {
 		t.Fatalf("got %+v, %v", rebuilt, err)
 	}
@@ -174,7 +177,7 @@ func TestAReadModelBeyondTheLogIsNeitherComparedNorReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, verifying := projections.NewFold(store).VerifyLedger(bounded(t), l, projections.Audit{})
-	_, rebuilding := projections.RebuildLedger(bounded(t), store, l, projections.Audit{})
+	_, rebuilding := projections.RebuildLedger(bounded(t), store, l, testProxies(t), projections.Audit{})
 	for _, err := range []error{verifying, rebuilding} {
 		if err == nil || !strings.Contains(err.Error(), "is this its event store?") {
 			t.Errorf("got %v", err)

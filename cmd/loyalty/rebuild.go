@@ -39,7 +39,11 @@ func (rebuildLeaderboard) Help() string { return rebuildHelp }
 // Run rebuilds the ledger.
 func (c rebuildLedger) Run(ctx context.Context, std streams) error {
 	return c.run(ctx, std, wanted{ledger: true}, func(s stores, a projections.Audit) (projections.Rebuilt, error) {
-		return projections.RebuildLedger(ctx, s.store, s.ledger, a)
+		proxies, err := c.storeFlags.proxies()
+		if err != nil {
+			return projections.Rebuilt{}, err
+		}
+		return projections.RebuildLedger(ctx, s.store, s.ledger, proxies, a)
 	})
 }
 

@@ -46,6 +46,9 @@ func (e *Entry) check() error {
 	if e.Kind != Award && e.Kind != Reversal && e.Kind != Adjustment {
 		return fmt.Errorf("there is no kind %q of entry", e.Kind)
 	}
+	if e.Drawer < 0 || e.Drawer > drawers {
+		return fmt.Errorf("there is no drawer %d", e.Drawer)
+	}
 	if !storable(e.Position) || e.Revision > math.MaxInt64 {
 		return fmt.Errorf("revision %d is beyond any log", e.Revision)
 	}
@@ -66,6 +69,8 @@ type Change struct {
 	// Entries counts the customer's entries in the batch, and Last is the index of the last of them.
 	Entries int64
 	Last    int
+	// Drawer is that of the customer's first entry in the batch.
+	Drawer Drawer
 }
 
 // Changes sums the batch up by customer, in the order of their first entry. Points that no total could bear, wherever it
@@ -79,7 +84,7 @@ func (b Batch) Changes() ([]Change, error) {
 		if !known {
 			place = len(changes)
 			places[e.Customer] = place
-			changes = append(changes, Change{Customer: e.Customer})
+			changes = append(changes, Change{Customer: e.Customer, Drawer: e.Drawer})
 		}
 		c := &changes[place]
 		c.Entries, c.Last = c.Entries+1, i

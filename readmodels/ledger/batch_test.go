@@ -39,6 +39,7 @@ func TestABatchIsRefusedWhen(t *testing.T) {
 		"an event id is no UUID":             with(func(e *Entry) { e.EventID = "order-a" }),
 		"an event id is in another spelling": with(func(e *Entry) { e.EventID = "5F0C6F4E-8A57-5C0E-9D6E-0123456789AB" }),
 		"a customer is missing":              with(func(e *Entry) { e.Customer = "" }),
+		"a drawer is none":                   with(func(e *Entry) { e.Drawer = 4097 }),
 		"a kind is unknown":                  with(func(e *Entry) { e.Kind = "gift" }),
 		"a revision is no log's":             with(func(e *Entry) { e.Revision = math.MaxUint64 }),
 	} {

@@ -11,11 +11,11 @@ import (
 )
 
 // A cursor is the position of the last entry of a page, so it means the same however many entries have arrived since,
-// and in a ledger that was folded again. In bytes: the format (1), commit and prepare (8 each, big endian), and a tag (8)
-// that binds them to the customer. The tag keeps a cursor from being used by mistake; who may read whose trail is decided
+// and in a ledger that was folded again. In bytes: the format (2), commit and prepare (8 each, big endian), and a tag (8)
+// that binds them to the customer and the filter. The tag keeps a cursor from being used by mistake; who may read whose trail is decided
 // elsewhere.
 const (
-	cursorFormat = 1
+	cursorFormat = 2
 	cursorTag    = 8
 	cursorSize   = 1 + 8 + 8 + cursorTag
 )
@@ -23,21 +23,22 @@ const (
 var cursorText = base64.RawURLEncoding
 
 // ErrCursor is domain.ErrInvalid with the field cursor and the code cursor_invalid.
-var ErrCursor = domain.Invalid("cursor", "cursor_invalid", "a cursor is what an earlier page of this customer's trail gave as its next")
+var ErrCursor = domain.Invalid("cursor", "cursor_invalid", "a cursor is what an earlier page of this customer's trail, read with the same filter, gave as its next")
 
-// EncodeCursor makes the cursor that leads to a customer's entries before a position of at most math.MaxInt64 in both parts.
-func EncodeCursor(customer domain.CustomerID, before domain.Position) string {
+// EncodeCursor makes the cursor that leads to a customer's entries that a filter lets through before a position of at most
+// math.MaxInt64 in both parts.
+func EncodeCursor(customer domain.CustomerID, filter Filter, before domain.Position) string {
 	raw := make([]byte, 0, cursorSize)
 	raw = append(raw, cursorFormat)
 	raw = binary.BigEndian.AppendUint64(raw, before.Commit)
 	raw = binary.BigEndian.AppendUint64(raw, before.Prepare)
-	tag := sha256.Sum256(append([]byte("trail of "+customer+"\x00"), raw...))
+	tag := sha256.Sum256(filter.appendTo(append([]byte("trail of "+customer+"\x00"), raw...)))
 	return cursorText.EncodeToString(append(raw, tag[:cursorTag]...))
 }
 
 // DecodeCursor reads the position before which the next page starts. The empty cursor is the first page: it leads to the
-// last position there can be. Anything that EncodeCursor did not make for this customer is ErrCursor.
-func DecodeCursor(customer domain.CustomerID, cursor string) (before domain.Position, err error) {
+// last position there can be. Anything that EncodeCursor did not make for this customer and filter is ErrCursor.
+func DecodeCursor(customer domain.CustomerID, filter Filter, cursor string) (before domain.Position, err error) {
 	if cursor == "" {
 		return domain.Position{Commit: math.MaxInt64, Prepare: math.MaxInt64}, nil
 	}
@@ -45,7 +46,7 @@ func DecodeCursor(customer domain.CustomerID, cursor string) (before domain.Posi
 		before.Commit = binary.BigEndian.Uint64(raw[1:])
 		before.Prepare = binary.BigEndian.Uint64(raw[9:])
 		// Writing it again is the strictest check: it catches the tag, the format and every other spelling of base64.
-		if storable(before) && EncodeCursor(customer, before) == cursor {
+		if storable(before) && EncodeCursor(customer, filter, before) == cursor {
 			return before, nil
 		}
 	}

@@ -37,15 +37,21 @@ type Entry struct {
 	Position domain.Position
 	Stream   string
 	Revision uint64
-	// Order and Return are empty where the entry has none.
-	Order  domain.OrderID
-	Return domain.ReturnID
+	// Order, Return (of a reversal) and Loyalty (of an adjustment) are empty where the entry has none.
+	Order   domain.OrderID
+	Return  domain.ReturnID
+	Loyalty domain.LoyaltyID
 	// Amount is what was paid (award) or refunded (reversal); zero for an adjustment.
 	Amount domain.Money
-	// Channel, Actor and Reason are empty where the event has none.
-	Channel domain.Channel
-	Actor   string
-	Reason  string
+	// Channel, Actor, Reason and Correlation are empty where the event has none. Correlation joins all that came of one
+	// request.
+	Channel     domain.Channel
+	Actor       string
+	Reason      string
+	Correlation string
+	// Drawer is that of the customer's proxy name, 0 if it is not known. Apply keeps the one that comes with a customer's
+	// first entry; what is read has none.
+	Drawer Drawer
 }
 
 // Batch is a run of entries in the order of the log, with the checkpoint it starts from and the one it leads to.
@@ -96,10 +102,11 @@ const MaxPage = 200
 type Reader interface {
 	// Account reads a customer's total; a customer without entries has a zero Account with their id.
 	Account(ctx context.Context, customer domain.CustomerID) (Account, State, error)
-	// Trail reads a page of at most limit (1 to MaxPage) entries, newest first, from the start or from a cursor that an
-	// earlier page of the same customer gave. Another's cursor, or one that is none, is domain.ErrInvalid with the code
-	// cursor_invalid; a limit out of its range is one with the code limit_out_of_range.
-	Trail(ctx context.Context, customer domain.CustomerID, cursor string, limit int) (Trail, error)
+	// Trail reads a page of at most limit (1 to MaxPage) of the entries that a filter lets through, newest first, from the
+	// start or from a cursor that an earlier page of the same customer and filter gave. Another's cursor, another filter's,
+	// or one that is none, is domain.ErrInvalid with the code cursor_invalid; a limit out of its range is one with the code
+	// limit_out_of_range. Account and totals are those of the whole trail, whatever the filter.
+	Trail(ctx context.Context, customer domain.CustomerID, filter Filter, cursor string, limit int) (Trail, error)
 	// Wait blocks until the ledger reflects position, whoever applies it, this process or another. It returns
 	// domain.ErrNotCaughtUp, wrapped, when ctx ends first.
 	Wait(ctx context.Context, position domain.Position) error

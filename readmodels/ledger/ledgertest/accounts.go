@@ -29,7 +29,7 @@ var accountClauses = []clause{
 		if err != nil || !account.ReachedAt.IsZero() || account.Entries != 2 {
 			f.Errorf("bob has %+v, %v", account, err)
 		}
-		page, err := f.Trail(f.ctx, "bob", "", 10)
+		page, err := f.Trail(f.ctx, "bob", ledger.Filter{}, "", 10)
 		if err != nil || len(page.Entries) != 2 {
 			f.Errorf("bob's trail has %d entries, %v", len(page.Entries), err)
 		}
@@ -110,7 +110,10 @@ func (f *fixture) unavailable() {
 	f.Helper()
 	for name, call := range map[string]func() error{
 		"Account":     func() error { _, _, err := f.Account(f.ctx, "anna"); return err },
-		"Trail":       func() error { _, err := f.Trail(f.ctx, "anna", "", 1); return err },
+		"Trail":       func() error { _, err := f.Trail(f.ctx, "anna", ledger.Filter{}, "", 1); return err },
+		"Entry":       func() error { _, err := f.Entry(f.ctx, "anna", eventID(1)); return err },
+		"Search":      func() error { _, err := f.Search(f.ctx, "anna"); return err },
+		"Drawer":      func() error { _, err := f.Drawer(f.ctx, 1); return err },
 		"Wait":        func() error { return f.Wait(f.ctx, at(1000)) },
 		"Accounts":    func() error { _, _, err := allAccounts(f.ctx, f); return err },
 		"Checkpoint":  func() error { _, err := f.Checkpoint(f.ctx); return err },

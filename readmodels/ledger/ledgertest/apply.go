@@ -30,7 +30,7 @@ var applyClauses = []clause{
 	{"every entry carries the total after it", func(f *fixture) {
 		f.add(award(1, "anna", 5), award(2, "anna", 7), reversal(3, "anna", -12))
 		f.add(award(4, "anna", 0), award(5, "anna", 3))
-		page, err := f.Trail(f.ctx, "anna", "", 5)
+		page, err := f.Trail(f.ctx, "anna", ledger.Filter{}, "", 5)
 		if err != nil || len(page.Entries) != 5 {
 			f.Fatalf("the trail has %d entries, %v", len(page.Entries), err)
 		}
@@ -62,7 +62,7 @@ var applyClauses = []clause{
 		b.AsOf = time.Date(2026, 7, 1, 0, 30, 1, 999_999_999, dublin)
 		f.applied(b)
 		f.equalsModel()
-		page, err := f.Trail(f.ctx, "anna", "", 1)
+		page, err := f.Trail(f.ctx, "anna", ledger.Filter{}, "", 1)
 		if err != nil || len(page.Entries) != 1 {
 			f.Fatalf("the trail: %+v, %v", page, err)
 		}

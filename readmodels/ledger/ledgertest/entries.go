@@ -30,6 +30,7 @@ func award(n uint64, customer domain.CustomerID, points domain.Points) ledger.En
 		EventID: eventID(n), Customer: customer, Kind: ledger.Award, Points: points, OccurredAt: moment(n), Position: at(n),
 		Stream: "order-" + string(order), Revision: 1, Order: order,
 		Amount: domain.Money{Minor: int64(points)*1000 + 99, Currency: domain.GBP}, Channel: domain.Store,
+		Correlation: fmt.Sprintf("request-%d", n),
 	}
 }
 
@@ -44,6 +45,7 @@ func adjustment(n uint64, customer domain.CustomerID, points domain.Points) ledg
 	return ledger.Entry{
 		EventID: eventID(n), Customer: customer, Kind: ledger.Adjustment, Points: points, OccurredAt: moment(n), Position: at(n),
 		Stream: "account-" + string(customer), Revision: n, Actor: "agent-7", Reason: "goodwill; parcel's late",
+		Loyalty: domain.LoyaltyID(fmt.Sprintf("gift_%d", n)), Correlation: eventID(n + 1),
 	}
 }
 
@@ -52,6 +54,9 @@ func compare(ctx context.Context, l Ledger, m *Model) error {
 	outstanding, err := l.Outstanding(ctx)
 	if err != nil || outstanding != m.Outstanding() {
 		return fmt.Errorf("outstanding are %d points, %v; want %d", outstanding, err, m.Outstanding())
+	}
+	if err := compareFound(ctx, l, m); err != nil {
+		return err
 	}
 	return compareContents(ctx, l, m)
 }
@@ -112,7 +117,7 @@ func allAccounts(ctx context.Context, l ledger.Reader) (all []ledger.Account, st
 // wholeTrail pages through a customer's trail, and checks on the way that each page has the size it should.
 func wholeTrail(ctx context.Context, l ledger.Reader, customer domain.CustomerID, limit int) (all []ledger.Entry, err error) {
 	for cursor := ""; ; {
-		page, err := l.Trail(ctx, customer, cursor, limit)
+		page, err := l.Trail(ctx, customer, ledger.Filter{}, cursor, limit)
 		if err != nil {
 			return nil, err
 		}

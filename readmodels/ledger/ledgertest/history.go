@@ -2,6 +2,8 @@ package ledgertest
 
 import (
 	"errors"
+	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -27,6 +29,7 @@ func anyHistory(t *testing.T, place Place) {
 			"excess":    h.excess,
 			"reopen":    h.reopen,
 			"page":      h.page,
+			"walk":      h.walk,
 		})
 		h.same(r)
 	})
@@ -43,6 +46,8 @@ type history struct {
 
 var someCustomers = rapid.SampledFrom([]domain.CustomerID{"anna", "bob", "cleo", "Anna", "d-_9"})
 
+var someOrders = rapid.SampledFrom([]domain.OrderID{"o-1", "o-2", "1", "O-1"})
+
 func (h *history) entry(r *rapid.T) ledger.Entry {
 	h.next += rapid.Uint64Range(1, 3).Draw(r, "gap")
 	customer := someCustomers.Draw(r, "customer")
@@ -56,6 +61,17 @@ func (h *history) entry(r *rapid.T) ledger.Entry {
 	default:
 		e = adjustment(h.next, customer, points-20)
 	}
+	// Ids that were there before: an order's returns, and ids of which no rule says that they are unique.
+	if e.Order != "" && rapid.Bool().Draw(r, "order again") {
+		e.Order = someOrders.Draw(r, "order")
+	}
+	if e.Return != "" {
+		e.Return = rapid.SampledFrom([]domain.ReturnID{"1", "2", "anna"}).Draw(r, "return")
+	}
+	if e.Loyalty != "" && rapid.Bool().Draw(r, "gift again") {
+		e.Loyalty = rapid.SampledFrom([]domain.LoyaltyID{"1", "gift", "o-1"}).Draw(r, "gift")
+	}
+	e.Drawer = rapid.SampledFrom([]ledger.Drawer{0, 1, 2, 4096}).Draw(r, "drawer")
 	e.OccurredAt = e.OccurredAt.Add(time.Duration(rapid.Int64Range(-1e12, 1e12).Draw(r, "jitter")))
 	return e
 }
@@ -167,4 +183,60 @@ func (h *history) same(r *rapid.T) {
 	if err := compare(h.ctx, h.Ledger, &h.model); err != nil {
 		r.Fatal(err)
 	}
+}
+
+// walk reads what a filter lets through, page by page, while batches arrive. All pages together are what the model had when
+// the first was read, and without a filter they add up to what the customer had then.
+func (h *history) walk(r *rapid.T) {
+	customer, filter := someCustomers.Draw(r, "customer"), h.filter(r)
+	limit := rapid.IntRange(1, 5).Draw(r, "limit")
+	want, has := h.model.Filtered(customer, filter), h.model.Account(customer).Points
+	var got []ledger.Entry
+	var sum domain.Points
+	for page, err := range ledger.Pages(h.ctx, h, customer, filter, limit) {
+		if err != nil || len(page.Entries) > limit || (len(page.Entries) < limit && page.Next != "") {
+			r.Fatalf("a page of %d entries, next %q, %v", len(page.Entries), page.Next, err)
+		}
+		if page.Account != h.model.Account(customer) || page.State != h.model.State() {
+			r.Fatalf("it came with %+v in %+v", page.Account, page.State)
+		}
+		for _, e := range page.Entries {
+			got, sum = append(got, e), sum+e.Points
+		}
+		if rapid.IntRange(1, 3).Draw(r, "meanwhile") == 1 {
+			h.batch(r)
+		}
+	}
+	if !slices.Equal(got, want) {
+		r.Fatalf("%+v lets through %+v, want %+v", filter, got, want)
+	}
+	if reflect.DeepEqual(filter, ledger.Filter{}) && sum != has {
+		r.Fatalf("the trail adds up to %d points, the account had %d", sum, has)
+	}
+}
+
+func (h *history) filter(r *rapid.T) (f ledger.Filter) {
+	some := func(what string) bool { return rapid.IntRange(1, 3).Draw(r, what) == 1 }
+	around := func(what string) time.Time {
+		return moment(rapid.Uint64Range(0, h.next).Draw(r, what)).Add(time.Duration(rapid.Int64Range(-1e12, 1e12).Draw(r, what+" about")))
+	}
+	if some("by kind") {
+		f.Kinds = rapid.SliceOfN(rapid.SampledFrom([]ledger.Kind{ledger.Award, ledger.Reversal, ledger.Adjustment}), 1, 4).Draw(r, "kinds")
+	}
+	if some("by channel") {
+		f.Channel = rapid.SampledFrom([]domain.Channel{domain.Website, domain.Store, domain.Mobile}).Draw(r, "channel")
+	}
+	if some("by order") {
+		f.Order = someOrders.Draw(r, "order")
+	}
+	if some("from") {
+		f.From = around("from when")
+	}
+	if some("until") {
+		f.Until = around("until when")
+	}
+	if some("after") {
+		f.After = at(rapid.Uint64Range(0, h.next+1).Draw(r, "after what"))
+	}
+	return f
 }

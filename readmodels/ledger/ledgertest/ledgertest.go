@@ -20,6 +20,7 @@ import (
 // Ledger is what an adapter gives to the contract.
 type Ledger interface {
 	ledger.Reader
+	ledger.Finder
 	ledger.Writer
 	ledger.Rebuilder
 	// Outstanding is what the programme owes: the sum of all customers' totals, debts taken off. Every entry is a credit
@@ -35,7 +36,7 @@ type Place func(t *testing.T) (open func(ctx context.Context) (Ledger, error))
 
 // Run holds an adapter to the contract.
 func Run(t *testing.T, place Place) {
-	for _, clause := range slices.Concat(applyClauses, trailClauses, accountClauses, sharingClauses, waitClauses, rebuildClauses, switchClauses) {
+	for _, clause := range slices.Concat(applyClauses, trailClauses, filterClauses, findClauses, accountClauses, sharingClauses, waitClauses, rebuildClauses, switchClauses) {
 		t.Run(strings.ReplaceAll(clause.says, " ", "_"), func(t *testing.T) {
 			clause.check(given(t, place))
 		})

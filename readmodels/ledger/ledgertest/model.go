@@ -2,6 +2,7 @@ package ledgertest
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -14,6 +15,8 @@ import (
 type Model struct {
 	state   ledger.State
 	entries []ledger.Entry
+	// drawers are those that entries came with, by event id: no entry that is read has one.
+	drawers map[string]ledger.Drawer
 }
 
 var errDuplicate = errors.New("an event id is in the ledger already")
@@ -23,7 +26,8 @@ func (m *Model) Apply(b ledger.Batch) error {
 	if b.From != m.state.Position {
 		return domain.ErrCheckpointMoved
 	}
-	entries := slices.Clone(m.entries)
+	entries, drawers := slices.Clone(m.entries), map[string]ledger.Drawer{}
+	maps.Copy(drawers, m.drawers)
 	for _, e := range b.Entries {
 		e.Total = e.Points
 		for _, earlier := range entries {
@@ -38,8 +42,10 @@ func (m *Model) Apply(b ledger.Batch) error {
 			return domain.ErrPointsLimit
 		}
 		e.OccurredAt = e.OccurredAt.UTC().Truncate(time.Microsecond)
+		drawers[e.EventID], e.Drawer = e.Drawer, 0
 		entries = append(entries, e)
 	}
+	m.drawers = drawers
 	m.entries, m.state.Position = entries, b.To
 	if asOf := b.AsOf.UTC().Truncate(time.Microsecond); asOf.After(m.state.AsOf) {
 		m.state.AsOf = asOf
@@ -76,6 +82,67 @@ func (m *Model) Entries(customer domain.CustomerID) []ledger.Entry {
 	}
 	slices.Reverse(trail)
 	return trail
+}
+
+// Filtered is what a filter lets through of a customer's trail, newest first.
+func (m *Model) Filtered(customer domain.CustomerID, f ledger.Filter) (trail []ledger.Entry) {
+	for _, e := range m.Entries(customer) {
+		if (len(f.Kinds) == 0 || slices.Contains(f.Kinds, e.Kind)) &&
+			(f.Channel == "" || f.Channel == e.Channel) &&
+			(f.Order == "" || f.Order == e.Order) &&
+			(f.From.IsZero() || !e.OccurredAt.Before(f.From.Truncate(time.Microsecond))) &&
+			(f.Until.IsZero() || e.OccurredAt.Before(f.Until.Truncate(time.Microsecond))) &&
+			f.After.Before(e.Position) {
+			trail = append(trail, e)
+		}
+	}
+	return trail
+}
+
+// Entry is a customer's entry with an event id, if they have one.
+func (m *Model) Entry(customer domain.CustomerID, eventID string) (ledger.Entry, bool) {
+	for _, e := range m.Entries(customer) {
+		if e.EventID == eventID {
+			return e, true
+		}
+	}
+	return ledger.Entry{}, false
+}
+
+// Search lists everything that has an id, in the order in which a ledger gives it, however much it is.
+func (m *Model) Search(id string) (all []ledger.Match) {
+	if slices.Contains(m.Customers(), domain.CustomerID(id)) {
+		all = append(all, ledger.Match{By: ledger.ByCustomer, Customer: domain.CustomerID(id)})
+	}
+	var orders, returns, gifts []ledger.Match
+	known := map[domain.CustomerID]bool{}
+	for _, e := range m.entries {
+		match := ledger.Match{Customer: e.Customer, Order: e.Order, EventID: e.EventID, OccurredAt: e.OccurredAt}
+		if id != "" && string(e.Order) == id && !known[e.Customer] {
+			known[e.Customer], match.By = true, ledger.ByOrder
+			orders = append(orders, match)
+		}
+		if id != "" && string(e.Return) == id {
+			match.By = ledger.ByReturn
+			returns = append(returns, match)
+		}
+		if id != "" && string(e.Loyalty) == id {
+			match.By, match.Order = ledger.ByLoyalty, ""
+			gifts = append(gifts, match)
+		}
+	}
+	return slices.Concat(all, orders, returns, gifts)
+}
+
+// Drawer lists the customers whose first entry came with a drawer, sorted.
+func (m *Model) Drawer(drawer ledger.Drawer) (all []domain.CustomerID) {
+	for _, customer := range m.Customers() {
+		first := slices.IndexFunc(m.entries, func(e ledger.Entry) bool { return e.Customer == customer })
+		if m.drawers[m.entries[first].EventID] == drawer && drawer > 0 {
+			all = append(all, customer)
+		}
+	}
+	return all
 }
 
 // Customers lists everybody with an entry, sorted.

@@ -148,7 +148,7 @@ func accountsAgree(ctx context.Context, l Ledger) error {
 
 // trailAgrees checks that account, entries and state of a trail are of one moment.
 func trailAgrees(ctx context.Context, l Ledger, customer domain.CustomerID) error {
-	page, err := l.Trail(ctx, customer, "", 5)
+	page, err := l.Trail(ctx, customer, ledger.Filter{}, "", 5)
 	if err != nil {
 		return err
 	}

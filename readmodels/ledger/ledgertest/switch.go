@@ -149,7 +149,7 @@ func accountsOfOneEdition(ctx context.Context, l Ledger) (domain.Position, error
 }
 
 func trailOfOneEdition(ctx context.Context, l Ledger) (domain.Position, error) {
-	page, err := l.Trail(ctx, "anna", "", 20)
+	page, err := l.Trail(ctx, "anna", ledger.Filter{}, "", 20)
 	if err != nil {
 		return page.Position, err
 	}

@@ -13,7 +13,7 @@ import (
 var trailClauses = []clause{
 	{"a customer without entries has an empty trail", func(f *fixture) {
 		f.add(award(1, "anna", 5))
-		page, err := f.Trail(f.ctx, "bob", "", 10)
+		page, err := f.Trail(f.ctx, "bob", ledger.Filter{}, "", 10)
 		want := ledger.Trail{Account: ledger.Account{Customer: "bob"}, State: f.model.State()}
 		if diff := cmp.Diff(want, page); err != nil || diff != "" {
 			f.Fatalf("%v (-want +got):\n%s", err, diff)
@@ -22,7 +22,7 @@ var trailClauses = []clause{
 
 	{"a trail is its customer's alone, newest first", func(f *fixture) {
 		f.byTurns(30)
-		page, err := f.Trail(f.ctx, "anna", "", 30)
+		page, err := f.Trail(f.ctx, "anna", ledger.Filter{}, "", 30)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -33,7 +33,7 @@ var trailClauses = []clause{
 
 	{"the first page of a trail and the account beside it agree", func(f *fixture) {
 		f.byTurns(30)
-		page, err := f.Trail(f.ctx, "anna", "", 3)
+		page, err := f.Trail(f.ctx, "anna", ledger.Filter{}, "", 3)
 		if err != nil || len(page.Entries) != 3 {
 			f.Fatalf("%d entries, %v", len(page.Entries), err)
 		}
@@ -54,7 +54,7 @@ var trailClauses = []clause{
 
 	{"the last page leads nowhere, even when it is full", func(f *fixture) {
 		f.byTurns(20)
-		page, err := f.Trail(f.ctx, "anna", "", 10)
+		page, err := f.Trail(f.ctx, "anna", ledger.Filter{}, "", 10)
 		if err != nil || len(page.Entries) != 10 || page.Next != "" {
 			f.Fatalf("a page of all %d entries leads to %q, %v", len(page.Entries), page.Next, err)
 		}
@@ -65,7 +65,7 @@ var trailClauses = []clause{
 		want := f.model.Entries("anna")
 		var got []ledger.Entry
 		for cursor, n := "", uint64(100); ; n += 2 {
-			page, err := f.Trail(f.ctx, "anna", cursor, 3)
+			page, err := f.Trail(f.ctx, "anna", ledger.Filter{}, cursor, 3)
 			if err != nil {
 				f.Fatal(err)
 			}
@@ -85,7 +85,7 @@ var trailClauses = []clause{
 
 	{"a cursor outlives the ledger's closing, and a ledger folded again", func(f *fixture) {
 		f.byTurns(20)
-		page, err := f.Trail(f.ctx, "anna", "", 4)
+		page, err := f.Trail(f.ctx, "anna", ledger.Filter{}, "", 4)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -94,19 +94,19 @@ var trailClauses = []clause{
 			f.Fatal(err)
 		}
 		f.Ledger = f.another()
-		again, err := f.Trail(f.ctx, "anna", page.Next, 100)
+		again, err := f.Trail(f.ctx, "anna", ledger.Filter{}, page.Next, 100)
 		if diff := cmp.Diff(want, again.Entries); err != nil || diff != "" {
 			f.Fatalf("reopened: %v (-want +got):\n%s", err, diff)
 		}
 		folded := given(f.T, f.place)
 		folded.byTurns(20)
-		again, err = folded.Trail(f.ctx, "anna", page.Next, 100)
+		again, err = folded.Trail(f.ctx, "anna", ledger.Filter{}, page.Next, 100)
 		if diff := cmp.Diff(want, again.Entries); err != nil || diff != "" {
 			f.Fatalf("folded again: %v (-want +got):\n%s", err, diff)
 		}
 		partly := given(f.T, f.place)
 		partly.byTurns(9)
-		again, err = partly.Trail(f.ctx, "anna", page.Next, 100)
+		again, err = partly.Trail(f.ctx, "anna", ledger.Filter{}, page.Next, 100)
 		if diff := cmp.Diff(partly.model.Entries("anna"), again.Entries); err != nil || diff != "" {
 			f.Fatalf("folded again as far as before the cursor: %v (-want +got):\n%s", err, diff)
 		}
@@ -126,12 +126,12 @@ var trailClauses = []clause{
 
 	{"a cursor that is another's or none is invalid", func(f *fixture) {
 		f.byTurns(20)
-		page, err := f.Trail(f.ctx, "bob", "", 2)
+		page, err := f.Trail(f.ctx, "bob", ledger.Filter{}, "", 2)
 		if err != nil || page.Next == "" {
 			f.Fatalf("next %q, %v", page.Next, err)
 		}
 		for _, cursor := range []string{page.Next, page.Next[1:], page.Next + "x", "0", "%", "é", at(5).String()} {
-			if page, err := f.Trail(f.ctx, "anna", cursor, 2); !invalid(err, "cursor", "cursor_invalid") || len(page.Entries) > 0 {
+			if page, err := f.Trail(f.ctx, "anna", ledger.Filter{}, cursor, 2); !invalid(err, "cursor", "cursor_invalid") || len(page.Entries) > 0 {
 				f.Errorf("the cursor %q gives %d entries, %v", cursor, len(page.Entries), err)
 			}
 		}
@@ -139,7 +139,7 @@ var trailClauses = []clause{
 
 	{"a cursor made up for another's entry shows nothing of theirs", func(f *fixture) {
 		f.byTurns(20)
-		page, err := f.Trail(f.ctx, "anna", ledger.EncodeCursor("anna", f.model.Entries("bob")[2].Position), 100)
+		page, err := f.Trail(f.ctx, "anna", ledger.Filter{}, ledger.EncodeCursor("anna", ledger.Filter{}, f.model.Entries("bob")[2].Position), 100)
 		if err != nil && !errors.Is(err, domain.ErrInvalid) {
 			f.Fatal(err)
 		}
@@ -157,12 +157,12 @@ var trailClauses = []clause{
 		}
 		f.add(entries...)
 		for _, limit := range []int{-1, 0, ledger.MaxPage + 1, 1 << 40} {
-			if _, err := f.Trail(f.ctx, "anna", "", limit); !invalid(err, "limit", "limit_out_of_range") {
+			if _, err := f.Trail(f.ctx, "anna", ledger.Filter{}, "", limit); !invalid(err, "limit", "limit_out_of_range") {
 				f.Errorf("the limit %d gives %v", limit, err)
 			}
 		}
 		for _, limit := range []int{1, ledger.MaxPage} {
-			if page, err := f.Trail(f.ctx, "anna", "", limit); err != nil || len(page.Entries) != limit || page.Next == "" {
+			if page, err := f.Trail(f.ctx, "anna", ledger.Filter{}, "", limit); err != nil || len(page.Entries) != limit || page.Next == "" {
 				f.Errorf("the limit %d gives %d entries, next %q, %v", limit, len(page.Entries), page.Next, err)
 			}
 		}

@@ -20,8 +20,8 @@ const (
 			entries = entries + $4, outstanding = outstanding + $5
 		WHERE commit_position = $6 AND prepare_position = $7 RETURNING entries`
 	// An account takes its change as a difference and gives back what it came to, so that it is looked up once.
-	upsertAccounts = `INSERT INTO ledger.accounts AS a (customer, points, reached_at, entries)
-		SELECT * FROM unnest($1::text[], $2::integer[], $3::timestamptz[], $4::bigint[])
+	upsertAccounts = `INSERT INTO ledger.accounts AS a (customer, points, reached_at, entries, drawer)
+		SELECT * FROM unnest($1::text[], $2::integer[], $3::timestamptz[], $4::bigint[], $5::smallint[])
 		ON CONFLICT (customer) DO UPDATE SET points = a.points + excluded.points,
 			reached_at = coalesce(excluded.reached_at, a.reached_at), entries = a.entries + excluded.entries
 		RETURNING customer, points`
@@ -80,10 +80,12 @@ func (l *Ledger) change(ctx context.Context, tx pgx.Tx, b ledger.Batch, changes 
 	var outstanding domain.Points
 	customers, points := make([]string, len(changes)), make([]int32, len(changes))
 	reached, entries := make([]*time.Time, len(changes)), make([]int64, len(changes))
+	drawers := make([]int16, len(changes))
 	for i := range changes {
 		c := &changes[i]
 		outstanding += c.Points
 		customers[i], points[i], reached[i], entries[i] = string(c.Customer), int32(c.Points), instant(&c.ReachedAt), c.Entries
+		drawers[i] = int16(c.Drawer)
 	}
 	after := make(map[domain.CustomerID]domain.Points, len(changes))
 	var all pgx.Batch
@@ -96,7 +98,7 @@ func (l *Ledger) change(ctx context.Context, tx pgx.Tx, b ledger.Batch, changes 
 		return err
 	})
 	if len(changes) > 0 {
-		all.Queue(l.in(upsertAccounts), customers, points, reached, entries).Query(func(changed pgx.Rows) error {
+		all.Queue(l.in(upsertAccounts), customers, points, reached, entries, drawers).Query(func(changed pgx.Rows) error {
 			var customer string
 			var points int32
 			_, err := pgx.ForEachRow(changed, []any{&customer, &points}, func() error {

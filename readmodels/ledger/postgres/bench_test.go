@@ -112,7 +112,7 @@ func BenchmarkTrail(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				start := time.Now()
-				page, err := l.Trail(b.Context(), customerNumber(choose.IntN(customers)), "", 20)
+				page, err := l.Trail(b.Context(), customerNumber(choose.IntN(customers)), ledger.Filter{}, "", 20)
 				if err != nil || len(page.Entries) != 20 {
 					b.Fatal(len(page.Entries), err)
 				}

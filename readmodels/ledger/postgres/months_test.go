@@ -67,7 +67,7 @@ func TestTimesBeyondTheOrdinaryAreKept(t *testing.T) {
 		if err := l.Apply(t.Context(), b); err != nil {
 			t.Fatal(err)
 		}
-		page, err := l.Trail(t.Context(), b.Entries[0].Customer, "", 1)
+		page, err := l.Trail(t.Context(), b.Entries[0].Customer, ledger.Filter{}, "", 1)
 		if err != nil || !page.AsOf.Equal(when) || !page.Entries[0].OccurredAt.Equal(when) || !page.Account.ReachedAt.Equal(when) {
 			t.Errorf("%s came back as %+v, %v", when, page, err)
 		}

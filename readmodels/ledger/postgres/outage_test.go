@@ -135,7 +135,7 @@ func TestAReadWhoseConnectionIsCutIsTriedAgain(t *testing.T) {
 	}
 	for range 3 {
 		p.cutAll()
-		if _, err := l.Trail(t.Context(), customerNumber(1), "", 5); err != nil {
+		if _, err := l.Trail(t.Context(), customerNumber(1), ledger.Filter{}, "", 5); err != nil {
 			t.Errorf("a trail: %v", err)
 		}
 		p.cutAll()
@@ -155,7 +155,7 @@ func TestAServerThatIsDownIsUnavailableUntilItIsBack(t *testing.T) {
 	server.Stop()
 	for name, call := range map[string]func() error{
 		"Account":    func() error { _, _, err := l.Account(t.Context(), "anna"); return err },
-		"Trail":      func() error { _, err := l.Trail(t.Context(), "anna", "", 1); return err },
+		"Trail":      func() error { _, err := l.Trail(t.Context(), "anna", ledger.Filter{}, "", 1); return err },
 		"Wait":       func() error { return l.Wait(t.Context(), position(1000)) },
 		"Accounts":   func() error { _, err := l.Accounts(t.Context(), func(ledger.Account) error { return nil }); return err },
 		"Checkpoint": func() error { _, err := l.Checkpoint(t.Context()); return err },
@@ -200,7 +200,7 @@ func TestAServerRestartedUnderLoadLosesAndDoublesNothing(t *testing.T) {
 		readers.Go(func() {
 			var seen domain.Position
 			for reading.Err() == nil {
-				page, err := one.Trail(reading, customerNumber(3), "", 5)
+				page, err := one.Trail(reading, customerNumber(3), ledger.Filter{}, "", 5)
 				switch {
 				case err == nil && page.Position.Before(seen):
 					errs <- fmt.Errorf("a reader was at %s and then at %s", seen, page.Position)

@@ -22,7 +22,7 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// Ledger is a ledger in a Postgres database. It is a ledger.Reader, a ledger.Writer and a ledger.Rebuilder.
+// Ledger is a ledger in a Postgres database. It is a ledger.Reader, Finder, Writer and Rebuilder.
 type Ledger struct {
 	pool *pgxpool.Pool
 	// schema is where the ledger is: live, but for a copy.
@@ -33,6 +33,7 @@ type Ledger struct {
 
 var (
 	_ ledger.Reader    = (*Ledger)(nil)
+	_ ledger.Finder    = (*Ledger)(nil)
 	_ ledger.Writer    = (*Ledger)(nil)
 	_ ledger.Rebuilder = (*Ledger)(nil)
 )
@@ -96,7 +97,7 @@ func (l *Ledger) Close() error {
 // classify marks an error after which trying again may succeed as domain.ErrUnavailable: every one but the ledger's own
 // answers, the end of the caller's context, and what Postgres says about the content or the statement.
 func classify(ctx context.Context, err error) error {
-	for _, final := range []error{nil, domain.ErrInvalid, domain.ErrCheckpointMoved, domain.ErrPointsLimit, domain.ErrNotCaughtUp, domain.ErrUnavailable} {
+	for _, final := range []error{nil, domain.ErrInvalid, domain.ErrNotFound, domain.ErrCheckpointMoved, domain.ErrPointsLimit, domain.ErrNotCaughtUp, domain.ErrUnavailable} {
 		if errors.Is(err, final) {
 			return err
 		}

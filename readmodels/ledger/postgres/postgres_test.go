@@ -99,7 +99,7 @@ func TestWhoMayOnlyReadMayOpenALedgerThatIsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := opened(t, address+"&default_transaction_read_only=on")
-	if page, err := l.Trail(t.Context(), customerNumber(1), "", 1); err != nil || len(page.Entries) != 1 {
+	if page, err := l.Trail(t.Context(), customerNumber(1), ledger.Filter{}, "", 1); err != nil || len(page.Entries) != 1 {
 		t.Errorf("it reads %+v, %v", page, err)
 	}
 	// A server that was the primary and is a standby now says the same.
@@ -212,6 +212,8 @@ func TestReadsUseTheirKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	ofOrder, _ := trailStatement(ledger.Filter{Order: "web-1"})
+	butAwards, _ := trailStatement(ledger.Filter{Kinds: []ledger.Kind{ledger.Reversal}})
 	for _, c := range []struct {
 		query, arguments string
 		wants            []string
@@ -219,6 +221,13 @@ func TestReadsUseTheirKeys(t *testing.T) {
 		{selectAccount, "('anna')", []string{"Index Scan using accounts_pkey on accounts"}},
 		{selectTrail, "('anna', 1, 1, 20)", []string{"Index Scan using accounts_pkey on accounts", "Merge Append",
 			"Index Scan Backward using entries_2026_01_pkey", "Index Scan Backward using entries_2026_06_pkey"}},
+		{ofOrder, "('anna', 1, 1, 20, 'web-1')", []string{"Index Scan using accounts_pkey on accounts",
+			"Index Scan using entries_2026_01_order_id_idx", "Index Scan using entries_2026_06_order_id_idx"}},
+		{butAwards, "('anna', 1, 1, 20, '{reversal}')", []string{"Merge Append", "Index Scan Backward using entries_2026_06_customer_commit_position"}},
+		{selectEntry, "('5f0c6f4e-8a57-5c0e-9d6e-0123456789ab', 'anna')", []string{"Index Scan using entries_2026_01_event_id_key"}},
+		{selectFound, "('web-1', 21)", []string{"using accounts_pkey on accounts", "Index Scan using entries_2026_01_order_id_idx",
+			"Index Scan using entries_2026_01_return_id_idx", "Index Scan using entries_2026_06_loyalty_id_idx"}},
+		{selectDrawer, "(7)", []string{"Index Scan using accounts_drawer on accounts"}},
 	} {
 		if _, err := tx.Exec(t.Context(), "PREPARE read AS "+c.query); err != nil {
 			t.Fatal(err)

@@ -32,15 +32,20 @@ func (a *accountRow) account(customer domain.CustomerID) ledger.Account {
 }
 
 type entryRow struct {
-	commit, prepare, points, total, revision, amount                pgtype.Int8
-	id                                                              pgtype.UUID
-	occurredAt                                                      pgtype.Timestamptz
-	kind, stream, order, returned, currency, channel, actor, reason pgtype.Text
+	commit, prepare, points, total, revision, amount          pgtype.Int8
+	id                                                        pgtype.UUID
+	occurredAt                                                pgtype.Timestamptz
+	kind, stream, order, returned, loyalty, currency, channel pgtype.Text
+	actor, reason, correlation                                pgtype.Text
 }
+
+// entryColumns are an entry's own, in the order in which they are read.
+const entryColumns = `e.commit_position, e.prepare_position, e.event_id, e.kind, e.points, e.total, e.occurred_at, e.stream, e.revision,
+	e.order_id, e.return_id, e.loyalty_id, e.amount_minor, e.currency, e.channel, e.actor, e.reason, e.correlation`
 
 func (e *entryRow) targets() []any {
 	return []any{&e.commit, &e.prepare, &e.id, &e.kind, &e.points, &e.total, &e.occurredAt, &e.stream, &e.revision,
-		&e.order, &e.returned, &e.amount, &e.currency, &e.channel, &e.actor, &e.reason}
+		&e.order, &e.returned, &e.loyalty, &e.amount, &e.currency, &e.channel, &e.actor, &e.reason, &e.correlation}
 }
 
 func (e *entryRow) entry(customer domain.CustomerID) ledger.Entry {
@@ -49,8 +54,8 @@ func (e *entryRow) entry(customer domain.CustomerID) ledger.Entry {
 		Points: domain.Points(e.points.Int64), Total: domain.Points(e.total.Int64), OccurredAt: e.occurredAt.Time.UTC(),
 		Position: domain.Position{Commit: uint64(e.commit.Int64), Prepare: uint64(e.prepare.Int64)},
 		Stream:   e.stream.String, Revision: uint64(e.revision.Int64),
-		Order: domain.OrderID(e.order.String), Return: domain.ReturnID(e.returned.String),
+		Order: domain.OrderID(e.order.String), Return: domain.ReturnID(e.returned.String), Loyalty: domain.LoyaltyID(e.loyalty.String),
 		Amount:  domain.Money{Minor: e.amount.Int64, Currency: domain.Currency(e.currency.String)},
-		Channel: domain.Channel(e.channel.String), Actor: e.actor.String, Reason: e.reason.String,
+		Channel: domain.Channel(e.channel.String), Actor: e.actor.String, Reason: e.reason.String, Correlation: e.correlation.String,
 	}
 }

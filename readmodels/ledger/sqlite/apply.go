@@ -24,19 +24,15 @@ const moveCheckpoint = `UPDATE main.state SET commit_position = ?1, prepare_posi
 var (
 	// An account takes its change as a difference and gives back what it came to, so that it is looked up once.
 	upsertAccounts = statement{
-		head:    `INSERT INTO main.accounts (customer, points, reached_at, entries, newest, before)`,
-		columns: 6,
+		head:    `INSERT INTO main.accounts (customer, points, reached_at, entries, newest, before, drawer)`,
+		columns: 7,
 		tail: ` ON CONFLICT (customer) DO UPDATE SET points = points + excluded.points,
 			reached_at = coalesce(excluded.reached_at, reached_at), entries = entries + excluded.entries,
 			newest = excluded.newest, before = newest
 			RETURNING customer, points, before`,
 	}
-	insertEntries = statement{head: `INSERT INTO main.entries (id, previous, customer, ` + entryColumns + `)`, columns: 19}
+	insertEntries = statement{head: `INSERT INTO main.entries (id, previous, customer, ` + entryColumns + `)`, columns: 21}
 )
-
-// entryColumns are an entry's own, in the order in which they are written and read.
-const entryColumns = `commit_position, prepare_position, event_id, kind, points, total, occurred_at, stream, revision,
-	order_id, return_id, amount_minor, currency, channel, actor, reason`
 
 // Apply adds a batch; see ledger.Writer. Readers of this process that wait for its position wake at once.
 func (l *Ledger) Apply(ctx context.Context, b ledger.Batch) error {
@@ -107,7 +103,7 @@ func (l *Ledger) apply(ctx context.Context, tx *sql.Tx, b ledger.Batch) error {
 func (l *Ledger) changeAccounts(ctx context.Context, tx *sql.Tx, changes []ledger.Change, first int64) (map[domain.CustomerID]int64, map[domain.CustomerID]domain.Points, error) {
 	values := make([]any, 0, len(changes)*upsertAccounts.columns)
 	for _, c := range changes {
-		values = append(values, string(c.Customer), int64(c.Points), micros(c.ReachedAt), c.Entries, first+int64(c.Last), 0)
+		values = append(values, string(c.Customer), int64(c.Points), micros(c.ReachedAt), c.Entries, first+int64(c.Last), 0, int64(c.Drawer))
 	}
 	newest := make(map[domain.CustomerID]int64, len(changes))
 	after := make(map[domain.CustomerID]domain.Points, len(changes))
@@ -126,6 +122,6 @@ func appendEntry(values []any, e *ledger.Entry, total domain.Points) []any {
 	id := uuid.MustParse(e.EventID)
 	return append(values,
 		int64(e.Position.Commit), int64(e.Position.Prepare), id[:], string(e.Kind), int64(e.Points), int64(total),
-		micros(e.OccurredAt), e.Stream, int64(e.Revision), string(e.Order), string(e.Return),
-		e.Amount.Minor, string(e.Amount.Currency), string(e.Channel), e.Actor, e.Reason)
+		micros(e.OccurredAt), e.Stream, int64(e.Revision), string(e.Order), string(e.Return), string(e.Loyalty),
+		e.Amount.Minor, string(e.Amount.Currency), string(e.Channel), e.Actor, e.Reason, e.Correlation)
 }

@@ -94,7 +94,7 @@ func BenchmarkTrail(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		start := time.Now()
-		page, err := l.Trail(b.Context(), customerNumber(choose.IntN(customers)), "", 20)
+		page, err := l.Trail(b.Context(), customerNumber(choose.IntN(customers)), ledger.Filter{}, "", 20)
 		if err != nil || len(page.Entries) != 20 {
 			b.Fatal(len(page.Entries), err)
 		}
@@ -114,4 +114,38 @@ func BenchmarkAccounts(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(read)/b.Elapsed().Seconds(), "accounts/s")
+}
+
+// BenchmarkSupport measures what support waits for: a page of a customer with 100,000 entries, whose trail a filter that lets
+// nothing through is followed to its end for; and a search for an order among as many parts of the index as 200,000 entries make.
+func BenchmarkSupport(b *testing.B) {
+	l, _ := filled(b, 200_000, 2)
+	measure := func(name string, read func() error) {
+		b.Run(name, func(b *testing.B) {
+			var times []time.Duration
+			for b.Loop() {
+				start := time.Now()
+				if err := read(); err != nil {
+					b.Fatal(err)
+				}
+				times = append(times, time.Since(start))
+			}
+			slices.Sort(times)
+			b.ReportMetric(times[len(times)/2].Seconds()*1000, "ms(median)")
+		})
+	}
+	for name, filter := range map[string]ledger.Filter{"newest": {}, "nothing": {Channel: domain.Mobile}} {
+		measure("TrailPage/"+name, func() error {
+			_, err := l.Trail(b.Context(), customerNumber(0), filter, "", 50)
+			return err
+		})
+	}
+	order := string(entriesFrom(100_001, 1, 2)[0].Order)
+	measure("Search", func() error {
+		found, err := l.Search(b.Context(), order)
+		if err == nil && len(found.Matches) != 1 {
+			err = fmt.Errorf("%s leads to %+v", order, found)
+		}
+		return err
+	})
 }

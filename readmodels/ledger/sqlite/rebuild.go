@@ -14,6 +14,14 @@ import (
 // tables are a ledger's. A copy has the same with a prefix of its own, in the same file.
 var tables = []string{"state", "accounts", "entries"}
 
+// indexes are a ledger's, as the migrations make them. A copy's keep the names that they got with it: no statement names one.
+var indexes = []struct{ name, on string }{
+	{"accounts_drawer", "accounts (drawer) WHERE drawer > 0"},
+	{"entries_order", "entries (id >> 14, order_id)"},
+	{"entries_return", "entries (id >> 14, return_id) WHERE return_id <> ''"},
+	{"entries_loyalty", "entries (id >> 14, loyalty_id) WHERE loyalty_id <> ''"},
+}
+
 const (
 	copyPrefix = "copy_"
 	pastPrefix = "past_"
@@ -61,6 +69,11 @@ func (c *rebuilt) create(ctx context.Context) error {
 			}
 			_, definition, _ := strings.Cut(made, "(")
 			if _, err := tx.ExecContext(ctx, `CREATE TABLE main.`+c.prefix+table+` (`+definition); err != nil {
+				return err
+			}
+		}
+		for _, index := range indexes {
+			if _, err := tx.ExecContext(ctx, `CREATE INDEX main.`+c.prefix+index.name+` ON `+c.prefix+index.on); err != nil {
 				return err
 			}
 		}

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"strings"
 	"time"
 
@@ -12,8 +13,12 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// rowsAtOnce is how many rows one statement inserts: enough that the cost of a call no longer shows.
-const rowsAtOnce = 50
+// A statement is prepared for 1, 2, 4 … rowsAtOnce rows, and any number of rows is a sum of these: parsing the text for
+// another number takes longer than a small batch itself. At rowsAtOnce the cost of a call no longer shows.
+const (
+	rowsAtOnce = 1 << rowForms >> 1
+	rowForms   = 7
+)
 
 // statement inserts any number of rows: its head, as many rows of columns as needed, its tail.
 type statement struct {
@@ -29,24 +34,32 @@ func (s statement) text(n int) string {
 
 func (s statement) in(l *Ledger) statement { s.head = l.in(s.head); return s }
 
-// rows is a statement with its form for rowsAtOnce rows prepared.
+// rows is a statement prepared for 1, 2, 4 … rowsAtOnce rows.
 type rows struct {
-	statement
-	full *sql.Stmt
+	columns int
+	forms   [rowForms]*sql.Stmt
+}
+
+func (r *rows) prepare(ctx context.Context, db *sql.DB, s statement) (err error) {
+	r.columns = s.columns
+	for i := range r.forms {
+		if r.forms[i], err = db.PrepareContext(ctx, s.text(1<<i)); err != nil {
+			return fmt.Errorf("%s: %w", s.text(1), err)
+		}
+	}
+	return nil
 }
 
 // run runs the statement for all values, one row after another, and hands what it returns to each, if that is not nil.
-func (r rows) run(ctx context.Context, tx *sql.Tx, values []any, each func(*sql.Rows) error) error {
-	full := tx.StmtContext(ctx, r.full)
-	for whole := rowsAtOnce * r.columns; len(values) >= whole; values = values[whole:] {
-		if err := drain(each)(full.QueryContext(ctx, values[:whole]...)); err != nil {
-			return err
+func (r *rows) run(ctx context.Context, tx *sql.Tx, values []any, each func(*sql.Rows) error) error {
+	for i := rowForms - 1; i >= 0; i-- {
+		for size := r.columns << i; len(values) >= size; values = values[size:] {
+			if err := drain(each)(tx.StmtContext(ctx, r.forms[i]).QueryContext(ctx, values[:size]...)); err != nil {
+				return err
+			}
 		}
 	}
-	if len(values) == 0 {
-		return nil
-	}
-	return drain(each)(tx.QueryContext(ctx, r.text(len(values)/r.columns), values...))
+	return nil
 }
 
 func drain(each func(*sql.Rows) error) func(*sql.Rows, error) error {
@@ -109,16 +122,21 @@ type nowRow struct {
 
 func (n *nowRow) targets() []any { return append(n.stateRow.targets(), n.accountRow.targets()...) }
 
+// entryColumns are an entry's own, in the order in which they are written and read.
+const entryColumns = `commit_position, prepare_position, event_id, kind, points, total, occurred_at, stream, revision,
+	order_id, return_id, loyalty_id, amount_minor, currency, channel, actor, reason, correlation`
+
 // entryRow is all NULL where a page has no entries.
 type entryRow struct {
-	commit, prepare, points, total, occurredAt, revision, amount    sql.Null[int64]
-	id                                                              []byte
-	kind, stream, order, returned, currency, channel, actor, reason sql.Null[string]
+	commit, prepare, points, total, occurredAt, revision, amount sql.Null[int64]
+	id                                                           []byte
+	kind, stream, order, returned, loyalty, currency, channel    sql.Null[string]
+	actor, reason, correlation                                   sql.Null[string]
 }
 
 func (e *entryRow) targets() []any {
 	return []any{&e.commit, &e.prepare, &e.id, &e.kind, &e.points, &e.total, &e.occurredAt, &e.stream, &e.revision,
-		&e.order, &e.returned, &e.amount, &e.currency, &e.channel, &e.actor, &e.reason}
+		&e.order, &e.returned, &e.loyalty, &e.amount, &e.currency, &e.channel, &e.actor, &e.reason, &e.correlation}
 }
 
 func (e *entryRow) entry(customer domain.CustomerID) ledger.Entry {
@@ -126,8 +144,9 @@ func (e *entryRow) entry(customer domain.CustomerID) ledger.Entry {
 		EventID: uuid.UUID(e.id).String(), Customer: customer, Kind: ledger.Kind(e.kind.V),
 		Points: domain.Points(e.points.V), Total: domain.Points(e.total.V), OccurredAt: fromMicros(e.occurredAt),
 		Position: domain.Position{Commit: uint64(e.commit.V), Prepare: uint64(e.prepare.V)},
-		Stream:   e.stream.V, Revision: uint64(e.revision.V), Order: domain.OrderID(e.order.V), Return: domain.ReturnID(e.returned.V),
+		Stream:   e.stream.V, Revision: uint64(e.revision.V),
+		Order: domain.OrderID(e.order.V), Return: domain.ReturnID(e.returned.V), Loyalty: domain.LoyaltyID(e.loyalty.V),
 		Amount:  domain.Money{Minor: e.amount.V, Currency: domain.Currency(e.currency.V)},
-		Channel: domain.Channel(e.channel.V), Actor: e.actor.V, Reason: e.reason.V,
+		Channel: domain.Channel(e.channel.V), Actor: e.actor.V, Reason: e.reason.V, Correlation: e.correlation.V,
 	}
 }

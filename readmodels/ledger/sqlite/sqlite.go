@@ -18,6 +18,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/pressly/goose/v3"
@@ -28,13 +29,14 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// Ledger is a ledger in a file. It is a ledger.Reader, a ledger.Writer and a ledger.Rebuilder.
+// Ledger is a ledger in a file. It is a ledger.Reader, Finder, Writer and Rebuilder.
 type Ledger struct {
 	writer, readers *sql.DB
 	// prefix is what the names of its tables begin with: nothing, but for a copy.
 	prefix string
 	// statements were prepared on one of the two, and close with it.
 	checkpoint, outstanding, account, trail, accounts *sql.Stmt
+	entry, found, drawer                              *sql.Stmt
 	move                                              *sql.Stmt
 	upserts, inserts                                  rows
 	progress                                          *ledger.Progress
@@ -42,6 +44,7 @@ type Ledger struct {
 
 var (
 	_ ledger.Reader    = (*Ledger)(nil)
+	_ ledger.Finder    = (*Ledger)(nil)
 	_ ledger.Writer    = (*Ledger)(nil)
 	_ ledger.Rebuilder = (*Ledger)(nil)
 )
@@ -158,22 +161,26 @@ func (l *Ledger) prepare(ctx context.Context) (err error) {
 		{&l.account, l.readers, selectAccount},
 		{&l.trail, l.readers, selectTrail},
 		{&l.accounts, l.readers, selectAccounts},
+		{&l.entry, l.readers, selectEntry},
+		{&l.found, l.readers, selectFound},
+		{&l.drawer, l.readers, selectDrawer},
 		{&l.move, l.writer, moveCheckpoint},
-		{&l.upserts.full, l.writer, upsertAccounts.text(rowsAtOnce)},
-		{&l.inserts.full, l.writer, insertEntries.text(rowsAtOnce)},
 	} {
 		if *s.into, err = s.db.PrepareContext(ctx, l.in(s.text)); err != nil {
 			return fmt.Errorf("%s: %w", s.text, err)
 		}
 	}
-	l.upserts.statement, l.inserts.statement = upsertAccounts.in(l), insertEntries.in(l)
-	return nil
+	if err := l.upserts.prepare(ctx, l.writer, upsertAccounts.in(l)); err != nil {
+		return err
+	}
+	return l.inserts.prepare(ctx, l.writer, insertEntries.in(l))
 }
 
 // release closes the statements, which Close does with their connections.
 func (l *Ledger) release() error {
 	var errs []error
-	for _, s := range []*sql.Stmt{l.checkpoint, l.outstanding, l.account, l.trail, l.accounts, l.move, l.upserts.full, l.inserts.full} {
+	statements := []*sql.Stmt{l.checkpoint, l.outstanding, l.account, l.trail, l.accounts, l.entry, l.found, l.drawer, l.move}
+	for _, s := range slices.Concat(statements, l.upserts.forms[:], l.inserts.forms[:]) {
 		if s != nil {
 			errs = append(errs, s.Close())
 		}
@@ -196,7 +203,7 @@ func (l *Ledger) Close() error {
 // classify marks an error after which trying again may succeed as domain.ErrUnavailable: every one but the ledger's own
 // answers, the end of the context, and what SQLite says about the content (a constraint, a damaged file, a statement).
 func classify(err error) error {
-	for _, final := range []error{nil, domain.ErrInvalid, domain.ErrCheckpointMoved, domain.ErrPointsLimit, domain.ErrNotCaughtUp, context.Canceled, context.DeadlineExceeded} {
+	for _, final := range []error{nil, domain.ErrInvalid, domain.ErrNotFound, domain.ErrCheckpointMoved, domain.ErrPointsLimit, domain.ErrNotCaughtUp, context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, final) {
 			return err
 		}

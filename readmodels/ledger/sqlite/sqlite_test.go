@@ -199,15 +199,27 @@ func TestAWriterThatHoldsTheFileTooLongIsUnavailable(t *testing.T) {
 
 func TestQueriesUseTheirIndexes(t *testing.T) {
 	l := opened(t, filepath.Join(t.TempDir(), "ledger.db"))
-	for query, wants := range map[string][]string{
-		selectTrail: {
+	for _, c := range []struct {
+		query     string
+		arguments int
+		wants     []string
+	}{
+		{selectTrail, 11, []string{
 			"SEARCH e USING INTEGER PRIMARY KEY (rowid=?)",
 			"USING INDEX sqlite_autoindex_entries_2 (commit_position=? AND prepare_position=?)",
 			"SEARCH a USING PRIMARY KEY (customer=?)",
-		},
-		selectAccount: {"SEARCH a USING PRIMARY KEY (customer=?)"},
+		}},
+		{selectAccount, 1, []string{"SEARCH a USING PRIMARY KEY (customer=?)"}},
+		{selectEntry, 2, []string{"USING INDEX sqlite_autoindex_entries_1 (event_id=?)"}},
+		{selectFound, 2, []string{
+			"SEARCH main.accounts USING PRIMARY KEY (customer=?)",
+			"SEARCH e USING INDEX entries_order (<expr>=? AND order_id=?)",
+			"SEARCH e USING INDEX entries_return (<expr>=? AND return_id=?)",
+			"SEARCH e USING INDEX entries_loyalty (<expr>=? AND loyalty_id=?)",
+		}},
+		{selectDrawer, 1, []string{"USING COVERING INDEX accounts_drawer (drawer=?)"}},
 	} {
-		rows, err := l.readers.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, make([]any, map[string]int{selectTrail: 4, selectAccount: 1}[query])...)
+		rows, err := l.readers.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+c.query, make([]any, c.arguments)...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -224,9 +236,9 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 			t.Fatal(err)
 		}
 		text := strings.Join(plan, "\n")
-		for _, want := range wants {
+		for _, want := range c.wants {
 			if !strings.Contains(text, want) || strings.Contains(text, "SCAN e") || strings.Contains(text, "SCAN a") {
-				t.Errorf("%s\nis planned as\n%s\nwant\n%s", query, text, want)
+				t.Errorf("%s\nis planned as\n%s\nwant\n%s", c.query, text, want)
 			}
 		}
 	}
@@ -240,7 +252,7 @@ func TestTimesBeyondTheOrdinaryAreKept(t *testing.T) {
 		if err := l.Apply(t.Context(), b); err != nil {
 			t.Fatal(err)
 		}
-		page, err := l.Trail(t.Context(), b.Entries[0].Customer, "", 1)
+		page, err := l.Trail(t.Context(), b.Entries[0].Customer, ledger.Filter{}, "", 1)
 		if err != nil || !page.AsOf.Equal(when) || !page.Entries[0].OccurredAt.Equal(when) {
 			t.Errorf("%s came back as %+v, %v", when, page, err)
 		}

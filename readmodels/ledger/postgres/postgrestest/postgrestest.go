@@ -10,6 +10,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -129,12 +130,20 @@ func (s *Server) exec(statement string) error {
 // test's own.
 func (s *Server) Stop() {
 	s.t.Helper()
-	if err := s.own().stop(); err != nil {
+	if err := s.own().stop(syscall.SIGQUIT); err != nil {
 		s.t.Fatalf("stop the test's PostgreSQL: %v", err)
 	}
 }
 
-// Start starts the server again after Stop, at the same address and with all it holds.
+// Kill is Stop by a SIGKILL to the server's first process alone, as by a system that is out of memory.
+func (s *Server) Kill() {
+	s.t.Helper()
+	if err := s.own().stop(syscall.SIGKILL); err != nil {
+		s.t.Fatalf("kill the test's PostgreSQL: %v", err)
+	}
+}
+
+// Start starts the server again after Stop or Kill, at the same address and with all it holds.
 func (s *Server) Start() {
 	s.t.Helper()
 	if err := s.own().run(); err != nil {

@@ -201,7 +201,7 @@ func (p *process) run() error {
 		case <-ended:
 			return fmt.Errorf("it has ended:\n%s", log.Bytes())
 		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("it does not answer: %w", err), p.stop())
+			return errors.Join(fmt.Errorf("it does not answer: %w", err), p.stop(syscall.SIGQUIT))
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
@@ -219,12 +219,13 @@ func (p *process) running() bool {
 	}
 }
 
-// stop ends the server at once, with all its children.
-func (p *process) stop() error {
+// stop ends the server at once, and returns when all its children are gone, too: after SIGQUIT it ends them, after SIGKILL they
+// notice that they are alone.
+func (p *process) stop(signal syscall.Signal) error {
 	if !p.running() {
 		return errors.New("it is not running")
 	}
-	if err := p.command.Process.Signal(syscall.SIGQUIT); err != nil {
+	if err := p.command.Process.Signal(signal); err != nil {
 		return err
 	}
 	select {
@@ -239,7 +240,7 @@ func (p *process) stop() error {
 func (p *process) remove() error {
 	var err error
 	if p.running() {
-		err = p.stop()
+		err = p.stop(syscall.SIGQUIT)
 	}
 	return errors.Join(err, os.RemoveAll(p.folder))
 }
