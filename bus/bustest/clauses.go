@@ -1,0 +1,375 @@
+package bustest
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/google/uuid"
+
+	"loyalty/bus"
+	"loyalty/commands"
+	"loyalty/domain"
+)
+
+// Run runs every clause on brokers that open makes, each empty.
+func Run(t *testing.T, open func(testing.TB) Broker) {
+	clauses := []struct {
+		name  string
+		check func(*testing.T, *System)
+	}{
+		{"each command is appended once and has a result with its correlation", eachCommandHasAResult},
+		{"a command sent twice is appended once, and the second result says so", sentTwice},
+		{"what can't be read is put aside untouched, with its problem", unreadable},
+		{"a command of an unknown name is put aside", unknownName},
+		{"an id used with other content is a conflict and put aside", conflict},
+		{"a return of more than was paid is put aside", returnsTooMuch},
+		{"a return that comes before its order waits for it", returnBeforeOrder},
+		{"a return whose order never comes is put aside", returnWithoutOrder},
+		{"an adjustment above the limit waits for a second person", adjustmentAboveLimit},
+		{"a failure that may pass is tried again until it does", unavailableForAWhile},
+		{"a command that a store is long away for lets others pass", holdsNobodyUp},
+		{"a long outage uses up no patience with a failure nobody knows", outageThenUnknown},
+		{"a failure nobody knows is put aside after a while", unknownFailure},
+		{"a panic is put aside, and the next command goes on", panics},
+		{"a command appended and not acknowledged is delivered again, and counts once", diesBeforeAcknowledging},
+		{"a stop does not wait for a store that is away", stopsWhileUnavailable},
+		{"a result that can't be published holds back the acknowledgement, not the append", resultsUnavailable},
+	}
+	for _, clause := range clauses {
+		t.Run(strings.ReplaceAll(clause.name, " ", "_"), func(t *testing.T) {
+			clause.check(t, NewSystem(t, open(t)))
+		})
+	}
+}
+
+func (s *System) check(got, want bus.Result) {
+	s.t.Helper()
+	points := func(p *domain.Points) domain.Points {
+		if p == nil {
+			return -1
+		}
+		return *p
+	}
+	if got.Status != want.Status || got.OrderID != want.OrderID || got.ReturnID != want.ReturnID || got.LoyaltyID != want.LoyaltyID ||
+		got.CorrelationID != want.CorrelationID || points(got.Points) != points(want.Points) || points(got.PointsReversed) != points(want.PointsReversed) {
+		s.t.Errorf("got the result\n%+v, want\n%+v", got, want)
+	}
+	if in := got.Position != ""; in != (got.Problem == nil) {
+		s.t.Errorf("position %q with problem %+v", got.Position, got.Problem)
+	}
+}
+
+func of(p domain.Points) *domain.Points { return &p }
+
+func eachCommandHasAResult(t *testing.T, s *System) {
+	results := s.Watch(s.Topics.Results)
+	s.Start(nil)
+	s.check(results.Result(s.Send(Mug("o-1", "alice"))), bus.Result{Status: bus.Placed, OrderID: "o-1", CorrelationID: "req-1", Points: of(13)})
+	s.check(results.Result(s.Send(Back("o-1", "r-1"))), bus.Result{Status: bus.Returned, OrderID: "o-1", ReturnID: "r-1", CorrelationID: "req-1", PointsReversed: of(4)})
+	s.check(results.Result(s.Send(Goodwill("alice", "l-1", -3))), bus.Result{Status: bus.Adjusted, LoyaltyID: "l-1", CorrelationID: "req-2"})
+	if s.Stored("order-o-1") != 4 || s.Stored("account-alice") != 1 {
+		t.Errorf("stored %d and %d events", s.Stored("order-o-1"), s.Stored("account-alice"))
+	}
+	events, err := s.Store.Load(Bounded(t), "order-o-1")
+	if err != nil || events[0].Metadata.Correlation != "req-1" || events[0].Metadata.Actor != "till-7" || events[0].Metadata.Channel != domain.Store {
+		t.Errorf("metadata %+v, %v", events[0].Metadata, err)
+	}
+}
+
+func sentTwice(t *testing.T, s *System) {
+	results := s.Watch(s.Topics.Results)
+	s.Start(nil)
+	first := results.Result(s.Send(Mug("o-1", "alice")))
+	second := results.Result(s.Send(Mug("o-1", "alice")))
+	s.check(second, bus.Result{Status: bus.Replayed, OrderID: "o-1", CorrelationID: "req-1", Points: of(13)})
+	if first.Position != second.Position || s.Stored("order-o-1") != 2 {
+		t.Errorf("positions %s and %s, %d events", first.Position, second.Position, s.Stored("order-o-1"))
+	}
+}
+
+func unreadable(t *testing.T, s *System) {
+	results, aside := s.Watch(s.Topics.Results), s.Watch(s.Topics.Poison)
+	s.Start(nil)
+	payload := `{"orderId": "o 1", "customerId": "alice", "ItemIds": ["mug"], "paymentDetails": {"amount": "-1", "currency": "GBP"}, "channel": "store", "actor": "till-7"}`
+	m := message.NewMessage(uuid.NewString(), []byte(payload))
+	m.Metadata.Set(bus.MetadataName, bus.NamePlaceOrder)
+	m.Metadata.Set("shop", "leeds")
+	s.Publish(m)
+	got := results.Result(m.UUID)
+	s.check(got, bus.Result{Status: bus.Refused, CorrelationID: m.UUID})
+	if got.Problem == nil || got.Problem.Code != "invalid_input" || len(got.Problem.Errors) != 2 || got.Problem.Errors[1].Field != "paymentDetails.amount" {
+		t.Errorf("problem %+v", got.Problem)
+	}
+	poisoned := aside.Wait(1)[0]
+	about := bus.ReadPoisoned(poisoned)
+	if string(poisoned.Payload) != payload || poisoned.UUID != m.UUID || poisoned.Metadata.Get("shop") != "leeds" ||
+		about.Code != "invalid_input" || about.Command != bus.NamePlaceOrder || about.At.IsZero() {
+		t.Errorf("put aside: %+v, %+v", poisoned, about)
+	}
+	if again := bus.Cured(poisoned); !again.Equals(m) {
+		t.Errorf("cured it is %+v, was %+v", again, m)
+	}
+}
+
+func unknownName(t *testing.T, s *System) {
+	results, aside := s.Watch(s.Topics.Results), s.Watch(s.Topics.Poison)
+	s.Start(nil)
+	for _, name := range []string{"", "place-order.v9", "\x1b[31m"} {
+		m := message.NewMessage(uuid.NewString(), []byte("{}"))
+		m.Metadata.Set(bus.MetadataName, name)
+		s.Publish(m)
+		if got := results.Result(m.UUID); got.Status != bus.Refused || got.Problem == nil || got.Problem.Code != "command_unknown" {
+			t.Errorf("%q: got %+v", name, got)
+		}
+	}
+	aside.Wait(3)
+}
+
+func conflict(t *testing.T, s *System) {
+	results, aside := s.Watch(s.Topics.Results), s.Watch(s.Topics.Poison)
+	s.Start(nil)
+	results.Result(s.Send(Mug("o-1", "alice")))
+	s.check(results.Result(s.Send(Mug("o-1", "bob"))), bus.Result{Status: bus.Conflict, OrderID: "o-1", CorrelationID: "req-1"})
+	if about := bus.ReadPoisoned(aside.Wait(1)[0]); about.Code != "conflict" {
+		t.Errorf("put aside as %+v", about)
+	}
+}
+
+func returnsTooMuch(t *testing.T, s *System) {
+	results, aside := s.Watch(s.Topics.Results), s.Watch(s.Topics.Poison)
+	s.Start(nil)
+	results.Result(s.Send(Mug("o-1", "alice")))
+	back := Back("o-1", "r-1")
+	back.Amount = 13000
+	s.check(results.Result(s.Send(back)), bus.Result{Status: bus.Refused, OrderID: "o-1", ReturnID: "r-1", CorrelationID: "req-1"})
+	if about := bus.ReadPoisoned(aside.Wait(1)[0]); about.Code != "return_exceeds_paid" {
+		t.Errorf("put aside as %+v", about)
+	}
+}
+
+func returnBeforeOrder(t *testing.T, s *System) {
+	results := s.Watch(s.Topics.Results)
+	back := s.Send(Back("o-1", "r-1"))
+	s.Start(nil)
+	topic := s.Watch(s.Topics.Commands)
+	topic.Wait(2) // it went to the back of the queue
+	s.Send(Mug("o-1", "alice"))
+	s.check(results.Result(back), bus.Result{Status: bus.Returned, OrderID: "o-1", ReturnID: "r-1", CorrelationID: "req-1", PointsReversed: of(4)})
+	if s.Stored("order-o-1") != 4 {
+		t.Errorf("%d events", s.Stored("order-o-1"))
+	}
+}
+
+func returnWithoutOrder(t *testing.T, s *System) {
+	results, aside := s.Watch(s.Topics.Results), s.Watch(s.Topics.Poison)
+	s.Start(func(o *bus.IntakeOptions) { o.OrderPatience = 50 * time.Millisecond })
+	s.check(results.Result(s.Send(Back("o-1", "r-1"))), bus.Result{Status: bus.Refused, OrderID: "o-1", ReturnID: "r-1", CorrelationID: "req-1"})
+	if about := bus.ReadPoisoned(aside.Wait(1)[0]); about.Code != "not_found" {
+		t.Errorf("put aside as %+v", about)
+	}
+}
+
+func adjustmentAboveLimit(t *testing.T, s *System) {
+	results := s.Watch(s.Topics.Results)
+	s.Start(func(o *bus.IntakeOptions) { o.AdjustmentLimit = 100 })
+	s.check(results.Result(s.Send(Goodwill("alice", "l-1", 100))), bus.Result{Status: bus.Adjusted, LoyaltyID: "l-1", CorrelationID: "req-2"})
+	s.check(results.Result(s.Send(Goodwill("alice", "l-2", 101))), bus.Result{Status: bus.Waiting, LoyaltyID: "l-2", CorrelationID: "req-2"})
+	s.check(results.Result(s.Send(Goodwill("alice", "l-2", 101))), bus.Result{Status: bus.Waiting, LoyaltyID: "l-2", CorrelationID: "req-2"})
+	if _, err := s.Commands.DeclineAdjustment(Bounded(t), commands.DeclineAdjustment{
+		Caller: commands.Caller{Actor: "agent-2"}, Customer: "alice", ID: "l-2", Reason: "too much",
+	}); err != nil {
+		t.Fatal(err)
+	}
+	s.check(results.Result(s.Send(Goodwill("alice", "l-2", 101))), bus.Result{Status: bus.Declined, LoyaltyID: "l-2", CorrelationID: "req-2"})
+}
+
+// failing is a handler of commands whose orders go wrong as long as it is told to.
+type failing struct {
+	bus.Commands
+	tries atomic.Int64
+	fail  func(try int64) error
+	// after is asked once the order is placed.
+	after func() error
+}
+
+func (f *failing) PlaceOrder(ctx context.Context, c commands.PlaceOrder) (commands.Placed, error) {
+	if f.fail != nil {
+		if err := f.fail(f.tries.Add(1)); err != nil {
+			return commands.Placed{}, err
+		}
+	}
+	placed, err := f.Commands.PlaceOrder(ctx, c)
+	if err == nil && f.after != nil {
+		err = f.after()
+	}
+	return placed, err
+}
+
+func unavailableForAWhile(t *testing.T, s *System) {
+	results := s.Watch(s.Topics.Results)
+	s.Start(func(o *bus.IntakeOptions) {
+		o.Commands = &failing{Commands: s.Commands, fail: func(try int64) error {
+			return []error{nil, domain.ErrUnavailable, context.DeadlineExceeded, domain.ErrNotCaughtUp, nil}[min(try, 4)]
+		}}
+	})
+	s.check(results.Result(s.Send(Mug("o-1", "alice"))), bus.Result{Status: bus.Placed, OrderID: "o-1", CorrelationID: "req-1", Points: of(13)})
+}
+
+func holdsNobodyUp(t *testing.T, s *System) {
+	results := s.Watch(s.Topics.Results)
+	var back atomic.Bool
+	s.Start(func(o *bus.IntakeOptions) {
+		o.Concurrency, o.HoldFor = 1, 10*time.Millisecond
+		o.Commands = onlyFor{s.Commands, "o-1", &back}
+	})
+	first := s.Send(Mug("o-1", "alice"))
+	for _, order := range []string{"o-2", "o-3", "o-4", "o-5"} {
+		if got := results.Result(s.Send(Mug(order, "alice"))); got.Status != bus.Placed {
+			t.Errorf("got %+v", got)
+		}
+	}
+	back.Store(true)
+	s.check(results.Result(first), bus.Result{Status: bus.Placed, OrderID: "o-1", CorrelationID: "req-1", Points: of(13)})
+	if s.Stored("order-o-1") != 2 {
+		t.Errorf("%d events", s.Stored("order-o-1"))
+	}
+}
+
+// onlyFor is a handler for whom the store is away for one order, until it is back.
+type onlyFor struct {
+	bus.Commands
+	order domain.OrderID
+	back  *atomic.Bool
+}
+
+func (o onlyFor) PlaceOrder(ctx context.Context, c commands.PlaceOrder) (commands.Placed, error) {
+	if c.Order == o.order && !o.back.Load() {
+		return commands.Placed{}, domain.ErrUnavailable
+	}
+	return o.Commands.PlaceOrder(ctx, c)
+}
+
+func outageThenUnknown(t *testing.T, s *System) {
+	results := s.Watch(s.Topics.Results)
+	var hours atomic.Int64
+	s.Start(func(o *bus.IntakeOptions) {
+		o.Now = func() time.Time { return time.Unix(hours.Load()*3600, 0) }
+		o.Commands = &failing{Commands: s.Commands, fail: func(try int64) error {
+			if try <= 3 {
+				hours.Add(1)
+				return domain.ErrUnavailable
+			}
+			return []error{errors.New("something new"), nil}[min(try-4, 1)]
+		}}
+	})
+	s.check(results.Result(s.Send(Mug("o-1", "alice"))), bus.Result{Status: bus.Placed, OrderID: "o-1", CorrelationID: "req-1", Points: of(13)})
+}
+
+func unknownFailure(t *testing.T, s *System) {
+	results, aside := s.Watch(s.Topics.Results), s.Watch(s.Topics.Poison)
+	failing := &failing{Commands: s.Commands, fail: func(int64) error { return errors.New("the secret of the house") }}
+	s.Start(func(o *bus.IntakeOptions) { o.Commands, o.Patience = failing, 30*time.Millisecond })
+	got := results.Result(s.Send(Mug("o-1", "alice")))
+	s.check(got, bus.Result{Status: bus.Refused, OrderID: "o-1", CorrelationID: "req-1"})
+	if got.Problem == nil || got.Problem.Code != "internal" || strings.Contains(got.Problem.Detail, "secret") {
+		t.Errorf("problem %+v", got.Problem)
+	}
+	if failing.tries.Load() < 2 {
+		t.Errorf("tried %d times", failing.tries.Load())
+	}
+	aside.Wait(1)
+}
+
+func panics(t *testing.T, s *System) {
+	results, aside := s.Watch(s.Topics.Results), s.Watch(s.Topics.Poison)
+	s.Start(func(o *bus.IntakeOptions) {
+		o.Commands = &failing{Commands: s.Commands, fail: func(try int64) error {
+			if try == 1 {
+				panic("a mistake of ours")
+			}
+			return nil
+		}}
+	})
+	if got := results.Result(s.Send(Mug("o-1", "alice"))); got.Status != bus.Refused || got.Problem == nil || got.Problem.Code != "internal" {
+		t.Errorf("got %+v", got)
+	}
+	aside.Wait(1)
+	s.check(results.Result(s.Send(Mug("o-2", "alice"))), bus.Result{Status: bus.Placed, OrderID: "o-2", CorrelationID: "req-1", Points: of(13)})
+}
+
+// broken publishes nothing.
+type broken struct{ message.Publisher }
+
+func (broken) Publish(string, ...*message.Message) error { return errors.New("the broker is away") }
+
+func diesBeforeAcknowledging(t *testing.T, s *System) {
+	results := s.Watch(s.Topics.Results)
+	appended := make(chan struct{}, 1)
+	// Of a consumer that can't publish the result nothing is acknowledged; then it is gone.
+	dies := s.Start(func(o *bus.IntakeOptions) {
+		o.Publisher = broken{}
+		o.Commands = &failing{Commands: s.Commands, after: func() error {
+			select {
+			case appended <- struct{}{}:
+			default:
+			}
+			return nil
+		}}
+	})
+	id := s.Send(Mug("o-1", "alice"))
+	<-appended
+	dies()
+	s.Start(nil)
+	s.check(results.Result(id), bus.Result{Status: bus.Replayed, OrderID: "o-1", CorrelationID: "req-1", Points: of(13)})
+	if s.Stored("order-o-1") != 2 {
+		t.Errorf("%d events", s.Stored("order-o-1"))
+	}
+}
+
+func stopsWhileUnavailable(t *testing.T, s *System) {
+	results := s.Watch(s.Topics.Results)
+	tried := make(chan struct{}, 1)
+	stop := s.Start(func(o *bus.IntakeOptions) {
+		o.Commands = &failing{Commands: s.Commands, fail: func(int64) error {
+			select {
+			case tried <- struct{}{}:
+			default:
+			}
+			return domain.ErrUnavailable
+		}}
+	})
+	id := s.Send(Mug("o-1", "alice"))
+	<-tried
+	stop()
+	if n := len(results.All()); n != 0 || s.Stored("order-o-1") != 0 {
+		t.Fatalf("%d results, %d events", n, s.Stored("order-o-1"))
+	}
+	s.Start(nil)
+	if got := results.Result(id); got.Status != bus.Placed {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// flaky publishes from the third time on.
+type flaky struct {
+	message.Publisher
+	tries atomic.Int64
+}
+
+func (f *flaky) Publish(topic string, m ...*message.Message) error {
+	if f.tries.Add(1) < 3 {
+		return errors.New("the broker is away")
+	}
+	return f.Publisher.Publish(topic, m...)
+}
+
+func resultsUnavailable(t *testing.T, s *System) {
+	results := s.Watch(s.Topics.Results)
+	s.Start(func(o *bus.IntakeOptions) { o.Publisher = &flaky{Publisher: s.Publisher} })
+	s.check(results.Result(s.Send(Mug("o-1", "alice"))), bus.Result{Status: bus.Placed, OrderID: "o-1", CorrelationID: "req-1", Points: of(13)})
+}

@@ -1,0 +1,195 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"loyalty/domain"
+	"loyalty/domain/account"
+	"loyalty/domain/order"
+	"loyalty/eventstore"
+	"loyalty/projections"
+)
+
+// The names of the integration events, for ever. They are other systems' to rely on, and change apart from the stored ones.
+const (
+	NamePointsAwarded  = "loyalty.points-awarded.v1"
+	NamePointsReversed = "loyalty.points-reversed.v1"
+	NamePointsAdjusted = "loyalty.points-adjusted.v1"
+)
+
+// IntegrationEvent tells other systems of a change of a customer's points.
+type IntegrationEvent struct {
+	// EventID is unique to the event. It is the message's id too; whoever sees it twice has the same event twice.
+	EventID string `json:"eventId"`
+	// Type is one of the names above.
+	Type       string            `json:"type"`
+	CustomerID domain.CustomerID `json:"customerId"`
+	// OrderID is that of an award or a reversal, ReturnID that of a reversal, LoyaltyID that of an adjustment.
+	OrderID   domain.OrderID   `json:"orderId,omitempty"`
+	ReturnID  domain.ReturnID  `json:"returnId,omitempty"`
+	LoyaltyID domain.LoyaltyID `json:"loyaltyId,omitempty"`
+	// Points awarded (0 or more), taken back (0 or more), or adjusted (either sign).
+	Points     domain.Points `json:"points"`
+	OccurredAt time.Time     `json:"occurredAt"`
+	// Channel is empty for support.
+	Channel       domain.Channel `json:"channel,omitempty"`
+	CorrelationID string         `json:"correlationId,omitempty"`
+	// Position is opaque. A read with it as Loyalty-Min-Position shows the event.
+	Position string `json:"position"`
+}
+
+// EventsOptions are what an Events needs. Store, Publisher and Topic must be set.
+type EventsOptions struct {
+	Store *eventstore.Store
+	// Publisher takes the events; Publish of several must keep their order. Events does not close it.
+	Publisher message.Publisher
+	Topic     string
+	// FromStart publishes the whole history the first time; otherwise what comes after the first start.
+	FromStart bool
+	// SaveEvery is how often the checkpoint is saved at most (default 1 s). Each time is an event in the log.
+	SaveEvery time.Duration
+	// Now is the clock (default time.Now).
+	Now func() time.Time
+}
+
+// Events publishes changes of points as integration events: a projections.Projection for one projections.Runner. Events
+// go out in the order of the log, hence of each customer, at least once. What a crash repeats is what was published since
+// the checkpoint was saved, SaveEvery at most; dropping events whose id was seen before gives each once, in order, also
+// when several processes publish at once.
+type Events struct {
+	EventsOptions
+	// saved is the checkpoint in the store and savedAt when it was last written; at is how far events are published, and
+	// unsaved tells that some are since.
+	saved   eventstore.Checkpoint
+	savedAt time.Time
+	at      domain.Position
+	unsaved bool
+}
+
+var _ projections.Projection = (*Events)(nil)
+
+// eventsName is what the projection, its metrics and its checkpoint are called.
+const eventsName = "integration-events"
+
+// NewEvents makes the projection. Save it before the store is closed.
+func NewEvents(o EventsOptions) *Events {
+	if o.SaveEvery <= 0 {
+		o.SaveEvery = time.Second
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Events{EventsOptions: o}
+}
+
+// Name is "integration-events".
+func (*Events) Name() string { return eventsName }
+
+// Types are the events that change points.
+func (*Events) Types() []string {
+	return []string{order.TypePointsAwarded, order.TypePointsReversed, account.TypePointsAdjusted}
+}
+
+// Checkpoint is the one saved, or what was published since if nobody else has moved it. The first time it is the start or
+// the end of the log, and saved at once, so that no event after it is lost.
+func (e *Events) Checkpoint(ctx context.Context) (domain.Position, error) {
+	saved, err := e.Store.LoadCheckpoint(ctx, eventsName)
+	if err != nil {
+		return domain.Position{}, err
+	}
+	if !saved.Kept() {
+		var from domain.Position
+		if !e.FromStart {
+			if from, err = e.Store.End(ctx); err != nil {
+				return from, err
+			}
+		}
+		if saved, err = e.Store.SaveCheckpoint(ctx, eventsName, saved, from); err != nil {
+			return from, err
+		}
+	}
+	if saved != e.saved || e.at.Before(saved.Position) {
+		e.saved, e.at, e.unsaved = saved, saved.Position, false
+	}
+	return e.at, nil
+}
+
+// Apply publishes a batch in order, then saves the checkpoint if it is time to.
+func (e *Events) Apply(ctx context.Context, b projections.Batch) error {
+	messages := make([]*message.Message, len(b.Events))
+	for i, recorded := range b.Events {
+		m, err := integrationMessage(recorded)
+		if err != nil {
+			return err
+		}
+		m.SetContext(ctx)
+		messages[i] = m
+	}
+	if len(messages) > 0 {
+		if err := e.Publisher.Publish(e.Topic, messages...); err != nil {
+			return fmt.Errorf("publish %d events: %w", len(messages), err)
+		}
+		e.unsaved = true
+	}
+	e.at = b.To
+	if e.Now().Sub(e.savedAt) < e.SaveEvery {
+		return nil
+	}
+	return e.Save(ctx)
+}
+
+// Save writes the checkpoint if anything was published since it was last written. Not to be called while a runner runs.
+func (e *Events) Save(ctx context.Context) error {
+	if !e.unsaved {
+		return nil
+	}
+	saved, err := e.Store.SaveCheckpoint(ctx, eventsName, e.saved, e.at)
+	if err != nil {
+		return err
+	}
+	e.saved, e.savedAt, e.unsaved = saved, e.Now(), false
+	return nil
+}
+
+func integrationMessage(r eventstore.Recorded) (*message.Message, error) {
+	e := IntegrationEvent{
+		EventID: r.ID.String(), CustomerID: r.Event.Customer(), OccurredAt: r.Event.Occurred(), Channel: r.Metadata.Channel,
+		CorrelationID: r.Metadata.Correlation, Position: r.Position.String(),
+	}
+	switch stored := r.Event.(type) {
+	case order.PointsAwarded:
+		e.Type, e.OrderID, e.Points = NamePointsAwarded, stored.OrderID, stored.Points
+	case order.PointsReversed:
+		e.Type, e.OrderID, e.ReturnID, e.Points = NamePointsReversed, stored.OrderID, stored.ReturnID, stored.Points
+	case account.PointsAdjusted:
+		e.Type, e.LoyaltyID, e.Points = NamePointsAdjusted, stored.LoyaltyID, stored.Points
+	default:
+		return nil, fmt.Errorf("%w: no integration event tells of %s at position %s", domain.ErrUndecodable, r.Event.EventType(), r.Position)
+	}
+	payload, err := json.Marshal(e)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", e.Type, err)
+	}
+	m := newMessage(e.Type, e.CorrelationID, payload)
+	m.UUID = e.EventID
+	m.Metadata.Set(MetadataPartitionKey, string(e.CustomerID))
+	return m, nil
+}
+
+// DecodeEvent reads a message of the events topic.
+func DecodeEvent(m *message.Message) (IntegrationEvent, error) {
+	var e IntegrationEvent
+	if err := json.Unmarshal(m.Payload, &e); err != nil {
+		return e, fmt.Errorf("decode an integration event: %w", err)
+	}
+	if e.EventID == "" || e.Type == "" || e.CustomerID == "" {
+		return e, errors.New("decode an integration event: it names no event, type or customer")
+	}
+	return e, nil
+}

@@ -1,0 +1,106 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill-redisstream/pkg/redisstream"
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/redis/go-redis/v9"
+
+	"loyalty/bus"
+	"loyalty/domain"
+)
+
+// group is the consumer group of all processes that take commands.
+const group = "loyalty"
+
+const (
+	// blockFor is how long a read waits for a command, and so how long a stop may take to be noticed.
+	blockFor = 100 * time.Millisecond
+	// claimBatch is how many commands of consumers that may be dead are looked at.
+	claimBatch = 5000
+	// resendAfter is the rest before a message that a handler gave back is handed out again.
+	resendAfter = 250 * time.Millisecond
+)
+
+// Broker is the streams of one Redis. It may be used from many goroutines at once.
+type Broker struct {
+	address
+	// Each has a client of its own, because redisstream's Close closes it.
+	publisher  *redisstream.Publisher
+	subscriber *redisstream.Subscriber
+	client     redis.UniversalClient
+	consumers  *consumers
+}
+
+// Open reads an address: redis://host:port or rediss://, redis+cluster://host,host or redis+sentinel://host,host/master, with
+// user:password@ before the hosts, and the parameters prefix (of the streams' names, "loyalty."), concurrency
+// (16 commands at once), keep (about 1,000,000 results and as many events in their streams), claim_after (10s) and from
+// (now, or start for the whole history of events). It connects to nothing: a Redis that is away is waited for by those who
+// use it. The error is domain.ErrInvalid and never repeats the address.
+func Open(text string, log *slog.Logger) (*Broker, error) {
+	a, err := parseAddress(text)
+	if err != nil {
+		return nil, err
+	}
+	b := &Broker{address: a, client: redis.NewUniversalClient(a.options)}
+	b.consumers = newConsumers(b.client, a.prefix, a.claimAfter)
+	watermillLog := bus.NewLogger(log)
+	b.publisher, err = redisstream.NewPublisher(redisstream.PublisherConfig{
+		Client: redis.NewUniversalClient(a.options), Maxlens: map[string]int64{a.topics.Results: a.keep, a.topics.Events: a.keep},
+	}, watermillLog)
+	if err != nil {
+		return nil, fmt.Errorf("a publisher on Redis: %w", err)
+	}
+	b.subscriber, err = redisstream.NewSubscriber(redisstream.SubscriberConfig{
+		Client: redis.NewUniversalClient(a.options), Unmarshaller: unmarshaller{}, ConsumerGroup: group, Consumer: b.consumers.own, OldestId: "0",
+		BlockTime: blockFor, DisableIndefiniteInitialBlock: true, NackResendSleep: resendAfter,
+		ClaimInterval: max(a.claimAfter/6, blockFor), ClaimBatchSize: claimBatch, MaxIdleTime: a.claimAfter,
+		ShouldClaimPendingMessage: b.consumers.mayClaim,
+		// A Redis that lost its streams has lost the group as well: subscribing again makes it.
+		ShouldStopOnReadErrors: func(err error) bool { return redis.HasErrorPrefix(err, "NOGROUP") },
+	}, watermillLog)
+	if err != nil {
+		return nil, fmt.Errorf("a subscriber on Redis: %w", err)
+	}
+	return b, nil
+}
+
+// Topics are the names of the streams.
+func (b *Broker) Topics() bus.Topics { return b.topics }
+
+// Concurrency is how many commands are to be worked on at once.
+func (b *Broker) Concurrency() int { return b.concurrency }
+
+// FromStart tells whether the whole history of events is to be published the first time.
+func (b *Broker) FromStart() bool { return b.fromStart }
+
+// Publisher appends to streams, one message after the other. Close of the Broker closes it.
+func (b *Broker) Publisher() message.Publisher { return b.publisher }
+
+// Subscriber reads as one consumer of the group, one message at a time for each subscription. Commands that another
+// consumer has held for claim_after are taken from it if it does not live: Keep says that this one does. Close of the Broker closes it.
+func (b *Broker) Subscriber() message.Subscriber { return b.subscriber }
+
+// Close closes everything. Those who publish and subscribe have ended before.
+func (b *Broker) Close() error {
+	return errors.Join(b.subscriber.Close(), b.publisher.Close(), b.client.Close())
+}
+
+// unavailable is the domain's word for a Redis that does not answer as it should.
+func unavailable(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w: %w", what, domain.ErrUnavailable, err)
+}
+
+// Depth counts the commands in the poison topic.
+func (b *Broker) Depth(ctx context.Context) (int64, error) {
+	n, err := b.client.XLen(ctx, b.topics.Poison).Result()
+	return n, unavailable("count the poison topic", err)
+}

@@ -1,0 +1,152 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/redis/go-redis/v9"
+
+	"loyalty/bus"
+	"loyalty/domain"
+)
+
+// PoisonedEntry is a command in the poison topic.
+type PoisonedEntry struct {
+	// ID is its place in the topic: what Retry and Drop know it by.
+	ID string
+	bus.Poisoned
+}
+
+// poisonPage is how many entries are read at a time.
+const poisonPage = 500
+
+// Poisoned hands over the commands in the poison topic, oldest first, until each returns false or all that were there when
+// it began are told. The error is domain.ErrUnavailable.
+func (b *Broker) Poisoned(ctx context.Context, each func(PoisonedEntry) bool) error {
+	return b.eachPoisoned(ctx, func(id string, m *message.Message) (bool, error) {
+		return each(PoisonedEntry{ID: id, Poisoned: bus.ReadPoisoned(m)}), nil
+	})
+}
+
+func (b *Broker) eachPoisoned(ctx context.Context, each func(id string, m *message.Message) (more bool, err error)) error {
+	last, err := b.client.XRevRangeN(ctx, b.topics.Poison, "+", "-", 1).Result()
+	if err != nil || len(last) == 0 {
+		return unavailable("read the poison topic", err)
+	}
+	from := "-"
+	for {
+		page, err := b.client.XRangeN(ctx, b.topics.Poison, from, last[0].ID, poisonPage).Result()
+		if err != nil {
+			return unavailable("read the poison topic", err)
+		}
+		for _, entry := range page {
+			m, err := unmarshaller{}.Unmarshal(entry.Values)
+			if err != nil {
+				return err
+			}
+			if more, err := each(entry.ID, m); err != nil || !more {
+				return err
+			}
+			from = "(" + entry.ID
+		}
+		if len(page) < poisonPage {
+			return nil
+		}
+	}
+}
+
+// Retry puts commands of the poison topic back into the commands topic. A command is there before it is gone from here, so
+// a crash between doubles it, which commands bear, and loses nothing. An id that is not in the topic is domain.ErrNotFound,
+// and those before it are done.
+func (b *Broker) Retry(ctx context.Context, ids ...string) error {
+	return b.each(ctx, ids, b.retry)
+}
+
+// RetryAll does so with all that are there now, and returns how many.
+func (b *Broker) RetryAll(ctx context.Context) (int, error) { return b.all(ctx, b.retry) }
+
+func (b *Broker) retry(ctx context.Context, id string, m *message.Message) error {
+	return b.move(ctx, id, b.topics.Commands, bus.Cured(m))
+}
+
+// Drop throws commands of the poison topic away, and says so with the reason in the results topic. An id that is not in the
+// topic is domain.ErrNotFound, and those before it are done; domain.ErrInvalid a reason that can't be told.
+func (b *Broker) Drop(ctx context.Context, reason string, ids ...string) error {
+	if err := checkReason(reason); err != nil {
+		return err
+	}
+	return b.each(ctx, ids, b.dropFor(reason))
+}
+
+// DropAll does so with all that are there now, and returns how many.
+func (b *Broker) DropAll(ctx context.Context, reason string) (int, error) {
+	if err := checkReason(reason); err != nil {
+		return 0, err
+	}
+	return b.all(ctx, b.dropFor(reason))
+}
+
+func checkReason(reason string) error {
+	if reason == "" {
+		return domain.Invalid("reason", "reason_missing", "say why, for the channel that sent it")
+	}
+	return domain.CheckText("reason", "reason", reason, domain.MaxReasonLength)
+}
+
+func (b *Broker) dropFor(reason string) func(context.Context, string, *message.Message) error {
+	return func(ctx context.Context, id string, m *message.Message) error {
+		result, err := bus.DroppedResult(m, reason)
+		if err != nil {
+			return err
+		}
+		return b.move(ctx, id, b.topics.Results, result)
+	}
+}
+
+// move publishes what takes the place of a poisoned command, then deletes that.
+func (b *Broker) move(ctx context.Context, id, topic string, m *message.Message) error {
+	m.SetContext(ctx)
+	if err := b.publisher.Publish(topic, m); err != nil {
+		return unavailable("publish to "+topic, err)
+	}
+	return unavailable("delete from the poison topic", b.client.XDel(ctx, b.topics.Poison, id).Err())
+}
+
+func (b *Broker) all(ctx context.Context, do func(context.Context, string, *message.Message) error) (n int, err error) {
+	err = b.eachPoisoned(ctx, func(id string, m *message.Message) (bool, error) {
+		if err := do(ctx, id, m); err != nil {
+			return false, err
+		}
+		n++
+		return true, nil
+	})
+	return n, err
+}
+
+var entryIDForm = regexp.MustCompile(`^[0-9]{1,20}-[0-9]{1,20}$`)
+
+func (b *Broker) each(ctx context.Context, ids []string, do func(context.Context, string, *message.Message) error) error {
+	for _, id := range ids {
+		if !entryIDForm.MatchString(id) {
+			return domain.Invalid("id", "id_malformed", "an id is two numbers with a - between them, as the list shows")
+		}
+		found, err := b.client.XRangeN(ctx, b.topics.Poison, id, id, 1).Result()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return unavailable("read the poison topic", err)
+		}
+		if len(found) == 0 {
+			return fmt.Errorf("%s in the poison topic: %w", id, domain.ErrNotFound)
+		}
+		m, err := unmarshaller{}.Unmarshal(found[0].Values)
+		if err == nil {
+			err = do(ctx, id, m)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

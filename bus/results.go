@@ -1,0 +1,191 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"loyalty/commands"
+	"loyalty/domain"
+)
+
+// NameResult is the name of a result on the wire.
+const NameResult = "command-result.v1"
+
+// Status is what became of a command, in a word.
+type Status string
+
+// The statuses. Those before Conflict mean that the command is in the log.
+const (
+	Placed   Status = "placed"
+	Returned Status = "returned"
+	Adjusted Status = "adjusted"
+	// Waiting is an adjustment that waits for a second person, Declined one that was turned down since.
+	Waiting  Status = "waiting"
+	Declined Status = "declined"
+	// Replayed is a command that had been carried out before. The points and the position are those of that time.
+	Replayed Status = "replayed"
+	// Conflict is an id that was used before with other content. The command is in the poison topic.
+	Conflict Status = "conflict"
+	// Refused is a command that can't succeed for the reason in its problem. It is in the poison topic.
+	Refused Status = "problem"
+	// Dropped is a command that somebody has thrown out of the poison topic.
+	Dropped Status = "dropped"
+)
+
+// Result tells the channel what became of a command. A command may have several: the last one counts.
+type Result struct {
+	// CommandID is the id of the command's message.
+	CommandID string `json:"commandId"`
+	// Command is its name: "place-order.v1".
+	Command       string `json:"command"`
+	CorrelationID string `json:"correlationId,omitempty"`
+	Status        Status `json:"status"`
+
+	OrderID   domain.OrderID   `json:"orderId,omitempty"`
+	ReturnID  domain.ReturnID  `json:"returnId,omitempty"`
+	LoyaltyID domain.LoyaltyID `json:"loyaltyId,omitempty"`
+	// Points are those an order was awarded, PointsReversed those that a return took back; nil where it does not apply.
+	Points         *domain.Points `json:"points,omitempty"`
+	PointsReversed *domain.Points `json:"pointsReversed,omitempty"`
+	// Position is the command's place in the log, empty if it has none; a read with it as Loyalty-Min-Position shows it.
+	Position string `json:"position,omitempty"`
+
+	Problem *Problem `json:"problem,omitempty"`
+	// Reason is why a command was dropped.
+	Reason string `json:"reason,omitempty"`
+}
+
+// Problem is why a command can't succeed, in the codes of the HTTP API.
+type Problem struct {
+	// Code is stable. Where one field is at fault it is that field's.
+	Code   string       `json:"code"`
+	Detail string       `json:"detail"`
+	Errors []FieldFault `json:"errors,omitempty"`
+}
+
+// FieldFault is what is wrong with one field of a command.
+type FieldFault struct {
+	Field  string `json:"field"`
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+}
+
+// problems is the one table from errors to problems: the first line whose error is the one at hand applies. What is not
+// in it is "internal".
+var problems = []struct {
+	err          error
+	code, detail string
+}{
+	{domain.ErrInvalid, "invalid_input", "several fields are at fault"},
+	{domain.ErrNotFound, "not_found", "there is no such order"},
+	{domain.ErrConflict, "conflict", "the id was used before with other content"},
+	{domain.ErrForgotten, "customer_forgotten", "the customer was forgotten: nothing can be done on the account any more"},
+	{domain.ErrReturnExceedsPaid, "return_exceeds_paid", "more would be returned than is left of what was paid"},
+	{domain.ErrPointsLimit, "points_limit", fmt.Sprintf("a customer's points, or a change of them, would pass %d either way", domain.MaxTotal)},
+}
+
+// problemOf looks an error up in the table.
+func problemOf(err error) Problem {
+	p := Problem{Code: "internal", Detail: "the command failed for a reason that the log of the process tells"}
+	for _, known := range problems {
+		if errors.Is(err, known.err) {
+			p = Problem{Code: known.code, Detail: known.detail}
+			break
+		}
+	}
+	var invalid *domain.InvalidError
+	if errors.As(err, &invalid) {
+		first, one := invalid.Fields[0], true
+		for _, f := range invalid.Fields[:min(len(invalid.Fields), maxFaults)] {
+			p.Errors = append(p.Errors, FieldFault{Field: f.Field, Code: f.Code, Detail: f.Detail})
+			one = one && f.Field == first.Field
+		}
+		if one {
+			p.Code, p.Detail = first.Code, first.Detail
+		}
+	}
+	return p
+}
+
+// permanent tells of an error that no repetition of the command can cure.
+func permanent(err error) bool {
+	for _, known := range problems {
+		if errors.Is(err, known.err) {
+			return true
+		}
+	}
+	return false
+}
+
+// Commands carries out commands: *commands.Handler.
+type Commands interface {
+	PlaceOrder(context.Context, commands.PlaceOrder) (commands.Placed, error)
+	ReturnItems(context.Context, commands.ReturnItems) (commands.Returned, error)
+	AdjustPoints(context.Context, commands.AdjustPoints) (commands.Adjusted, error)
+}
+
+// placeOrder, returnItems and adjustPoints carry out a command, and say what became of it. After an error the result only
+// says which command it was.
+func placeOrder(ctx context.Context, in *Intake, c commands.PlaceOrder) (Result, error) {
+	placed, err := in.Commands.PlaceOrder(ctx, c)
+	if err != nil {
+		return Result{OrderID: c.Order}, err
+	}
+	return Result{OrderID: c.Order, Status: unlessReplayed(Placed, placed.Replayed), Points: &placed.Points, Position: placed.Position.String()}, nil
+}
+
+func returnItems(ctx context.Context, in *Intake, c commands.ReturnItems) (Result, error) {
+	returned, err := in.Commands.ReturnItems(ctx, c)
+	if err != nil {
+		return Result{OrderID: c.Order, ReturnID: c.Return}, err
+	}
+	return Result{
+		OrderID: c.Order, ReturnID: c.Return, Status: unlessReplayed(Returned, returned.Replayed),
+		PointsReversed: &returned.Points, Position: returned.Position.String(),
+	}, nil
+}
+
+func adjustPoints(ctx context.Context, in *Intake, c commands.AdjustPoints) (Result, error) {
+	c.Limit = in.AdjustmentLimit
+	adjusted, err := in.Commands.AdjustPoints(ctx, c)
+	if err != nil {
+		return Result{LoyaltyID: c.ID}, err
+	}
+	status := unlessReplayed(Adjusted, adjusted.Replayed)
+	switch adjusted.Status {
+	case commands.AdjustmentWaiting:
+		status = Waiting
+	case commands.AdjustmentDeclined:
+		status = Declined
+	}
+	return Result{LoyaltyID: c.ID, Status: status, Position: adjusted.Position.String()}, nil
+}
+
+func unlessReplayed(status Status, replayed bool) Status {
+	if replayed {
+		return Replayed
+	}
+	return status
+}
+
+// message writes a result for the results topic.
+func (r Result) message() (*message.Message, error) {
+	payload, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("encode the result of %s: %w", r.CommandID, err)
+	}
+	return newMessage(NameResult, r.CorrelationID, payload), nil
+}
+
+// DecodeResult reads a message of the results topic.
+func DecodeResult(m *message.Message) (Result, error) {
+	var r Result
+	if err := json.Unmarshal(m.Payload, &r); err != nil {
+		return r, fmt.Errorf("decode a result: %w", err)
+	}
+	return r, nil
+}
