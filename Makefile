@@ -4,10 +4,11 @@ SHELL := /usr/bin/env bash
 .DEFAULT_GOAL := help
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+OAPI_CODEGEN := github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.2
 # The race detector needs cgo, and cgo a C compiler.
 export CGO_ENABLED := 1
 
-.PHONY: help run test client-tests lint bench fuzz packages
+.PHONY: help run test client-tests chaos generate lint bench fuzz packages
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +31,12 @@ test: packages ## Run every test, with the race detector
 client-tests: ## Run the event store client's own tests against the embedded store (part of test)
 	go test -count=1 -run '^TestTheClientsOwnTests$$' -v ./eventstore/embedded
 
+chaos: packages ## Kill every part of a busy system at random, for long (LOYALTY_CHAOS=10m); a short form is part of test
+	LOYALTY_CHAOS=$${LOYALTY_CHAOS:-10m} go test -race -count=1 -timeout 24h -run '^TestNothingIsLostOrDoubledInChaos$$' -v ./cmd/loyalty
+
+generate: ## Write the client of api/apitest anew from docs/openapi.yaml (test says when)
+	go run $(OAPI_CODEGEN) -config api/apitest/oapi-codegen.yaml -o api/apitest/client.gen.go docs/openapi.yaml
+
 lint: ## Check style and likely mistakes
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt would change: $$unformatted"; exit 1; }
 	go vet ./...
@@ -39,6 +46,7 @@ bench: ## Measure: dashboards/s, orders/s, events/s, each beside what it is comp
 	go test -run '^$$' -bench . -skip BenchmarkMemory -benchmem -timeout 30m ./readmodels/... ./eventstore/... ./projections/... ./api/... ./cmd/...
 	CGO_ENABLED=0 go test -run '^$$' -bench BenchmarkMemory -benchtime 1x -timeout 30m ./eventstore/embedded # as the binary in the image
 	go run ./cmd/loyalty bench dashboards
+	go run ./cmd/loyalty bench orders --max
 
 fuzz: ## Fuzz every decoder for a while (FUZZTIME=10s each)
 	@for package in $$(go list ./...); do \

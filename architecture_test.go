@@ -16,6 +16,9 @@ import (
 var arrows = map[string][]string{
 	"domain":                     {"domain"},
 	"commands":                   {"domain", "eventstore"},
+	"bus":                        {"domain", "commands", "eventstore", "projections"},
+	"bus/redis":                  {"domain", "bus"},
+	"bus/bustest":                {"domain", "commands", "eventstore", "eventstore/storetest", "bus"},
 	"eventstore":                 {"domain"},
 	"eventstore/embedded":        {},
 	"eventstore/storetest":       {"domain", "eventstore", "eventstore/embedded"},
@@ -31,20 +34,23 @@ var arrows = map[string][]string{
 	"readmodels/leaderboard/redis/redistest":  {},
 	"readmodels/leaderboard/leaderboardtest":  {"domain", "readmodels/leaderboard"},
 	"api":                                     {"domain", "domain/order", "domain/account", "commands", "readmodels/ledger", "readmodels/leaderboard"},
+	"api/apitest":                             {},
 }
 
 // homes says for each library where alone it may be imported.
 var homes = map[string][]string{
-	"github.com/EventStore/EventStore-Client-Go": {"eventstore"},
-	"github.com/cockroachdb/pebble":              {"eventstore/embedded"},
-	"github.com/labstack/echo":                   {"api"},
-	"github.com/golang-jwt/jwt":                  {"api"},
-	"github.com/MicahParks/keyfunc":              {"api"},
-	"github.com/jackc/pgx":                       {"readmodels/ledger/postgres"},
-	"github.com/redis/go-redis":                  {"readmodels/leaderboard/redis"},
-	"modernc.org/sqlite":                         {"readmodels/ledger/sqlite"},
-	"github.com/pressly/goose":                   {"readmodels/ledger"},
-	"github.com/alecthomas/kong":                 {"cmd"},
+	"github.com/EventStore/EventStore-Client-Go":     {"eventstore"},
+	"github.com/cockroachdb/pebble":                  {"eventstore/embedded"},
+	"github.com/labstack/echo":                       {"api"},
+	"github.com/golang-jwt/jwt":                      {"api"},
+	"github.com/MicahParks/keyfunc":                  {"api"},
+	"github.com/jackc/pgx":                           {"readmodels/ledger/postgres"},
+	"github.com/redis/go-redis":                      {"readmodels/leaderboard/redis", "bus/redis"},
+	"github.com/ThreeDotsLabs/watermill-redisstream": {"bus/redis"},
+	"modernc.org/sqlite":                             {"readmodels/ledger/sqlite"},
+	"github.com/pressly/goose":                       {"readmodels/ledger"},
+	"github.com/alecthomas/kong":                     {"cmd"},
+	"github.com/oapi-codegen/runtime":                {"api/apitest"},
 }
 
 func TestImportsFollowTheArrowsOfTheDesign(t *testing.T) {

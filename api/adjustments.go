@@ -30,7 +30,7 @@ func (s *Server) adjustPoints(ctx context.Context, c echo.Context, caller Claims
 		return err
 	}
 	command.Customer, command.ID, command.Caller = customer, key, behalf(c, caller)
-	adjusted, err := s.config.Commands.AdjustPoints(ctx, command)
+	adjusted, err := s.gated.AdjustPoints(ctx, command)
 	if err != nil {
 		return err
 	}
@@ -45,9 +45,11 @@ func idempotencyKey(c echo.Context) (domain.LoyaltyID, error) {
 	return domain.ParseID[domain.LoyaltyID](headerIdempotencyKey, c.Request().Header.Get(headerIdempotencyKey))
 }
 
+var adjustmentFields = []string{"loyalty-points", "reason"}
+
 func decodeAdjustment(data []byte) (commands.AdjustPoints, error) {
-	body, badBody := parseObject(data, "loyalty-points", "reason")
-	points, badPoints := pointsOf(body)
+	body, badBody := parseObject(data, adjustmentFields)
+	points, badPoints := pointsOf(&body)
 	reason, badReason := body.text("reason", "reason_malformed")
 	if err := domain.JoinInvalid(badBody, badPoints, badReason); err != nil {
 		check := account.Adjust{Points: points, Reason: reason}
@@ -64,7 +66,7 @@ func decodeAdjustment(data []byte) (commands.AdjustPoints, error) {
 }
 
 // pointsOf reads points from a JSON number that is written as an integer: without point or exponent.
-func pointsOf(body object) (domain.Points, error) {
+func pointsOf(body *object) (domain.Points, error) {
 	const name = "loyalty-points"
 	raw, present := body.raw(name)
 	if !present {

@@ -43,19 +43,29 @@ type Config struct {
 	NewRequestID func() string
 	// Ready says why this process should not be sent requests now, nil if it should. It is given 2 s.
 	Ready func(context.Context) error
+	// Limits bound what callers may ask for at once.
+	Limits Limits
 	// Metrics gets the metrics of the requests, and is what /metrics shows.
 	Metrics *prometheus.Registry
 }
 
-// Server answers HTTP requests. It may be used from many goroutines at once, and starts none of its own.
+// Server answers HTTP requests. It may be used from many goroutines at once, and has none of its own between requests.
 type Server struct {
 	config  Config
 	echo    *echo.Echo
 	metrics *metrics
 	shared  shared
+
+	gated                 gated
+	batches               chan struct{}
+	writeRates, readRates *rates
+	// stopping ends when Stop is called.
+	stopping context.Context
+	stop     context.CancelFunc
 }
 
-// New makes a Server. It fails where the configuration is incomplete, or Metrics holds the same metrics already.
+// New makes a Server. It fails where the configuration is incomplete or its Limits are wrong, or Metrics holds the same
+// metrics already.
 func New(config Config) (*Server, error) {
 	switch {
 	case config.Verifier == nil, config.Log == nil, config.Now == nil, config.NewRequestID == nil, config.Ready == nil, config.Metrics == nil:
@@ -68,6 +78,9 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{config: config, echo: echo.New(), metrics: metrics}
+	if err := s.limit(config.Limits); err != nil {
+		return nil, err
+	}
 	s.echo.HTTPErrorHandler = s.fail
 	s.echo.Use(s.around)
 	for _, r := range routes {
@@ -81,3 +94,7 @@ func New(config Config) (*Server, error) {
 // ServeHTTP answers a request to the public address. How long a client may take to send a request or to read an answer
 // is for the http.Server around it to bound.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
+
+// Stop ends batches in order: what was read of them is carried out and answered, and nothing more is read. Other requests go
+// on. It is for http.Server's RegisterOnShutdown.
+func (s *Server) Stop() { s.stop() }

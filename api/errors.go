@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strconv"
 
 	"github.com/labstack/echo/v4"
 
@@ -20,7 +21,9 @@ var (
 	errTokenExpired   = fmt.Errorf("%w: the token has expired", domain.ErrUnauthenticated)
 	errJSONMalformed  = errors.New("the body is not one JSON object")
 	errBodyTooLarge   = errors.New("the body is too large")
-	errContentType    = errors.New("the body is not application/json")
+	errContentType    = errors.New("the body is not of the content type that is wanted")
+	errRateLimited    = errors.New("the client asks more often than it may")
+	errOverloaded     = errors.New("too much is under way")
 )
 
 // problems is the one table from errors to answers: the first line whose error is the one at hand applies. What is not
@@ -47,9 +50,13 @@ var problems = []struct {
 	{echo.ErrMethodNotAllowed, http.StatusMethodNotAllowed, "method_not_allowed", "Method not allowed",
 		"the Allow header says which methods this address has"},
 	{errContentType, http.StatusUnsupportedMediaType, "content_type_unsupported", "Unsupported content type",
-		"the body must be application/json in UTF-8, not compressed"},
+		"the body must be application/json, that of POST /orders application/x-ndjson; in UTF-8, not compressed"},
 	{errBodyTooLarge, http.StatusRequestEntityTooLarge, "body_too_large", "Body too large",
-		fmt.Sprintf("a body has at most %d bytes", maxBody)},
+		fmt.Sprintf("a body, or a line of a batch, has at most %d bytes", maxBody)},
+	{errRateLimited, http.StatusTooManyRequests, "rate_limited", "Too many requests",
+		"try again after the seconds in Retry-After; a batch is slowed down instead of being refused"},
+	{errOverloaded, http.StatusServiceUnavailable, "overloaded", "Overloaded",
+		"too much is under way; nothing was done: try again after the seconds in Retry-After"},
 	{errJSONMalformed, http.StatusBadRequest, "json_malformed", "Malformed body",
 		"the body must be one whole JSON object and nothing else"},
 	{domain.ErrInvalid, http.StatusBadRequest, "invalid_input", "Invalid input",
@@ -127,7 +134,7 @@ func (p *Problem) addFaults(fields []domain.FieldError) {
 func (s *Server) fail(err error, c echo.Context) {
 	p := problemOf(err)
 	p.ID = s.requestID(c)
-	if p.Status >= http.StatusInternalServerError {
+	if p.Status >= http.StatusInternalServerError && !errors.Is(err, errOverloaded) {
 		level := slog.LevelWarn
 		if p.Status == http.StatusInternalServerError {
 			level = slog.LevelError
@@ -141,6 +148,10 @@ func (s *Server) fail(err error, c echo.Context) {
 	switch p.Status {
 	case http.StatusUnauthorized:
 		header.Set("WWW-Authenticate", challenge(p))
+	case http.StatusTooManyRequests:
+		var limited rateLimited
+		errors.As(err, &limited)
+		header.Set("Retry-After", strconv.FormatInt(limited.seconds(), 10))
 	case http.StatusServiceUnavailable:
 		header.Set("Retry-After", "1")
 	}

@@ -16,8 +16,10 @@ type route struct {
 	needs        func(Config) bool
 	grants       grants
 	handle       func(*Server, context.Context, echo.Context, Claims) error
-	// quick is for a route that bounds its own waits and is asked so often that a timer for each request would show.
+	// quick is for a route that bounds its own waits, because it may take long or a timer for each request would show.
 	quick bool
+	// byLine is for a route that counts each line of a request against its caller's rate instead of the request.
+	byLine bool
 }
 
 // grants is what each role may do on a route. A role that is not in it may do nothing.
@@ -39,15 +41,17 @@ const (
 // routes is all of the API. Whatever a route is not granted to in this table is refused with 403.
 var routes = []route{
 	{http.MethodPost, "/order/:orderId", hasCommands,
-		grants{RoleChannel: forAnyone, RoleCustomer: asThemselves}, (*Server).placeOrder, false},
+		grants{RoleChannel: forAnyone, RoleCustomer: asThemselves}, (*Server).placeOrder, false, false},
+	{http.MethodPost, "/orders", hasCommands,
+		grants{RoleChannel: forAnyone}, (*Server).placeOrders, true, true},
 	{http.MethodPost, "/order/:orderId/returns/:returnId", hasCommands,
-		grants{RoleChannel: forAnyone, RoleSupport: forAnyone}, (*Server).returnItems, false},
+		grants{RoleChannel: forAnyone, RoleSupport: forAnyone}, (*Server).returnItems, false, false},
 	{http.MethodGet, "/loyalty/:userId", hasLeaderboard,
-		grants{RoleCustomer: forThemselves, RoleSupport: forAnyone}, (*Server).dashboard, true},
+		grants{RoleCustomer: forThemselves, RoleSupport: forAnyone}, (*Server).dashboard, true, false},
 	{http.MethodPost, "/loyalty/:userId", hasCommands,
-		grants{RoleChannel: withAward, RoleSupport: forAnyone}, (*Server).adjustPoints, false},
+		grants{RoleChannel: withAward, RoleSupport: forAnyone}, (*Server).adjustPoints, false, false},
 	{http.MethodGet, "/loyalty/:userId/trail", hasLedger,
-		grants{RoleCustomer: forThemselves, RoleSupport: forAnyone}, (*Server).trail, false},
+		grants{RoleCustomer: forThemselves, RoleSupport: forAnyone}, (*Server).trail, false, false},
 }
 
 func hasCommands(c Config) bool    { return c.Commands != nil }
@@ -68,6 +72,9 @@ func (s *Server) guard(r route) echo.HandlerFunc {
 		}
 		caller, err := s.authenticate(ctx, c.Request().Header)
 		if err != nil {
+			return err
+		}
+		if err := s.rate(r, caller); err != nil {
 			return err
 		}
 		if err := r.grants.admit(c, caller); err != nil {

@@ -17,8 +17,10 @@ import (
 // devCommand runs all roles in one process.
 type devCommand struct {
 	addresses
+	busFlags
 	Data folder `help:"Folder that everything is kept in." default:"${data}" placeholder:"DIR"`
 	eventStoreAccess
+	intakeFlags
 	Demo     bool       `help:"Have simulated shoppers buy through the API, and show the dashboard of one."`
 	LogLevel slog.Level `help:"Least level of what is logged, to standard error: debug, info, warn or error." default:"warn"`
 }
@@ -36,12 +38,16 @@ func (c devCommand) Run(ctx context.Context, std streams) error {
 		return usageError{err}
 	}
 	options.Logger = newLogger(std.err, c.LogLevel)
+	limits, err := c.intakeFlags.limits()
+	if err != nil {
+		return err
+	}
 	if err := os.MkdirAll(string(c.Data), 0o700); err != nil {
 		return err
 	}
 	err = c.addresses.serve(ctx, std, configuration{
-		roles: roles{command: true, query: true, project: true}, connections: c.Data.connections(),
-		embedded: options, alone: true, secrets: c.Data.secrets,
+		roles: roles{command: true, query: true, project: true}, connections: c.Data.connections(), busFlags: c.busFlags,
+		embedded: options, alone: true, limits: limits, secrets: c.Data.secrets,
 	}, func(s *stack, addr, admin net.Addr) (stop func() error) {
 		c.greet(std.out, addr, admin, s.server.Addr())
 		if !c.Demo {

@@ -64,6 +64,7 @@ func (a addresses) serve(ctx context.Context, std streams, c configuration, star
 
 	failed := make(chan error, 2)
 	public, admin := newHTTPServer(s.api), newHTTPServer(s.api.Admin())
+	public.RegisterOnShutdown(s.api.Stop)
 	go func() { failed <- serve(public, listener) }()
 	go func() { failed <- serve(admin, adminListener) }()
 	stop := started(s, listener.Addr(), adminListener.Addr())

@@ -28,7 +28,8 @@ type commandLine struct {
 	Serve      serveCommand      `cmd:"" help:"Run some of the roles, on given stores."`
 	Verify     verifyCommand     `cmd:"" help:"Compare the ledger and the leaderboard with the log."`
 	Rebuild    rebuildCommand    `cmd:"" help:"Fold a read model anew beside the live one, and switch to it."`
-	Bench      benchCommand      `cmd:"" help:"Measure dashboards over HTTP, beside an empty handler."`
+	Poison     poisonCommand     `cmd:"" help:"Deal with commands from the command bus that could not be carried out."`
+	Bench      benchCommand      `cmd:"" help:"Measure dashboards or orders, over HTTP."`
 	Health     healthCommand     `cmd:"" help:"Ask a process whether it is ready."`
 	Eventstore eventstoreCommand `cmd:"" help:"Check the event store in a data folder, or back it up."`
 }

@@ -18,9 +18,11 @@ import (
 type serveCommand struct {
 	Roles []string `help:"What this process does: command (takes orders), query (answers dashboards and trails), project (keeps the ledger and a shared leaderboard)." default:"command,query,project" enum:"command,query,project" placeholder:"ROLE,…"`
 	connections
+	busFlags
 	addresses
 	secretFlags
 	eventStoreAccess
+	intakeFlags
 	LogLevel slog.Level `help:"Least level of what is logged, to standard error: debug, info, warn or error." default:"info" env:"LOYALTY_LOG_LEVEL"`
 }
 
@@ -48,10 +50,14 @@ func (c serveCommand) Run(ctx context.Context, std streams) error {
 		return usageError{err}
 	}
 	options.Logger = newLogger(std.err, c.LogLevel)
+	limits, err := c.intakeFlags.limits()
+	if err != nil {
+		return err
+	}
 	has := func(role string) bool { return slices.Contains(c.Roles, role) }
 	return c.addresses.serve(ctx, std, configuration{
 		roles:       roles{command: has("command"), query: has("query"), project: has("project")},
-		connections: c.connections, embedded: options,
+		connections: c.connections, busFlags: c.busFlags, embedded: options, limits: limits,
 		secrets: func(ctx context.Context) (domain.Proxies, *api.Verifier, error) {
 			return c.secretFlags.open(ctx, options.Logger)
 		},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,10 +28,13 @@ type roles struct{ command, query, project bool }
 type configuration struct {
 	roles
 	connections
+	busFlags
 	// embedded are the options of an event store in a folder; its Logger is everybody's. alone refuses to share one that
 	// another process serves.
 	embedded embedded.Options
 	alone    bool
+	// limits bound what callers may ask for at once.
+	limits api.Limits
 	// secrets are asked for once the event store is open, whose lock says whether the folder is free.
 	secrets func(context.Context) (domain.Proxies, *api.Verifier, error)
 }
@@ -39,6 +43,7 @@ type configuration struct {
 type stack struct {
 	roles
 	stores
+	buses
 	runners []*projections.Runner
 	api     *api.Server
 
@@ -73,6 +78,7 @@ func openStack(ctx context.Context, c configuration) (_ *stack, err error) {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	config := api.Config{
 		Proxies: proxies, Verifier: verifier, Log: log, Now: time.Now, NewRequestID: newRequestIDs(), Ready: s.ready, Metrics: registry,
+		Limits: c.limits,
 	}
 	if c.command {
 		if config.Commands, err = commands.New(s.store, commands.Options{
@@ -88,13 +94,20 @@ func openStack(ctx context.Context, c configuration) (_ *stack, err error) {
 		s.runners = append(s.runners, projections.NewRunner(p, s.store, projections.Options{Logger: log}))
 	}
 	if c.project {
-		follow(projections.Ledger{Writer: s.ledger})
+		follow(projections.Ledger{Writer: s.ledger, Proxies: proxies})
 	}
 	// A shared leaderboard is kept by those who project, one in memory by each who has it.
 	if (c.project && s.shared != nil) || (s.board != nil && s.shared == nil) {
 		follow(projections.Leaderboard{Writer: s.board, Accounts: s.ledger, Proxies: proxies, Logger: log, Now: time.Now})
 	}
-	registry.MustRegister(newProjectionMetrics(s.runners, time.Now))
+	if s.buses, err = c.busFlags.join(c.roles, config.Commands, s.store, log, registry); err != nil {
+		return nil, err
+	}
+	followers := s.runners
+	if s.publishing != nil {
+		followers = append(slices.Clone(s.runners), s.publishing)
+	}
+	registry.MustRegister(newProjectionMetrics(followers, time.Now))
 	if s.api, err = api.New(config); err != nil {
 		return nil, err
 	}
@@ -104,14 +117,15 @@ func openStack(ctx context.Context, c configuration) (_ *stack, err error) {
 			_ = runner.Run(running)
 		})
 	}
+	s.buses.run(running, &s.running, log)
 	return s, nil
 }
 
-// close stops the projections, then closes the stores.
+// close stops the projections and what goes through brokers, then closes the brokers and the stores.
 func (s *stack) close(ctx context.Context) error {
 	s.stop()
 	s.running.Wait()
-	return s.stores.close(ctx)
+	return errors.Join(s.buses.close(), s.stores.close(ctx))
 }
 
 // totals is where the commands find what a customer has: the leaderboard if this process has one, which is faster, else

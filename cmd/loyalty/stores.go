@@ -147,9 +147,17 @@ func openLedger(ctx context.Context, connection string) (ledgerStore, error) {
 	case isFile && file == "":
 		return nil, usageError{errors.New("sqlite: needs a file, as in sqlite:loyalty-data/ledger.sqlite")}
 	case isFile:
-		return sqlite.Open(ctx, file)
+		return opened(sqlite.Open(ctx, file))
 	}
-	return postgres.Open(ctx, connection)
+	return opened(postgres.Open(ctx, connection))
+}
+
+// opened has a ledger that could not be opened be nil, which a nil pointer in an interface is not.
+func opened[L ledgerStore](l L, err error) (ledgerStore, error) {
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
 }
 
 // close closes the stores, in the order in which they need each other.

@@ -1,0 +1,103 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"loyalty/domain"
+)
+
+// Limits bound what callers may ask for at once. The zero Limits are the defaults.
+type Limits struct {
+	// Writes is how many writes are carried out at once; as many more wait for a moment, and what comes then is refused as
+	// overloaded. Lines of batches get at most half of it. 0 is DefaultWrites.
+	Writes int
+	// Batches is how many batches are taken at once; what comes then is refused as overloaded. 0 is DefaultBatches.
+	Batches int
+	// WriteRates and ReadRates are how many writes and reads a second one client may make, by the kind of client: customer,
+	// support, or the channel of one (website, mobile, store). A kind that is absent or has 0 may make any number. For a second
+	// a client may make all of a second's at once, and at least one.
+	WriteRates, ReadRates map[string]float64
+}
+
+// The limits where none are given. At 4,000 orders a second 512 writes are what comes in an eighth of a second: a store that
+// pauses for less refuses nobody, and one that takes longer is soon not asked for more.
+const (
+	DefaultWrites  = 512
+	DefaultBatches = 32
+)
+
+// kindsOfClients are the keys of rates.
+var kindsOfClients = []string{
+	string(RoleCustomer), string(RoleSupport), string(domain.Website), string(domain.Mobile), string(domain.Store),
+}
+
+// Check says what is wrong with the limits: a number below 0, a rate that is no number, or one for a kind of client that
+// there is not.
+func (l Limits) Check() error {
+	if l.Writes < 0 || l.Batches < 0 {
+		return domain.Invalid("limits", "limit_out_of_range", "how many writes and batches are taken at once must not be negative")
+	}
+	for _, rates := range []map[string]float64{l.WriteRates, l.ReadRates} {
+		for kind, perSecond := range rates {
+			if !slices.Contains(kindsOfClients, kind) {
+				return domain.Invalid(kind, "client_unknown", "rates are for "+strings.Join(kindsOfClients, ", "))
+			}
+			if !(perSecond >= 0 && perSecond <= math.MaxInt32) {
+				return domain.Invalid(kind, "rate_out_of_range", "a rate is a number of requests per second, 0 for any")
+			}
+		}
+	}
+	return nil
+}
+
+// limit puts limits around what the server does.
+func (s *Server) limit(l Limits) error {
+	if err := l.Check(); err != nil {
+		return err
+	}
+	writes, batches := cmp.Or(l.Writes, DefaultWrites), cmp.Or(l.Batches, DefaultBatches)
+	gate, err := newGate(writes, s.config.Metrics)
+	if err != nil {
+		return err
+	}
+	s.gated, s.batches = gated{s.config.Commands, gate}, make(chan struct{}, batches)
+	s.writeRates, s.readRates = newRates(l.WriteRates), newRates(l.ReadRates)
+	s.stopping, s.stop = context.WithCancel(context.Background())
+	return nil
+}
+
+// rate is the refusal of a caller who asks a route more often than they may, nil for others.
+func (s *Server) rate(r route, caller Claims) error {
+	switch {
+	case r.byLine:
+		return nil
+	case r.method == http.MethodGet:
+		return s.readRates.take(caller, s.config.Now)
+	}
+	return s.writeRates.take(caller, s.config.Now)
+}
+
+// rateLimited is the refusal of a client that asks more often than it may.
+type rateLimited struct {
+	// after is when the next request would be taken.
+	after time.Duration
+}
+
+func (e rateLimited) Error() string {
+	return fmt.Sprintf("%v: try again in %s", errRateLimited, e.after)
+}
+
+// Is makes errors.Is(err, errRateLimited) true.
+func (e rateLimited) Is(target error) bool { return target == errRateLimited }
+
+// seconds is after as Retry-After has it: whole seconds, rounded up.
+func (e rateLimited) seconds() int64 {
+	return max(1, int64(math.Ceil(e.after.Seconds())))
+}

@@ -1,0 +1,20 @@
+package main
+
+import "loyalty/api"
+
+// intakeFlags bound what callers may ask of a process at once.
+type intakeFlags struct {
+	MaxWrites     int                `help:"Writes carried out at once. As many more wait; what comes then is refused with 503 and Retry-After." default:"512" env:"LOYALTY_MAX_WRITES" placeholder:"N"`
+	MaxBatches    int                `help:"Batches (POST /orders) taken at once; what comes then is refused with 503 and Retry-After." default:"32" env:"LOYALTY_MAX_BATCHES" placeholder:"N"`
+	RateLimit     map[string]float64 `help:"Writes a second that one client may make, by kind of client (customer, support, website, mobile, store): \"customer=2;store=50\". A client is the subject of a token. A kind not named has no limit." env:"LOYALTY_RATE_LIMIT" placeholder:"KIND=N;…"`
+	ReadRateLimit map[string]float64 `help:"The same for dashboards and trails." env:"LOYALTY_READ_RATE_LIMIT" placeholder:"KIND=N;…"`
+}
+
+// limits are the flags as the API has them.
+func (f intakeFlags) limits() (api.Limits, error) {
+	l := api.Limits{Writes: f.MaxWrites, Batches: f.MaxBatches, WriteRates: f.RateLimit, ReadRates: f.ReadRateLimit}
+	if err := l.Check(); err != nil {
+		return l, usageError{err}
+	}
+	return l, nil
+}
