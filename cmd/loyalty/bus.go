@@ -12,6 +12,7 @@ import (
 
 	"loyalty/bus"
 	"loyalty/bus/redis"
+	"loyalty/domain"
 	"loyalty/eventstore"
 	"loyalty/projections"
 )
@@ -32,8 +33,9 @@ type buses struct {
 	publishing *projections.Runner
 }
 
-// join makes what the roles of the process need of the brokers. The caller closes it, also after an error.
-func (f busFlags) join(r roles, handler bus.Commands, store *eventstore.Store, log *slog.Logger, registry prometheus.Registerer) (b buses, err error) {
+// join makes what the roles of the process need of the brokers. What is more than adjustmentLimit waits for a second person. The
+// caller closes it, also after an error.
+func (f busFlags) join(r roles, handler bus.Commands, adjustmentLimit domain.Points, store *eventstore.Store, log *slog.Logger, registry prometheus.Registerer) (b buses, err error) {
 	if r.command && f.CommandBus != "" {
 		if b.commandBus, err = openBroker("command-bus", f.CommandBus, log); err != nil {
 			return b, err
@@ -43,6 +45,7 @@ func (f busFlags) join(r roles, handler bus.Commands, store *eventstore.Store, l
 		b.intake, err = bus.NewIntake(bus.IntakeOptions{
 			Commands: handler, Subscriber: b.commandBus.Subscriber(), Publisher: b.commandBus.Publisher(), Topics: b.commandBus.Topics(),
 			Concurrency: b.commandBus.Concurrency(), Logger: log, Observe: metrics.observe,
+			AdjustmentLimit: adjustmentLimit,
 		})
 		if err != nil {
 			return b, err

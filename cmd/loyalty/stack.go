@@ -100,7 +100,7 @@ func openStack(ctx context.Context, c configuration) (_ *stack, err error) {
 	if (c.project && s.shared != nil) || (s.board != nil && s.shared == nil) {
 		follow(projections.Leaderboard{Writer: s.board, Accounts: s.ledger, Proxies: proxies, Logger: log, Now: time.Now})
 	}
-	if s.buses, err = c.busFlags.join(c.roles, config.Commands, s.store, log, registry); err != nil {
+	if s.buses, err = c.busFlags.join(c.roles, config.Commands, c.limits.Adjustments[api.RoleChannel], s.store, log, registry); err != nil {
 		return nil, err
 	}
 	followers := s.runners

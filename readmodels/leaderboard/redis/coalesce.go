@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"loyalty/domain"
@@ -20,6 +21,14 @@ type readings struct {
 	calls   int       // under way, or about to be
 	// apart has each reader make a call of their own; for comparison.
 	apart bool
+	// last is what the calls before read as the best, which is seldom different in the next.
+	last atomic.Pointer[best]
+}
+
+// best are rows and the text they were read from. They are never changed.
+type best struct {
+	text string
+	rows []leaderboard.Row
 }
 
 const (
@@ -31,34 +40,47 @@ const (
 	longestWait = 5 * time.Second
 )
 
-// reading is one dashboard asked for.
+// reading is one dashboard asked for, used again for another once it was answered.
 type reading struct {
 	key         domain.ProxyKey
 	top, around int
 	// place is in the list, nil once a call is under way.
 	place *list.Element
-	// done is closed when what is below is there: the answer, in which this dashboard is the i-th, or an error.
+	// done gets one value when what is below is there: the answer, in which this dashboard is the i-th, or an error.
 	done   chan struct{}
 	answer *snapshot
 	i      int
 	err    error
+	// patience is stopped unless somebody waits.
+	patience *time.Timer
 }
+
+var oldReadings = sync.Pool{New: func() any {
+	r := &reading{done: make(chan struct{}, 1), patience: time.NewTimer(longestWait)}
+	r.patience.Stop()
+	return r
+}}
 
 // Dashboard is leaderboard.Reader's.
 func (b *Board) Dashboard(ctx context.Context, key domain.ProxyKey, top, around int, d *leaderboard.Dashboard) error {
 	if err := leaderboard.CheckSizes(top, around); err != nil {
 		return err
 	}
-	r := &reading{key: key, top: top, around: around, done: make(chan struct{})}
+	r := oldReadings.Get().(*reading)
+	r.key, r.top, r.around = key, top, around
 	if b.readings.apart {
 		b.answer(ctx, []*reading{r})
+		<-r.done
 	} else if err := b.share(ctx, r); err != nil {
-		return fmt.Errorf("read a dashboard: %w", err)
+		return fmt.Errorf("read a dashboard: %w", err) // and a call may still answer the reading
 	}
-	if r.err != nil {
-		return r.err
+	answer, i, err := r.answer, r.i, r.err
+	r.answer, r.err = nil, nil
+	oldReadings.Put(r)
+	if err != nil {
+		return err
 	}
-	return r.answer.dashboard(r.i, key, top, d)
+	return answer.dashboard(i, key, top, d)
 }
 
 // share waits until a call has served a reading.
@@ -69,12 +91,12 @@ func (b *Board) share(ctx context.Context, r *reading) error {
 	if err := b.enqueue(r); err != nil {
 		return err
 	}
-	patience := time.NewTimer(longestWait)
-	defer patience.Stop()
+	r.patience.Reset(longestWait)
+	defer r.patience.Stop()
 	select {
 	case <-r.done:
 		return nil
-	case <-patience.C:
+	case <-r.patience.C:
 		b.readings.leave(r)
 		return fmt.Errorf("%w: no answer within %s", domain.ErrUnavailable, longestWait)
 	case <-ctx.Done():
@@ -151,11 +173,30 @@ func (b *Board) answer(ctx context.Context, batch []*reading) {
 	if err == nil && len(answer.rest) != 1+len(batch) {
 		err = fmt.Errorf("%w: %d answers for %d dashboards", domain.ErrUnavailable, len(answer.rest)-1, len(batch))
 	}
+	if err == nil {
+		err = b.readings.readBest(&answer, top)
+	}
 	if err != nil && b.tasks.ctx.Err() != nil {
 		err = errClosed
 	}
 	for i, r := range batch {
 		r.answer, r.i, r.err = &answer, i, err
-		close(r.done)
+		r.done <- struct{}{}
 	}
+}
+
+// readBest reads the rows of the best that an answer begins with.
+func (s *readings) readBest(answer *snapshot, top int) error {
+	text, _ := answer.rest[0].(string)
+	known := s.last.Load()
+	if known == nil || known.text != text {
+		rows, err := appendRows(nil, text, 0, top)
+		if err != nil {
+			return err
+		}
+		known = &best{text, rows}
+		s.last.Store(known)
+	}
+	answer.best = known.rows
+	return nil
 }

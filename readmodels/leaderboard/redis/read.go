@@ -16,6 +16,8 @@ type snapshot struct {
 	state     leaderboard.State
 	customers int64
 	rest      []any
+	// best are the rows of the best, in an answer with dashboards.
+	best []leaderboard.Row
 }
 
 // read runs a script that reads.
@@ -48,11 +50,7 @@ func newSnapshot(answer []any) (s snapshot, err error) {
 func (s *snapshot) dashboard(i int, key domain.ProxyKey, top int, d *leaderboard.Dashboard) error {
 	d.Ranked, d.You, d.Around, d.Top = false, leaderboard.Row{}, d.Around[:0], d.Top[:0]
 	d.Customers, d.State = s.customers, s.state
-	rows, _ := s.rest[0].(string)
-	var err error
-	if d.Top, err = appendRows(d.Top, rows, 0, top); err != nil {
-		return err
-	}
+	d.Top = append(d.Top, s.best[:min(top, len(s.best))]...)
 	place, _ := s.rest[1+i].(string)
 	if place == "" {
 		return nil
@@ -61,8 +59,9 @@ func (s *snapshot) dashboard(i int, key domain.ProxyKey, top int, d *leaderboard
 	own, place, _ := strings.Cut(place, " ")
 	first, firstErr := strconv.ParseInt(before, 10, 64)
 	rank, rankErr := strconv.ParseInt(own, 10, 64)
-	d.Around, err = appendRows(d.Around, place, first, len(place))
-	if err := errors.Join(firstErr, rankErr, err); err != nil {
+	var rowsErr error
+	d.Around, rowsErr = appendRows(d.Around, place, first, len(place))
+	if err := errors.Join(firstErr, rankErr, rowsErr); err != nil {
 		return err
 	}
 	if rank -= first; rank < 0 || rank >= int64(len(d.Around)) || d.Around[rank].Key != key {

@@ -27,6 +27,9 @@ func parts(score int64) (points domain.Points, minute int64) {
 
 // parseScore reads a score as Redis writes it: 2147483648, or 2.147483648e+9.
 func parseScore(text string) (int64, error) {
+	if whole, err := strconv.ParseInt(text, 10, 64); err == nil && -1<<53 < whole && whole < 1<<53 {
+		return whole, nil
+	}
 	number, err := strconv.ParseFloat(text, 64)
 	whole := int64(number)
 	if err != nil || float64(whole) != number || whole >= 1<<53 || whole <= -1<<53 {
