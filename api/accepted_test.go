@@ -19,11 +19,15 @@ type returned struct {
 	ReturnID       string
 	PointsReversed int
 	Position       domain.Position
+	Preview        bool
 }
 
 type adjusted struct {
 	LoyaltyID string
+	Status    string
+	Points    int
 	Position  domain.Position
+	Preview   bool
 }
 
 // orderOf is the body of an order in pounds; customer may be empty.
@@ -118,6 +122,57 @@ func runAccepted(t *testing.T, doc *document) {
 		if one.LoyaltyID == two.LoyaltyID {
 			t.Errorf("both are %+v", one)
 		}
+	})
+	t.Run("what is more than one may give alone waits for a second person", func(t *testing.T) {
+		colleague := support
+		colleague.Subject = "agent-2"
+		ask := func(key string) exchange {
+			return exchange{as: support, method: "POST", path: "/loyalty/ann", body: `{"loyalty-points": 1001, "reason": "lost parcel"}`, status: 202,
+				header: http.Header{"Idempotency-Key": {key}}}
+		}
+		decide := func(key, how, body string, status int) exchange {
+			return exchange{as: colleague, method: "POST", path: "/loyalty/ann/adjustments/" + key + "/" + how, body: body, status: status}
+		}
+		for _, c := range []struct{ key, how, body, status string }{{"big-1", "approval", "", "made"}, {"big-2", "refusal", `{"reason": "no receipt"}`, "declined"}} {
+			waiting := decode[adjusted](t, s.do(t, ask(c.key)))
+			if waiting.LoyaltyID != c.key || waiting.Status != "waiting" || waiting.Points != 1001 || waiting.Position == (domain.Position{}) {
+				t.Errorf("asked for %s: got %+v", c.key, waiting)
+			}
+			decided := decode[adjusted](t, s.do(t, decide(c.key, c.how, c.body, 201)))
+			if decided.Status != c.status || !waiting.Position.Before(decided.Position) {
+				t.Errorf("%s of %s: got %+v", c.how, c.key, decided)
+			}
+			again := s.do(t, decide(c.key, c.how, c.body, 200))
+			replayed(t, again, true)
+			if decode[adjusted](t, again) != decided {
+				t.Errorf("%s of %s again: got %s", c.how, c.key, again.body)
+			}
+		}
+	})
+	t.Run("a preview says what would happen and appends nothing", func(t *testing.T) {
+		end := s.end()
+		for _, c := range []struct {
+			path, body string
+			want       any
+		}{
+			{"/loyalty/ann?preview=true", `{"loyalty-points": 5, "reason": "goodwill"}`, adjusted{LoyaltyID: "p-1", Status: "made", Points: 5, Preview: true}},
+			{"/loyalty/ann?preview=true", `{"loyalty-points": 5000, "reason": "goodwill"}`, adjusted{LoyaltyID: "p-1", Status: "waiting", Points: 5000, Preview: true}},
+			{"/order/o-1/returns/r-9?preview=true", `{"amount": "1.00"}`, nil},
+		} {
+			a := s.do(t, exchange{as: support, method: "POST", path: c.path, body: c.body, status: 200, header: http.Header{"Idempotency-Key": {"p-1"}}})
+			replayed(t, a, false)
+			if c.want == nil {
+				if got := decode[returned](t, a); got.ReturnID != "r-9" || !got.Preview || got.Position != (domain.Position{}) {
+					t.Errorf("got %+v", got)
+				}
+			} else if got := decode[adjusted](t, a); got != c.want {
+				t.Errorf("got %+v, want %+v", got, c.want)
+			}
+		}
+		if s.end() != end {
+			t.Error("something was appended")
+		}
+		s.do(t, exchange{as: support, method: "POST", path: "/loyalty/ann?preview=false", body: `{"loyalty-points": 5, "reason": "goodwill"}`, status: 201})
 	})
 	for _, who := range []exchange{{name: "a customer", as: ann}, {name: "support", as: support}} {
 		t.Run(who.name+" reads a dashboard and a trail", func(t *testing.T) {

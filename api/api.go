@@ -24,6 +24,8 @@ type Commands interface {
 	PlaceOrder(context.Context, commands.PlaceOrder) (commands.Placed, error)
 	ReturnItems(context.Context, commands.ReturnItems) (commands.Returned, error)
 	AdjustPoints(context.Context, commands.AdjustPoints) (commands.Adjusted, error)
+	ApproveAdjustment(context.Context, commands.ApproveAdjustment) (commands.Adjusted, error)
+	DeclineAdjustment(context.Context, commands.DeclineAdjustment) (commands.Adjusted, error)
 }
 
 // Config is what a Server works with. Commands, Leaderboard and Ledger may each be nil in a process that doesn't have
@@ -43,7 +45,7 @@ type Config struct {
 	NewRequestID func() string
 	// Ready says why this process should not be sent requests now, nil if it should. It is given 2 s.
 	Ready func(context.Context) error
-	// Limits bound what callers may ask for at once.
+	// Limits bound what callers may ask for.
 	Limits Limits
 	// Metrics gets the metrics of the requests, and is what /metrics shows.
 	Metrics *prometheus.Registry

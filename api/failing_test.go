@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,7 +36,13 @@ func (f fixed) ReturnItems(_ context.Context, c commands.ReturnItems) (commands.
 	return commands.Returned{Return: c.Return}, f.fail()
 }
 func (f fixed) AdjustPoints(context.Context, commands.AdjustPoints) (commands.Adjusted, error) {
-	return commands.Adjusted{ID: "l-1"}, f.fail()
+	return commands.Adjusted{ID: "l-1", Status: commands.AdjustmentMade}, f.fail()
+}
+func (f fixed) ApproveAdjustment(context.Context, commands.ApproveAdjustment) (commands.Adjusted, error) {
+	return commands.Adjusted{ID: "l-1", Status: commands.AdjustmentMade}, f.fail()
+}
+func (f fixed) DeclineAdjustment(context.Context, commands.DeclineAdjustment) (commands.Adjusted, error) {
+	return commands.Adjusted{ID: "l-1", Status: commands.AdjustmentDeclined}, f.fail()
 }
 func (f fixed) Dashboard(context.Context, domain.ProxyKey, int, int, *leaderboard.Dashboard) error {
 	return f.fail()
@@ -63,6 +70,11 @@ func runFailing(t *testing.T, doc *document) {
 		{method: "POST", path: "/order/o-1/returns/r-1", as: till, body: `{"amount": "1.00"}`},
 		{method: "POST", path: "/loyalty/ann", as: support, body: `{"loyalty-points": 1, "reason": "goodwill"}`},
 	}
+	decisions := []exchange{
+		{method: "POST", path: "/loyalty/ann/adjustments/l-1/approval", as: support},
+		{method: "POST", path: "/loyalty/ann/adjustments/l-1/refusal", as: support, body: `{"reason": "no receipt"}`},
+	}
+	changes := append(slices.Clone(writes), decisions...)
 	reads := []exchange{
 		{method: "GET", path: "/loyalty/ann", as: ann},
 		{method: "GET", path: "/loyalty/ann/trail", as: ann},
@@ -76,20 +88,23 @@ func runFailing(t *testing.T, doc *document) {
 		code   string
 	}{
 		{domain.ErrConflict, writes, 409, "conflict"},
-		{domain.ErrPointsLimit, writes, 422, "points_limit"},
-		{domain.ErrNotFound, writes[1:2], 404, "not_found"},
+		{domain.ErrPointsLimit, changes[:4], 422, "points_limit"},
+		{domain.ErrNotFound, append(slices.Clone(decisions), writes[1]), 404, "not_found"},
+		{domain.ErrDecided, decisions, 409, "already_decided"},
+		{domain.ErrOwnRequest, decisions[:1], 403, "own_request"},
+		{domain.ErrForgotten, changes[2:4], 410, "customer_forgotten"},
 		{domain.ErrReturnExceedsPaid, writes[1:2], 422, "return_exceeds_paid"},
 		{domain.Invalid("currency", "currency_not_in_policy", "not priced"), writes[:1], 400, "currency_not_in_policy"},
-		{domain.ErrUnavailable, append(writes, reads...), 503, "unavailable"},
-		{fmt.Errorf("%w: %w", domain.ErrUnavailable, domain.ErrNotCaughtUp), writes, 503, "unavailable"},
+		{domain.ErrUnavailable, append(changes, reads...), 503, "unavailable"},
+		{fmt.Errorf("%w: %w", domain.ErrUnavailable, domain.ErrNotCaughtUp), changes, 503, "unavailable"},
 		{domain.ErrNotCaughtUp, reads, 503, "not_caught_up"},
-		{context.DeadlineExceeded, append(writes, reads...), 503, "unavailable"},
-		{context.Canceled, append(writes, reads...), 503, "unavailable"},
-		{domain.ErrWrongRevision, writes, 500, "internal"},
+		{context.DeadlineExceeded, append(changes, reads...), 503, "unavailable"},
+		{context.Canceled, append(changes, reads...), 503, "unavailable"},
+		{domain.ErrWrongRevision, changes, 500, "internal"},
 		{domain.ErrCheckpointMoved, reads, 500, "internal"},
-		{domain.ErrUndecodable, append(writes, reads...), 500, "internal"},
-		{errors.New("the secret is 12345"), append(writes, reads...), 500, "internal"},
-		{errPanic, append(writes, reads...), 500, "internal"},
+		{domain.ErrUndecodable, append(changes, reads...), 500, "internal"},
+		{errors.New("the secret is 12345"), append(changes, reads...), 500, "internal"},
+		{errPanic, append(changes, reads...), 500, "internal"},
 	} {
 		t.Run(failure.err.Error(), func(t *testing.T) {
 			inside := fixed{fmt.Errorf("deep inside: %w", failure.err)}

@@ -118,6 +118,16 @@ func (g gated) AdjustPoints(ctx context.Context, c commands.AdjustPoints) (comma
 	return throughGate(ctx, g.gate, c, g.Commands.AdjustPoints)
 }
 
+// ApproveAdjustment makes an adjustment that waits when its turn comes.
+func (g gated) ApproveAdjustment(ctx context.Context, c commands.ApproveAdjustment) (commands.Adjusted, error) {
+	return throughGate(ctx, g.gate, c, g.Commands.ApproveAdjustment)
+}
+
+// DeclineAdjustment turns down an adjustment that waits when its turn comes.
+func (g gated) DeclineAdjustment(ctx context.Context, c commands.DeclineAdjustment) (commands.Adjusted, error) {
+	return throughGate(ctx, g.gate, c, g.Commands.DeclineAdjustment)
+}
+
 func throughGate[C, A any](ctx context.Context, g *gate, command C, carryOut func(context.Context, C) (A, error)) (A, error) {
 	if err := g.enter(ctx); err != nil {
 		var none A

@@ -13,7 +13,7 @@ import (
 	"loyalty/domain"
 )
 
-// Limits bound what callers may ask for at once. The zero Limits are the defaults.
+// Limits bound what callers may ask for. The zero Limits are the defaults.
 type Limits struct {
 	// Writes is how many writes are carried out at once; as many more wait for a moment, and what comes then is refused as
 	// overloaded. Lines of batches get at most half of it. 0 is DefaultWrites.
@@ -24,6 +24,9 @@ type Limits struct {
 	// support, or the channel of one (website, mobile, store). A kind that is absent or has 0 may make any number. For a second
 	// a client may make all of a second's at once, and at least one.
 	WriteRates, ReadRates map[string]float64
+	// Adjustments are the most points that a role may give or take alone, support or channel; more waits for a second person. A role
+	// that is absent or has 0 has no limit.
+	Adjustments map[Role]domain.Points
 }
 
 // The limits where none are given. At 4,000 orders a second 512 writes are what comes in an eighth of a second: a store that
@@ -38,11 +41,19 @@ var kindsOfClients = []string{
 	string(RoleCustomer), string(RoleSupport), string(domain.Website), string(domain.Mobile), string(domain.Store),
 }
 
-// Check says what is wrong with the limits: a number below 0, a rate that is no number, or one for a kind of client that
-// there is not.
+// Check says what is wrong with the limits: a number below 0, a rate that is no number, or one for a kind of client or a role
+// that there is not.
 func (l Limits) Check() error {
 	if l.Writes < 0 || l.Batches < 0 {
 		return domain.Invalid("limits", "limit_out_of_range", "how many writes and batches are taken at once must not be negative")
+	}
+	for role, points := range l.Adjustments {
+		if role != RoleSupport && role != RoleChannel {
+			return domain.Invalid(string(role), "role_unknown", "adjustments are made by support and channel")
+		}
+		if points < 0 || points > domain.MaxTotal {
+			return domain.Invalid(string(role), "limit_out_of_range", fmt.Sprintf("a limit of points is 0 to %d", domain.MaxTotal))
+		}
 	}
 	for _, rates := range []map[string]float64{l.WriteRates, l.ReadRates} {
 		for kind, perSecond := range rates {

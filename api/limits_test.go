@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"loyalty/api"
 	"loyalty/commands"
+	"loyalty/domain"
 )
 
 // clock is a time that only moves when it is told to.
@@ -35,6 +37,8 @@ func oneByOne() (writes, reads []exchange) {
 			{method: "POST", path: "/order/o-1", as: till, body: orderOf(`1`, "ann"), status: 201},
 			{method: "POST", path: "/order/o-1/returns/r-1", as: till, body: `{"amount": "1.00"}`, status: 201},
 			{method: "POST", path: "/loyalty/ann", as: support, body: `{"loyalty-points": 1, "reason": "goodwill"}`, status: 201},
+			{method: "POST", path: approvalPath, as: support, status: 201},
+			{method: "POST", path: refusalPath, as: support, body: `{"reason": "no receipt"}`, status: 201},
 		}, []exchange{
 			{method: "GET", path: "/loyalty/ann", as: ann, status: 200},
 			{method: "GET", path: "/loyalty/ann/trail", as: ann, status: 200},
@@ -164,7 +168,7 @@ func runOverload(t *testing.T, doc *document) {
 	for _, x := range reads {
 		s.do(t, x)
 	}
-	s.waitForMetric(t, "loyalty_writes_refused_total 9")
+	s.waitForMetric(t, fmt.Sprintf("loyalty_writes_refused_total %d", 3*len(writes)))
 	s.waitForMetric(t, "loyalty_writes_in_flight 2")
 	close(behind.release)
 	all.Wait()
@@ -212,10 +216,13 @@ func TestAWriteThatWaitsGetsItsTurn(t *testing.T) {
 
 func TestLimitsThatMakeNoSenseAreRefused(t *testing.T) {
 	for name, limits := range map[string]api.Limits{
-		"writes below 0":    {Writes: -1},
-		"batches below 0":   {Batches: -1},
-		"a rate below 0":    {WriteRates: map[string]float64{"store": -1}},
-		"an unknown client": {ReadRates: map[string]float64{"shop": 1}},
+		"writes below 0":                  {Writes: -1},
+		"batches below 0":                 {Batches: -1},
+		"a rate below 0":                  {WriteRates: map[string]float64{"store": -1}},
+		"an unknown client":               {ReadRates: map[string]float64{"shop": 1}},
+		"a role that adjusts nothing":     {Adjustments: map[api.Role]domain.Points{api.RoleCustomer: 1}},
+		"a limit of points below 0":       {Adjustments: map[api.Role]domain.Points{api.RoleSupport: -1}},
+		"more than anybody may ever have": {Adjustments: map[api.Role]domain.Points{api.RoleSupport: domain.MaxTotal + 1}},
 	} {
 		c := config(t, new(lockedBuffer))
 		c.Limits = limits

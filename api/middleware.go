@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -85,9 +86,10 @@ func recovered(next echo.HandlerFunc, c echo.Context) (err error) {
 type metrics struct {
 	inFlight atomic.Int64
 	duration *prometheus.HistogramVec
-	// observers are those of duration by what their labels are made from, which finds them faster.
-	mu        sync.RWMutex
-	observers map[observed]prometheus.Observer
+	// observers are those of duration by what their labels are made from, which finds them faster. The map is never changed but
+	// replaced, under mu, so that nobody who reads it waits.
+	mu        sync.Mutex
+	observers atomic.Pointer[map[observed]prometheus.Observer]
 }
 
 // observed is what tells one histogram of durations from another.
@@ -97,16 +99,15 @@ type observed struct {
 }
 
 func (m *metrics) observer(o observed) prometheus.Observer {
-	m.mu.RLock()
-	found, ok := m.observers[o]
-	m.mu.RUnlock()
-	if !ok {
-		found = m.duration.WithLabelValues(o.method, o.route, strconv.Itoa(o.status))
-		m.mu.Lock()
-		m.observers[o] = found
-		m.mu.Unlock()
+	if found, ok := (*m.observers.Load())[o]; ok {
+		return found
 	}
-	return found
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	more := maps.Clone(*m.observers.Load())
+	more[o] = m.duration.WithLabelValues(o.method, o.route, strconv.Itoa(o.status))
+	m.observers.Store(&more)
+	return more[o]
 }
 
 func newMetrics(registry *prometheus.Registry) (*metrics, error) {
@@ -115,8 +116,8 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 			Name: "loyalty_http_request_duration_seconds", Help: "Time from a request's arrival to its answer.",
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
 		}, []string{"method", "route", "status"}),
-		observers: map[observed]prometheus.Observer{},
 	}
+	m.observers.Store(&map[observed]prometheus.Observer{})
 	inFlight := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "loyalty_http_requests_in_flight", Help: "Requests being answered.",
 	}, func() float64 { return float64(m.inFlight.Load()) })

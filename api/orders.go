@@ -19,7 +19,9 @@ import (
 type returnedAnswer struct {
 	ReturnID       domain.ReturnID `json:"returnId"`
 	PointsReversed domain.Points   `json:"pointsReversed"`
-	Position       domain.Position `json:"position"`
+	// Position is zero in a preview.
+	Position domain.Position `json:"position"`
+	Preview  bool            `json:"preview,omitempty"`
 }
 
 func (s *Server) placeOrder(ctx context.Context, c echo.Context, caller Claims) error {
@@ -48,22 +50,26 @@ func (s *Server) placeOrder(ctx context.Context, c echo.Context, caller Claims) 
 func (s *Server) returnItems(ctx context.Context, c echo.Context, caller Claims) error {
 	orderID, badOrder := pathID[domain.OrderID](c, "orderId")
 	returnID, badReturn := pathID[domain.ReturnID](c, "returnId")
+	preview, badPreview := isPreview(c)
 	body, err := readBody(c)
 	if err != nil {
 		return err
 	}
 	command, badBody := decodeReturn(body)
-	if err := domain.JoinInvalid(badOrder, badReturn, badBody); err != nil {
+	if err := domain.JoinInvalid(badOrder, badReturn, badPreview, badBody); err != nil {
 		return err
 	}
-	command.Order, command.Return, command.Caller = orderID, returnID, behalf(c, caller)
+	command.Order, command.Return, command.Caller, command.Preview = orderID, returnID, behalf(c, caller), preview
 	returned, err := s.gated.ReturnItems(ctx, command)
 	if err != nil {
 		return err
 	}
-	return written(c, returned.Replayed, returnedAnswer{
-		ReturnID: returned.Return, PointsReversed: returned.Points, Position: returned.Position,
-	})
+	answer := returnedAnswer{ReturnID: returned.Return, PointsReversed: returned.Points, Position: returned.Position}
+	if preview && !returned.Replayed {
+		answer.Preview = true
+		return previewed(c, answer)
+	}
+	return written(c, returned.Replayed, answer)
 }
 
 // The members of the body of an order, and of a line of a batch, which names the order too.
@@ -237,4 +243,4 @@ func sendWritten(c echo.Context, replayed bool, answer []byte) error {
 	return err
 }
 
-var yes = []string{"true"}
+var yes, no = []string{"true"}, []string{"false"}

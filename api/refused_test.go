@@ -63,20 +63,23 @@ func TestABodyThatEndsBeforeItsTimeIsRefused(t *testing.T) {
 func refused(t *testing.T) []exchange {
 	all := append(refusedOrders(), refusedReturns()...)
 	all = append(all, refusedAdjustments()...)
+	all = append(all, refusedDecisions()...)
 	all = append(all, refusedReads()...)
 	for _, route := range []exchange{
 		{method: "POST", path: "/order/o-9", body: orderOf(`1`, "ann"), as: till},
 		{method: "POST", path: "/order/o-1/returns/r-9", body: `{"amount": "1.00"}`, as: till},
 		{method: "POST", path: "/loyalty/ann", body: `{"loyalty-points": 1, "reason": "goodwill"}`, as: support},
 		{method: "POST", path: "/orders", body: lineOf("o-9", `1`, "ann"), as: till},
+		{method: "POST", path: approvalPath, as: support},
+		{method: "POST", path: refusalPath, body: `{"reason": "no receipt"}`, as: support},
 		{method: "GET", path: "/loyalty/ann", as: ann},
 		{method: "GET", path: "/loyalty/ann/trail", as: ann},
 	} {
 		all = append(all, refusedCallers(t, route)...)
-		if route.method == "POST" {
+		if route.method == "POST" && route.path != approvalPath {
 			all = append(all, refusedTypes(route)...)
 		}
-		if route.method == "POST" && route.path != "/orders" {
+		if route.method == "POST" && route.path != approvalPath && route.path != "/orders" {
 			all = append(all, refusedBodies(route)...)
 		}
 	}
@@ -195,6 +198,8 @@ func refusedReturns() []exchange {
 		bad(at("/order/o.1/returns/r-9"), "order id outside the alphabet", one, "id_malformed", "orderId"),
 		bad(at("/order/o-1/returns/r.9"), "return id outside the alphabet", one, "id_malformed", "returnId"),
 		bad(at("/order/o-1/returns/"+long), "return id too long", one, "id_too_long", "returnId"),
+		bad(at("/order/o-1/returns/r-9?preview=perhaps"), "preview is a word", one, "preview_malformed", "preview"),
+		bad(at("/order/o-1/returns/r-9?preview=%zz"), "a malformed query", one, "query_malformed", "query"),
 		{name: "an order that never was", as: support, method: "POST", path: "/order/o-0/returns/r-9", body: one, status: 404, code: "not_found"},
 		{name: "more than is left", as: support, method: "POST", path: "/order/o-1/returns/r-9", body: `{"amount": "120.00"}`, status: 422, code: "return_exceeds_paid"},
 		{name: "other content under the same id", as: support, method: "POST", path: "/order/o-1/returns/r-1", body: one, status: 409, code: "conflict"},
@@ -230,8 +235,43 @@ func refusedAdjustments() []exchange {
 		bad(base, "two faults", `{"loyalty-points": "x"}`, "invalid_input", ""),
 		bad(at("/loyalty/a%20b"), "customer outside the alphabet", gives(`1`), "id_malformed", "userId"),
 		bad(at("/loyalty/"+long), "customer too long", gives(`1`), "id_too_long", "userId"),
+		bad(at("/loyalty/ann?preview=perhaps"), "preview is a word", gives(`1`), "preview_malformed", "preview"),
+		bad(at("/loyalty/ann?preview=%zz"), "a malformed query", gives(`1`), "query_malformed", "query"),
 		bad(keyed(""), "empty key", gives(`1`), "id_missing", "Idempotency-Key"),
 		bad(keyed("a key"), "key outside the alphabet", gives(`1`), "id_malformed", "Idempotency-Key"),
+	}
+}
+
+const (
+	approvalPath = "/loyalty/ann/adjustments/key-9/approval"
+	refusalPath  = "/loyalty/ann/adjustments/key-9/refusal"
+)
+
+func refusedDecisions() []exchange {
+	approval := exchange{as: support, method: "POST", path: approvalPath}
+	refusal := exchange{as: support, method: "POST", path: refusalPath}
+	at := func(x exchange, path string) exchange { x.path = path; return x }
+	const reason = `{"reason": "no receipt"}`
+	none := exchange{name: "what nobody asked for", as: support, method: "POST", path: approvalPath, status: 404, code: "not_found"}
+	noneRefused := none
+	noneRefused.path, noneRefused.body = refusalPath, reason
+	made := none
+	made.name, made.path = "what was made at once", "/loyalty/ann/adjustments/key-1/approval"
+	return []exchange{
+		none, noneRefused, made,
+		bad(at(approval, "/loyalty/a%20b/adjustments/key-9/approval"), "customer outside the alphabet", "", "id_malformed", "userId"),
+		bad(at(approval, "/loyalty/ann/adjustments/"+long+"/approval"), "id too long", "", "id_too_long", "loyaltyId"),
+		bad(at(approval, "/loyalty/a%20b/adjustments/"+long+"/approval"), "two faults", "", "invalid_input", ""),
+		bad(at(approval, approvalPath+"?preview=perhaps"), "preview is a word", "", "preview_malformed", "preview"),
+		bad(at(approval, approvalPath+"?preview=%zz"), "a malformed query", "", "query_malformed", "query"),
+		bad(at(refusal, "/loyalty/a%20b/adjustments/key-9/refusal"), "customer outside the alphabet", reason, "id_malformed", "userId"),
+		bad(at(refusal, "/loyalty/ann/adjustments/"+long+"/refusal"), "id too long", reason, "id_too_long", "loyaltyId"),
+		bad(refusal, "no reason", `{}`, "reason_missing", "reason"),
+		bad(refusal, "reason is a number", `{"reason": 1}`, "reason_malformed", "reason"),
+		bad(refusal, "reason too long", `{"reason": "`+strings.Repeat("x", 501)+`"}`, "reason_too_long", "reason"),
+		bad(refusal, "a field too many", `{"reason": "no receipt", "points": 2}`, "field_unknown", "points"),
+		bad(refusal, "reason twice", `{"reason": "a", "reason": "b"}`, "field_repeated", "reason"),
+		bad(at(refusal, "/loyalty/a%20b/adjustments/key-9/refusal"), "two faults", `{}`, "invalid_input", ""),
 	}
 }
 

@@ -43,6 +43,8 @@ func TestWhoMayDoWhat(t *testing.T) {
 			[]string{"channel", "channel, scope award", "channel, other scopes", "support", "support, scope award"}},
 		{exchange{method: "POST", path: "/loyalty/ann", body: `{"loyalty-points": 1, "reason": "goodwill"}`},
 			[]string{"channel, scope award", "support", "support, scope award"}},
+		{exchange{method: "POST", path: "/loyalty/ann/adjustments/l-1/approval"}, []string{"support", "support, scope award"}},
+		{exchange{method: "POST", path: "/loyalty/ann/adjustments/l-1/refusal", body: `{"reason": "no receipt"}`}, []string{"support", "support, scope award"}},
 		{exchange{method: "GET", path: "/loyalty/ann"}, customersOwn},
 		{exchange{method: "GET", path: "/loyalty/ann/trail"}, customersOwn},
 	} {

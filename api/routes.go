@@ -50,6 +50,10 @@ var routes = []route{
 		grants{RoleCustomer: forThemselves, RoleSupport: forAnyone}, (*Server).dashboard, true, false},
 	{http.MethodPost, "/loyalty/:userId", hasCommands,
 		grants{RoleChannel: withAward, RoleSupport: forAnyone}, (*Server).adjustPoints, false, false},
+	{http.MethodPost, "/loyalty/:userId/adjustments/:loyaltyId/approval", hasCommands,
+		grants{RoleSupport: forAnyone}, (*Server).approveAdjustment, false, false},
+	{http.MethodPost, "/loyalty/:userId/adjustments/:loyaltyId/refusal", hasCommands,
+		grants{RoleSupport: forAnyone}, (*Server).declineAdjustment, false, false},
 	{http.MethodGet, "/loyalty/:userId/trail", hasLedger,
 		grants{RoleCustomer: forThemselves, RoleSupport: forAnyone}, (*Server).trail, false, false},
 }

@@ -116,6 +116,7 @@ func startStack(t testing.TB, doc *document) *stack {
 	}
 	s.site = serve(t, doc, func(c *api.Config) {
 		c.Commands, c.Leaderboard, c.Ledger = handler, s.board, entries
+		c.Limits.Adjustments = map[api.Role]domain.Points{api.RoleSupport: 1000}
 		project(t, s.store, projections.Ledger{Writer: entries})
 		project(t, s.store, projections.Leaderboard{Writer: s.board, Accounts: entries, Proxies: c.Proxies})
 	})

@@ -18,6 +18,27 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for AdjustedStatus.
+const (
+	AdjustedStatusDeclined AdjustedStatus = "declined"
+	AdjustedStatusMade     AdjustedStatus = "made"
+	AdjustedStatusWaiting  AdjustedStatus = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the AdjustedStatus enum.
+func (e AdjustedStatus) Valid() bool {
+	switch e {
+	case AdjustedStatusDeclined:
+		return true
+	case AdjustedStatusMade:
+		return true
+	case AdjustedStatusWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Channel.
 const (
 	ChannelMobile  Channel = "mobile"
@@ -41,6 +62,7 @@ func (e Channel) Valid() bool {
 
 // Defines values for Code.
 const (
+	CodeAlreadyDecided         Code = "already_decided"
 	CodeAmountMalformed        Code = "amount_malformed"
 	CodeAmountMissing          Code = "amount_missing"
 	CodeAmountNegative         Code = "amount_negative"
@@ -56,6 +78,7 @@ const (
 	CodeCurrencyNotInPolicy    Code = "currency_not_in_policy"
 	CodeCurrencyUnknown        Code = "currency_unknown"
 	CodeCursorInvalid          Code = "cursor_invalid"
+	CodeCustomerForgotten      Code = "customer_forgotten"
 	CodeCustomerIdMissing      Code = "customer_id_missing"
 	CodeFieldRepeated          Code = "field_repeated"
 	CodeFieldUnknown           Code = "field_unknown"
@@ -77,6 +100,7 @@ const (
 	CodeNotFound               Code = "not_found"
 	CodeNotReady               Code = "not_ready"
 	CodeOverloaded             Code = "overloaded"
+	CodeOwnRequest             Code = "own_request"
 	CodePaymentMalformed       Code = "payment_malformed"
 	CodePaymentMissing         Code = "payment_missing"
 	CodePointsLimit            Code = "points_limit"
@@ -85,6 +109,7 @@ const (
 	CodePointsOutOfRange       Code = "points_out_of_range"
 	CodePointsZero             Code = "points_zero"
 	CodePositionMalformed      Code = "position_malformed"
+	CodePreviewMalformed       Code = "preview_malformed"
 	CodeQueryMalformed         Code = "query_malformed"
 	CodeRateLimited            Code = "rate_limited"
 	CodeReasonMalformed        Code = "reason_malformed"
@@ -103,6 +128,8 @@ const (
 // Valid indicates whether the value is a known member of the Code enum.
 func (e Code) Valid() bool {
 	switch e {
+	case CodeAlreadyDecided:
+		return true
 	case CodeAmountMalformed:
 		return true
 	case CodeAmountMissing:
@@ -132,6 +159,8 @@ func (e Code) Valid() bool {
 	case CodeCurrencyUnknown:
 		return true
 	case CodeCursorInvalid:
+		return true
+	case CodeCustomerForgotten:
 		return true
 	case CodeCustomerIdMissing:
 		return true
@@ -175,6 +204,8 @@ func (e Code) Valid() bool {
 		return true
 	case CodeOverloaded:
 		return true
+	case CodeOwnRequest:
+		return true
 	case CodePaymentMalformed:
 		return true
 	case CodePaymentMissing:
@@ -190,6 +221,8 @@ func (e Code) Valid() bool {
 	case CodePointsZero:
 		return true
 	case CodePositionMalformed:
+		return true
+	case CodePreviewMalformed:
 		return true
 	case CodeQueryMalformed:
 		return true
@@ -321,11 +354,21 @@ func (e StatusWord) Valid() bool {
 // Adjusted defines model for Adjusted.
 type Adjusted struct {
 	// LoyaltyId An opaque id. Nothing about a person can be read from it.
-	LoyaltyId Id `json:"loyaltyId"`
+	LoyaltyId Id     `json:"loyaltyId"`
+	Points    Points `json:"points"`
 
 	// Position A place in the log of all that happened. Opaque; it grows.
 	Position Position `json:"position"`
+
+	// Preview This is what would happen. Nothing was changed, and `position` is 0.
+	Preview *Previewed `json:"preview,omitempty"`
+
+	// Status Made, or waiting for a second person, or declined by one.
+	Status AdjustedStatus `json:"status"`
 }
+
+// AdjustedStatus Made, or waiting for a second person, or declined by one.
+type AdjustedStatus string
 
 // Adjustment defines model for Adjustment.
 type Adjustment struct {
@@ -542,6 +585,9 @@ type Points = int64
 // Position A place in the log of all that happened. Opaque; it grows.
 type Position = string
 
+// Previewed This is what would happen. Nothing was changed, and `position` is 0.
+type Previewed = bool
+
 // Problem defines model for Problem.
 type Problem struct {
 	// Code Stable, for programs.
@@ -568,6 +614,11 @@ type Rank struct {
 	You bool `json:"you"`
 }
 
+// Refusal defines model for Refusal.
+type Refusal struct {
+	Reason string `json:"reason"`
+}
+
 // Return defines model for Return.
 type Return struct {
 	// Amount As in an order, in the order's currency, and more than 0.
@@ -584,6 +635,9 @@ type Returned struct {
 
 	// Position A place in the log of all that happened. Opaque; it grows.
 	Position Position `json:"position"`
+
+	// Preview This is what would happen. Nothing was changed, and `position` is 0.
+	Preview *Previewed `json:"preview,omitempty"`
 
 	// ReturnId An opaque id. Nothing about a person can be read from it.
 	ReturnId Id `json:"returnId"`
@@ -614,11 +668,17 @@ type Trail struct {
 	Position Position `json:"position"`
 }
 
+// LoyaltyId An opaque id. Nothing about a person can be read from it.
+type LoyaltyId = Id
+
 // MinPosition A place in the log of all that happened. Opaque; it grows.
 type MinPosition = Position
 
 // OrderId An opaque id. Nothing about a person can be read from it.
 type OrderId = Id
+
+// Preview defines model for Preview.
+type Preview = bool
 
 // RequestId defines model for RequestId.
 type RequestId = string
@@ -629,8 +689,14 @@ type UserId = Id
 // Conflict defines model for Conflict.
 type Conflict = Problem
 
+// Decided defines model for Decided.
+type Decided = Problem
+
 // Forbidden defines model for Forbidden.
 type Forbidden = Problem
+
+// Forgotten defines model for Forgotten.
+type Forgotten = Problem
 
 // Internal defines model for Internal.
 type Internal = Problem
@@ -643,6 +709,9 @@ type NotJSON = Problem
 
 // NotLines defines model for NotLines.
 type NotLines = Problem
+
+// NothingWaits defines model for NothingWaits.
+type NothingWaits = Problem
 
 // Overloaded defines model for Overloaded.
 type Overloaded = Problem
@@ -679,9 +748,27 @@ type DashboardParams struct {
 
 // AdjustPointsParams defines parameters for AdjustPoints.
 type AdjustPointsParams struct {
+	// Preview With true, the answer says what would happen, and nothing is changed.
+	Preview *Preview `form:"preview,omitempty" json:"preview,omitempty"`
+
 	// IdempotencyKey Makes the request safe to repeat. It becomes the `loyaltyId`; without it each request is a new adjustment.
 	IdempotencyKey *Id `json:"Idempotency-Key,omitempty"`
 
+	// XRequestId Names the request in the answer, in the log and in what is recorded of it. What is not an id is replaced by one.
+	XRequestId *RequestId `json:"X-Request-Id,omitempty"`
+}
+
+// ApproveAdjustmentParams defines parameters for ApproveAdjustment.
+type ApproveAdjustmentParams struct {
+	// Preview With true, the answer says what would happen, and nothing is changed.
+	Preview *Preview `form:"preview,omitempty" json:"preview,omitempty"`
+
+	// XRequestId Names the request in the answer, in the log and in what is recorded of it. What is not an id is replaced by one.
+	XRequestId *RequestId `json:"X-Request-Id,omitempty"`
+}
+
+// DeclineAdjustmentParams defines parameters for DeclineAdjustment.
+type DeclineAdjustmentParams struct {
 	// XRequestId Names the request in the answer, in the log and in what is recorded of it. What is not an id is replaced by one.
 	XRequestId *RequestId `json:"X-Request-Id,omitempty"`
 }
@@ -709,6 +796,9 @@ type PlaceOrderParams struct {
 
 // ReturnItemsParams defines parameters for ReturnItems.
 type ReturnItemsParams struct {
+	// Preview With true, the answer says what would happen, and nothing is changed.
+	Preview *Preview `form:"preview,omitempty" json:"preview,omitempty"`
+
 	// XRequestId Names the request in the answer, in the log and in what is recorded of it. What is not an id is replaced by one.
 	XRequestId *RequestId `json:"X-Request-Id,omitempty"`
 }
@@ -721,6 +811,9 @@ type PlaceOrdersParams struct {
 
 // AdjustPointsJSONRequestBody defines body for AdjustPoints for application/json ContentType.
 type AdjustPointsJSONRequestBody = Adjustment
+
+// DeclineAdjustmentJSONRequestBody defines body for DeclineAdjustment for application/json ContentType.
+type DeclineAdjustmentJSONRequestBody = Refusal
 
 // PlaceOrderJSONRequestBody defines body for PlaceOrder for application/json ContentType.
 type PlaceOrderJSONRequestBody = Order
@@ -1035,7 +1128,8 @@ type ClientInterface interface {
 
 	// AdjustPointsWithBody Give a customer points, or take them, for a stated reason
 	//
-	// For support, and for a channel whose token has the scope `award`.
+	// For support, and for a channel whose token has the scope `award`. What is more than the caller's role may give or take
+	// alone is not made but waits (202) until somebody else of support approves or declines it.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1044,12 +1138,38 @@ type ClientInterface interface {
 
 	// AdjustPoints Give a customer points, or take them, for a stated reason
 	//
-	// For support, and for a channel whose token has the scope `award`.
+	// For support, and for a channel whose token has the scope `award`. What is more than the caller's role may give or take
+	// alone is not made but waits (202) until somebody else of support approves or declines it.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /loyalty/{userId} (the `AdjustPoints` operationId).
 	AdjustPoints(ctx context.Context, userId UserId, params *AdjustPointsParams, body AdjustPointsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApproveAdjustment Make an adjustment that waits for a second person
+	//
+	// For support. Nobody approves what they requested themselves.
+	//
+	// Corresponds with POST /loyalty/{userId}/adjustments/{loyaltyId}/approval (the `ApproveAdjustment` operationId).
+	ApproveAdjustment(ctx context.Context, userId UserId, loyaltyId LoyaltyId, params *ApproveAdjustmentParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeclineAdjustmentWithBody Turn down an adjustment that waits for a second person
+	//
+	// For support. Whoever requested it may take it back so.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /loyalty/{userId}/adjustments/{loyaltyId}/refusal (the `DeclineAdjustment` operationId).
+	DeclineAdjustmentWithBody(ctx context.Context, userId UserId, loyaltyId LoyaltyId, params *DeclineAdjustmentParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeclineAdjustment Turn down an adjustment that waits for a second person
+	//
+	// For support. Whoever requested it may take it back so.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /loyalty/{userId}/adjustments/{loyaltyId}/refusal (the `DeclineAdjustment` operationId).
+	DeclineAdjustment(ctx context.Context, userId UserId, loyaltyId LoyaltyId, params *DeclineAdjustmentParams, body DeclineAdjustmentJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// Trail Why a customer has the points they have
 	//
@@ -1164,7 +1284,8 @@ func (c *Client) Dashboard(ctx context.Context, userId UserId, params *Dashboard
 
 // AdjustPointsWithBody Give a customer points, or take them, for a stated reason
 //
-// For support, and for a channel whose token has the scope `award`.
+// For support, and for a channel whose token has the scope `award`. What is more than the caller's role may give or take
+// alone is not made but waits (202) until somebody else of support approves or declines it.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1183,13 +1304,69 @@ func (c *Client) AdjustPointsWithBody(ctx context.Context, userId UserId, params
 
 // AdjustPoints Give a customer points, or take them, for a stated reason
 //
-// For support, and for a channel whose token has the scope `award`.
+// For support, and for a channel whose token has the scope `award`. What is more than the caller's role may give or take
+// alone is not made but waits (202) until somebody else of support approves or declines it.
 //
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /loyalty/{userId} (the `AdjustPoints` operationId).
 func (c *Client) AdjustPoints(ctx context.Context, userId UserId, params *AdjustPointsParams, body AdjustPointsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewAdjustPointsRequest(c.Server, userId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApproveAdjustment Make an adjustment that waits for a second person
+//
+// For support. Nobody approves what they requested themselves.
+//
+// Corresponds with POST /loyalty/{userId}/adjustments/{loyaltyId}/approval (the `ApproveAdjustment` operationId).
+func (c *Client) ApproveAdjustment(ctx context.Context, userId UserId, loyaltyId LoyaltyId, params *ApproveAdjustmentParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApproveAdjustmentRequest(c.Server, userId, loyaltyId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeclineAdjustmentWithBody Turn down an adjustment that waits for a second person
+//
+// For support. Whoever requested it may take it back so.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /loyalty/{userId}/adjustments/{loyaltyId}/refusal (the `DeclineAdjustment` operationId).
+func (c *Client) DeclineAdjustmentWithBody(ctx context.Context, userId UserId, loyaltyId LoyaltyId, params *DeclineAdjustmentParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeclineAdjustmentRequestWithBody(c.Server, userId, loyaltyId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeclineAdjustment Turn down an adjustment that waits for a second person
+//
+// For support. Whoever requested it may take it back so.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /loyalty/{userId}/adjustments/{loyaltyId}/refusal (the `DeclineAdjustment` operationId).
+func (c *Client) DeclineAdjustment(ctx context.Context, userId UserId, loyaltyId LoyaltyId, params *DeclineAdjustmentParams, body DeclineAdjustmentJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeclineAdjustmentRequest(c.Server, userId, loyaltyId, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1520,6 +1697,33 @@ func NewAdjustPointsRequestWithBody(server string, userId UserId, params *Adjust
 		return nil, err
 	}
 
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Preview != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "preview", *params.Preview, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
 	if err != nil {
 		return nil, err
@@ -1549,6 +1753,158 @@ func NewAdjustPointsRequestWithBody(server string, userId UserId, params *Adjust
 			}
 
 			req.Header.Set("X-Request-Id", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewApproveAdjustmentRequest constructs an http.Request for the ApproveAdjustment method
+func NewApproveAdjustmentRequest(server string, userId UserId, loyaltyId LoyaltyId, params *ApproveAdjustmentParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "userId", userId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "loyaltyId", loyaltyId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/loyalty/%s/adjustments/%s/approval", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Preview != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "preview", *params.Preview, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XRequestId != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeclineAdjustmentRequest calls the generic DeclineAdjustment builder with application/json body
+func NewDeclineAdjustmentRequest(server string, userId UserId, loyaltyId LoyaltyId, params *DeclineAdjustmentParams, body DeclineAdjustmentJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewDeclineAdjustmentRequestWithBody(server, userId, loyaltyId, params, "application/json", bodyReader)
+}
+
+// NewDeclineAdjustmentRequestWithBody constructs an http.Request for the DeclineAdjustment method, with any body, and a specified content type
+func NewDeclineAdjustmentRequestWithBody(server string, userId UserId, loyaltyId LoyaltyId, params *DeclineAdjustmentParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "userId", userId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "loyaltyId", loyaltyId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/loyalty/%s/adjustments/%s/refusal", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XRequestId != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam0)
 		}
 
 	}
@@ -1788,6 +2144,33 @@ func NewReturnItemsRequestWithBody(server string, orderId OrderId, returnId Id, 
 		return nil, err
 	}
 
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Preview != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "preview", *params.Preview, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
 	if err != nil {
 		return nil, err
@@ -1947,7 +2330,8 @@ type ClientWithResponsesInterface interface {
 
 	// AdjustPointsWithBodyWithResponse Give a customer points, or take them, for a stated reason
 	//
-	// For support, and for a channel whose token has the scope `award`.
+	// For support, and for a channel whose token has the scope `award`. What is more than the caller's role may give or take
+	// alone is not made but waits (202) until somebody else of support approves or declines it.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1956,12 +2340,40 @@ type ClientWithResponsesInterface interface {
 
 	// AdjustPointsWithResponse Give a customer points, or take them, for a stated reason
 	//
-	// For support, and for a channel whose token has the scope `award`.
+	// For support, and for a channel whose token has the scope `award`. What is more than the caller's role may give or take
+	// alone is not made but waits (202) until somebody else of support approves or declines it.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /loyalty/{userId} (the `AdjustPoints` operationId).
 	AdjustPointsWithResponse(ctx context.Context, userId UserId, params *AdjustPointsParams, body AdjustPointsJSONRequestBody, reqEditors ...RequestEditorFn) (*AdjustPointsResponse, error)
+
+	// ApproveAdjustmentWithResponse Make an adjustment that waits for a second person
+	//
+	// For support. Nobody approves what they requested themselves.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /loyalty/{userId}/adjustments/{loyaltyId}/approval (the `ApproveAdjustment` operationId).
+	ApproveAdjustmentWithResponse(ctx context.Context, userId UserId, loyaltyId LoyaltyId, params *ApproveAdjustmentParams, reqEditors ...RequestEditorFn) (*ApproveAdjustmentResponse, error)
+
+	// DeclineAdjustmentWithBodyWithResponse Turn down an adjustment that waits for a second person
+	//
+	// For support. Whoever requested it may take it back so.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /loyalty/{userId}/adjustments/{loyaltyId}/refusal (the `DeclineAdjustment` operationId).
+	DeclineAdjustmentWithBodyWithResponse(ctx context.Context, userId UserId, loyaltyId LoyaltyId, params *DeclineAdjustmentParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DeclineAdjustmentResponse, error)
+
+	// DeclineAdjustmentWithResponse Turn down an adjustment that waits for a second person
+	//
+	// For support. Whoever requested it may take it back so.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /loyalty/{userId}/adjustments/{loyaltyId}/refusal (the `DeclineAdjustment` operationId).
+	DeclineAdjustmentWithResponse(ctx context.Context, userId UserId, loyaltyId LoyaltyId, params *DeclineAdjustmentParams, body DeclineAdjustmentJSONRequestBody, reqEditors ...RequestEditorFn) (*DeclineAdjustmentResponse, error)
 
 	// TrailWithResponse Why a customer has the points they have
 	//
@@ -2243,6 +2655,12 @@ type AdjustPointsResponse201Headers struct {
 	XRequestId   Id
 }
 
+// AdjustPointsResponse202Headers the declared response headers of an HTTP 202 response for AdjustPoints
+type AdjustPointsResponse202Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
 // AdjustPointsResponse400Headers the declared response headers of an HTTP 400 response for AdjustPoints
 type AdjustPointsResponse400Headers struct {
 	CacheControl string
@@ -2264,6 +2682,12 @@ type AdjustPointsResponse403Headers struct {
 
 // AdjustPointsResponse409Headers the declared response headers of an HTTP 409 response for AdjustPoints
 type AdjustPointsResponse409Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// AdjustPointsResponse410Headers the declared response headers of an HTTP 410 response for AdjustPoints
+type AdjustPointsResponse410Headers struct {
 	CacheControl string
 	XRequestId   Id
 }
@@ -2313,6 +2737,8 @@ type AdjustPointsResponse struct {
 	JSON200 *Adjusted
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *Adjusted
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Adjusted
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *Problem
 	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
@@ -2321,6 +2747,8 @@ type AdjustPointsResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
+	ApplicationproblemJSON410 *Forgotten
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
@@ -2337,6 +2765,8 @@ type AdjustPointsResponse struct {
 	Headers200 *AdjustPointsResponse200Headers
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *AdjustPointsResponse201Headers
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *AdjustPointsResponse202Headers
 	// Headers400 the parsed response headers for an HTTP 400 response
 	Headers400 *AdjustPointsResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -2345,6 +2775,8 @@ type AdjustPointsResponse struct {
 	Headers403 *AdjustPointsResponse403Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
 	Headers409 *AdjustPointsResponse409Headers
+	// Headers410 the parsed response headers for an HTTP 410 response
+	Headers410 *AdjustPointsResponse410Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *AdjustPointsResponse413Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
@@ -2369,6 +2801,11 @@ func (r AdjustPointsResponse) GetJSON201() *Adjusted {
 	return r.JSON201
 }
 
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r AdjustPointsResponse) GetJSON202() *Adjusted {
+	return r.JSON202
+}
+
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r AdjustPointsResponse) GetApplicationproblemJSON400() *Problem {
 	return r.ApplicationproblemJSON400
@@ -2387,6 +2824,11 @@ func (r AdjustPointsResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
 func (r AdjustPointsResponse) GetApplicationproblemJSON409() *Conflict {
 	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
+func (r AdjustPointsResponse) GetApplicationproblemJSON410() *Forgotten {
+	return r.ApplicationproblemJSON410
 }
 
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
@@ -2442,6 +2884,442 @@ func (r AdjustPointsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r AdjustPointsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ApproveAdjustmentResponse200Headers the declared response headers of an HTTP 200 response for ApproveAdjustment
+type ApproveAdjustmentResponse200Headers struct {
+	CacheControl       string
+	IdempotentReplayed string
+	XRequestId         Id
+}
+
+// ApproveAdjustmentResponse201Headers the declared response headers of an HTTP 201 response for ApproveAdjustment
+type ApproveAdjustmentResponse201Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// ApproveAdjustmentResponse400Headers the declared response headers of an HTTP 400 response for ApproveAdjustment
+type ApproveAdjustmentResponse400Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// ApproveAdjustmentResponse401Headers the declared response headers of an HTTP 401 response for ApproveAdjustment
+type ApproveAdjustmentResponse401Headers struct {
+	CacheControl    string
+	WWWAuthenticate string
+	XRequestId      Id
+}
+
+// ApproveAdjustmentResponse403Headers the declared response headers of an HTTP 403 response for ApproveAdjustment
+type ApproveAdjustmentResponse403Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// ApproveAdjustmentResponse404Headers the declared response headers of an HTTP 404 response for ApproveAdjustment
+type ApproveAdjustmentResponse404Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// ApproveAdjustmentResponse409Headers the declared response headers of an HTTP 409 response for ApproveAdjustment
+type ApproveAdjustmentResponse409Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// ApproveAdjustmentResponse410Headers the declared response headers of an HTTP 410 response for ApproveAdjustment
+type ApproveAdjustmentResponse410Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// ApproveAdjustmentResponse422Headers the declared response headers of an HTTP 422 response for ApproveAdjustment
+type ApproveAdjustmentResponse422Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// ApproveAdjustmentResponse429Headers the declared response headers of an HTTP 429 response for ApproveAdjustment
+type ApproveAdjustmentResponse429Headers struct {
+	CacheControl string
+	RetryAfter   int
+	XRequestId   Id
+}
+
+// ApproveAdjustmentResponse500Headers the declared response headers of an HTTP 500 response for ApproveAdjustment
+type ApproveAdjustmentResponse500Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// ApproveAdjustmentResponse503Headers the declared response headers of an HTTP 503 response for ApproveAdjustment
+type ApproveAdjustmentResponse503Headers struct {
+	CacheControl string
+	RetryAfter   int
+	XRequestId   Id
+}
+
+type ApproveAdjustmentResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Adjusted
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Adjusted
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NothingWaits
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Decided
+	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
+	ApplicationproblemJSON410 *Forgotten
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *PointsLimit
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *RateLimited
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Internal
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *WriteUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ApproveAdjustmentResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *ApproveAdjustmentResponse201Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ApproveAdjustmentResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ApproveAdjustmentResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ApproveAdjustmentResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *ApproveAdjustmentResponse404Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *ApproveAdjustmentResponse409Headers
+	// Headers410 the parsed response headers for an HTTP 410 response
+	Headers410 *ApproveAdjustmentResponse410Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *ApproveAdjustmentResponse422Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ApproveAdjustmentResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ApproveAdjustmentResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ApproveAdjustmentResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ApproveAdjustmentResponse) GetJSON200() *Adjusted {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ApproveAdjustmentResponse) GetJSON201() *Adjusted {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ApproveAdjustmentResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ApproveAdjustmentResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ApproveAdjustmentResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ApproveAdjustmentResponse) GetApplicationproblemJSON404() *NothingWaits {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ApproveAdjustmentResponse) GetApplicationproblemJSON409() *Decided {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
+func (r ApproveAdjustmentResponse) GetApplicationproblemJSON410() *Forgotten {
+	return r.ApplicationproblemJSON410
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ApproveAdjustmentResponse) GetApplicationproblemJSON422() *PointsLimit {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ApproveAdjustmentResponse) GetApplicationproblemJSON429() *RateLimited {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ApproveAdjustmentResponse) GetApplicationproblemJSON500() *Internal {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ApproveAdjustmentResponse) GetApplicationproblemJSON503() *WriteUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ApproveAdjustmentResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApproveAdjustmentResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApproveAdjustmentResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApproveAdjustmentResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DeclineAdjustmentResponse200Headers the declared response headers of an HTTP 200 response for DeclineAdjustment
+type DeclineAdjustmentResponse200Headers struct {
+	CacheControl       string
+	IdempotentReplayed string
+	XRequestId         Id
+}
+
+// DeclineAdjustmentResponse201Headers the declared response headers of an HTTP 201 response for DeclineAdjustment
+type DeclineAdjustmentResponse201Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// DeclineAdjustmentResponse400Headers the declared response headers of an HTTP 400 response for DeclineAdjustment
+type DeclineAdjustmentResponse400Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// DeclineAdjustmentResponse401Headers the declared response headers of an HTTP 401 response for DeclineAdjustment
+type DeclineAdjustmentResponse401Headers struct {
+	CacheControl    string
+	WWWAuthenticate string
+	XRequestId      Id
+}
+
+// DeclineAdjustmentResponse403Headers the declared response headers of an HTTP 403 response for DeclineAdjustment
+type DeclineAdjustmentResponse403Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// DeclineAdjustmentResponse404Headers the declared response headers of an HTTP 404 response for DeclineAdjustment
+type DeclineAdjustmentResponse404Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// DeclineAdjustmentResponse409Headers the declared response headers of an HTTP 409 response for DeclineAdjustment
+type DeclineAdjustmentResponse409Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// DeclineAdjustmentResponse413Headers the declared response headers of an HTTP 413 response for DeclineAdjustment
+type DeclineAdjustmentResponse413Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// DeclineAdjustmentResponse415Headers the declared response headers of an HTTP 415 response for DeclineAdjustment
+type DeclineAdjustmentResponse415Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// DeclineAdjustmentResponse429Headers the declared response headers of an HTTP 429 response for DeclineAdjustment
+type DeclineAdjustmentResponse429Headers struct {
+	CacheControl string
+	RetryAfter   int
+	XRequestId   Id
+}
+
+// DeclineAdjustmentResponse500Headers the declared response headers of an HTTP 500 response for DeclineAdjustment
+type DeclineAdjustmentResponse500Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// DeclineAdjustmentResponse503Headers the declared response headers of an HTTP 503 response for DeclineAdjustment
+type DeclineAdjustmentResponse503Headers struct {
+	CacheControl string
+	RetryAfter   int
+	XRequestId   Id
+}
+
+type DeclineAdjustmentResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Adjusted
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Adjusted
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NothingWaits
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Decided
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *NotJSON
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *RateLimited
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Internal
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *WriteUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *DeclineAdjustmentResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *DeclineAdjustmentResponse201Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *DeclineAdjustmentResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DeclineAdjustmentResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *DeclineAdjustmentResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *DeclineAdjustmentResponse404Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *DeclineAdjustmentResponse409Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *DeclineAdjustmentResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *DeclineAdjustmentResponse415Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeclineAdjustmentResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *DeclineAdjustmentResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *DeclineAdjustmentResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeclineAdjustmentResponse) GetJSON200() *Adjusted {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r DeclineAdjustmentResponse) GetJSON201() *Adjusted {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DeclineAdjustmentResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DeclineAdjustmentResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DeclineAdjustmentResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DeclineAdjustmentResponse) GetApplicationproblemJSON404() *NothingWaits {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r DeclineAdjustmentResponse) GetApplicationproblemJSON409() *Decided {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r DeclineAdjustmentResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r DeclineAdjustmentResponse) GetApplicationproblemJSON415() *NotJSON {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DeclineAdjustmentResponse) GetApplicationproblemJSON429() *RateLimited {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r DeclineAdjustmentResponse) GetApplicationproblemJSON500() *Internal {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DeclineAdjustmentResponse) GetApplicationproblemJSON503() *WriteUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DeclineAdjustmentResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeclineAdjustmentResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeclineAdjustmentResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeclineAdjustmentResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -3280,7 +4158,8 @@ func (c *ClientWithResponses) DashboardWithResponse(ctx context.Context, userId 
 
 // AdjustPointsWithBodyWithResponse Give a customer points, or take them, for a stated reason
 //
-// For support, and for a channel whose token has the scope `award`.
+// For support, and for a channel whose token has the scope `award`. What is more than the caller's role may give or take
+// alone is not made but waits (202) until somebody else of support approves or declines it.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -3295,7 +4174,8 @@ func (c *ClientWithResponses) AdjustPointsWithBodyWithResponse(ctx context.Conte
 
 // AdjustPointsWithResponse Give a customer points, or take them, for a stated reason
 //
-// For support, and for a channel whose token has the scope `award`.
+// For support, and for a channel whose token has the scope `award`. What is more than the caller's role may give or take
+// alone is not made but waits (202) until somebody else of support approves or declines it.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -3306,6 +4186,51 @@ func (c *ClientWithResponses) AdjustPointsWithResponse(ctx context.Context, user
 		return nil, err
 	}
 	return ParseAdjustPointsResponse(rsp)
+}
+
+// ApproveAdjustmentWithResponse Make an adjustment that waits for a second person
+//
+// For support. Nobody approves what they requested themselves.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /loyalty/{userId}/adjustments/{loyaltyId}/approval (the `ApproveAdjustment` operationId).
+func (c *ClientWithResponses) ApproveAdjustmentWithResponse(ctx context.Context, userId UserId, loyaltyId LoyaltyId, params *ApproveAdjustmentParams, reqEditors ...RequestEditorFn) (*ApproveAdjustmentResponse, error) {
+	rsp, err := c.ApproveAdjustment(ctx, userId, loyaltyId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApproveAdjustmentResponse(rsp)
+}
+
+// DeclineAdjustmentWithBodyWithResponse Turn down an adjustment that waits for a second person
+//
+// For support. Whoever requested it may take it back so.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /loyalty/{userId}/adjustments/{loyaltyId}/refusal (the `DeclineAdjustment` operationId).
+func (c *ClientWithResponses) DeclineAdjustmentWithBodyWithResponse(ctx context.Context, userId UserId, loyaltyId LoyaltyId, params *DeclineAdjustmentParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DeclineAdjustmentResponse, error) {
+	rsp, err := c.DeclineAdjustmentWithBody(ctx, userId, loyaltyId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeclineAdjustmentResponse(rsp)
+}
+
+// DeclineAdjustmentWithResponse Turn down an adjustment that waits for a second person
+//
+// For support. Whoever requested it may take it back so.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /loyalty/{userId}/adjustments/{loyaltyId}/refusal (the `DeclineAdjustment` operationId).
+func (c *ClientWithResponses) DeclineAdjustmentWithResponse(ctx context.Context, userId UserId, loyaltyId LoyaltyId, params *DeclineAdjustmentParams, body DeclineAdjustmentJSONRequestBody, reqEditors ...RequestEditorFn) (*DeclineAdjustmentResponse, error) {
+	rsp, err := c.DeclineAdjustment(ctx, userId, loyaltyId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeclineAdjustmentResponse(rsp)
 }
 
 // TrailWithResponse Why a customer has the points they have
@@ -3704,6 +4629,13 @@ func ParseAdjustPointsResponse(rsp *http.Response) (*AdjustPointsResponse, error
 		}
 		response.JSON201 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Adjusted
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -3731,6 +4663,13 @@ func ParseAdjustPointsResponse(rsp *http.Response) (*AdjustPointsResponse, error
 			return nil, err
 		}
 		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
+		var dest Forgotten
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON410 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest TooLarge
@@ -3818,6 +4757,23 @@ func ParseAdjustPointsResponse(rsp *http.Response) (*AdjustPointsResponse, error
 			headers.XRequestId = value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 202:
+		var headers AdjustPointsResponse202Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers202 = &headers
 	case rsp.StatusCode == 400:
 		var headers AdjustPointsResponse400Headers
 		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
@@ -3893,6 +4849,23 @@ func ParseAdjustPointsResponse(rsp *http.Response) (*AdjustPointsResponse, error
 			headers.XRequestId = value
 		}
 		response.Headers409 = &headers
+	case rsp.StatusCode == 410:
+		var headers AdjustPointsResponse410Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers410 = &headers
 	case rsp.StatusCode == 413:
 		var headers AdjustPointsResponse413Headers
 		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
@@ -3987,6 +4960,682 @@ func ParseAdjustPointsResponse(rsp *http.Response) (*AdjustPointsResponse, error
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers AdjustPointsResponse503Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseApproveAdjustmentResponse parses an HTTP response from a ApproveAdjustmentWithResponse call
+func ParseApproveAdjustmentResponse(rsp *http.Response) (*ApproveAdjustmentResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApproveAdjustmentResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Adjusted
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Adjusted
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NothingWaits
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Decided
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
+		var dest Forgotten
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON410 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest PointsLimit
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest WriteUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ApproveAdjustmentResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers ApproveAdjustmentResponse201Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 400:
+		var headers ApproveAdjustmentResponse400Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ApproveAdjustmentResponse401Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ApproveAdjustmentResponse403Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers ApproveAdjustmentResponse404Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 409:
+		var headers ApproveAdjustmentResponse409Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 410:
+		var headers ApproveAdjustmentResponse410Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers410 = &headers
+	case rsp.StatusCode == 422:
+		var headers ApproveAdjustmentResponse422Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers422 = &headers
+	case rsp.StatusCode == 429:
+		var headers ApproveAdjustmentResponse429Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers ApproveAdjustmentResponse500Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ApproveAdjustmentResponse503Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeclineAdjustmentResponse parses an HTTP response from a DeclineAdjustmentWithResponse call
+func ParseDeclineAdjustmentResponse(rsp *http.Response) (*DeclineAdjustmentResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeclineAdjustmentResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Adjusted
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Adjusted
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NothingWaits
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Decided
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest NotJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest WriteUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers DeclineAdjustmentResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers DeclineAdjustmentResponse201Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 400:
+		var headers DeclineAdjustmentResponse400Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers DeclineAdjustmentResponse401Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers DeclineAdjustmentResponse403Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers DeclineAdjustmentResponse404Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 409:
+		var headers DeclineAdjustmentResponse409Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 413:
+		var headers DeclineAdjustmentResponse413Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers DeclineAdjustmentResponse415Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 429:
+		var headers DeclineAdjustmentResponse429Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers DeclineAdjustmentResponse500Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers DeclineAdjustmentResponse503Headers
 		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
