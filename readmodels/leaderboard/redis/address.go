@@ -1,17 +1,14 @@
 package redis
 
 import (
-	"errors"
-	"net"
-	"net/url"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"loyalty/domain"
+	"loyalty/redisurl"
 )
 
 // address is what an address says, in one of the forms that Open names.
@@ -25,91 +22,21 @@ const DefaultBoard = "main"
 
 var boardName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 
-// parseAddress never repeats the address in an error, as it may hold a password.
+// parseAddress reads an address. Its errors don't repeat it, as it may hold a password.
 func parseAddress(text string) (address, error) {
-	malformed := func(detail string) (address, error) {
-		return address{}, domain.Invalid("leaderboard", "address_malformed", detail)
-	}
-	scheme, rest, found := strings.Cut(text, "://")
-	security, kind, _ := strings.Cut(scheme, "+")
-	if !found || (security != "redis" && security != "rediss") || (kind != "" && kind != "cluster" && kind != "sentinel") {
-		return malformed("an address starts with redis:// or rediss://, or one of these with +cluster or +sentinel")
-	}
-	user, hosts, path := split(rest)
-	addrs, err := withPorts(hosts, map[bool]string{true: "26379", false: "6379"}[kind == "sentinel"])
-	if err != nil || (kind == "" && len(addrs) != 1) {
-		return malformed("after the scheme comes host:port, with commas between several for a cluster or sentinels")
-	}
-	u, err := url.Parse(security + "://" + user + addrs[0] + path)
+	parsed, err := redisurl.Parse(text, "board")
 	if err != nil {
-		var cause *url.Error
-		if errors.As(err, &cause) {
-			err = cause.Err
-		}
-		return malformed("it can't be read: " + strings.ReplaceAll(err.Error(), user, ""))
+		return address{}, domain.Invalid("leaderboard", "address_malformed", err.Error())
 	}
-	query := u.Query()
-	take := func(name string) string {
-		value := query.Get(name)
-		query.Del(name)
-		return value
-	}
-	a := address{board: take("board")}
-	if a.board == "" {
-		a.board = DefaultBoard
-	}
+	a := address{board: parsed.Own("board", DefaultBoard)}
 	if !boardName.MatchString(a.board) {
-		return malformed("board is 1 to 64 letters, digits, or _ . -")
+		return address{}, domain.Invalid("leaderboard", "address_malformed", "board is 1 to 64 letters, digits, or _ . -")
 	}
-	a.options.SentinelUsername, a.options.SentinelPassword = take("sentinel_username"), take("sentinel_password")
-	if kind == "sentinel" {
-		var database string
-		a.options.MasterName, database, _ = strings.Cut(strings.Trim(u.Path, "/"), "/")
-		if a.options.MasterName == "" {
-			return malformed("after the sentinels comes /master-name")
-		}
-		u.Path = "/" + database
-	}
-	u.RawQuery = query.Encode()
-	parsed, err := redis.ParseURL(u.String())
-	if err != nil {
-		return malformed("database or parameters are not understood: " + err.Error())
-	}
-	if kind == "cluster" && parsed.DB != 0 {
-		return malformed("a cluster has no databases")
-	}
-	a.options.Addrs, a.options.IsClusterMode = addrs, kind == "cluster"
-	a.configure(parsed)
+	a.options.Addrs, a.options.IsClusterMode, a.options.MasterName = parsed.Hosts, parsed.Cluster, parsed.Master
+	a.options.SentinelUsername, a.options.SentinelPassword = parsed.SentinelUsername, parsed.SentinelPassword
+	a.configure(parsed.Options)
 	return a, nil
 }
-
-// split parts what follows the scheme into user (with its @), hosts, and the rest.
-func split(rest string) (user, hosts, path string) {
-	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
-		rest, path = rest[:i], rest[i:]
-	}
-	if i := strings.LastIndex(rest, "@"); i >= 0 {
-		return rest[:i+1], rest[i+1:], path
-	}
-	return "", rest, path
-}
-
-func withPorts(hosts, port string) ([]string, error) {
-	addrs := strings.Split(hosts, ",")
-	for i, addr := range addrs {
-		if !strings.Contains(addr[strings.LastIndex(addr, "]")+1:], ":") {
-			addr += ":" + port
-		}
-		host, port, err := net.SplitHostPort(addr)
-		if err != nil || host == "" || port == "" {
-			return nil, errors.Join(err, errNoHost)
-		}
-		addrs[i] = net.JoinHostPort(host, port)
-	}
-	return addrs, nil
-}
-
-var errNoHost = errors.New("a host is missing")
 
 // configure takes over what the parameters say. Nothing is tried twice by the client itself: a script that was cut off may
 // have run. Failing is quick, so that a reader who waits two seconds learns why.

@@ -1,0 +1,110 @@
+// Package redisurl reads the addresses of Redis servers, clusters and sentinels. It is one package because a leaderboard and the
+// bus are given addresses of the same form.
+package redisurl
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Address is what an address says.
+type Address struct {
+	Hosts   []string
+	Cluster bool
+	// Master is the name that sentinels know the server by; empty without sentinels.
+	Master                             string
+	SentinelUsername, SentinelPassword string
+	// Options are the user, the database, TLS and what else go-redis takes as parameters.
+	Options *redis.Options
+	// own are the parameters that are the caller's.
+	own url.Values
+}
+
+// Own is one of the caller's parameters, or what it usually is where the address does not give it.
+func (a Address) Own(name, usual string) string {
+	if a.own.Has(name) {
+		return a.own.Get(name)
+	}
+	return usual
+}
+
+// Parse reads redis://user:password@host:port/database, rediss://… with TLS, redis+cluster://h1,h2 or
+// redis+sentinel://h1,h2/master-name/database, with parameters: those of go-redis, sentinel_username, sentinel_password, and the
+// caller's own by name. What its errors say is for people, and never holds a password.
+func Parse(text string, own ...string) (Address, error) {
+	scheme, rest, found := strings.Cut(text, "://")
+	security, kind, _ := strings.Cut(scheme, "+")
+	if !found || (security != "redis" && security != "rediss") || (kind != "" && kind != "cluster" && kind != "sentinel") {
+		return Address{}, errors.New("an address starts with redis:// or rediss://, or one of these with +cluster or +sentinel")
+	}
+	user, hosts, path := split(rest)
+	port := "6379"
+	if kind == "sentinel" {
+		port = "26379"
+	}
+	a := Address{Cluster: kind == "cluster", own: url.Values{}}
+	var err error
+	if a.Hosts, err = withPorts(hosts, port); err != nil || (kind == "" && len(a.Hosts) != 1) {
+		return Address{}, errors.New("after the scheme comes host:port, with commas between several for a cluster or sentinels")
+	}
+	u, err := url.Parse(security + "://" + user + a.Hosts[0] + path)
+	if err != nil {
+		return Address{}, errors.New("it can't be read; characters such as @ or % in a password are written %40 and %25")
+	}
+	query := u.Query()
+	take := func(name string) string { defer query.Del(name); return query.Get(name) }
+	for _, name := range own {
+		if query.Has(name) {
+			a.own.Set(name, take(name))
+		}
+	}
+	a.SentinelUsername, a.SentinelPassword = take("sentinel_username"), take("sentinel_password")
+	if kind == "sentinel" {
+		var database string
+		if a.Master, database, _ = strings.Cut(strings.Trim(u.Path, "/"), "/"); a.Master == "" {
+			return Address{}, errors.New("after the sentinels comes /master-name")
+		}
+		u.Path = "/" + database
+	}
+	u.RawQuery = query.Encode()
+	if a.Options, err = redis.ParseURL(u.String()); err != nil {
+		return Address{}, fmt.Errorf("database or parameters are not understood: %w", err)
+	}
+	if a.Cluster && a.Options.DB != 0 {
+		return Address{}, errors.New("a cluster has no databases")
+	}
+	return a, nil
+}
+
+// split parts what follows the scheme into user (with its @), hosts, and the rest.
+func split(rest string) (user, hosts, path string) {
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		rest, path = rest[:i], rest[i:]
+	}
+	if i := strings.LastIndex(rest, "@"); i >= 0 {
+		return rest[:i+1], rest[i+1:], path
+	}
+	return "", rest, path
+}
+
+var errNoHost = errors.New("a host is missing")
+
+func withPorts(hosts, port string) ([]string, error) {
+	addrs := strings.Split(hosts, ",")
+	for i, addr := range addrs {
+		if !strings.Contains(addr[strings.LastIndex(addr, "]")+1:], ":") {
+			addr += ":" + port
+		}
+		host, port, err := net.SplitHostPort(addr)
+		if err != nil || host == "" || port == "" {
+			return nil, errors.Join(err, errNoHost)
+		}
+		addrs[i] = net.JoinHostPort(host, port)
+	}
+	return addrs, nil
+}
