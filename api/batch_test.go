@@ -222,7 +222,8 @@ func TestAStoreThatGoesAwayMidwayLeavesTheRestToBeSentAgain(t *testing.T) {
 	if n := tried.Load(); n > 1500 {
 		t.Errorf("%d lines were tried although the store was away after 1000", n)
 	}
-	if n := strings.Count(s.log.String(), "a line of a batch"); n != 1 {
+	// Lines that were placed at the last moment may be answered between those that were not.
+	if n := strings.Count(s.log.String(), "a line of a batch"); n < 1 || n > 10 {
 		t.Errorf("that is logged %d times", n)
 	}
 }

@@ -78,6 +78,8 @@ type Intake struct {
 	IntakeOptions
 	lanes  *lanes
 	router *message.Router
+	// running ends when Run is to.
+	running context.Context
 }
 
 // NewIntake makes an intake. Run starts it.
@@ -120,6 +122,7 @@ func NewIntake(o IntakeOptions) (*Intake, error) {
 
 // Run takes commands until ctx ends, then finishes those under way and returns. A broker that is away it waits for.
 func (in *Intake) Run(ctx context.Context) error {
+	in.running = ctx
 	ended := make(chan error, 1)
 	// The router ends when the lanes are closed and what came through them is done.
 	go func() { ended <- in.router.Run(context.WithoutCancel(ctx)) }()
@@ -181,9 +184,14 @@ func passing(err error) bool {
 }
 
 // guard is around every handler. A command that can't be read, or whose handler fails in a way it does not know itself, is
-// put aside.
+// put aside. No handler tries on when Run is to end: a message that Redis Streams' subscriber hands out again has a context that
+// never ends by itself.
 func (in *Intake) guard(next message.HandlerFunc) message.HandlerFunc {
 	return func(m *message.Message) ([]*message.Message, error) {
+		ctx, cancel := context.WithCancel(m.Context())
+		defer cancel()
+		defer context.AfterFunc(in.running, cancel)()
+		m.SetContext(ctx)
 		_, err := next(m)
 		if err == nil || m.Context().Err() != nil {
 			return nil, err

@@ -294,9 +294,23 @@ func TestNothingRunsOnAfterClose(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Redis Streams' readers notice the end after a moment of their own.
-	bustest.WaitFor(t, "no goroutine of the bus", func() bool {
-		stacks := make([]byte, 1<<20)
-		text := string(stacks[:runtime.Stack(stacks, true)])
-		return !strings.Contains(text, "loyalty/bus.") && !strings.Contains(text, "redisstream.") && !strings.Contains(text, "watermill/message.")
+	var left string
+	t.Cleanup(func() {
+		if left != "" {
+			t.Logf("still running:\n%s", left)
+		}
 	})
+	bustest.WaitFor(t, "no goroutine of the bus", func() bool { left = ofTheBus(); return left == "" })
+}
+
+// ofTheBus are the stacks of the goroutines that run for a bus.
+func ofTheBus() string {
+	stacks := make([]byte, 1<<20)
+	var of []string
+	for stack := range strings.SplitSeq(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
+		if strings.Contains(stack, "loyalty/bus.") || strings.Contains(stack, "redisstream.") || strings.Contains(stack, "watermill/message.") {
+			of = append(of, stack)
+		}
+	}
+	return strings.Join(of, "\n\n")
 }
