@@ -29,12 +29,12 @@ type dashboard struct {
 }
 
 type entry struct {
-	EntryID, Kind, OrderID, ReturnID, Channel, Actor, Reason, Stream string
-	Points, Total                                                    int64
-	OccurredAt                                                       time.Time
-	Amount                                                           *struct{ Amount, Currency string }
-	Position                                                         domain.Position
-	Revision                                                         uint64
+	EntryID, Kind, OrderID, ReturnID, LoyaltyID, Channel, Actor, Reason, CorrelationID, Stream string
+	Points, Total                                                                              int64
+	OccurredAt                                                                                 time.Time
+	Amount                                                                                     *struct{ Amount, Currency string }
+	Position                                                                                   domain.Position
+	Revision                                                                                   uint64
 }
 
 type trail struct {
@@ -158,6 +158,9 @@ func TestATrailAddsUp(t *testing.T) {
 		if i >= len(want) || got != want[i] {
 			t.Errorf("entry %d is %+v", i, got)
 		}
+		if e.CorrelationID == "" || (e.LoyaltyID != "") != (e.Kind == "adjustment") {
+			t.Errorf("entry %d has the loyalty id %q and the correlation %q", i, e.LoyaltyID, e.CorrelationID)
+		}
 	}
 	if len(all) != len(want) {
 		t.Errorf("there are %d entries, want %d", len(all), len(want))
@@ -165,8 +168,8 @@ func TestATrailAddsUp(t *testing.T) {
 
 	own := decode[trail](t, s.do(t, exchange{as: ann, method: "GET", path: "/loyalty/ann/trail", header: after(last), status: 200}))
 	for i, e := range own.Entries {
-		if e.Actor != "" {
-			t.Errorf("the customer is told that %s did it", e.Actor)
+		if e.Actor != "" || e.CorrelationID != "" {
+			t.Errorf("the customer is told that %s did it, in %s", e.Actor, e.CorrelationID)
 		}
 		if e.EntryID != all[i].EntryID || e.Position != all[i].Position || e.Total != all[i].Total {
 			t.Errorf("entry %d is %+v to the customer and %+v to support", i, e, all[i])

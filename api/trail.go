@@ -25,20 +25,22 @@ type trailAnswer struct {
 }
 
 type entryAnswer struct {
-	EntryID    string          `json:"entryId"`
-	Kind       ledger.Kind     `json:"kind"`
-	Points     domain.Points   `json:"points"`
-	Total      domain.Points   `json:"total"`
-	OccurredAt time.Time       `json:"occurredAt"`
-	OrderID    domain.OrderID  `json:"orderId,omitempty"`
-	ReturnID   domain.ReturnID `json:"returnId,omitempty"`
-	Amount     *moneyAnswer    `json:"amount,omitempty"`
-	Channel    domain.Channel  `json:"channel,omitempty"`
-	Actor      string          `json:"actor,omitempty"`
-	Reason     string          `json:"reason,omitempty"`
-	Position   domain.Position `json:"position"`
-	Stream     string          `json:"stream"`
-	Revision   uint64          `json:"revision"`
+	EntryID     string           `json:"entryId"`
+	Kind        ledger.Kind      `json:"kind"`
+	Points      domain.Points    `json:"points"`
+	Total       domain.Points    `json:"total"`
+	OccurredAt  time.Time        `json:"occurredAt"`
+	OrderID     domain.OrderID   `json:"orderId,omitempty"`
+	ReturnID    domain.ReturnID  `json:"returnId,omitempty"`
+	LoyaltyID   domain.LoyaltyID `json:"loyaltyId,omitempty"`
+	Amount      *moneyAnswer     `json:"amount,omitempty"`
+	Channel     domain.Channel   `json:"channel,omitempty"`
+	Actor       string           `json:"actor,omitempty"`
+	Reason      string           `json:"reason,omitempty"`
+	Correlation string           `json:"correlationId,omitempty"`
+	Position    domain.Position  `json:"position"`
+	Stream      string           `json:"stream"`
+	Revision    uint64           `json:"revision"`
 }
 
 type moneyAnswer struct {
@@ -77,11 +79,11 @@ func answerTrail(customer domain.CustomerID, t ledger.Trail, role Role) trailAns
 	for i, e := range t.Entries {
 		answer.Entries[i] = entryAnswer{
 			EntryID: e.EventID, Kind: e.Kind, Points: e.Points, Total: e.Total, OccurredAt: e.OccurredAt.UTC(),
-			OrderID: e.Order, ReturnID: e.Return, Channel: e.Channel, Actor: e.Actor, Reason: e.Reason,
+			OrderID: e.Order, ReturnID: e.Return, LoyaltyID: e.Loyalty, Correlation: e.Correlation, Channel: e.Channel, Actor: e.Actor, Reason: e.Reason,
 			Position: e.Position, Stream: e.Stream, Revision: e.Revision,
 		}
 		if role == RoleCustomer {
-			answer.Entries[i].Actor = ""
+			answer.Entries[i].Actor, answer.Entries[i].Correlation = "", ""
 		}
 		if e.Amount.Currency != "" {
 			answer.Entries[i].Amount = &moneyAnswer{Amount: domain.FormatMinor(e.Amount.Minor), Currency: e.Amount.Currency}

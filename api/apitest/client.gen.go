@@ -488,10 +488,16 @@ type Entry struct {
 	// Channel Where a customer buys.
 	Channel *Channel `json:"channel,omitempty"`
 
+	// CorrelationId What joins everything that came of one request; for support only.
+	CorrelationId *string `json:"correlationId,omitempty"`
+
 	// EntryId The id of the event that this is the effect of.
-	EntryId    openapi_types.UUID `json:"entryId"`
-	Kind       EntryKind          `json:"kind"`
-	OccurredAt time.Time          `json:"occurredAt"`
+	EntryId openapi_types.UUID `json:"entryId"`
+	Kind    EntryKind          `json:"kind"`
+
+	// LoyaltyId An opaque id. Nothing about a person can be read from it.
+	LoyaltyId  *Id       `json:"loyaltyId,omitempty"`
+	OccurredAt time.Time `json:"occurredAt"`
 
 	// OrderId An opaque id. Nothing about a person can be read from it.
 	OrderId *Id    `json:"orderId,omitempty"`
