@@ -34,9 +34,12 @@ func newLogger(log *slog.Logger) logger {
 	}
 }
 
+// inOrder is what Watermill's router calls an error when its handlers have ended, as they do when an intake is to end.
+const inOrder = "All handlers stopped, closing router"
+
 // Error hands on an error unless the same was handed on a moment ago.
 func (l logger) Error(text string, err error, fields watermill.LogFields) {
-	if l.said.now(text) {
+	if text != inOrder && l.said.now(text) {
 		l.LoggerAdapter.Error(text, err, fields)
 	}
 }
