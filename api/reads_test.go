@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -178,6 +179,24 @@ func TestATrailAddsUp(t *testing.T) {
 	points := decode[dashboard](t, s.do(t, exchange{as: ann, method: "GET", path: "/loyalty/ann", header: after(last), status: 200})).You.Points
 	if points != own.Points || len(own.Entries) != len(want) {
 		t.Errorf("%d entries add up to %d points, the dashboard has %d", len(own.Entries), own.Points, points)
+	}
+	for query, want := range map[string]string{
+		"kind=award":                        "o-2 o-1",
+		"kind=award&kind=reversal":          "r-1 o-2 o-1",
+		"channel=website":                   "o-2",
+		"order=o-1":                         "r-1 o-1",
+		"after=" + all[2].Position.String(): all[0].LoyaltyID + " r-1",
+		"from=" + all[1].OccurredAt.Format(time.RFC3339Nano):  all[0].LoyaltyID + " r-1",
+		"until=" + all[2].OccurredAt.Format(time.RFC3339Nano): "o-1",
+		"from=2020-01-01&until=2020-12-31":                    "",
+	} {
+		var ids []string
+		for _, e := range decode[trail](t, s.do(t, exchange{as: support, method: "GET", path: "/loyalty/ann/trail?" + query, header: after(last), status: 200})).Entries {
+			ids = append(ids, cmp.Or(e.LoyaltyID, e.ReturnID, e.OrderID))
+		}
+		if got := strings.Join(ids, " "); got != want {
+			t.Errorf("%s: got %q, want %q", query, got, want)
+		}
 	}
 	none := decode[trail](t, s.do(t, exchange{as: support, method: "GET", path: "/loyalty/nobody/trail", status: 200}))
 	if none.CustomerID != "nobody" || none.Points != 0 || len(none.Entries) != 0 {

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -52,18 +53,61 @@ func (s *Server) trail(ctx context.Context, c echo.Context, caller Claims) error
 	customer, badCustomer := pathID[domain.CustomerID](c, "userId")
 	values, badQuery := query(c)
 	limit, badLimit := number(values, "limit", defaultPage, 1, ledger.MaxPage)
+	filter, badFilter := trailFilter(values)
 	position, badPosition := minPosition(c)
-	if err := domain.JoinInvalid(badCustomer, badQuery, badLimit, badPosition); err != nil {
+	if err := domain.JoinInvalid(badCustomer, badQuery, badLimit, badFilter, badPosition); err != nil {
 		return err
 	}
 	if err := catchUp(ctx, s.config.Ledger, position); err != nil {
 		return err
 	}
-	trail, err := s.config.Ledger.Trail(ctx, customer, ledger.Filter{}, values.Get("cursor"), limit)
+	trail, err := s.config.Ledger.Trail(ctx, customer, filter, values.Get("cursor"), limit)
 	if err != nil {
 		return err
 	}
 	return c.JSON(http.StatusOK, answerTrail(customer, trail, caller.Role))
+}
+
+// trailFilter reads which entries of a trail are wanted: all, unless the reader says.
+func trailFilter(values url.Values) (f ledger.Filter, err error) {
+	var errs []error
+	for _, kind := range values["kind"] {
+		switch k := ledger.Kind(kind); k {
+		case ledger.Award, ledger.Reversal, ledger.Adjustment:
+			f.Kinds = append(f.Kinds, k)
+		default:
+			errs = append(errs, domain.Invalid("kind", "kind_unknown", "the kind must be award, reversal or adjustment"))
+		}
+	}
+	if text := values.Get("channel"); text != "" {
+		f.Channel, err = domain.ParseChannel("channel", text)
+		errs = append(errs, err)
+	}
+	if text := values.Get("order"); text != "" {
+		f.Order, err = domain.ParseID[domain.OrderID]("order", text)
+		errs = append(errs, err)
+	}
+	for name, bound := range map[string]*time.Time{"from": &f.From, "until": &f.Until} {
+		if text := values.Get(name); text != "" {
+			*bound, err = parseMoment(name, text)
+			errs = append(errs, err)
+		}
+	}
+	if text := values.Get("after"); text != "" {
+		f.After, err = domain.ParsePosition("after", text)
+		errs = append(errs, err)
+	}
+	return f, domain.JoinInvalid(errs...)
+}
+
+// parseMoment reads a time with its zone, or a day, which begins at midnight UTC.
+func parseMoment(field, text string) (time.Time, error) {
+	for _, form := range []string{time.RFC3339Nano, time.DateOnly} {
+		if moment, err := time.Parse(form, text); err == nil {
+			return moment, nil
+		}
+	}
+	return time.Time{}, domain.Invalid(field, "time_malformed", "this must be a time such as 2026-11-22T09:30:00Z, or a day such as 2026-11-22")
 }
 
 // answerTrail is a trail as a role may see it: who of the staff did something is not for customers.

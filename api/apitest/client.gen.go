@@ -71,6 +71,7 @@ const (
 	CodeAmountZero             Code = "amount_zero"
 	CodeAroundOutOfRange       Code = "around_out_of_range"
 	CodeBodyTooLarge           Code = "body_too_large"
+	CodeChannelUnknown         Code = "channel_unknown"
 	CodeConflict               Code = "conflict"
 	CodeContentTypeUnsupported Code = "content_type_unsupported"
 	CodeCurrencyMalformed      Code = "currency_malformed"
@@ -92,6 +93,7 @@ const (
 	CodeItemsMalformed         Code = "items_malformed"
 	CodeItemsTooMany           Code = "items_too_many"
 	CodeJsonMalformed          Code = "json_malformed"
+	CodeKindUnknown            Code = "kind_unknown"
 	CodeLimitOutOfRange        Code = "limit_out_of_range"
 	CodeMethodMalformed        Code = "method_malformed"
 	CodeMethodNotAllowed       Code = "method_not_allowed"
@@ -117,6 +119,7 @@ const (
 	CodeReasonTooLong          Code = "reason_too_long"
 	CodeReturnExceedsPaid      Code = "return_exceeds_paid"
 	CodeRouteNotFound          Code = "route_not_found"
+	CodeTimeMalformed          Code = "time_malformed"
 	CodeTokenExpired           Code = "token_expired"
 	CodeTokenInvalid           Code = "token_invalid"
 	CodeTokenMalformed         Code = "token_malformed"
@@ -145,6 +148,8 @@ func (e Code) Valid() bool {
 	case CodeAroundOutOfRange:
 		return true
 	case CodeBodyTooLarge:
+		return true
+	case CodeChannelUnknown:
 		return true
 	case CodeConflict:
 		return true
@@ -187,6 +192,8 @@ func (e Code) Valid() bool {
 	case CodeItemsTooMany:
 		return true
 	case CodeJsonMalformed:
+		return true
+	case CodeKindUnknown:
 		return true
 	case CodeLimitOutOfRange:
 		return true
@@ -237,6 +244,8 @@ func (e Code) Valid() bool {
 	case CodeReturnExceedsPaid:
 		return true
 	case CodeRouteNotFound:
+		return true
+	case CodeTimeMalformed:
 		return true
 	case CodeTokenExpired:
 		return true
@@ -537,6 +546,9 @@ type Id = string
 // LineStatus defines model for LineStatus.
 type LineStatus string
 
+// Moment Example: 2026-11-22T09:30:00Z
+type Moment = string
+
 // Money What was paid or given back.
 type Money struct {
 	Amount   string   `json:"amount"`
@@ -786,6 +798,24 @@ type TrailParams struct {
 
 	// Limit The most entries a page holds.
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Kind Only entries of these kinds. A cursor goes on with the filter of its page, which must be given again.
+	Kind *[]EntryKind `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// Channel Only entries that came through this channel.
+	Channel *Channel `form:"channel,omitempty" json:"channel,omitempty"`
+
+	// Order Only entries of this order.
+	Order *Id `form:"order,omitempty" json:"order,omitempty"`
+
+	// From Only what occurred then or later. A time, or a day in UTC.
+	From *Moment `form:"from,omitempty" json:"from,omitempty"`
+
+	// Until Only what occurred before. A time, or a day in UTC.
+	Until *Moment `form:"until,omitempty" json:"until,omitempty"`
+
+	// After Only what stands in the log after this position, which is how to ask what has changed since a dashboard.
+	After *Position `form:"after,omitempty" json:"after,omitempty"`
 
 	// LoyaltyMinPosition The `position` of an earlier answer, which this answer must reflect.
 	LoyaltyMinPosition *MinPosition `json:"Loyalty-Min-Position,omitempty"`
@@ -1968,6 +1998,78 @@ func NewTrailRequest(server string, userId UserId, params *TrailParams) (*http.R
 		if params.Limit != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Kind != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "kind", *params.Kind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Channel != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "channel", *params.Channel, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Order != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "order", *params.Order, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
