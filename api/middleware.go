@@ -72,10 +72,15 @@ func (s *Server) requestID(c echo.Context) string {
 	return id
 }
 
-// recovered is next with a panic turned into an error, which is answered with 500.
+// recovered is next with a panic turned into an error, which is answered with 500. The one by which a handler breaks the connection
+// goes on to net/http.
 func recovered(next echo.HandlerFunc, c echo.Context) (err error) {
 	defer func() {
-		if cause := recover(); cause != nil {
+		switch cause := recover(); cause {
+		case nil:
+		case http.ErrAbortHandler:
+			panic(cause)
+		default:
 			err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
 		}
 	}()

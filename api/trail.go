@@ -61,6 +61,9 @@ func (s *Server) trail(ctx context.Context, c echo.Context, caller Claims) error
 	if err := catchUp(ctx, s.config.Ledger, position); err != nil {
 		return err
 	}
+	if wantsCSV(c.Request()) {
+		return sendCSV(c, ledger.Pages(ctx, s.config.Ledger, customer, filter, ledger.MaxPage), caller.Role)
+	}
 	trail, err := s.config.Ledger.Trail(ctx, customer, filter, values.Get("cursor"), limit)
 	if err != nil {
 		return err

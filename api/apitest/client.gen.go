@@ -5834,6 +5834,9 @@ func ParseTrailResponse(rsp *http.Response) (*TrailResponse, error) {
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case rsp.StatusCode == 200:
+		// Content-type (text/csv) unsupported
+
 	}
 
 	switch {
