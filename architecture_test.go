@@ -34,7 +34,8 @@ var arrows = map[string][]string{
 	"readmodels/leaderboard/redis":            {"domain", "readmodels/leaderboard", "redisurl"},
 	"readmodels/leaderboard/redis/redistest":  {},
 	"readmodels/leaderboard/leaderboardtest":  {"domain", "readmodels/leaderboard"},
-	"api":                                     {"domain", "domain/order", "domain/account", "commands", "readmodels/ledger", "readmodels/leaderboard"},
+	"evidence":                                {"domain", "domain/order", "domain/account", "eventstore", "readmodels/ledger"},
+	"api":                                     {"domain", "domain/order", "domain/account", "commands", "evidence", "readmodels/ledger", "readmodels/leaderboard", "readmodels/history"},
 	"api/apitest":                             {},
 }
 

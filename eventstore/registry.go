@@ -200,7 +200,8 @@ func (r *Registry) storedNames(types []string) (map[string]bool, error) {
 func (r *Registry) decode(e *esdb.RecordedEvent) (Recorded, error) {
 	recorded := Recorded{
 		ID: e.EventID, Stream: e.StreamID, Revision: e.EventNumber, Position: position(e.Position),
-		Created: e.CreatedDate.UTC().Truncate(time.Microsecond), Data: e.Data,
+		Created: e.CreatedDate.UTC().Truncate(time.Microsecond),
+		Type:    e.EventType, Data: e.Data, Stored: e.UserMetadata,
 	}
 	var err error
 	if recorded.Event, err = r.Decode(e.EventType, e.Data); err == nil && len(e.UserMetadata) > 0 {

@@ -29,10 +29,16 @@ type Recorded struct {
 	// Created is when the server stored it. When it happened is in the event.
 	Created time.Time
 	Event   domain.Event
-	// Data is the payload as stored.
+	// Type is the name it is stored under; Event is of the newest version of that. Data is the payload as stored, and Stored
+	// what was stored beside it, which Metadata is read from.
+	Type     string
 	Data     []byte
+	Stored   []byte
 	Metadata Metadata
 }
+
+// Positioned tells whether Position is known.
+func (r Recorded) Positioned() bool { return r.Position.Commit != unknownPosition }
 
 // NoStream is the revision before a stream's first event.
 const NoStream int64 = -1
@@ -224,7 +230,7 @@ func (s *Store) Load(ctx context.Context, stream string) ([]Recorded, error) {
 // stream's events, it appends the event once more at its own revision: by the store's strong idempotency that stores
 // nothing and answers with the position of the first time.
 func (s *Store) PositionOf(ctx context.Context, r Recorded) (domain.Position, error) {
-	if r.Position.Commit != unknownPosition {
+	if r.Positioned() {
 		return r.Position, nil
 	}
 	encoded, err := s.registry.Encode(r.Event, r.Metadata)

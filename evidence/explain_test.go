@@ -1,0 +1,299 @@
+package evidence_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"loyalty/commands"
+	"loyalty/domain"
+	"loyalty/domain/account"
+	"loyalty/domain/order"
+	"loyalty/eventstore"
+	"loyalty/eventstore/storetest"
+	"loyalty/evidence"
+	"loyalty/projections"
+	"loyalty/readmodels/ledger"
+	"loyalty/readmodels/ledger/sqlite"
+)
+
+var (
+	noon  = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	till  = commands.Caller{Actor: "till-7", Channel: domain.Store, Correlation: "req-1"}
+	agent = commands.Caller{Actor: "agent-1", Correlation: "req-2"}
+	boss  = commands.Caller{Actor: "agent-2", Correlation: "req-3"}
+)
+
+func bounded(t testing.TB) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// shop is an event store with a ledger that follows it.
+type shop struct {
+	t     testing.TB
+	store *eventstore.Store
+	do    *commands.Handler
+	evidence.Explainer
+}
+
+func open(t testing.TB) shop {
+	t.Helper()
+	s := shop{t: t, store: storetest.Open(t)}
+	var err error
+	if s.do, err = commands.New(s.store, commands.Options{
+		Policy: domain.DefaultPolicy(), Now: func() time.Time { return noon }, NewID: uuid.New,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	l, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "ledger.sqlite"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- projections.NewRunner(projections.Ledger{Writer: l}, s.store, projections.Options{}).Run(ctx)
+	}()
+	t.Cleanup(func() {
+		stop()
+		if err := errors.Join(<-ended, l.Close()); err != nil && !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
+	s.Explainer = evidence.Explainer{Store: s.store, Ledger: l}
+	return s
+}
+
+// trail is a customer's, newest first, once the ledger is at a position.
+func (s shop) trail(at domain.Position, customer domain.CustomerID) []ledger.Entry {
+	s.t.Helper()
+	if err := s.Ledger.Wait(bounded(s.t), at); err != nil {
+		s.t.Fatal(err)
+	}
+	trail, err := s.Ledger.Trail(bounded(s.t), customer, ledger.Filter{}, "", ledger.MaxPage)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return trail.Entries
+}
+
+func (s shop) explain(e ledger.Entry) evidence.Explanation {
+	s.t.Helper()
+	told, err := s.Explain(bounded(s.t), e)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return told
+}
+
+func must[T any](t testing.TB) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func (s shop) place(id domain.OrderID, pence int64) domain.Position {
+	s.t.Helper()
+	return must[commands.Placed](s.t)(s.do.PlaceOrder(bounded(s.t), commands.PlaceOrder{
+		Caller: till, Order: id, Customer: "alice", Items: []string{"mug"}, Paid: domain.Money{Minor: pence, Currency: domain.GBP}, Method: "card",
+	})).Position
+}
+
+func (s shop) giveBack(id domain.OrderID, as domain.ReturnID, pence int64) domain.Position {
+	s.t.Helper()
+	return must[commands.Returned](s.t)(s.do.ReturnItems(bounded(s.t), commands.ReturnItems{Caller: agent, Order: id, Return: as, Amount: pence, Reason: "chipped"})).Position
+}
+
+func TestAnOrderIsExplainedInWordsAndNumbersWithItsEventsAndTheProof(t *testing.T) {
+	s := open(t)
+	// Given a customer with points, and an order of which a part went back
+	s.place("o-0", 5000)
+	s.place("o-1", 12999)
+	entries := s.trail(s.giveBack("o-1", "r-1", 4000), "alice")
+
+	// When the return is explained
+	told := s.explain(entries[0])
+
+	// Then the words are those of the whole order up to it
+	want := "£129.99 ÷ £10.00 = 12.999 → 13, policy of 2026-01; £40.00 returned: net £89.99 ÷ £10.00 = 8.999 → 9, so 4 taken back"
+	if told.Text != want {
+		t.Errorf("it says\n%s, not\n%s", told.Text, want)
+	}
+	if diff := cmp.Diff(evidence.Proof{Sum: 9, Computed: 9, Before: 18, After: 14, Agrees: true}, told.Proof); diff != "" {
+		t.Errorf("the proof (-want +got):\n%s", diff)
+	}
+	if len(told.Steps) != 2 || told.Steps[0].This || !told.Steps[1].This || told.Steps[1].Points != -4 {
+		t.Errorf("the steps are %+v", told.Steps)
+	}
+	// And the events are there as they are stored
+	var types []string
+	for i, e := range told.Events {
+		types = append(types, e.Type)
+		if e.Stream != "order-o-1" || e.Revision != uint64(i) || e.StoredAt.IsZero() || !json.Valid(e.Data) || !json.Valid(e.Metadata) {
+			t.Errorf("event %d is %+v", i, e)
+		}
+	}
+	if want := []string{order.TypePlaced, order.TypePointsAwarded, order.TypeItemsReturned, order.TypePointsReversed}; !slices.Equal(types, want) {
+		t.Errorf("the events are %v, not %v", types, want)
+	}
+	if last := told.Events[3]; last.ID != entries[0].EventID || last.Position != entries[0].Position {
+		t.Errorf("the last event is %+v, and the entry %+v", last, entries[0])
+	}
+
+	// And the award's own words end before the return
+	if award := s.explain(entries[1]); award.Text != "£129.99 ÷ £10.00 = 12.999 → 13, policy of 2026-01" || !award.Proof.Agrees || award.Proof.Before != 5 || award.Proof.After != 18 {
+		t.Errorf("the award is explained as %+v", award)
+	}
+}
+
+func TestAnAdjustmentIsExplainedByWhoAskedAndWhoApproved(t *testing.T) {
+	s := open(t)
+	// Given a small adjustment, and a large one that a second person approved
+	must[commands.Adjusted](t)(s.do.AdjustPoints(bounded(t), commands.AdjustPoints{Caller: agent, Customer: "alice", ID: "a-1", Points: 5, Reason: "goodwill", Limit: 100}))
+	must[commands.Adjusted](t)(s.do.AdjustPoints(bounded(t), commands.AdjustPoints{Caller: agent, Customer: "alice", ID: "a-2", Points: 500, Reason: "lost parcel", Limit: 100}))
+	done := must[commands.Adjusted](t)(s.do.ApproveAdjustment(bounded(t), commands.ApproveAdjustment{Caller: boss, Customer: "alice", ID: "a-2"}))
+	entries := s.trail(done.Position, "alice")
+
+	large := s.explain(entries[0])
+	var said []string
+	for _, step := range large.Steps {
+		said = append(said, step.Text)
+	}
+	if want := []string{
+		"agent-1 asked for +500 points, more than they may give or take alone: lost parcel",
+		"agent-2 approved what agent-1 asked for",
+		"+500 points by agent-1: lost parcel",
+	}; !slices.Equal(said, want) {
+		t.Errorf("the large one is explained by %q, not %q", said, want)
+	}
+	if diff := cmp.Diff(evidence.Proof{Sum: 500, Computed: 500, Before: 5, After: 505, Agrees: true}, large.Proof); diff != "" || len(large.Events) != 3 {
+		t.Errorf("%d events, the proof (-want +got):\n%s", len(large.Events), diff)
+	}
+	small := s.explain(entries[1])
+	if small.Text != "+5 points by agent-1: goodwill" || len(small.Events) != 1 || !small.Proof.Agrees {
+		t.Errorf("the small one is explained as %+v", small)
+	}
+}
+
+func TestWhatDoesNotAddUpIsSaid(t *testing.T) {
+	s := open(t)
+	s.place("o-0", 5000)
+	s.place("o-1", 12999)
+	entry := s.trail(s.giveBack("o-1", "r-1", 4000), "alice")[0]
+	for name, c := range map[string]struct {
+		change func(*ledger.Entry)
+		says   string
+	}{
+		"the ledger has other points":       {func(e *ledger.Entry) { e.Points, e.Total = -5, 13 }, "changed the points by -4, and in the ledger by -5"},
+		"the ledger's total does not fit":   {func(e *ledger.Entry) { e.Total = 99 }, "total went from 18 to 99"},
+		"the ledger has another revision":   {func(e *ledger.Entry) { e.Revision = 1 }, "revision 3, and in the ledger 1"},
+		"the entry is not from that stream": {func(e *ledger.Entry) { e.Stream = "order-o-0" }, "is not in stream order-o-0"},
+		"the stream is not there":           {func(e *ledger.Entry) { e.Stream = "order-o-9" }, "is not in stream order-o-9"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			wrong := entry
+			c.change(&wrong)
+			told := s.explain(wrong)
+			if told.Proof.Agrees || !strings.Contains(strings.Join(told.Proof.Trouble, "\n"), c.says) {
+				t.Errorf("it says %+v, nothing of %q", told.Proof, c.says)
+			}
+		})
+	}
+}
+
+// misfiled is a ledger in which an entry of alice's is bob's only one.
+type misfiled struct{ ledger.Reader }
+
+func (misfiled) Trail(context.Context, domain.CustomerID, ledger.Filter, string, int) (ledger.Trail, error) {
+	return ledger.Trail{}, nil
+}
+
+func TestAnEntryThatIsSomebodyElsesIsFound(t *testing.T) {
+	s := open(t)
+	entry := s.trail(s.place("o-1", 12999), "alice")[0]
+	s.Ledger, entry.Customer = misfiled{s.Ledger}, "bob"
+	if told := s.explain(entry); !slices.Equal(told.Proof.Trouble, []string{"the event is about another customer"}) {
+		t.Errorf("it finds %q", told.Proof.Trouble)
+	}
+}
+
+func TestAnAwardThatItsPolicyDoesNotGiveIsFound(t *testing.T) {
+	s := open(t)
+	// Given an order whose stored award is a point too many
+	about, paid := domain.About{CustomerID: "alice", OccurredAt: noon}, domain.Money{Minor: 12999, Currency: domain.GBP}
+	at, err := s.store.Append(bounded(t), "order-forged", eventstore.NoStream, uuid.New(), eventstore.Metadata{},
+		order.Placed{About: about, OrderID: "forged", Items: []string{"mug"}, Paid: paid},
+		order.PointsAwarded{About: about, OrderID: "forged", Points: 14, Paid: paid, Policy: domain.DefaultPolicy()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := s.explain(s.trail(at, "alice")[0])
+	if told.Proof.Agrees || told.Proof.Sum != 14 || told.Proof.Computed != 13 || len(told.Proof.Trouble) != 2 {
+		t.Errorf("the proof is %+v", told.Proof)
+	}
+}
+
+func TestAnApprovalOfOnesOwnRequestIsFound(t *testing.T) {
+	s := open(t)
+	about := domain.About{CustomerID: "alice", OccurredAt: noon}
+	at, err := s.store.Append(bounded(t), "account-alice", eventstore.NoStream, uuid.New(), eventstore.Metadata{},
+		account.AdjustmentRequested{About: about, LoyaltyID: "a-1", Points: 500, Reason: "mine", Actor: "agent-1"},
+		account.AdjustmentApproved{About: about, LoyaltyID: "a-1", Points: 500, RequestedBy: "agent-1", Actor: "agent-1"},
+		account.PointsAdjusted{About: about, LoyaltyID: "a-1", Points: 600, Reason: "mine", Actor: "agent-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := s.explain(s.trail(at, "alice")[0])
+	if want := []string{"agent-1 approved what they asked for themselves", "+600 points were made of a request for +500"}; !slices.Equal(told.Proof.Trouble, want) {
+		t.Errorf("it finds %q, not %q", told.Proof.Trouble, want)
+	}
+}
+
+func TestEveryEntryOfManyOrdersIsExplainedAndAgrees(t *testing.T) {
+	s := open(t)
+	// Given orders that go back in three parts each, in amounts that round up and down
+	var last domain.Position
+	const orders = 12
+	for i := range int64(orders) {
+		id := domain.OrderID(fmt.Sprintf("o-%d", i))
+		s.place(id, 1000+i*777)
+		for part := range int64(3) {
+			last = s.giveBack(id, domain.ReturnID(fmt.Sprintf("r-%d", part)), 100+i*211)
+		}
+	}
+	entries := s.trail(last, "alice")
+	if len(entries) != orders*4 {
+		t.Fatalf("there are %d entries", len(entries))
+	}
+	for _, e := range entries {
+		if told := s.explain(e); !told.Proof.Agrees || told.Text == "" || len(told.Steps) != 4 || len(told.Events) != 8 {
+			t.Errorf("entry %s is explained as %+v", e.EventID, told)
+		}
+	}
+}
+
+func TestWithoutTheEventStoreNothingIsExplained(t *testing.T) {
+	s := open(t)
+	entry := s.trail(s.place("o-1", 12999), "alice")[0]
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if told, err := s.Explain(ended, entry); err == nil {
+		t.Errorf("it is explained as %+v", told)
+	}
+}
