@@ -56,8 +56,11 @@ func NewProxies(secret []byte) (Proxies, error) {
 	if len(secret) < MinProxySecret {
 		return Proxies{}, Invalid("proxySecret", "secret_too_short", fmt.Sprintf("the proxy secret needs at least %d bytes", MinProxySecret))
 	}
-	secret = bytes.Clone(secret)
-	return Proxies{macs: &sync.Pool{New: func() any { return &proxyMAC{Hash: hmac.New(sha256.New, secret)} }}}, nil
+	return newProxies(bytes.Clone(secret)), nil
+}
+
+func newProxies(secret []byte) Proxies {
+	return Proxies{macs: &sync.Pool{New: func() any { return &proxyMAC{Hash: hmac.New(sha256.New, secret)} }}}
 }
 
 // Key is the proxy key of a customer. It does not allocate once warm.
@@ -69,4 +72,14 @@ func (p Proxies) Key(customer CustomerID) ProxyKey {
 	mac.Write(mac.in)
 	mac.out = mac.Sum(mac.out[:0])
 	return ProxyKey(mac.out[:len(ProxyKey{})])
+}
+
+// ForSeason makes the keys of one season, which nobody without the secret can link with those of another, or of all time. They
+// are keyed by HMAC-SHA256(secret, "season:" + id); no customer has such an id.
+func (p Proxies) ForSeason(id string) Proxies {
+	mac := p.macs.Get().(*proxyMAC)
+	defer p.macs.Put(mac)
+	mac.Reset()
+	mac.Write([]byte("season:" + id))
+	return newProxies(mac.Sum(nil))
 }

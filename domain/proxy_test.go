@@ -173,3 +173,36 @@ func BenchmarkProxyKey_AppendName(b *testing.B) {
 		room = key.AppendName(room[:0])
 	}
 }
+
+func TestTheKeysOfASeasonAreUnlikeThoseOfAnyOther(t *testing.T) {
+	proxies, err := domain.NewProxies([]byte("a secret of these tests"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The same season gives the same keys, in whatever process.
+	if proxies.ForSeason("2026-11").Key("alice") != proxies.ForSeason("2026-11").Key("alice") {
+		t.Error("a season has two keys for one customer")
+	}
+	seen := map[domain.ProxyKey]string{}
+	for _, season := range []string{"", "2026-11", "2026-12", "2026"} {
+		of := proxies
+		if season != "" {
+			of = proxies.ForSeason(season)
+		}
+		for _, customer := range []domain.CustomerID{"alice", "bob", "2026-11", "season"} {
+			key := of.Key(customer)
+			if other, taken := seen[key]; taken {
+				t.Errorf("%s in season %q has the key of %s", customer, season, other)
+			}
+			seen[key] = string(customer) + " in " + season
+		}
+	}
+	// Another secret has other keys.
+	others, err := domain.NewProxies([]byte("another secret of these"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if others.ForSeason("2026-11").Key("alice") == proxies.ForSeason("2026-11").Key("alice") {
+		t.Error("the keys of a season do not depend on the secret")
+	}
+}
