@@ -94,7 +94,7 @@ func (h *Handler) DeclineAdjustment(ctx context.Context, c DeclineAdjustment) (A
 func (h *Handler) adjust(ctx context.Context, c onAccount, id domain.LoyaltyID) (Adjusted, error) {
 	done, err := h.carryOut(ctx, c)
 	if err != nil {
-		return Adjusted{}, fmt.Errorf("adjust the points of %s: %w", c.customer, err)
+		return Adjusted{}, fmt.Errorf("adjust a customer's points: %w", err)
 	}
 	result := standing(done.state, id)
 	result.Position = done.position

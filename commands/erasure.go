@@ -39,7 +39,7 @@ func (h *Handler) ForgetCustomer(ctx context.Context, c ForgetCustomer) (domain.
 		done.position, err = firstPosition[account.CustomerForgotten](ctx, h, done)
 	}
 	if err != nil {
-		return domain.Position{}, fmt.Errorf("forget customer %s: %w", c.Customer, err)
+		return domain.Position{}, fmt.Errorf("forget a customer: %w", err)
 	}
 	return done.position, nil
 }
@@ -51,7 +51,7 @@ func (h *Handler) CertifyErasure(ctx context.Context, c CertifyErasure) (domain.
 		Customer: c.Customer, Checks: c.Checks, Actor: c.Actor, At: h.now(),
 	}, h.newID(), false})
 	if err != nil {
-		return domain.Position{}, fmt.Errorf("certify that customer %s is forgotten: %w", c.Customer, err)
+		return domain.Position{}, fmt.Errorf("certify that a customer is forgotten: %w", err)
 	}
 	return done.position, nil
 }

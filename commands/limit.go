@@ -94,10 +94,10 @@ func (l *limiter) alone(ctx context.Context, shard *limiterShard, customer domai
 		total, _, err = l.totals.Total(ctx, customer)
 	}
 	if err != nil {
-		return domain.Position{}, fmt.Errorf("total of %s: %w", customer, unavailable(err))
+		return domain.Position{}, fmt.Errorf("the customer's total: %w", unavailable(err))
 	}
 	if _, err := total.Plus(change); err != nil {
-		return domain.Position{}, fmt.Errorf("total of %s: %w", customer, err)
+		return domain.Position{}, fmt.Errorf("the customer's total: %w", err)
 	}
 	shard.begin(change)
 	at, err := append(ctx)

@@ -210,7 +210,7 @@ func (r *Registry) decode(e *esdb.RecordedEvent) (Recorded, error) {
 		}
 	}
 	if err != nil {
-		return recorded, fmt.Errorf("event %d of %s at position %s: %w", e.EventNumber, e.StreamID, recorded.Position, err)
+		return recorded, fmt.Errorf("event %d of %s at position %s: %w", e.EventNumber, nameless(e.StreamID), recorded.Position, err)
 	}
 	return recorded, nil
 }

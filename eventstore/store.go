@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -177,7 +178,7 @@ func (s *Store) Append(ctx context.Context, stream string, expected int64, comma
 
 func (s *Store) append(ctx context.Context, stream string, expected int64, data []esdb.EventData) (domain.Position, error) {
 	var at domain.Position
-	err := s.writes.do(ctx, "append to "+stream, func(ctx context.Context, client *esdb.Client) error {
+	err := s.writes.do(ctx, "append to "+nameless(stream), func(ctx context.Context, client *esdb.Client) error {
 		result, err := client.AppendToStream(ctx, stream, esdb.AppendToStreamOptions{ExpectedRevision: expectation(expected)}, data...)
 		if err == nil {
 			at = domain.Position{Commit: result.CommitPosition, Prepare: result.PreparePosition}
@@ -198,7 +199,7 @@ func expectation(revision int64) esdb.ExpectedRevision {
 // Load reads a whole stream. A stream that does not exist has no events, which is no error.
 func (s *Store) Load(ctx context.Context, stream string) ([]Recorded, error) {
 	var events []Recorded
-	err := s.reads.do(ctx, "read "+stream, func(ctx context.Context, client *esdb.Client) error {
+	err := s.reads.do(ctx, "read "+nameless(stream), func(ctx context.Context, client *esdb.Client) error {
 		events = events[:0]
 		read, err := client.ReadStream(ctx, stream, esdb.ReadStreamOptions{Direction: esdb.Forwards, From: esdb.Start{}}, math.MaxUint64)
 		if err != nil {
@@ -248,4 +249,10 @@ func (s *Store) PositionOf(ctx context.Context, r Recorded) (domain.Position, er
 
 func position(p esdb.Position) domain.Position {
 	return domain.Position{Commit: p.Commit, Prepare: p.Prepare}
+}
+
+// nameless is a stream for error texts, which end up in logs: of an id after its first part, such as a customer's, nothing is said.
+func nameless(stream string) string {
+	category, _, _ := strings.Cut(stream, "-")
+	return category + "-…"
 }

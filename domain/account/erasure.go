@@ -51,7 +51,7 @@ func (c Forget) decide(s State) ([]domain.Event, error) {
 
 func (c Certify) decide(s State) ([]domain.Event, error) {
 	if !s.Forgotten {
-		return nil, fmt.Errorf("customer %s was not forgotten: %w", c.Customer, domain.ErrNotFound)
+		return nil, fmt.Errorf("the customer was not forgotten: %w", domain.ErrNotFound)
 	}
 	if len(c.Checks) == 0 {
 		return nil, domain.Invalid("checks", "checks_missing", "a certificate says what was checked")
@@ -69,7 +69,7 @@ func (c Reveal) decide(s State) ([]domain.Event, error) {
 		return nil, err
 	}
 	if s.Forgotten {
-		return nil, fmt.Errorf("customer %s: %w", c.Customer, domain.ErrForgotten)
+		return nil, fmt.Errorf("reveal: %w", domain.ErrForgotten)
 	}
 	return []domain.Event{ProxyNameRevealed{About: domain.About{CustomerID: c.Customer, OccurredAt: c.At.UTC()}, Reason: c.Reason, Actor: c.Actor}}, nil
 }
