@@ -59,6 +59,9 @@ func (d *digester) addAccount(a ledger.Account) {
 	d.row = binary.BigEndian.AppendUint64(d.row, uint64(a.Points))
 	d.row = binary.BigEndian.AppendUint64(d.row, uint64(a.ReachedAt.UnixMicro()))
 	d.row = binary.BigEndian.AppendUint64(d.row, uint64(a.Entries))
+	if a.Forgotten {
+		d.row = append(d.row, 1) // no other row is as long with that customer
+	}
 	d.add(d.row)
 }
 

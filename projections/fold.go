@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"loyalty/domain"
-	"loyalty/domain/account"
 	"loyalty/eventstore"
 	"loyalty/readmodels/leaderboard"
 	"loyalty/readmodels/ledger"
@@ -19,8 +18,9 @@ type Fold struct {
 	at       domain.Position
 	last     lastEvents
 	accounts map[domain.CustomerID]*folded
-	moved    int64 // customers whose total has ever changed
-	ranked   int64 // those of them who were not forgotten
+	acts     actsOf
+	listed   int64 // customers whose account a ledger hands out
+	ranked   int64 // those of them who are on a leaderboard
 	events   uint64
 	changed  func(customer domain.CustomerID, before, after folded) // told of every event
 	pass     int                                                    // counts the comparisons with a ledger
@@ -41,11 +41,22 @@ type folded struct {
 	seen    int  // the comparison that last met the customer
 }
 
+// listed tells whether a ledger hands the customer's account out.
+func (a *folded) listed() bool { return a.moved || a.gone }
+
 // ranked tells whether the customer is on a leaderboard.
 func (a *folded) ranked() bool { return a.moved && !a.gone }
 
 func (a *folded) account(customer domain.CustomerID) ledger.Account {
-	return ledger.Account{Customer: customer, Points: a.points, ReachedAt: time.UnixMicro(a.reached).UTC(), Entries: a.entries}
+	return ledger.Account{Customer: customer, Points: a.points, ReachedAt: a.reachedAt(), Entries: a.entries, Forgotten: a.gone}
+}
+
+// reachedAt is zero if the total has never changed.
+func (a *folded) reachedAt() time.Time {
+	if !a.moved {
+		return time.Time{}
+	}
+	return time.UnixMicro(a.reached).UTC()
 }
 
 // standing is what a leaderboard says of a customer who is ranked, or forgotten.
@@ -58,7 +69,7 @@ func (a *folded) standing(customer domain.CustomerID, proxies domain.Proxies) le
 
 // NewFold begins before the first event of the log in store.
 func NewFold(store *eventstore.Store) *Fold {
-	return &Fold{store: store, accounts: map[domain.CustomerID]*folded{}}
+	return &Fold{store: store, accounts: map[domain.CustomerID]*folded{}, acts: actsOf{}}
 }
 
 // Position is how far the log is folded, and Events how many events of it counted.
@@ -76,7 +87,7 @@ func (f *Fold) Advance(ctx context.Context, until domain.Position, progress func
 	if !f.at.Before(until) {
 		return nil
 	}
-	err := f.store.Between(ctx, f.at, until, rankingTypes(), func(r eventstore.Recorded) error {
+	err := f.store.Between(ctx, f.at, until, ledgerTypes(), func(r eventstore.Recorded) error {
 		if err := f.add(r); err != nil {
 			return err
 		}
@@ -102,19 +113,23 @@ func (f *Fold) add(r eventstore.Recorded) error {
 		return fmt.Errorf("the event at position %s: %w", r.Position, err)
 	}
 	before := *a
-	if r.Event.EventType() == account.TypeCustomerForgotten {
-		a.gone = true
+	act, isAct := actOf(r)
+	if isAct {
+		f.acts.add(act)
+		a.gone = a.gone || act.Kind == ledger.Forgotten
 	} else {
 		a.entries++
-		f.last.ledger = r.Position
 	}
 	if change != 0 {
 		a.moved, a.points, a.reached = true, total, r.Event.Occurred().UnixMicro()
 	}
-	f.moved += difference(before.moved, a.moved)
+	f.listed += difference(before.listed(), a.listed())
 	f.ranked += difference(before.ranked(), a.ranked())
 	f.events++
-	f.at, f.last.leaderboard = r.Position, r.Position
+	f.at, f.last.ledger = r.Position, r.Position
+	if !isAct || act.Kind == ledger.Forgotten {
+		f.last.leaderboard = r.Position
+	}
 	if f.changed != nil {
 		f.changed(customer, before, *a)
 	}
@@ -136,7 +151,7 @@ func difference(before, after bool) int64 {
 func (f *Fold) LedgerDigest() Digest {
 	var d digester
 	for customer, a := range f.accounts {
-		if a.moved {
+		if a.listed() {
 			d.addAccount(a.account(customer))
 		}
 	}
@@ -159,7 +174,7 @@ func (f *Fold) LeaderboardDigest(proxies domain.Proxies) Digest {
 func (f *Fold) standings(proxies domain.Proxies, a Audit, yield func(leaderboard.Standing) error) error {
 	var n int64
 	for customer, folded := range f.accounts {
-		if !folded.moved && !folded.gone {
+		if !folded.listed() {
 			continue
 		}
 		if n++; n%10_000 == 0 {

@@ -9,20 +9,29 @@ import (
 
 	"loyalty/domain"
 	"loyalty/domain/account"
+	"loyalty/domain/season"
 	"loyalty/readmodels/leaderboard"
 	"loyalty/readmodels/ledger"
 )
 
-// Leaderboard is the projection that ranks customers by the changes of their points, until they are forgotten.
+// Leaderboard is the projection that ranks customers by the changes of their points, of all time or of one season, until they
+// are forgotten.
 type Leaderboard struct {
 	Writer leaderboard.Writer
-	// Accounts is the ledger that a leaderboard without a state of its own starts from.
-	Accounts ledger.Reader
+	// Season is the one whose points count; of the zero Season all do.
+	Season season.Season
+	// Accounts is what a leaderboard without a state of its own starts from: a ledger, or a ledger.Season of one.
+	Accounts Accounts
 	// Proxies makes the keys under which customers are ranked.
 	Proxies domain.Proxies
 	// Logger hears how a load from the ledger gets on, by the clock Now. Without one nobody does.
 	Logger *slog.Logger
 	Now    func() time.Time
+}
+
+// Accounts hands out what every customer has, as ledger.Reader's does.
+type Accounts interface {
+	Accounts(ctx context.Context, yield func(ledger.Account) error) (ledger.State, error)
 }
 
 const (
@@ -31,8 +40,13 @@ const (
 	loadSay  = 2 * time.Second
 )
 
-// Name is "leaderboard".
-func (Leaderboard) Name() string { return "leaderboard" }
+// Name is "leaderboard", and a season's has its id behind it: "leaderboard-2026-11".
+func (l Leaderboard) Name() string {
+	if l.Season.ID == "" {
+		return "leaderboard"
+	}
+	return "leaderboard-" + l.Season.ID
+}
 
 // Types are the events that change points, and the one that ends it.
 func (Leaderboard) Types() []string { return rankingTypes() }
@@ -64,7 +78,11 @@ func (l Leaderboard) load(ctx context.Context) error {
 					l.Logger.Info("the leaderboard is being loaded from the ledger", "customers", customers, "took", now.Sub(began))
 				}
 			}
-			return yield(leaderboard.Standing{Key: l.Proxies.Key(a.Customer), Points: a.Points, Minute: leaderboard.Minute(a.ReachedAt)})
+			key := l.Proxies.Key(a.Customer)
+			if a.Forgotten {
+				return yield(leaderboard.Standing{Key: key, Retired: true})
+			}
+			return yield(leaderboard.Standing{Key: key, Points: a.Points, Minute: leaderboard.Minute(a.ReachedAt)})
 		})
 		if err == nil {
 			l.Logger.Info("the leaderboard is being put in order", "customers", customers, "position", state.Position)
@@ -81,9 +99,13 @@ func (l Leaderboard) load(ctx context.Context) error {
 func (l Leaderboard) Apply(ctx context.Context, b Batch) error {
 	changes := make([]leaderboard.Change, len(b.Events))
 	for i, event := range b.Events {
+		occurred := event.Event.Occurred()
 		changes[i] = leaderboard.Change{
-			Key: l.Proxies.Key(event.Event.Customer()), Points: pointsOf(event.Event), Minute: leaderboard.Minute(event.Event.Occurred()),
+			Key: l.Proxies.Key(event.Event.Customer()), Minute: leaderboard.Minute(occurred),
 			Retires: event.Event.EventType() == account.TypeCustomerForgotten,
+		}
+		if l.Season.ID == "" || l.Season.Contains(occurred) {
+			changes[i].Points = pointsOf(event.Event)
 		}
 	}
 	return l.Writer.Apply(ctx, leaderboard.Batch{From: b.From, To: b.To, AsOf: b.AsOf, Changes: changes})

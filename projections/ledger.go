@@ -11,7 +11,7 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// Ledger is the projection that writes every change of points into a ledger.
+// Ledger is the projection that writes every change of points into a ledger, and what support did.
 type Ledger struct {
 	Writer ledger.Writer
 	// Proxies, if set, tell in which drawer a customer's proxy name is, so that whoever has them finds its customer again. The
@@ -22,18 +22,22 @@ type Ledger struct {
 // Name is "ledger".
 func (Ledger) Name() string { return "ledger" }
 
-// Types are the events that change points.
-func (Ledger) Types() []string { return pointsTypes() }
+// Types are the events that change points, and those of what support did.
+func (Ledger) Types() []string { return ledgerTypes() }
 
 // Checkpoint is the ledger's.
 func (l Ledger) Checkpoint(ctx context.Context) (domain.Position, error) {
 	return l.Writer.Checkpoint(ctx)
 }
 
-// Apply adds an entry for each event.
+// Apply adds an entry or an act for each event.
 func (l Ledger) Apply(ctx context.Context, b Batch) error {
-	entries := make([]ledger.Entry, len(b.Events))
-	for i, event := range b.Events {
+	batch := ledger.Batch{From: b.From, To: b.To, AsOf: b.AsOf, Entries: make([]ledger.Entry, 0, len(b.Events))}
+	for _, event := range b.Events {
+		if act, ok := actOf(event); ok {
+			batch.Acts = append(batch.Acts, act)
+			continue
+		}
 		entry, err := entryOf(event)
 		if err != nil {
 			return err
@@ -41,9 +45,9 @@ func (l Ledger) Apply(ctx context.Context, b Batch) error {
 		if l.Proxies != (domain.Proxies{}) {
 			entry.Drawer = ledger.DrawerOf(l.Proxies.Key(entry.Customer).Name())
 		}
-		entries[i] = entry
+		batch.Entries = append(batch.Entries, entry)
 	}
-	return l.Writer.Apply(ctx, ledger.Batch{From: b.From, To: b.To, AsOf: b.AsOf, Entries: entries})
+	return l.Writer.Apply(ctx, batch)
 }
 
 func entryOf(r eventstore.Recorded) (ledger.Entry, error) {

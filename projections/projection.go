@@ -43,6 +43,12 @@ func pointsTypes() []string {
 // rankingTypes are the events that change who is on a leaderboard, or where.
 func rankingTypes() []string { return append(pointsTypes(), account.TypeCustomerForgotten) }
 
+// ledgerTypes are the events that are in a ledger: those, and what support did.
+func ledgerTypes() []string {
+	return append(rankingTypes(), account.TypeAdjustmentRequested, account.TypeAdjustmentApproved, account.TypeAdjustmentDeclined,
+		account.TypeErasureCertified, account.TypeProxyNameRevealed)
+}
+
 // pointsOf is by how much an event changes its customer's points.
 func pointsOf(e domain.Event) domain.Points {
 	switch e := e.(type) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"loyalty/domain"
@@ -30,7 +31,7 @@ type RebuildableLeaderboard interface {
 type Rebuilt struct {
 	ReadModel string `json:"readModel"`
 	// Position is where the copy and the live read model were compared, Digest the copy's there and LiveDigest the live
-	// one's, as far as it has one; Differs tells whether they differ.
+	// one's, as far as it has one; Differs tells whether they differ, or what support did, as a ledger.Auditor has it.
 	Position   domain.Position `json:"position"`
 	Digest     Digest          `json:"digest"`
 	LiveDigest *Digest         `json:"liveDigest,omitempty"`
@@ -141,7 +142,8 @@ func discard(ctx context.Context, err error, copied interface{ Discard(context.C
 }
 
 // RebuildLedger folds the log into a new copy of a ledger, compares it with the live one at one position, and puts it in
-// that one's place. The proxies are what the live one was folded with. The live ledger serves all the while. On an error, an interruption among them, it stays as it was.
+// that one's place. The proxies are what the live one was folded with. The live ledger serves all the while. On an error, an interruption among
+// them, it stays as it was.
 func RebuildLedger(ctx context.Context, store *eventstore.Store, live RebuildableLedger, proxies domain.Proxies, a Audit) (_ Rebuilt, err error) {
 	a = a.withDefaults()
 	rebuilt := Rebuilt{ReadModel: "ledger"}
@@ -164,6 +166,9 @@ func RebuildLedger(ctx context.Context, store *eventstore.Store, live Rebuildabl
 	case err != nil:
 		rebuilt.NotCompared = "the live ledger does not catch up: " + err.Error()
 	default:
+		if rebuilt.Differs, err = c.actsDiffer(ctx, live, copied); err != nil {
+			return rebuilt, err
+		}
 		liveDigest, _, state, err := digestOf(ctx, live, a, "reading the live ledger")
 		if err != nil {
 			return rebuilt, err
@@ -178,10 +183,27 @@ func RebuildLedger(ctx context.Context, store *eventstore.Store, live Rebuildabl
 		return rebuilt, err
 	}
 	rebuilt.Position = state.Position
-	rebuilt.Differs = rebuilt.LiveDigest != nil && *rebuilt.LiveDigest != rebuilt.Digest
+	rebuilt.Differs = rebuilt.Differs || rebuilt.LiveDigest != nil && *rebuilt.LiveDigest != rebuilt.Digest
 	err = c.switchOver(ctx, copied.Switch)
 	rebuilt.Events = c.events
 	return rebuilt, err
+}
+
+// actsDiffer brings the copy to where the live ledger stands, and tells whether they have other acts.
+func (c *copying) actsDiffer(ctx context.Context, live ledger.Reader, copied ledger.Auditor) (bool, error) {
+	auditor, ok := live.(ledger.Auditor)
+	if !ok {
+		return false, nil
+	}
+	want, at, err := readActs(ctx, auditor, c.audit)
+	if err == nil {
+		err = c.advance(ctx, at)
+	}
+	if err != nil {
+		return false, err
+	}
+	got, _, err := readActs(ctx, copied, c.audit)
+	return !maps.Equal(want, got), err
 }
 
 // digestOf reads all accounts of a ledger.

@@ -45,12 +45,12 @@ type Finding struct {
 	Customers int64 `json:"customers"`
 	// Digest is that of the log's state at Position, and of the read model's if there is no drift.
 	Digest Digest `json:"digest"`
-	// Drifted counts the customers whose totals differ, and Drifts lists the first of them by id.
+	// Drifted counts the customers whose totals differ, or what support did about them, and Drifts lists the first of them by id.
 	Drifted int64   `json:"drifted"`
 	Drifts  []Drift `json:"drifts,omitempty"`
 }
 
-// Drift is a customer whose total in a read model is not what the log says.
+// Drift is a customer whose total in a read model, or whose acts in a ledger, are not what the log says.
 type Drift struct {
 	Customer domain.CustomerID `json:"customerId"`
 	// Log and ReadModel are what each says, nil where it knows nothing of the customer. A leaderboard keeps times to the
@@ -66,9 +66,25 @@ type DriftTotal struct {
 	Entries   int64         `json:"entries,omitempty"`
 	// Forgotten tells that the customer was forgotten: a leaderboard must keep them out.
 	Forgotten bool `json:"forgotten,omitempty"`
+	// Acts counts what support did about the customer, where that differs and the total does not. The same number on both
+	// sides says that they are others.
+	Acts int64 `json:"acts,omitempty"`
 }
 
 func (f *Finding) drift(d Drift) { f.Drifted, f.Drifts = f.Drifted+1, append(f.Drifts, d) }
+
+// driftBeside adds the drifts of customers of whom there is none.
+func (f *Finding) driftBeside(others []Drift) {
+	known := make(map[domain.CustomerID]bool, len(f.Drifts))
+	for _, d := range f.Drifts {
+		known[d.Customer] = true
+	}
+	for _, d := range others {
+		if !known[d.Customer] {
+			f.drift(d)
+		}
+	}
+}
 
 // limit keeps the first drifts by customer.
 func (f *Finding) limit(listed int) {
@@ -88,7 +104,7 @@ func (f *Fold) advance(ctx context.Context, until domain.Position, a Audit) erro
 
 // toLast folds the log up to the last event that counts.
 func (f *Fold) toLast(ctx context.Context, a Audit) error {
-	end, err := f.store.End(ctx, rankingTypes()...)
+	end, err := f.store.End(ctx, ledgerTypes()...)
 	if err != nil {
 		return err
 	}
@@ -102,8 +118,9 @@ func patiently(ctx context.Context, a Audit, position domain.Position, wait func
 	return wait(ctx, position)
 }
 
-// VerifyLedger compares every account of a ledger with what the log says, at one position, while the ledger goes on. It
-// moves the fold on. A ledger that does not catch up with the log is domain.ErrNotCaughtUp.
+// VerifyLedger compares every account of a ledger with what the log says, at one position, while the ledger goes on, and at one
+// a little before, if it is a ledger.Auditor, what support did. It moves the fold on. A ledger that does not catch up with the
+// log is domain.ErrNotCaughtUp.
 func (f *Fold) VerifyLedger(ctx context.Context, l ledger.Reader, a Audit) (Finding, error) {
 	a = a.withDefaults()
 	found := Finding{ReadModel: "ledger"}
@@ -113,6 +130,13 @@ func (f *Fold) VerifyLedger(ctx context.Context, l ledger.Reader, a Audit) (Find
 	if err := patiently(ctx, a, f.last.ledger, l.Wait); err != nil {
 		return found, fmt.Errorf("the ledger is behind position %s: %w", f.last.ledger, err)
 	}
+	var acts []Drift
+	if auditor, ok := l.(ledger.Auditor); ok {
+		var err error
+		if acts, err = f.compareActs(ctx, auditor, a); err != nil {
+			return found, err
+		}
+	}
 	// The accounts come first and their position last, so they are compared with the log as of before, and those that
 	// differ, or change until that position, are looked at again there.
 	f.pass++
@@ -120,7 +144,7 @@ func (f *Fold) VerifyLedger(ctx context.Context, l ledger.Reader, a Audit) (Find
 	var n uint64
 	state, err := l.Accounts(ctx, func(got ledger.Account) error {
 		if n++; n%10_000 == 0 {
-			a.Progress("reading the ledger", n, uint64(f.moved))
+			a.Progress("reading the ledger", n, uint64(f.listed))
 		}
 		want := f.accounts[got.Customer]
 		if want != nil {
@@ -152,7 +176,8 @@ func (f *Fold) VerifyLedger(ctx context.Context, l ledger.Reader, a Audit) (Find
 		return found, fmt.Errorf("the ledger went back to position %s while it was read: %w", state.Position, domain.ErrNotCaughtUp)
 	}
 	f.compareAccounts(&found, differ, before)
-	found.Position, found.Customers, found.Digest = f.at, f.moved, f.LedgerDigest()
+	found.driftBeside(acts)
+	found.Position, found.Customers, found.Digest = f.at, f.listed, f.LedgerDigest()
 	found.limit(a.Listed)
 	return found, nil
 }
@@ -166,7 +191,7 @@ func (f *Fold) compareAccounts(found *Finding, differ map[domain.CustomerID]ledg
 		}
 	}
 	for customer, want := range f.accounts {
-		if _, looked := differ[customer]; looked || !want.moved {
+		if _, looked := differ[customer]; looked || !want.listed() {
 			continue
 		}
 		was, changed := before[customer]
@@ -180,14 +205,14 @@ func (f *Fold) compareAccounts(found *Finding, differ map[domain.CustomerID]ledg
 }
 
 func (a *folded) total() *DriftTotal {
-	if a == nil || !a.moved {
+	if a == nil || !a.listed() {
 		return nil
 	}
-	return &DriftTotal{Points: a.points, ReachedAt: time.UnixMicro(a.reached).UTC(), Entries: a.entries}
+	return &DriftTotal{Points: a.points, ReachedAt: a.reachedAt(), Entries: a.entries, Forgotten: a.gone}
 }
 
 func ledgerTotal(a ledger.Account) *DriftTotal {
-	return &DriftTotal{Points: a.Points, ReachedAt: a.ReachedAt, Entries: a.Entries}
+	return &DriftTotal{Points: a.Points, ReachedAt: a.ReachedAt, Entries: a.Entries, Forgotten: a.Forgotten}
 }
 
 // AuditedLeaderboard is a leaderboard that can be compared with the log.
@@ -211,12 +236,12 @@ func (f *Fold) compareLeaderboard(ctx context.Context, board AuditedLeaderboard,
 	found := Finding{ReadModel: "leaderboard"}
 	var customers []domain.CustomerID
 	for customer, folded := range f.accounts {
-		if folded.moved || folded.gone {
+		if folded.listed() {
 			customers = append(customers, customer)
 		}
 	}
 	f.changed = func(customer domain.CustomerID, was, is folded) {
-		if !was.moved && !was.gone && (is.moved || is.gone) {
+		if !was.listed() && is.listed() {
 			customers = append(customers, customer)
 		}
 	}

@@ -28,6 +28,7 @@ type shop struct {
 
 type rebuildableLedger interface {
 	ledger.Reader
+	ledger.Auditor
 	ledger.Writer
 	ledger.Rebuilder
 }

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -11,9 +12,9 @@ import (
 	"loyalty/domain"
 )
 
-// Check says what is wrong with a batch that no ledger could apply: positions out of order or out of the batch's range,
-// an event id that is not a canonical UUID, a customer id or kind that is none. Such a batch is a mistake of the program
-// that made it. What it says about the checkpoint and the totals only the ledger can check.
+// Check says what is wrong with a batch that no ledger could apply: positions out of order or out of the batch's range, an
+// entry and an act at one place, an event id that is not a canonical UUID, a customer id or kind that is none. Such a batch is
+// a mistake of the program that made it. What it says about the checkpoint and the totals only the ledger can check.
 func (b Batch) Check() error {
 	if b.To.Before(b.From) {
 		return fmt.Errorf("ledger batch: it leads back from %s to %s", b.From, b.To)
@@ -24,23 +25,54 @@ func (b Batch) Check() error {
 	after := b.From
 	for i := range b.Entries {
 		e := &b.Entries[i]
-		if !after.Before(e.Position) || b.To.Before(e.Position) {
-			return fmt.Errorf("ledger batch: an entry at %s stands after one at %s in a batch to %s", e.Position, after, b.To)
+		if err := b.place(after, e.Position); err != nil {
+			return fmt.Errorf("ledger batch: an entry %w", err)
 		}
 		after = e.Position
 		if err := e.check(); err != nil {
 			return fmt.Errorf("ledger batch: the entry at %s: %w", e.Position, err)
 		}
 	}
+	after = b.From
+	for i := range b.Acts {
+		a := &b.Acts[i]
+		if err := b.place(after, a.Position); err != nil {
+			return fmt.Errorf("ledger batch: an act %w", err)
+		}
+		after = a.Position
+		if _, taken := slices.BinarySearchFunc(b.Entries, a.Position, compareEntry); taken {
+			return fmt.Errorf("ledger batch: an act and an entry stand at %s", a.Position)
+		}
+		if err := a.check(); err != nil {
+			return fmt.Errorf("ledger batch: the act at %s: %w", a.Position, err)
+		}
+	}
 	return nil
 }
 
-func (e *Entry) check() error {
-	id, err := uuid.Parse(e.EventID)
-	if err != nil || id.String() != e.EventID {
-		return fmt.Errorf("the event id %q is not a UUID in its canonical text", e.EventID)
+// place says what is wrong with the place of an entry or act that follows one at after, or the batch's start.
+func (b Batch) place(after, at domain.Position) error {
+	if !after.Before(at) || b.To.Before(at) {
+		return fmt.Errorf("at %s stands after one at %s in a batch to %s", at, after, b.To)
 	}
-	if _, err := domain.ParseID[domain.CustomerID]("customerId", string(e.Customer)); err != nil {
+	return nil
+}
+
+func compareEntry(e Entry, at domain.Position) int {
+	return cmp.Or(cmp.Compare(e.Position.Commit, at.Commit), cmp.Compare(e.Position.Prepare, at.Prepare))
+}
+
+func checkEvent(eventID string, customer domain.CustomerID) error {
+	id, err := uuid.Parse(eventID)
+	if err != nil || id.String() != eventID {
+		return fmt.Errorf("the event id %q is not a UUID in its canonical text", eventID)
+	}
+	_, err = domain.ParseID[domain.CustomerID]("customerId", string(customer))
+	return err
+}
+
+func (e *Entry) check() error {
+	if err := checkEvent(e.EventID, e.Customer); err != nil {
 		return err
 	}
 	if e.Kind != Award && e.Kind != Reversal && e.Kind != Adjustment {

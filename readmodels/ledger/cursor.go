@@ -10,10 +10,10 @@ import (
 	"loyalty/domain"
 )
 
-// A cursor is the position of the last entry of a page, so it means the same however many entries have arrived since,
-// and in a ledger that was folded again. In bytes: the format (2), commit and prepare (8 each, big endian), and a tag (8)
-// that binds them to the customer and the filter. The tag keeps a cursor from being used by mistake; who may read whose trail is decided
-// elsewhere.
+// A cursor is the position of the last entry or act of a page, so it means the same however many have arrived since, and in a
+// ledger that was folded again. In bytes: the format (2), commit and prepare (8 each, big endian), and a tag (8) that binds them
+// to what is read, the trail of a customer or the acts, and to the filter. The tag keeps a cursor from being used by mistake; who
+// may read what is decided elsewhere.
 const (
 	cursorFormat = 2
 	cursorTag    = 8
@@ -23,22 +23,45 @@ const (
 var cursorText = base64.RawURLEncoding
 
 // ErrCursor is domain.ErrInvalid with the field cursor and the code cursor_invalid.
-var ErrCursor = domain.Invalid("cursor", "cursor_invalid", "a cursor is what an earlier page of this customer's trail, read with the same filter, gave as its next")
+var ErrCursor = domain.Invalid("cursor", "cursor_invalid", "a cursor is what an earlier page of the same list, read with the same filter, gave as its next")
 
 // EncodeCursor makes the cursor that leads to a customer's entries that a filter lets through before a position of at most
 // math.MaxInt64 in both parts.
 func EncodeCursor(customer domain.CustomerID, filter Filter, before domain.Position) string {
-	raw := make([]byte, 0, cursorSize)
-	raw = append(raw, cursorFormat)
-	raw = binary.BigEndian.AppendUint64(raw, before.Commit)
-	raw = binary.BigEndian.AppendUint64(raw, before.Prepare)
-	tag := sha256.Sum256(filter.appendTo(append([]byte("trail of "+customer+"\x00"), raw...)))
-	return cursorText.EncodeToString(append(raw, tag[:cursorTag]...))
+	return encodeCursor(trailOf(customer), filter, before)
 }
 
 // DecodeCursor reads the position before which the next page starts. The empty cursor is the first page: it leads to the
 // last position there can be. Anything that EncodeCursor did not make for this customer and filter is ErrCursor.
 func DecodeCursor(customer domain.CustomerID, filter Filter, cursor string) (before domain.Position, err error) {
+	return decodeCursor(trailOf(customer), filter, cursor)
+}
+
+// EncodeActsCursor makes the cursor that leads to the acts that a filter lets through before a position; see EncodeCursor.
+func EncodeActsCursor(filter ActFilter, before domain.Position) string {
+	return encodeCursor(acts, filter, before)
+}
+
+// DecodeActsCursor reads the position before which the next page of acts starts; see DecodeCursor.
+func DecodeActsCursor(filter ActFilter, cursor string) (before domain.Position, err error) {
+	return decodeCursor(acts, filter, cursor)
+}
+
+// What is read, as a cursor's tag has it.
+const acts = "acts"
+
+func trailOf(customer domain.CustomerID) string { return "trail of " + string(customer) }
+
+func encodeCursor(list string, filter interface{ appendTo([]byte) []byte }, before domain.Position) string {
+	raw := make([]byte, 0, cursorSize)
+	raw = append(raw, cursorFormat)
+	raw = binary.BigEndian.AppendUint64(raw, before.Commit)
+	raw = binary.BigEndian.AppendUint64(raw, before.Prepare)
+	tag := sha256.Sum256(filter.appendTo(append([]byte(list+"\x00"), raw...)))
+	return cursorText.EncodeToString(append(raw, tag[:cursorTag]...))
+}
+
+func decodeCursor(list string, filter interface{ appendTo([]byte) []byte }, cursor string) (before domain.Position, err error) {
 	if cursor == "" {
 		return domain.Position{Commit: math.MaxInt64, Prepare: math.MaxInt64}, nil
 	}
@@ -46,7 +69,7 @@ func DecodeCursor(customer domain.CustomerID, filter Filter, cursor string) (bef
 		before.Commit = binary.BigEndian.Uint64(raw[1:])
 		before.Prepare = binary.BigEndian.Uint64(raw[9:])
 		// Writing it again is the strictest check: it catches the tag, the format and every other spelling of base64.
-		if storable(before) && EncodeCursor(customer, filter, before) == cursor {
+		if storable(before) && encodeCursor(list, filter, before) == cursor {
 			return before, nil
 		}
 	}

@@ -24,21 +24,26 @@ type Filter struct {
 
 // appendTo writes the filter in bytes that no other filter has, whatever the order of its kinds.
 func (f Filter) appendTo(raw []byte) []byte {
-	kinds := slices.Compact(slices.Sorted(slices.Values(f.Kinds)))
+	raw = appendText(appendText(appendKinds(raw, f.Kinds), string(f.Channel)), string(f.Order))
+	raw = appendTime(appendTime(raw, f.From), f.Until)
+	raw = binary.BigEndian.AppendUint64(raw, f.After.Commit)
+	return binary.BigEndian.AppendUint64(raw, f.After.Prepare)
+}
+
+func appendKinds[K ~string](raw []byte, some []K) []byte {
+	kinds := slices.Compact(slices.Sorted(slices.Values(some)))
 	raw = append(raw, byte(len(kinds)))
 	for _, kind := range kinds {
 		raw = appendText(raw, string(kind))
 	}
-	raw = appendText(appendText(raw, string(f.Channel)), string(f.Order))
-	for _, bound := range []time.Time{f.From, f.Until} {
-		if bound.IsZero() {
-			raw = append(raw, 0)
-			continue
-		}
-		raw = binary.BigEndian.AppendUint64(append(raw, 1), uint64(bound.UnixMicro()))
+	return raw
+}
+
+func appendTime(raw []byte, bound time.Time) []byte {
+	if bound.IsZero() {
+		return append(raw, 0)
 	}
-	raw = binary.BigEndian.AppendUint64(raw, f.After.Commit)
-	return binary.BigEndian.AppendUint64(raw, f.After.Prepare)
+	return binary.BigEndian.AppendUint64(append(raw, 1), uint64(bound.UnixMicro()))
 }
 
 func appendText(raw []byte, text string) []byte {

@@ -21,7 +21,7 @@ type Finder interface {
 	// at all is found nowhere.
 	Search(ctx context.Context, id string) (Found, error)
 	// Drawer lists every customer whose proxy name is in a drawer, in any order. Customers whose name was not known when their
-	// first entry came are in none.
+	// first entry came are in none, nor is anybody who was forgotten.
 	Drawer(ctx context.Context, drawer Drawer) ([]domain.CustomerID, error)
 }
 

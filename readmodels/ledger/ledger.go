@@ -1,7 +1,7 @@
 // Package ledger keeps every customer's points trail: what was awarded, reversed and adjusted, when and why, and the
-// total it adds up to. It defines what a ledger is to those who feed and read it; the adapters are its packages sqlite
-// and postgres, and ledgertest is the contract that each of them passes. It is folded from the log and can be thrown
-// away and folded again.
+// total it adds up to; and what support did that changed no points. It defines what a ledger is to those who feed and read
+// it; the adapters are its packages sqlite and postgres, and ledgertest is the contract that each of them passes. It is
+// folded from the log and can be thrown away and folded again.
 package ledger
 
 import (
@@ -54,16 +54,18 @@ type Entry struct {
 	Drawer Drawer
 }
 
-// Batch is a run of entries in the order of the log, with the checkpoint it starts from and the one it leads to.
+// Batch is a run of entries and acts in the order of the log, with the checkpoint it starts from and the one it leads to.
 type Batch struct {
 	// From is the checkpoint the batch was made for. Apply refuses the batch when the ledger is elsewhere.
 	From domain.Position
-	// To is the checkpoint after it, not before From. It may equal From in a batch without entries.
+	// To is the checkpoint after it, not before From. It may equal From in a batch without entries and acts.
 	To domain.Position
 	// AsOf is a time at which everything in the log up to To was known and nothing later was. Zero says nothing.
 	AsOf time.Time
 	// Entries stand after From and not after To, each at a position after the one before it.
 	Entries []Entry
+	// Acts stand likewise, none where an entry stands.
+	Acts []Act
 }
 
 // Account is a customer's total.
@@ -75,6 +77,8 @@ type Account struct {
 	ReachedAt time.Time
 	// Entries counts the customer's entries.
 	Entries int64
+	// Forgotten tells that the customer was forgotten, for ever. Their entries stay, and others may follow.
+	Forgotten bool
 }
 
 // State says what the ledger reflects.
@@ -100,7 +104,7 @@ const MaxPage = 200
 // Reader is the ledger as the query side sees it. Its methods may be called from many goroutines at once; each answer
 // is one snapshot. All return domain.ErrUnavailable when the store can't be reached.
 type Reader interface {
-	// Account reads a customer's total; a customer without entries has a zero Account with their id.
+	// Account reads a customer's total; a customer without entries has a zero Account with their id, and Forgotten if they were.
 	Account(ctx context.Context, customer domain.CustomerID) (Account, State, error)
 	// Trail reads a page of at most limit (1 to MaxPage) of the entries that a filter lets through, newest first, from the
 	// start or from a cursor that an earlier page of the same customer and filter gave. Another's cursor, another filter's,
@@ -110,8 +114,9 @@ type Reader interface {
 	// Wait blocks until the ledger reflects position, whoever applies it, this process or another. It returns
 	// domain.ErrNotCaughtUp, wrapped, when ctx ends first.
 	Wait(ctx context.Context, position domain.Position) error
-	// Accounts hands every account whose total has ever changed to yield, in any order, all from one snapshot, whose
-	// state it returns. It stops at yield's first error and returns it. It holds one account at a time in memory.
+	// Accounts hands every account whose total has ever changed, or whose customer was forgotten, to yield, in any order, all
+	// from one snapshot, whose state it returns. It stops at yield's first error and returns it. It holds one account at a time
+	// in memory.
 	Accounts(ctx context.Context, yield func(Account) error) (State, error)
 }
 
@@ -119,11 +124,12 @@ type Reader interface {
 type Writer interface {
 	// Checkpoint is the position up to which the ledger has applied the log; zero for a new one.
 	Checkpoint(ctx context.Context) (domain.Position, error)
-	// Apply adds a batch's entries, moves the totals and the checkpoint, all in one transaction or not at all. A batch
-	// whose From is not the checkpoint is domain.ErrCheckpointMoved; a total beyond ±domain.MaxTotal is
-	// domain.ErrPointsLimit. An entry whose event id is in the ledger already is an error: the checkpoint makes sure
-	// that it can't happen, and nothing is silently counted twice or left out. Apply may be called from many goroutines
-	// and processes at once, of which one wins; it does not change the batch, and returns domain.ErrUnavailable when
-	// the store can't be reached, in which case the checkpoint says whether the batch went in.
+	// Apply adds a batch's entries and acts, moves the totals and the checkpoint, all in one transaction or not at all. Who is
+	// forgotten leaves their drawer, and never comes into one again. A batch whose From is not the checkpoint is
+	// domain.ErrCheckpointMoved; a total beyond ±domain.MaxTotal is domain.ErrPointsLimit. An entry whose event id another entry
+	// in the ledger has, or an act whose another act has, is an error: the checkpoint makes sure that it can't happen, and nothing
+	// is silently counted twice or left out. Apply may be called from many goroutines and processes at once, of which one wins; it
+	// does not change the batch, and returns domain.ErrUnavailable when the store can't be reached, in which case the checkpoint
+	// says whether the batch went in.
 	Apply(ctx context.Context, b Batch) error
 }

@@ -12,6 +12,7 @@ type Rebuilder interface {
 // Copy is a ledger beside the live one. Nobody else reads or writes it.
 type Copy interface {
 	Reader
+	Auditor
 	Writer
 	// Switch puts the copy in the live ledger's place in one step, and removes what was there. Every reader, in whatever
 	// process, sees the one or the other, whole, and none fails; a writer that was applying a batch to the live ledger

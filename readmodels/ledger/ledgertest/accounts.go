@@ -114,6 +114,7 @@ func (f *fixture) unavailable() {
 		"Entry":       func() error { _, err := f.Entry(f.ctx, "anna", eventID(1)); return err },
 		"Search":      func() error { _, err := f.Search(f.ctx, "anna"); return err },
 		"Drawer":      func() error { _, err := f.Drawer(f.ctx, 1); return err },
+		"Acts":        func() error { _, err := f.Acts(f.ctx, ledger.ActFilter{}, "", 1); return err },
 		"Wait":        func() error { return f.Wait(f.ctx, at(1000)) },
 		"Accounts":    func() error { _, _, err := allAccounts(f.ctx, f); return err },
 		"Checkpoint":  func() error { _, err := f.Checkpoint(f.ctx); return err },

@@ -49,6 +49,25 @@ func adjustment(n uint64, customer domain.CustomerID, points domain.Points) ledg
 	}
 }
 
+// did makes the act of the n-th event of the log, about the adjustment that has the id "gift" where it is about one.
+func did(n uint64, kind ledger.ActKind, customer domain.CustomerID) ledger.Act {
+	a := ledger.Act{
+		EventID: eventID(n), Kind: kind, Customer: customer, Reason: "wegen „Größe“ 📦", Actor: "agent-7", Correlation: eventID(n + 1),
+		OccurredAt: moment(n), Position: at(n),
+	}
+	switch kind {
+	case ledger.Requested:
+		a.Loyalty, a.Points = "gift", -700
+	case ledger.Approved:
+		a.Loyalty, a.Points, a.Actor, a.Reason = "gift", -700, "lead-1", ""
+	case ledger.Declined:
+		a.Loyalty, a.Actor = "gift", "lead-1"
+	case ledger.Certified:
+		a.Reason = ""
+	}
+	return a
+}
+
 // compare tells in what the ledger's answers differ from the model's.
 func compare(ctx context.Context, l Ledger, m *Model) error {
 	outstanding, err := l.Outstanding(ctx)
@@ -58,12 +77,16 @@ func compare(ctx context.Context, l Ledger, m *Model) error {
 	if err := compareFound(ctx, l, m); err != nil {
 		return err
 	}
+	if err := compareSeasons(ctx, l, m); err != nil {
+		return err
+	}
 	return compareContents(ctx, l, m)
 }
 
 // contents is what a ledger and a copy have in common.
 type contents interface {
 	ledger.Reader
+	ledger.Auditor
 	ledger.Writer
 }
 
@@ -81,6 +104,15 @@ func compareContents(ctx context.Context, l contents, m *Model) error {
 	}
 	if diff := gocmp.Diff(m.State(), state); diff != "" {
 		return fmt.Errorf("the state with the accounts differs (-want +got):\n%s", diff)
+	}
+	for _, filter := range []ledger.ActFilter{{}, {Waiting: true}} {
+		got, err := wholeActs(ctx, l, m, filter, 30)
+		if err != nil {
+			return err
+		}
+		if diff := gocmp.Diff(m.Acts(filter), got); diff != "" {
+			return fmt.Errorf("the acts that %+v lets through differ (-want +got):\n%s", filter, diff)
+		}
 	}
 	for _, customer := range append(m.Customers(), "nobody") {
 		account, state, err := l.Account(ctx, customer)

@@ -13,8 +13,8 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// anyHistory drives a ledger and the model through random histories, cut into random batches, with redelivery, duplicate
-// events, totals beyond the limit and reopening in between. It compares the account and trail of one customer as it goes,
+// anyHistory drives a ledger and the model through random histories of entries and acts, cut into random batches, with
+// redelivery, duplicate events, totals beyond the limit and reopening in between. It compares the account and trail of one customer as it goes,
 // and every answer every few steps and at the end.
 func anyHistory(t *testing.T, place Place) {
 	rapid.Check(t, func(r *rapid.T) {
@@ -30,6 +30,7 @@ func anyHistory(t *testing.T, place Place) {
 			"reopen":    h.reopen,
 			"page":      h.page,
 			"walk":      h.walk,
+			"walk acts": h.walkActs,
 		})
 		h.same(r)
 	})
@@ -39,7 +40,7 @@ type history struct {
 	*fixture
 	// next is the number of the next event of the log.
 	next uint64
-	// sent are the batches that went in, with at least one entry.
+	// sent are the batches that went in, with at least one entry or act.
 	sent  []ledger.Batch
 	steps int
 }
@@ -76,9 +77,29 @@ func (h *history) entry(r *rapid.T) ledger.Entry {
 	return e
 }
 
+var (
+	someKinds  = rapid.SampledFrom([]ledger.ActKind{ledger.Requested, ledger.Requested, ledger.Approved, ledger.Declined, ledger.Forgotten, ledger.Certified, ledger.Revealed})
+	someActors = rapid.SampledFrom([]string{"agent-7", "lead-1", "Lead-1", "zoë"})
+)
+
+func (h *history) act(r *rapid.T) ledger.Act {
+	h.next += rapid.Uint64Range(1, 3).Draw(r, "gap")
+	a := did(h.next, someKinds.Draw(r, "act"), someCustomers.Draw(r, "customer"))
+	a.Actor = someActors.Draw(r, "actor")
+	if a.Loyalty != "" {
+		a.Loyalty = rapid.SampledFrom([]domain.LoyaltyID{"1", "gift"}).Draw(r, "request")
+	}
+	a.OccurredAt = a.OccurredAt.Add(time.Duration(rapid.Int64Range(-1e12, 1e12).Draw(r, "jitter")))
+	return a
+}
+
 func (h *history) draw(r *rapid.T) ledger.Batch {
 	b := ledger.Batch{From: h.model.State().Position}
-	for range rapid.IntRange(0, 12).Draw(r, "entries") {
+	for range rapid.IntRange(0, 12).Draw(r, "entries and acts") {
+		if rapid.IntRange(1, 4).Draw(r, "an act") == 1 {
+			b.Acts = append(b.Acts, h.act(r))
+			continue
+		}
 		b.Entries = append(b.Entries, h.entry(r))
 	}
 	// A filtered subscription may lead on past the last entry.
@@ -96,7 +117,7 @@ func (h *history) batch(r *rapid.T) {
 	if err != nil || want != nil {
 		r.Fatalf("apply: %v, in the model: %v", err, want)
 	}
-	if len(b.Entries) > 0 {
+	if len(b.Entries)+len(b.Acts) > 0 {
 		h.sent = append(h.sent, b)
 	}
 }
@@ -115,12 +136,18 @@ func (h *history) duplicate(r *rapid.T) {
 	if len(h.sent) == 0 {
 		return
 	}
-	old := rapid.SampledFrom(rapid.SampledFrom(h.sent).Draw(r, "batch").Entries).Draw(r, "entry")
-	b := h.draw(r)
+	old, b := rapid.SampledFrom(h.sent).Draw(r, "batch"), h.draw(r)
 	h.next++
-	again := award(h.next, someCustomers.Draw(r, "customer"), 1)
-	again.EventID = old.EventID
-	b.Entries, b.To = append(b.Entries, again), again.Position
+	b.To = at(h.next)
+	if len(old.Entries) > 0 {
+		again := award(h.next, someCustomers.Draw(r, "customer"), 1)
+		again.EventID = rapid.SampledFrom(old.Entries).Draw(r, "entry").EventID
+		b.Entries = append(b.Entries, again)
+	} else {
+		again := did(h.next, ledger.Revealed, someCustomers.Draw(r, "customer"))
+		again.EventID = rapid.SampledFrom(old.Acts).Draw(r, "act").EventID
+		b.Acts = append(b.Acts, again)
+	}
 	if err, want := h.Apply(h.ctx, b), h.model.Apply(b); err == nil || want == nil {
 		r.Fatalf("an event id again: %v, in the model: %v", err, want)
 	}
@@ -239,4 +266,53 @@ func (h *history) filter(r *rapid.T) (f ledger.Filter) {
 		f.After = at(rapid.Uint64Range(0, h.next+1).Draw(r, "after what"))
 	}
 	return f
+}
+
+// walkActs reads the acts that a filter lets through, page by page, while batches arrive. All pages together are what the model had
+// when the first was read, but that requests are decided meanwhile; of those that wait nothing arrives.
+func (h *history) walkActs(r *rapid.T) {
+	var filter ledger.ActFilter
+	some := func(what string) bool { return rapid.IntRange(1, 3).Draw(r, what) == 1 }
+	if some("by kind") {
+		filter.Kinds = rapid.SliceOfN(someKinds, 1, 4).Draw(r, "kinds")
+	}
+	if some("by customer") {
+		filter.Customer = someCustomers.Draw(r, "whose")
+	}
+	if some("by actor") {
+		filter.Actor = someActors.Draw(r, "who")
+	}
+	if some("since") {
+		filter.From = moment(rapid.Uint64Range(0, h.next).Draw(r, "from when"))
+	}
+	if some("until") {
+		filter.Until = moment(rapid.Uint64Range(0, h.next).Draw(r, "until when"))
+	}
+	filter.Waiting = some("waiting")
+	limit := rapid.IntRange(1, 5).Draw(r, "limit")
+	want := h.model.Acts(filter)
+	var got []ledger.Act
+	for cursor := ""; ; {
+		page, err := h.Acts(h.ctx, filter, cursor, limit)
+		if err != nil || len(page.Acts) > limit || (len(page.Acts) < limit && page.Next != "") || page.State != h.model.State() {
+			r.Fatalf("a page of %d acts in %+v, next %q, %v", len(page.Acts), page.State, page.Next, err)
+		}
+		got = append(got, page.Acts...)
+		if cursor = page.Next; cursor == "" {
+			break
+		}
+		if !filter.Waiting && rapid.IntRange(1, 3).Draw(r, "meanwhile") == 1 {
+			h.batch(r)
+		}
+	}
+	undecided := func(acts []ledger.Act) []ledger.Act {
+		acts = slices.Clone(acts)
+		for i := range acts {
+			acts[i].Decided = false
+		}
+		return acts
+	}
+	if !slices.Equal(undecided(got), undecided(want)) {
+		r.Fatalf("%+v lets through %+v, want %+v", filter, got, want)
+	}
 }

@@ -21,6 +21,8 @@ import (
 type Ledger interface {
 	ledger.Reader
 	ledger.Finder
+	ledger.Auditor
+	ledger.Seasons
 	ledger.Writer
 	ledger.Rebuilder
 	// Outstanding is what the programme owes: the sum of all customers' totals, debts taken off. Every entry is a credit
@@ -36,7 +38,7 @@ type Place func(t *testing.T) (open func(ctx context.Context) (Ledger, error))
 
 // Run holds an adapter to the contract.
 func Run(t *testing.T, place Place) {
-	for _, clause := range slices.Concat(applyClauses, trailClauses, filterClauses, findClauses, accountClauses, sharingClauses, waitClauses, rebuildClauses, switchClauses) {
+	for _, clause := range slices.Concat(applyClauses, trailClauses, filterClauses, findClauses, accountClauses, actClauses, forgottenClauses, seasonClauses, sharingClauses, waitClauses, rebuildClauses, switchClauses) {
 		t.Run(strings.ReplaceAll(clause.says, " ", "_"), func(t *testing.T) {
 			clause.check(given(t, place))
 		})
@@ -85,11 +87,11 @@ func (f *fixture) another() Ledger {
 // applied applies a batch that must go in.
 func (f *fixture) applied(b ledger.Batch) {
 	f.Helper()
-	before := slices.Clone(b.Entries)
+	before := ledger.Batch{From: b.From, To: b.To, AsOf: b.AsOf, Entries: slices.Clone(b.Entries), Acts: slices.Clone(b.Acts)}
 	if err := f.Apply(f.ctx, b); err != nil {
 		f.Fatalf("apply: %v", err)
 	}
-	if diff := cmp.Diff(before, b.Entries); diff != "" {
+	if diff := cmp.Diff(before, b); diff != "" {
 		f.Fatalf("Apply changed the batch it was given:\n%s", diff)
 	}
 	if err := f.model.Apply(b); err != nil {
@@ -104,15 +106,26 @@ func (f *fixture) add(entries ...ledger.Entry) {
 }
 
 // batch makes a batch of the entries that starts at the model's checkpoint.
-func (f *fixture) batch(entries ...ledger.Entry) ledger.Batch { return batchAfter(&f.model, entries) }
+func (f *fixture) batch(entries ...ledger.Entry) ledger.Batch {
+	return batchAfter(&f.model, entries, nil)
+}
 
-func batchAfter(m *Model, entries []ledger.Entry) ledger.Batch {
+// did applies the acts from the checkpoint to the last of them.
+func (f *fixture) did(acts ...ledger.Act) {
+	f.Helper()
+	f.applied(batchAfter(&f.model, nil, acts))
+}
+
+func batchAfter(m *Model, entries []ledger.Entry, acts []ledger.Act) ledger.Batch {
 	from := m.State().Position
 	to := from
 	if len(entries) > 0 {
 		to = entries[len(entries)-1].Position
 	}
-	return ledger.Batch{From: from, To: to, AsOf: moment(to.Commit), Entries: entries}
+	if len(acts) > 0 && to.Before(acts[len(acts)-1].Position) {
+		to = acts[len(acts)-1].Position
+	}
+	return ledger.Batch{From: from, To: to, AsOf: moment(to.Commit), Entries: entries, Acts: acts}
 }
 
 // refused applies a batch that must be refused, and makes sure that it leaves no trace.

@@ -10,13 +10,14 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// Model is a ledger in its simplest form: the list of all entries. Every answer goes through all of it, so that it can be
+// Model is a ledger in its simplest form: the lists of all entries and acts. Every answer goes through all of it, so that it can be
 // checked by reading. It shares no code with the adapters. It is for one goroutine.
 type Model struct {
 	state   ledger.State
 	entries []ledger.Entry
 	// drawers are those that entries came with, by event id: no entry that is read has one.
 	drawers map[string]ledger.Drawer
+	acts    []ledger.Act
 }
 
 var errDuplicate = errors.New("an event id is in the ledger already")
@@ -45,7 +46,22 @@ func (m *Model) Apply(b ledger.Batch) error {
 		drawers[e.EventID], e.Drawer = e.Drawer, 0
 		entries = append(entries, e)
 	}
-	m.drawers = drawers
+	acts := slices.Clone(m.acts)
+	for _, a := range b.Acts {
+		for i := range acts {
+			earlier := &acts[i]
+			if earlier.EventID == a.EventID {
+				return errDuplicate
+			}
+			if (a.Kind == ledger.Approved || a.Kind == ledger.Declined) && earlier.Kind == ledger.Requested &&
+				earlier.Customer == a.Customer && earlier.Loyalty == a.Loyalty {
+				earlier.Decided = true
+			}
+		}
+		a.OccurredAt, a.Decided = a.OccurredAt.UTC().Truncate(time.Microsecond), false
+		acts = append(acts, a)
+	}
+	m.drawers, m.acts = drawers, acts
 	m.entries, m.state.Position = entries, b.To
 	if asOf := b.AsOf.UTC().Truncate(time.Microsecond); asOf.After(m.state.AsOf) {
 		m.state.AsOf = asOf
@@ -56,9 +72,29 @@ func (m *Model) Apply(b ledger.Batch) error {
 // State is what the model reflects.
 func (m *Model) State() ledger.State { return m.state }
 
+// Forgotten tells whether a customer was forgotten.
+func (m *Model) Forgotten(customer domain.CustomerID) bool {
+	return slices.ContainsFunc(m.acts, func(a ledger.Act) bool { return a.Kind == ledger.Forgotten && a.Customer == customer })
+}
+
+// Acts is what a filter lets through of the acts, newest first.
+func (m *Model) Acts(f ledger.ActFilter) (some []ledger.Act) {
+	for _, a := range slices.Backward(m.acts) {
+		if (len(f.Kinds) == 0 || slices.Contains(f.Kinds, a.Kind)) &&
+			(f.Customer == "" || f.Customer == a.Customer) &&
+			(f.Actor == "" || f.Actor == a.Actor) &&
+			(f.From.IsZero() || !a.OccurredAt.Before(f.From.Truncate(time.Microsecond))) &&
+			(f.Until.IsZero() || a.OccurredAt.Before(f.Until.Truncate(time.Microsecond))) &&
+			(!f.Waiting || a.Kind == ledger.Requested && !a.Decided) {
+			some = append(some, a)
+		}
+	}
+	return some
+}
+
 // Account is a customer's total, zero but for the id where there are no entries.
 func (m *Model) Account(customer domain.CustomerID) ledger.Account {
-	account := ledger.Account{Customer: customer}
+	account := ledger.Account{Customer: customer, Forgotten: m.Forgotten(customer)}
 	for _, e := range m.entries {
 		if e.Customer != customer {
 			continue
@@ -134,11 +170,11 @@ func (m *Model) Search(id string) (all []ledger.Match) {
 	return slices.Concat(all, orders, returns, gifts)
 }
 
-// Drawer lists the customers whose first entry came with a drawer, sorted.
+// Drawer lists the customers whose first entry came with a drawer, and who were not forgotten, sorted.
 func (m *Model) Drawer(drawer ledger.Drawer) (all []domain.CustomerID) {
 	for _, customer := range m.Customers() {
 		first := slices.IndexFunc(m.entries, func(e ledger.Entry) bool { return e.Customer == customer })
-		if m.drawers[m.entries[first].EventID] == drawer && drawer > 0 {
+		if m.drawers[m.entries[first].EventID] == drawer && drawer > 0 && !m.Forgotten(customer) {
 			all = append(all, customer)
 		}
 	}
@@ -155,12 +191,17 @@ func (m *Model) Customers() []domain.CustomerID {
 	return slices.Compact(all)
 }
 
-// Accounts lists every account whose total has ever changed, sorted by customer.
+// Accounts lists every account whose total has ever changed or whose customer was forgotten, sorted by customer.
 func (m *Model) Accounts() []ledger.Account {
 	var all []ledger.Account
-	for _, customer := range m.Customers() {
+	customers := m.Customers()
+	for _, a := range m.acts {
+		customers = append(customers, a.Customer)
+	}
+	slices.Sort(customers)
+	for _, customer := range slices.Compact(customers) {
 		changed := func(e ledger.Entry) bool { return e.Customer == customer && e.Points != 0 }
-		if slices.ContainsFunc(m.entries, changed) {
+		if slices.ContainsFunc(m.entries, changed) || m.Forgotten(customer) {
 			all = append(all, m.Account(customer))
 		}
 	}

@@ -264,7 +264,9 @@ func (f *fixture) copied() *copied {
 	return &copied{f: f, Copy: c}
 }
 
-func (c *copied) batch(entries ...ledger.Entry) ledger.Batch { return batchAfter(&c.model, entries) }
+func (c *copied) batch(entries ...ledger.Entry) ledger.Batch {
+	return batchAfter(&c.model, entries, nil)
+}
 
 func (c *copied) applied(b ledger.Batch) {
 	c.f.Helper()

@@ -74,8 +74,8 @@ func (l *Ledger) applyOnce(ctx context.Context, b ledger.Batch, changes []ledger
 	})
 }
 
-// change moves the checkpoint and the accounts, in one round trip, and returns the points that the customers have after
-// the batch.
+// change moves the checkpoint and the accounts and adds the acts, in one round trip, and returns the points that the customers
+// have after the batch.
 func (l *Ledger) change(ctx context.Context, tx pgx.Tx, b ledger.Batch, changes []ledger.Change) (map[domain.CustomerID]domain.Points, error) {
 	var outstanding domain.Points
 	customers, points := make([]string, len(changes)), make([]int32, len(changes))
@@ -108,6 +108,7 @@ func (l *Ledger) change(ctx context.Context, tx pgx.Tx, b ledger.Batch, changes 
 			return err
 		})
 	}
+	l.queueActs(&all, b.Acts)
 	return after, tx.SendBatch(ctx, &all).Close()
 }
 

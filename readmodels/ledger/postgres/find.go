@@ -21,7 +21,7 @@ const (
 		FROM ledger.state s LEFT JOIN (
 			(SELECT 1 AS rank, 'customer' AS found_by, 0::bigint AS commit_position, 0::bigint AS prepare_position,
 				customer, '' AS order_id, NULL::uuid AS event_id, NULL::timestamptz AS occurred_at
-				FROM ledger.accounts WHERE customer = $1)
+				FROM ledger.accounts WHERE customer = $1 AND entries > 0)
 			UNION ALL
 			(SELECT DISTINCT ON (customer) 2, 'order', commit_position, prepare_position, customer, order_id, event_id, occurred_at
 				FROM ledger.entries WHERE order_id COLLATE "C" = $1

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"testing"
 
@@ -9,14 +10,19 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 
-	"loyalty/domain"
 	"loyalty/readmodels/ledger"
 	"loyalty/readmodels/ledger/ledgertest"
 	"loyalty/readmodels/ledger/postgres/postgrestest"
 )
 
-func TestALedgerOfTheVersionBeforeIsBroughtUpToDate(t *testing.T) {
-	// Given a ledger as the version before left it
+func TestALedgerOfAnEarlierVersionIsBroughtUpToDate(t *testing.T) {
+	for _, version := range []int64{1, 2} {
+		t.Run(fmt.Sprint(version), func(t *testing.T) { upgrade(t, version) })
+	}
+}
+
+func upgrade(t *testing.T, version int64) {
+	// Given a ledger as that version left it
 	address := postgrestest.Shared(t).URL()
 	l := opened(t, address)
 	first := ledger.Batch{To: position(100), Entries: entriesFrom(1, 100, 5)}
@@ -39,16 +45,12 @@ func TestALedgerOfTheVersionBeforeIsBroughtUpToDate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := provider.DownTo(t.Context(), 1); err != nil {
+	if _, err := provider.DownTo(t.Context(), version); err != nil {
 		t.Fatal(err)
 	}
-	// When it is opened, while a process of the version before still has it open
+	// When it is opened, while a process that has opened it before still has it open
 	newer := opened(t, address)
-	// Then all that was there is found
-	ledgertest.Upgraded(t, newer, first)
-	// And what comes goes in, into it and into a copy
-	if err := newer.Apply(t.Context(), ledger.Batch{From: position(100), To: position(200), Entries: entriesFrom(101, 100, 5)}); err != nil {
-		t.Fatal(err)
-	}
-	ledgertest.Rebuilt(t, newer, domain.Position{Commit: 200, Prepare: 200}, entriesFrom(1, 200, 5))
+	// Then all that was there is found, and what comes goes in, into it and into a copy
+	ledgertest.Upgraded(t, newer, first, ledger.Batch{From: position(100), To: position(200), Entries: entriesFrom(101, 100, 5)})
+	ledgertest.Rebuilt(t, newer, position(200), entriesFrom(1, 200, 5))
 }

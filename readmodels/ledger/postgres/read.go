@@ -16,10 +16,10 @@ const (
 	selectState       = `SELECT commit_position, prepare_position, as_of FROM ledger.state WHERE id = 1`
 	selectOutstanding = `SELECT outstanding FROM ledger.state WHERE id = 1`
 	selectAccount     = `SELECT s.commit_position, s.prepare_position, s.as_of,
-			coalesce(a.points, 0), a.reached_at, coalesce(a.entries, 0)
+			coalesce(a.points, 0), a.reached_at, coalesce(a.entries, 0), coalesce(a.forgotten, false)
 		FROM ledger.state s LEFT JOIN ledger.accounts a ON a.customer = $1 WHERE s.id = 1`
-	selectAccounts = `SELECT s.commit_position, s.prepare_position, s.as_of, a.customer, a.points, a.reached_at, a.entries
-		FROM ledger.state s LEFT JOIN ledger.accounts a ON a.reached_at IS NOT NULL WHERE s.id = 1`
+	selectAccounts = `SELECT s.commit_position, s.prepare_position, s.as_of, a.customer, a.points, a.reached_at, a.entries, a.forgotten
+		FROM ledger.state s LEFT JOIN ledger.accounts a ON a.reached_at IS NOT NULL OR a.forgotten WHERE s.id = 1`
 )
 
 // Checkpoint reads how far the log was applied; see ledger.Writer.
@@ -63,13 +63,18 @@ func (l *Ledger) Account(ctx context.Context, customer domain.CustomerID) (ledge
 	return page.Account, page.State, nil
 }
 
-// Accounts streams every account that ever changed; see ledger.Reader. While it runs, Postgres keeps what was replaced since
-// it began, so the tables grow by what is written meanwhile, and use that room again afterwards.
-func (l *Ledger) Accounts(ctx context.Context, yield func(ledger.Account) error) (state ledger.State, err error) {
+// Accounts streams every account that ever changed or is forgotten; see ledger.Reader. While it runs, Postgres keeps what was
+// replaced since it began, so the tables grow by what is written meanwhile, and use that room again afterwards.
+func (l *Ledger) Accounts(ctx context.Context, yield func(ledger.Account) error) (ledger.State, error) {
+	return l.stream(ctx, selectAccounts, yield)
+}
+
+// stream hands the accounts that a statement selects, beside the state, to yield.
+func (l *Ledger) stream(ctx context.Context, statement string, yield func(ledger.Account) error, values ...any) (state ledger.State, err error) {
 	// Ending the query's context is what stops the server from sending the rest.
 	query, cancel := context.WithCancel(ctx)
 	defer cancel()
-	found, err := l.pool.Query(query, l.in(selectAccounts))
+	found, err := l.pool.Query(query, l.in(statement), values...)
 	if err != nil {
 		return ledger.State{}, fmt.Errorf("ledger accounts: %w", classify(ctx, err))
 	}

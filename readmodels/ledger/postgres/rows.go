@@ -23,12 +23,15 @@ func (s *stateRow) state() ledger.State {
 type accountRow struct {
 	points, entries pgtype.Int8
 	reachedAt       pgtype.Timestamptz
+	forgotten       pgtype.Bool
 }
 
-func (a *accountRow) targets() []any { return []any{&a.points, &a.reachedAt, &a.entries} }
+func (a *accountRow) targets() []any {
+	return []any{&a.points, &a.reachedAt, &a.entries, &a.forgotten}
+}
 
 func (a *accountRow) account(customer domain.CustomerID) ledger.Account {
-	return ledger.Account{Customer: customer, Points: domain.Points(a.points.Int64), ReachedAt: a.reachedAt.Time.UTC(), Entries: a.entries.Int64}
+	return ledger.Account{Customer: customer, Points: domain.Points(a.points.Int64), ReachedAt: a.reachedAt.Time.UTC(), Entries: a.entries.Int64, Forgotten: a.forgotten.Bool}
 }
 
 type entryRow struct {

@@ -16,7 +16,7 @@ import (
 // ordered as the key has them.
 const (
 	selectTrail = `SELECT s.commit_position, s.prepare_position, s.as_of,
-			coalesce(a.points, 0), a.reached_at, coalesce(a.entries, 0), ` + entryColumns + `
+			coalesce(a.points, 0), a.reached_at, coalesce(a.entries, 0), coalesce(a.forgotten, false), ` + entryColumns + `
 		FROM ledger.state s LEFT JOIN ledger.accounts a ON a.customer = $1
 		LEFT JOIN (SELECT * FROM ledger.entries
 			WHERE customer = $1 AND (commit_position, prepare_position) < ($2, $3)

@@ -20,7 +20,7 @@ const (
 		last AS MATERIALIZED (SELECT commit_position, prepare_position, as_of, entries >> 14 AS part FROM main.state),
 		parts (part) AS (SELECT 0 UNION ALL SELECT parts.part + 1 FROM parts, last WHERE parts.part < last.part),
 		matches (rank, found_by, id, customer, order_id, event_id, occurred_at) AS (
-			SELECT 1, 'customer', 0, customer, '', NULL, NULL FROM main.accounts WHERE customer = ?1
+			SELECT 1, 'customer', 0, customer, '', NULL, NULL FROM main.accounts WHERE customer = ?1 AND entries > 0
 			UNION ALL
 			SELECT * FROM (SELECT 2, 'order', min(e.id), e.customer, e.order_id, e.event_id, e.occurred_at
 				FROM parts CROSS JOIN main.entries e ON e.id >> 14 = parts.part AND e.order_id = ?1 GROUP BY e.customer LIMIT ?2)

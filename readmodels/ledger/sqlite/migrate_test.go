@@ -1,19 +1,25 @@
 package sqlite
 
 import (
+	"fmt"
 	"io/fs"
 	"path/filepath"
 	"testing"
 
 	"github.com/pressly/goose/v3"
 
-	"loyalty/domain"
 	"loyalty/readmodels/ledger"
 	"loyalty/readmodels/ledger/ledgertest"
 )
 
-func TestALedgerOfTheVersionBeforeIsBroughtUpToDate(t *testing.T) {
-	// Given a ledger as the version before left it
+func TestALedgerOfAnEarlierVersionIsBroughtUpToDate(t *testing.T) {
+	for _, version := range []int64{1, 2} {
+		t.Run(fmt.Sprint(version), func(t *testing.T) { upgrade(t, version) })
+	}
+}
+
+func upgrade(t *testing.T, version int64) {
+	// Given a ledger as that version left it
 	path := filepath.Join(t.TempDir(), "ledger.db")
 	l := opened(t, path)
 	first := ledger.Batch{To: position(100), Entries: entriesFrom(1, 100, 5)}
@@ -28,7 +34,7 @@ func TestALedgerOfTheVersionBeforeIsBroughtUpToDate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := provider.DownTo(t.Context(), 1); err != nil {
+	if _, err := provider.DownTo(t.Context(), version); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Close(); err != nil {
@@ -36,11 +42,7 @@ func TestALedgerOfTheVersionBeforeIsBroughtUpToDate(t *testing.T) {
 	}
 	// When it is opened
 	l = opened(t, path)
-	// Then all that was there is found
-	ledgertest.Upgraded(t, l, first)
-	// And what comes goes in, into it and into a copy
-	if err := l.Apply(t.Context(), ledger.Batch{From: position(100), To: position(200), Entries: entriesFrom(101, 100, 5)}); err != nil {
-		t.Fatal(err)
-	}
-	ledgertest.Rebuilt(t, l, domain.Position{Commit: 200, Prepare: 200}, entriesFrom(1, 200, 5))
+	// Then all that was there is found, and what comes goes in, into it and into a copy
+	ledgertest.Upgraded(t, l, first, ledger.Batch{From: position(100), To: position(200), Entries: entriesFrom(101, 100, 5)})
+	ledgertest.Rebuilt(t, l, position(200), entriesFrom(1, 200, 5))
 }

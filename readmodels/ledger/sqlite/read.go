@@ -14,9 +14,9 @@ const (
 	selectOutstanding = `SELECT outstanding FROM main.state`
 	// State and account come in one statement, and so from one snapshot.
 	selectAccount = `SELECT s.commit_position, s.prepare_position, s.as_of,
-			coalesce(a.points, 0), a.reached_at, coalesce(a.entries, 0)
+			coalesce(a.points, 0), a.reached_at, coalesce(a.entries, 0), coalesce(a.forgotten, 0)
 		FROM main.state s LEFT JOIN main.accounts a ON a.customer = ?1`
-	selectAccounts = `SELECT customer, points, reached_at, entries FROM main.accounts WHERE reached_at IS NOT NULL`
+	selectAccounts = `SELECT customer, points, reached_at, entries, forgotten FROM main.accounts WHERE reached_at IS NOT NULL OR forgotten`
 )
 
 // Checkpoint reads how far the log was applied; see ledger.Writer.
@@ -49,9 +49,14 @@ func (l *Ledger) Account(ctx context.Context, customer domain.CustomerID) (ledge
 	return now.account(customer), now.state(), nil
 }
 
-// Accounts streams every account that ever changed; see ledger.Reader. While it runs, the write-ahead log can't be folded
-// into the file and grows by what is written meanwhile.
+// Accounts streams every account that ever changed or is forgotten; see ledger.Reader. While it runs, the write-ahead log can't
+// be folded into the file and grows by what is written meanwhile.
 func (l *Ledger) Accounts(ctx context.Context, yield func(ledger.Account) error) (ledger.State, error) {
+	return l.stream(ctx, yield, func(tx *sql.Tx) (*sql.Rows, error) { return tx.StmtContext(ctx, l.accounts).QueryContext(ctx) })
+}
+
+// stream hands the accounts that are found to yield, and returns the state of the same snapshot.
+func (l *Ledger) stream(ctx context.Context, yield func(ledger.Account) error, find func(*sql.Tx) (*sql.Rows, error)) (ledger.State, error) {
 	tx, err := l.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return ledger.State{}, fmt.Errorf("ledger accounts: %w", classify(err))
@@ -61,7 +66,7 @@ func (l *Ledger) Accounts(ctx context.Context, yield func(ledger.Account) error)
 	if err := tx.StmtContext(ctx, l.checkpoint).QueryRowContext(ctx).Scan(s.targets()...); err != nil {
 		return ledger.State{}, fmt.Errorf("ledger accounts: %w", classify(err))
 	}
-	found, err := tx.StmtContext(ctx, l.accounts).QueryContext(ctx)
+	found, err := find(tx)
 	if err != nil {
 		return ledger.State{}, fmt.Errorf("ledger accounts: %w", classify(err))
 	}

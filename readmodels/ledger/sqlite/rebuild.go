@@ -12,7 +12,7 @@ import (
 )
 
 // tables are a ledger's. A copy has the same with a prefix of its own, in the same file.
-var tables = []string{"state", "accounts", "entries"}
+var tables = []string{"state", "accounts", "entries", "acts"}
 
 // indexes are a ledger's, as the migrations make them. A copy's keep the names that they got with it: no statement names one.
 var indexes = []struct{ name, on string }{
@@ -20,6 +20,10 @@ var indexes = []struct{ name, on string }{
 	{"entries_order", "entries (id >> 14, order_id)"},
 	{"entries_return", "entries (id >> 14, return_id) WHERE return_id <> ''"},
 	{"entries_loyalty", "entries (id >> 14, loyalty_id) WHERE loyalty_id <> ''"},
+	{"acts_kind", "acts (kind, commit_position, prepare_position)"},
+	{"acts_customer", "acts (customer, commit_position, prepare_position)"},
+	{"acts_actor", "acts (actor, commit_position, prepare_position)"},
+	{"acts_waiting", "acts (waiting, commit_position, prepare_position) WHERE waiting = 1"},
 }
 
 const (

@@ -107,12 +107,15 @@ func (s *stateRow) state() ledger.State {
 type accountRow struct {
 	points, entries int64
 	reachedAt       sql.Null[int64]
+	forgotten       bool
 }
 
-func (a *accountRow) targets() []any { return []any{&a.points, &a.reachedAt, &a.entries} }
+func (a *accountRow) targets() []any {
+	return []any{&a.points, &a.reachedAt, &a.entries, &a.forgotten}
+}
 
 func (a *accountRow) account(customer domain.CustomerID) ledger.Account {
-	return ledger.Account{Customer: customer, Points: domain.Points(a.points), ReachedAt: fromMicros(a.reachedAt), Entries: a.entries}
+	return ledger.Account{Customer: customer, Points: domain.Points(a.points), ReachedAt: fromMicros(a.reachedAt), Entries: a.entries, Forgotten: a.forgotten}
 }
 
 type nowRow struct {

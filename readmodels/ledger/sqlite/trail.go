@@ -20,7 +20,7 @@ const (
 	selectTrail = `WITH RECURSIVE
 		now AS MATERIALIZED (
 			SELECT s.commit_position AS at_commit, s.prepare_position AS at_prepare, s.as_of,
-				coalesce(a.points, 0) AS has, a.reached_at, coalesce(a.entries, 0) AS had,
+				coalesce(a.points, 0) AS has, a.reached_at, coalesce(a.entries, 0) AS had, coalesce(a.forgotten, 0) AS gone,
 				CASE WHEN (s.commit_position, s.prepare_position) < (?2, ?3) THEN coalesce(a.newest, 0)
 					ELSE (SELECT previous FROM main.entries WHERE commit_position = ?2 AND prepare_position = ?3 AND customer = ?1)
 				END AS start
