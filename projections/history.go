@@ -1,0 +1,55 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+
+	"loyalty/domain"
+	"loyalty/domain/account"
+	"loyalty/domain/order"
+	"loyalty/readmodels/history"
+	"loyalty/readmodels/leaderboard"
+)
+
+// History is the projection that keeps every change of points under its customer's proxy key, so that the leaderboard of any moment
+// can be told.
+type History struct {
+	Writer history.Writer
+	// Proxies makes the keys under which customers are ranked.
+	Proxies domain.Proxies
+}
+
+// Name is "history".
+func (History) Name() string { return "history" }
+
+// Types are the events that change points, and the one that ends it.
+func (History) Types() []string { return rankingTypes() }
+
+// Checkpoint is the history's.
+func (h History) Checkpoint(ctx context.Context) (domain.Position, error) {
+	return h.Writer.Checkpoint(ctx)
+}
+
+// Apply adds a change for each event.
+func (h History) Apply(ctx context.Context, b Batch) error {
+	changes := make([]history.Change, len(b.Events))
+	for i, event := range b.Events {
+		changes[i] = history.Change{
+			Key: h.Proxies.Key(event.Event.Customer()), Points: pointsOf(event.Event), Minute: leaderboard.Minute(event.Event.Occurred()),
+			Position: event.Position, Stored: event.Created,
+		}
+		switch event.Event.(type) {
+		case order.PointsAwarded:
+			changes[i].Kind = history.Awarded
+		case order.PointsReversed:
+			changes[i].Kind = history.Reversed
+		case account.PointsAdjusted:
+			changes[i].Kind = history.Adjusted
+		case account.CustomerForgotten:
+			changes[i].Kind = history.Forgotten
+		default:
+			return fmt.Errorf("%w: the history has no change for %s at position %s", domain.ErrUndecodable, event.Event.EventType(), event.Position)
+		}
+	}
+	return h.Writer.Apply(ctx, history.Batch{From: b.From, To: b.To, AsOf: b.AsOf, Changes: changes})
+}

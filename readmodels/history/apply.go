@@ -1,0 +1,248 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"loyalty/domain"
+)
+
+// errClosed is what a closed history answers.
+var errClosed = fmt.Errorf("the history is closed: %w", domain.ErrUnavailable)
+
+// now is what questions are asked about.
+func (h *History) now() (view, error) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if h.closed {
+		return view{}, errClosed
+	}
+	return h.view, nil
+}
+
+// Checkpoint is the position up to which the history has the log; zero for a new one.
+func (h *History) Checkpoint(context.Context) (domain.Position, error) {
+	v, err := h.now()
+	return v.active.to, err
+}
+
+// Retired tells whether the key is of a customer who was forgotten.
+func (h *History) Retired(key domain.ProxyKey) bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	_, retired := h.retired[key]
+	return retired
+}
+
+// Apply adds a batch and moves the checkpoint. When it returns nil, the batch is on disk; but that of a batch without changes
+// that doesn't move the checkpoint only AsOf counts, which is known again soon. A batch that can't be written is
+// domain.ErrUnavailable, wrapped, and is not there; one whose From is not the checkpoint is domain.ErrCheckpointMoved; one that leads
+// backwards, or whose changes are of no kind or not in order between From and To, is domain.ErrInvalid; and a change of more
+// points than any total can, domain.ErrPointsLimit.
+func (h *History) Apply(_ context.Context, b Batch) error {
+	if err := b.validate(); err != nil {
+		return err
+	}
+	h.writing.Lock()
+	defer h.writing.Unlock()
+	v, err := h.now()
+	if err != nil {
+		return err
+	}
+	if b.From != v.active.to {
+		return fmt.Errorf("a batch from position %s, the history is at %s: %w", b.From, v.active.to, domain.ErrCheckpointMoved)
+	}
+	v.asOf = max(v.asOf, ticks(b.AsOf))
+	var forgotten []domain.ProxyKey
+	if b.To != b.From {
+		if v.active.changes >= h.options.SnapshotEvery {
+			if err := h.seal(); err != nil {
+				return fmt.Errorf("history: %w: %w", domain.ErrUnavailable, err)
+			}
+			asOf := v.asOf
+			if v, err = h.now(); err != nil {
+				return err
+			}
+			v.asOf = asOf
+		}
+		h.frame = appendFrame(h.frame[:0], &b, v.asOf)
+		if err := h.write(v.active.bytes); err != nil {
+			return fmt.Errorf("history: %w: %w", domain.ErrUnavailable, err)
+		}
+		forgotten = v.active.grow(header{to: b.To, asOf: v.asOf}, h.frame[headerSize:])
+		if cap(h.frame) > maxFrameKept {
+			h.frame = nil
+		}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.view.active, h.view.asOf = v.active, v.asOf
+	h.retire(forgotten)
+	close(h.changed)
+	h.changed = make(chan struct{})
+	return nil
+}
+
+// maxFrameKept is the largest memory for a frame that is kept for the next, in bytes.
+const maxFrameKept = 1 << 20
+
+func (b *Batch) validate() error {
+	if b.To.Before(b.From) || b.To == b.From && len(b.Changes) > 0 {
+		return domain.Invalid("batch.to", "batch_backwards", fmt.Sprintf("a batch of %d changes can't lead from position %s to %s", len(b.Changes), b.From, b.To))
+	}
+	at := b.From
+	for i := range b.Changes {
+		c := &b.Changes[i]
+		switch {
+		case c.Kind < Awarded || c.Kind > Forgotten:
+			return domain.Invalid("batch.changes", "change_kind_unknown", fmt.Sprintf("change %d has no kind that there is: %d", i, c.Kind))
+		case c.Position.Before(at) || c.Position == b.From || b.To.Before(c.Position):
+			return domain.Invalid("batch.changes", "change_out_of_order", fmt.Sprintf("change %d, at position %s, is not in its place between %s and %s", i, c.Position, b.From, b.To))
+		case c.Points > 2*domain.MaxTotal || c.Points < -2*domain.MaxTotal:
+			return fmt.Errorf("the change at position %s, %+d points: %w", c.Position, c.Points, domain.ErrPointsLimit)
+		}
+		at = c.Position
+	}
+	return nil
+}
+
+// write writes the frame at the end of the log, which is where the last one that was whole ends. What couldn't be written, or
+// not be synced, is cut off; and if that can't be either, before the next is written: the next may be shorter.
+func (h *History) write(end int64) error {
+	info, err := h.file.Stat()
+	if err == nil && info.Size() != end {
+		err = h.file.Truncate(end)
+	}
+	if err != nil {
+		return err
+	}
+	if _, err = h.file.WriteAt(h.frame, end); err == nil {
+		err = h.file.Sync()
+	}
+	if err != nil {
+		if cut := h.file.Truncate(end); cut != nil {
+			h.options.Logger.Warn("the history can't cut off what was not written whole; it will before it writes again", "error", cut)
+		}
+	}
+	return err
+}
+
+// seal begins a new segment, sorts the changes of the one that is full, and has a snapshot made if it is time.
+func (h *History) seal() error {
+	v, err := h.now()
+	if err != nil {
+		return err
+	}
+	number, full := len(v.sealed), v.active
+	next, err := os.OpenFile(h.log(number+1), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := syncFolder(h.dir); err != nil {
+		return errors.Join(err, next.Close())
+	}
+	if err := h.writeRun(h.ctx, number, full); err != nil {
+		h.options.Logger.Warn("the history can't sort changes; it goes on without", "error", err)
+	}
+	if err := h.file.Close(); err != nil {
+		h.options.Logger.Warn("the history can't close a log that is on disk", "error", err)
+	}
+	h.file = next
+	h.mu.Lock()
+	h.view.sealed = append(v.sealed, full)
+	h.view.active = full.after()
+	h.mu.Unlock()
+	h.startSnapshot()
+	return nil
+}
+
+// startSnapshot has a snapshot made of the end of the last sealed segment, if as much has changed since the last one as that has
+// customers. So all snapshots together take no more room than all changes do.
+func (h *History) startSnapshot() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	v := h.view
+	var last snapshot
+	var changes int64
+	first := 0
+	if n := len(v.snapshots); n > 0 {
+		last = v.snapshots[n-1]
+		first = last.number + 1
+	}
+	for _, s := range v.sealed[first:] {
+		changes += s.changes
+	}
+	if h.busy || h.closed || changes == 0 || changes < last.customers {
+		return
+	}
+	h.busy = true
+	h.making.Go(func() {
+		made, err := h.makeSnapshot(&v)
+		if err != nil && h.ctx.Err() == nil {
+			h.options.Logger.Warn("the history can't make a snapshot; it goes on without", "error", err)
+		}
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.busy = false
+		if err == nil {
+			h.view.snapshots = append(slices.Clone(h.view.snapshots), made)
+		}
+	})
+}
+
+// makeSnapshot writes what everybody has at the end of the last sealed segment.
+func (h *History) makeSnapshot(v *view) (made snapshot, err error) {
+	number := len(v.sealed) - 1
+	err = h.despiteDamage(func() error {
+		layers, err := h.layers(h.ctx, v, number+1)
+		if err != nil {
+			return err
+		}
+		defer layers.close()
+		all, err := layers.merge(h.ctx)
+		if err != nil {
+			return err
+		}
+		w, err := createSorted(h.snapshot(number), v.sealed[number])
+		if err != nil {
+			return err
+		}
+		for {
+			e, ok, err := all.next()
+			if err == nil && ok {
+				err = w.add(&e)
+			}
+			if err != nil {
+				return errors.Join(err, w.abandon())
+			}
+			if !ok {
+				made = snapshot{number, w.footer.entries}
+				return w.finish(nil)
+			}
+		}
+	})
+	return made, err
+}
+
+// Wait blocks until the history reflects position. It returns domain.ErrNotCaughtUp, wrapped, when ctx ends first.
+func (h *History) Wait(ctx context.Context, position domain.Position) error {
+	for {
+		h.mu.RLock()
+		at, changed, closed := h.view.active.to, h.changed, h.closed
+		h.mu.RUnlock()
+		switch {
+		case !at.Before(position):
+			return nil
+		case closed:
+			return errClosed
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("the history is at position %s, not at %s: %w", at, position, domain.ErrNotCaughtUp)
+		}
+	}
+}

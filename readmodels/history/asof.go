@@ -1,0 +1,144 @@
+package history
+
+import (
+	"context"
+	"slices"
+
+	"loyalty/domain"
+	"loyalty/readmodels/leaderboard"
+)
+
+// AsOf reads the dashboard as it stood at a moment, as Reader says. Of a moment that is a time, the state's AsOf is that; of a
+// position, when the last change until then was stored. It returns what leaderboard.CheckSizes says of sizes out of range,
+// domain.ErrNotCaughtUp while nothing is known, and ctx's error when that ends first.
+func (h *History) AsOf(ctx context.Context, field string, m Moment, key domain.ProxyKey, top, around int, d *leaderboard.Dashboard) error {
+	if err := leaderboard.CheckSizes(top, around); err != nil {
+		return err
+	}
+	v, err := h.now()
+	if err != nil {
+		return err
+	}
+	c, err := h.cutAt(ctx, &v, field, m)
+	if err != nil {
+		return err
+	}
+	var found standings
+	err = h.despiteDamage(func() error {
+		layers, err := h.at(ctx, &v, &c)
+		if err != nil {
+			return err
+		}
+		defer layers.close()
+		found, err = rank(ctx, layers, key, top, around)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	h.show(&found, d)
+	d.State = c.state
+	return nil
+}
+
+// standings is what a dashboard shows.
+type standings struct {
+	own       entry
+	ranked    bool
+	customers int64
+	// better counts those above the customer.
+	better int64
+	// top are the best, above and below those next to the customer, the nearest first.
+	top, above, below few
+}
+
+// rank finds out who is where, in one pass.
+func rank(ctx context.Context, l layers, key domain.ProxyKey, top, around int) (s standings, err error) {
+	s = standings{top: few{most: top}, above: few{most: around, worst: true}, below: few{most: around}}
+	if s.own, s.ranked, err = l.find(key); err != nil {
+		return s, err
+	}
+	s.ranked = s.ranked && s.own.sum != gone
+	all, err := l.merge(ctx)
+	if err != nil {
+		return s, err
+	}
+	for {
+		e, ok, err := all.next()
+		if err != nil || !ok {
+			return s, err
+		}
+		if e.sum == gone {
+			continue
+		}
+		s.customers++
+		s.top.offer(&e)
+		switch {
+		case !s.ranked || e.same(&s.own):
+		case e.above(&s.own):
+			s.better++
+			s.above.offer(&e)
+		default:
+			s.below.offer(&e)
+		}
+	}
+}
+
+// show fills a dashboard. Who was forgotten since has no name.
+func (h *History) show(s *standings, d *leaderboard.Dashboard) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	row := func(rank int64, e *entry) leaderboard.Row {
+		key := e.key()
+		if _, retired := h.retired[key]; retired {
+			key = domain.ProxyKey{}
+		}
+		return leaderboard.Row{Rank: rank, Key: key, Points: e.points()}
+	}
+	*d = leaderboard.Dashboard{Ranked: s.ranked, Top: d.Top[:0], Around: d.Around[:0], Customers: s.customers}
+	for i := range s.top.entries {
+		d.Top = append(d.Top, row(int64(i)+1, &s.top.entries[i]))
+	}
+	if !s.ranked {
+		return
+	}
+	rank := s.better + 1
+	d.You = row(rank, &s.own)
+	for i, e := range slices.Backward(s.above.entries) {
+		d.Around = append(d.Around, row(rank-int64(i)-1, &e))
+	}
+	d.Around = append(d.Around, d.You)
+	for i := range s.below.entries {
+		d.Around = append(d.Around, row(rank+int64(i)+1, &s.below.entries[i]))
+	}
+}
+
+// few keeps the best of many, or the worst, in that order.
+type few struct {
+	entries []entry
+	most    int
+	worst   bool
+}
+
+func (f *few) offer(e *entry) {
+	if len(f.entries) == f.most {
+		if f.most == 0 || !f.before(e, &f.entries[f.most-1]) {
+			return
+		}
+		f.entries = f.entries[:f.most-1]
+	}
+	at, _ := slices.BinarySearchFunc(f.entries, *e, func(a, b entry) int {
+		if f.before(&a, &b) {
+			return -1
+		}
+		return 1
+	})
+	f.entries = slices.Insert(f.entries, at, *e)
+}
+
+func (f *few) before(a, b *entry) bool {
+	if f.worst {
+		return b.above(a)
+	}
+	return a.above(b)
+}

@@ -1,0 +1,185 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sort"
+
+	"loyalty/domain"
+	"loyalty/readmodels/leaderboard"
+)
+
+// cut is where a moment cuts the log in two: in which segment, and after how many of its changes.
+type cut struct {
+	number  int
+	changes int64
+	// begun is what those changes came to, by key.
+	begun []entry
+	state leaderboard.State
+}
+
+// cutAt finds a moment in the log.
+func (h *History) cutAt(ctx context.Context, v *view, field string, m Moment) (c cut, err error) {
+	end := v.active
+	if end.to == (domain.Position{}) && v.asOf == noTime {
+		return c, fmt.Errorf("the history is empty: %w", domain.ErrNotCaughtUp)
+	}
+	limit := ticks(m.Time)
+	// beyond tells whether a segment reaches beyond the moment.
+	beyond, inside := func(s segment) bool { return m.Position.Before(s.last) }, func(r record) bool { return !m.Position.Before(r.position()) }
+	late := end.to.Before(m.Position)
+	if !m.Time.IsZero() {
+		beyond, inside = func(s segment) bool { return s.latest > limit }, func(r record) bool { return r.stored() <= limit }
+		late = limit > v.asOf
+	}
+	if late {
+		return c, domain.Invalid(field, "moment_too_late", fmt.Sprintf("nothing is known beyond position %s and %s", end.to, timeOf(v.asOf)))
+	}
+	c.number = sort.Search(len(v.sealed), func(i int) bool { return beyond(v.sealed[i]) })
+	segment := v.segment(c.number)
+	var last record
+	if c.begun, c.changes, last, err = h.collect(ctx, c.number, segment, inside); err != nil {
+		return c, h.damaged(err)
+	}
+	switch {
+	case c.changes > 0:
+		c.state = leaderboard.State{Position: last.position(), AsOf: timeOf(last.stored())}
+	case c.number > 0:
+		before := v.sealed[c.number-1]
+		c.state = leaderboard.State{Position: before.last, AsOf: timeOf(before.stored)}
+	default:
+		return c, domain.Invalid(field, "moment_too_early", "that is before the first change of anybody's points")
+	}
+	if !m.Time.IsZero() {
+		c.state.AsOf = m.Time.UTC()
+	}
+	return c, nil
+}
+
+// damaged says what to do about a log that is not whole.
+func (h *History) damaged(err error) error {
+	if errors.Is(err, errTorn) {
+		return fmt.Errorf("the history in %s is damaged; without that folder it is folded anew: %w", h.dir, err)
+	}
+	return err
+}
+
+// layers are what gives everybody's points at a moment, the earliest first.
+type layers []layer
+
+// layer is a run of changes in a file or in memory.
+type layer struct {
+	file    *sortedFile
+	entries []entry
+}
+
+// at gives the layers of a cut.
+func (h *History) at(ctx context.Context, v *view, c *cut) (layers, error) {
+	all, err := h.layers(ctx, v, c.number)
+	if err != nil {
+		return nil, err
+	}
+	return append(all, layer{entries: c.begun}), nil
+}
+
+// layers gives those of all segments before one: the last snapshot there is, and the runs since.
+func (h *History) layers(ctx context.Context, v *view, until int) (all layers, err error) {
+	first := 0
+	for i := len(v.snapshots) - 1; i >= 0 && first == 0; i-- {
+		number := v.snapshots[i].number
+		if number >= until {
+			continue
+		}
+		file, err := openOf(h.snapshot(number), v.sealed[number])
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return nil, err
+		default:
+			all, first = append(all, layer{file: file}), number+1
+		}
+	}
+	for number := first; number < until; number++ {
+		file, err := openOf(h.run(number), v.sealed[number])
+		var entries []entry
+		if errors.Is(err, fs.ErrNotExist) {
+			if entries, _, _, err = h.collect(ctx, number, v.sealed[number], everything); err != nil {
+				err = h.damaged(err)
+			}
+		}
+		if err != nil {
+			return nil, errors.Join(err, all.close())
+		}
+		all = append(all, layer{file, entries})
+	}
+	return all, nil
+}
+
+// openOf opens a sorted file that must be of a segment.
+func openOf(path string, s segment) (*sortedFile, error) {
+	file, err := openSorted(path)
+	if err != nil {
+		return nil, err
+	}
+	if file.footer.segment != s {
+		return nil, errors.Join(&damagedError{path}, file.close())
+	}
+	return file, nil
+}
+
+func (l layers) close() error {
+	var errs []error
+	for _, each := range l {
+		if each.file != nil {
+			errs = append(errs, each.file.close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (l layers) merge(ctx context.Context) (*merge, error) {
+	sources := make([]*source, len(l))
+	for i, each := range l {
+		if each.file != nil {
+			sources[i] = each.file.source(ctx)
+		} else {
+			sources[i] = sourceOf(each.entries)
+		}
+	}
+	return newMerge(sources)
+}
+
+// find adds up what the layers say of one customer; found is false of somebody who is in none.
+func (l layers) find(key domain.ProxyKey) (own entry, found bool, err error) {
+	own = newEntry(key, 0)
+	for _, each := range l {
+		sum, here := int64(0), false
+		if each.file == nil {
+			sum, here = findEntry(each.entries, key)
+		} else if sum, here, err = each.file.find(key); err != nil {
+			return own, false, err
+		}
+		if here {
+			own.sum, found = then(own.sum, sum), true
+		}
+	}
+	return own, found, nil
+}
+
+// despiteDamage does something again whenever a sorted file is found to be damaged, without that file.
+func (h *History) despiteDamage(do func() error) error {
+	for {
+		err := do()
+		var damage *damagedError
+		if !errors.As(err, &damage) {
+			return err
+		}
+		h.options.Logger.Error("a file of the history is damaged and removed; it goes on without", "path", damage.path)
+		if err := os.Remove(damage.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return errors.Join(damage, err)
+		}
+	}
+}

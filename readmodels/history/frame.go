@@ -1,0 +1,172 @@
+package history
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"io"
+	"time"
+
+	"loyalty/domain"
+)
+
+// The log of changes is a row of frames, one for each batch. A frame is a header and a record for each change, with numbers big
+// end first:
+//
+//	header  4 bytes   CRC-32C of all that follows
+//	        4         how many records
+//	        32        the batch's From and To, commit and prepare of each
+//	        8         as of when everything was known, ticks, or noTime
+//	record  16 bytes  key
+//	        8         points and minute, as the sum of an entry
+//	        16        position, commit and prepare
+//	        8         when it was stored, in ticks, and in the last kindBits the kind less one
+//
+// A frame that is not whole has not happened.
+const (
+	headerSize = 48
+	recordSize = 48
+	kindBits   = 2
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Ticks are 100 nanoseconds since the Unix epoch, as fine as an event store tells times.
+const (
+	tick   = 100 * time.Nanosecond
+	noTime = -1 << 62
+	// maxTicks is what fits beside a kind: some 7,000 years.
+	maxTicks = 1<<61 - 1
+)
+
+func ticks(t time.Time) int64 {
+	if t.IsZero() {
+		return noTime
+	}
+	switch year := t.Year(); { // beyond any that was stored
+	case year < 0:
+		return -maxTicks
+	case year > 9000:
+		return maxTicks
+	}
+	return t.Unix()*int64(time.Second/tick) + int64(t.Nanosecond())/int64(tick)
+}
+
+func timeOf(ticks int64) time.Time {
+	if ticks == noTime {
+		return time.Time{}
+	}
+	second := int64(time.Second / tick)
+	return time.Unix(ticks/second, ticks%second*int64(tick)).UTC()
+}
+
+// header is what a frame says besides its records.
+type header struct {
+	sum      uint32
+	records  uint32
+	from, to domain.Position
+	asOf     int64 // ticks
+}
+
+// appendFrame appends a batch as a frame.
+func appendFrame(to []byte, b *Batch, asOf int64) []byte {
+	start := len(to)
+	to = binary.BigEndian.AppendUint32(to, 0)
+	to = binary.BigEndian.AppendUint32(to, uint32(len(b.Changes)))
+	to = appendPosition(appendPosition(to, b.From), b.To)
+	to = binary.BigEndian.AppendUint64(to, uint64(asOf))
+	for i := range b.Changes {
+		c := &b.Changes[i]
+		to = append(to, c.Key[:]...)
+		to = binary.BigEndian.AppendUint64(to, uint64(packSum(c.Points, c.Minute)))
+		to = appendPosition(to, c.Position)
+		to = binary.BigEndian.AppendUint64(to, uint64(ticks(c.Stored)<<kindBits|int64(c.Kind-1)))
+	}
+	binary.BigEndian.PutUint32(to[start:], crc32.Checksum(to[start+4:], castagnoli))
+	return to
+}
+
+func appendPosition(to []byte, p domain.Position) []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(to, p.Commit), p.Prepare)
+}
+
+func readPosition(from []byte) domain.Position {
+	return domain.Position{Commit: binary.BigEndian.Uint64(from), Prepare: binary.BigEndian.Uint64(from[8:])}
+}
+
+// record is a change in its stored form.
+type record []byte
+
+func (r record) is(key *domain.ProxyKey) bool { return bytes.Equal(r[:16], key[:]) }
+func (r record) position() domain.Position    { return readPosition(r[24:]) }
+func (r record) stored() int64                { return int64(binary.BigEndian.Uint64(r[40:])) >> kindBits }
+func (r record) kind() Kind                   { return Kind(r[47]&(1<<kindBits-1)) + 1 }
+func (r record) points() domain.Points        { return domain.Points(r.sum() >> minuteBits) }
+func (r record) sum() int64                   { return int64(binary.BigEndian.Uint64(r[16:])) }
+
+// entry is what the change does by itself, if anything.
+func (r record) entry() (e entry, moves bool) {
+	e = newEntry(domain.ProxyKey(r[:16]), r.sum())
+	if r.kind() == Forgotten {
+		e.sum = gone
+	}
+	return e, e.sum>>minuteBits != 0
+}
+
+// errTorn says that what follows is no whole frame.
+var errTorn = errors.New("a frame is not whole")
+
+// frames reads a log's frames, one after the other.
+type frames struct {
+	from io.Reader
+	// left is how many bytes there are.
+	left int64
+	// whole is how many bytes of whole frames were read.
+	whole  int64
+	buffer []byte
+}
+
+// next reads a frame; its records are good until the one after it is read. At the end it is io.EOF; what is no whole frame is
+// errTorn.
+func (f *frames) next() (h header, records []byte, err error) {
+	if f.left == 0 {
+		return h, nil, io.EOF
+	}
+	if f.left < headerSize {
+		return h, nil, errTorn
+	}
+	var head [headerSize]byte
+	if err := f.read(head[:]); err != nil {
+		return h, nil, err
+	}
+	h = header{
+		sum: binary.BigEndian.Uint32(head[:]), records: binary.BigEndian.Uint32(head[4:]),
+		from: readPosition(head[8:]), to: readPosition(head[24:]), asOf: int64(binary.BigEndian.Uint64(head[40:])),
+	}
+	size := int64(h.records) * recordSize
+	if size > f.left {
+		return h, nil, errTorn
+	}
+	if int64(cap(f.buffer)) < size {
+		f.buffer = make([]byte, size)
+	}
+	records = f.buffer[:size]
+	if err := f.read(records); err != nil {
+		return h, nil, err
+	}
+	if crc32.Update(crc32.Checksum(head[4:], castagnoli), castagnoli, records) != h.sum {
+		return h, nil, errTorn
+	}
+	f.whole += headerSize + size
+	return h, records, nil
+}
+
+func (f *frames) read(into []byte) error {
+	n, err := io.ReadFull(f.from, into)
+	f.left -= int64(n)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errTorn
+	}
+	return err
+}

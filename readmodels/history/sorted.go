@@ -1,0 +1,275 @@
+package history
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"path/filepath"
+
+	"loyalty/domain"
+)
+
+// A sorted file holds the entries of a run of changes in the order of their keys, in blocks of blockSize bytes, with numbers big end
+// first:
+//
+//	block   24 bytes  key and sum, 170 times; in the last block zeros take the place of what there isn't
+//	        12        zeros
+//	        4         CRC-32C of the block's number and all of that
+//	gone    16 bytes  the key of each customer who was forgotten in the segment; in a snapshot there are none
+//	footer  footerSize bytes, at the end of which a CRC-32C of the keys and the footer, and the magic
+//
+// It is written under another name, and renamed once it is whole on disk.
+const (
+	blockSize  = 4096
+	entrySize  = 24
+	perBlock   = (blockSize - 16) / entrySize
+	footerSize = 7*8 + 3*16 + 8
+	magic      = 0x6c796831 // lyh1
+	// readBlocks is how many blocks are read at once.
+	readBlocks = 8
+)
+
+// footer says what a sorted file holds: the changes of a segment, or in a snapshot all until the segment's end.
+type footer struct {
+	entries, gone int64
+	segment
+}
+
+func (f *footer) append(to []byte) []byte {
+	for _, n := range []int64{f.entries, f.gone, f.changes, f.bytes, f.latest, f.stored, f.asOf} {
+		to = binary.BigEndian.AppendUint64(to, uint64(n))
+	}
+	return appendPosition(appendPosition(appendPosition(to, f.from), f.to), f.last)
+}
+
+func (f *footer) parse(b []byte) {
+	for i, n := range []*int64{&f.entries, &f.gone, &f.changes, &f.bytes, &f.latest, &f.stored, &f.asOf} {
+		*n = int64(binary.BigEndian.Uint64(b[8*i:]))
+	}
+	f.from, f.to, f.last = readPosition(b[56:]), readPosition(b[72:]), readPosition(b[88:])
+}
+
+// damagedError is a sorted file that is not what was written. What it says is found without it.
+type damagedError struct{ path string }
+
+func (e *damagedError) Error() string { return e.path + " is damaged" }
+
+// sortedWriter writes a sorted file.
+type sortedWriter struct {
+	file   *os.File
+	to     *bufio.Writer
+	path   string
+	footer footer
+	block  []byte
+	blocks uint64
+}
+
+// temporary is what the name of a file ends with that is not whole yet.
+const temporary = ".tmp"
+
+func createSorted(path string, s segment) (*sortedWriter, error) {
+	f, err := os.OpenFile(path+temporary, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return &sortedWriter{file: f, to: bufio.NewWriterSize(f, 1<<18), path: path, footer: footer{segment: s}, block: make([]byte, 0, blockSize)}, nil
+}
+
+// add adds an entry, in the order of keys.
+func (w *sortedWriter) add(e *entry) error {
+	w.block = binary.BigEndian.AppendUint64(w.block, e.head)
+	w.block = binary.BigEndian.AppendUint64(w.block, e.tail)
+	w.block = binary.BigEndian.AppendUint64(w.block, uint64(e.sum))
+	w.footer.entries++
+	if len(w.block) == perBlock*entrySize {
+		return w.flush()
+	}
+	return nil
+}
+
+func (w *sortedWriter) flush() error {
+	if len(w.block) == 0 {
+		return nil
+	}
+	filled := len(w.block)
+	w.block = w.block[:blockSize]
+	clear(w.block[filled:])
+	binary.BigEndian.PutUint32(w.block[blockSize-4:], blockSum(w.blocks, w.block))
+	_, err := w.to.Write(w.block)
+	w.block = w.block[:0]
+	w.blocks++
+	return err
+}
+
+func blockSum(number uint64, block []byte) uint32 {
+	var n [8]byte
+	binary.BigEndian.PutUint64(n[:], number)
+	return crc32.Update(crc32.Checksum(n[:], castagnoli), castagnoli, block[:blockSize-4])
+}
+
+// finish writes the end, and gives the file its name once it is on disk.
+func (w *sortedWriter) finish(forgotten []domain.ProxyKey) error {
+	err := w.flush()
+	w.footer.gone = int64(len(forgotten))
+	end := make([]byte, 0, len(forgotten)*16+footerSize)
+	for _, key := range forgotten {
+		end = append(end, key[:]...)
+	}
+	end = w.footer.append(end)
+	end = binary.BigEndian.AppendUint32(end, crc32.Checksum(end, castagnoli))
+	end = binary.BigEndian.AppendUint32(end, magic)
+	if err == nil {
+		_, err = w.to.Write(end)
+	}
+	if err == nil {
+		err = w.to.Flush()
+	}
+	if err == nil {
+		err = w.file.Sync()
+	}
+	if err = errors.Join(err, w.file.Close()); err == nil {
+		err = os.Rename(w.path+temporary, w.path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(w.path+temporary))
+	}
+	return syncFolder(filepath.Dir(w.path))
+}
+
+// abandon removes what was written.
+func (w *sortedWriter) abandon() error {
+	return errors.Join(w.file.Close(), os.Remove(w.path+temporary))
+}
+
+// syncFolder makes sure that a file's name is on disk.
+func syncFolder(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// sortedFile reads a sorted file.
+type sortedFile struct {
+	file   io.ReaderAt
+	path   string
+	footer footer
+	// forgotten are the keys of those who were forgotten in it.
+	forgotten []domain.ProxyKey
+	close     func() error
+}
+
+// openSorted opens a sorted file. One that is damaged is a *damagedError.
+func openSorted(path string) (*sortedFile, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	s := &sortedFile{file: f, path: path, close: f.Close}
+	if err := s.readFooter(info.Size()); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return s, nil
+}
+
+func (s *sortedFile) readFooter(size int64) error {
+	var last [footerSize]byte
+	if size < footerSize {
+		return &damagedError{s.path}
+	}
+	if _, err := s.file.ReadAt(last[:], size-footerSize); err != nil {
+		return err
+	}
+	s.footer.parse(last[:])
+	f, room := &s.footer, size-footerSize
+	if binary.BigEndian.Uint32(last[footerSize-4:]) != magic || f.entries < 0 || f.entries > size || f.gone < 0 || f.gone > size ||
+		f.blocks()*blockSize+f.gone*16 != room {
+		return &damagedError{s.path}
+	}
+	end := make([]byte, f.gone*16+footerSize)
+	if _, err := s.file.ReadAt(end, room-f.gone*16); err != nil {
+		return err
+	}
+	if crc32.Checksum(end[:len(end)-8], castagnoli) != binary.BigEndian.Uint32(end[len(end)-8:]) {
+		return &damagedError{s.path}
+	}
+	for i := range f.gone {
+		s.forgotten = append(s.forgotten, domain.ProxyKey(end[16*i:]))
+	}
+	return nil
+}
+
+func (f *footer) blocks() int64 { return (f.entries + perBlock - 1) / perBlock }
+
+// read reads n blocks from one on and appends their entries.
+func (s *sortedFile) read(from, n int64, buffer []byte, to []entry) ([]entry, error) {
+	buffer = buffer[:n*blockSize]
+	if _, err := s.file.ReadAt(buffer, from*blockSize); err != nil {
+		return to, fmt.Errorf("read %s: %w", s.path, err)
+	}
+	for i := range n {
+		block := buffer[i*blockSize:][:blockSize]
+		if blockSum(uint64(from+i), block) != binary.BigEndian.Uint32(block[blockSize-4:]) {
+			return to, &damagedError{s.path}
+		}
+		for range min(perBlock, s.footer.entries-(from+i)*perBlock) {
+			to = append(to, entry{
+				head: binary.BigEndian.Uint64(block), tail: binary.BigEndian.Uint64(block[8:]), sum: int64(binary.BigEndian.Uint64(block[16:])),
+			})
+			block = block[entrySize:]
+		}
+	}
+	return to, nil
+}
+
+// find looks a customer up by their key.
+func (s *sortedFile) find(key domain.ProxyKey) (sum int64, found bool, err error) {
+	want := newEntry(key, 0)
+	var buffer [blockSize]byte
+	var room [perBlock]entry
+	for low, high := int64(0), s.footer.blocks(); low < high; {
+		middle := (low + high) / 2
+		entries, err := s.read(middle, 1, buffer[:], room[:0])
+		if err != nil {
+			return 0, false, err
+		}
+		switch {
+		case want.precedes(&entries[0]):
+			high = middle
+		case entries[len(entries)-1].precedes(&want):
+			low = middle + 1
+		default:
+			sum, found = findEntry(entries, key)
+			return sum, found, nil
+		}
+	}
+	return 0, false, nil
+}
+
+// source hands out all entries.
+func (s *sortedFile) source(ctx context.Context) *source {
+	var at int64
+	buffer, room := make([]byte, readBlocks*blockSize), make([]entry, 0, readBlocks*perBlock)
+	return &source{more: func() ([]entry, error) {
+		n := min(readBlocks, s.footer.blocks()-at)
+		if n == 0 {
+			return nil, nil
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		entries, err := s.read(at, n, buffer, room)
+		at += n
+		return entries, err
+	}}
+}
