@@ -135,6 +135,15 @@ func runAccepted(t *testing.T, doc *document) {
 		}
 		for _, c := range []struct{ key, how, body, status string }{{"big-1", "approval", "", "made"}, {"big-2", "refusal", `{"reason": "no receipt"}`, "declined"}} {
 			waiting := decode[adjusted](t, s.do(t, ask(c.key)))
+			if c.how == "approval" {
+				end := s.end()
+				if got := decode[adjusted](t, s.do(t, decide(c.key, "approval?preview=true", "", 200))); got.Status != "made" || got.Points != 1001 || !got.Preview || got.Position != (domain.Position{}) {
+					t.Errorf("the preview of an approval is %+v", got)
+				}
+				if s.end() != end {
+					t.Error("the preview of an approval appended something")
+				}
+			}
 			if waiting.LoyaltyID != c.key || waiting.Status != "waiting" || waiting.Points != 1001 || waiting.Position == (domain.Position{}) {
 				t.Errorf("asked for %s: got %+v", c.key, waiting)
 			}

@@ -15,6 +15,9 @@ import (
 
 	"loyalty/commands"
 	"loyalty/domain"
+	"loyalty/domain/season"
+	"loyalty/evidence"
+	"loyalty/readmodels/history"
 	"loyalty/readmodels/leaderboard"
 	"loyalty/readmodels/ledger"
 )
@@ -28,14 +31,44 @@ type Commands interface {
 	DeclineAdjustment(context.Context, commands.DeclineAdjustment) (commands.Adjusted, error)
 }
 
-// Config is what a Server works with. Commands, Leaderboard and Ledger may each be nil in a process that doesn't have
-// that role; the routes that need it are then not there. All else must be set, Proxies only where Leaderboard is.
+// Reveals records that somebody is told which customer is behind a proxy name. A commands.Handler does, from many goroutines at
+// once.
+type Reveals interface {
+	RevealProxyName(context.Context, commands.RevealProxyName) (domain.Position, error)
+}
+
+// Seasons are the leaderboards of seasons, asked for from many goroutines at once.
+type Seasons interface {
+	// Season gives a season's leaderboard and what its keys are made with, or false if there is none of that id.
+	Season(id string) (season.Season, leaderboard.Reader, domain.Proxies, bool)
+	// Seasons lists them, in order of their beginning.
+	Seasons() []season.Season
+}
+
+// Evidence explains entries of the ledger, from many goroutines at once. An evidence.Explainer does.
+type Evidence interface {
+	Explain(context.Context, ledger.Entry) (evidence.Explanation, error)
+}
+
+// Config is what a Server works with. Commands, Leaderboard, Seasons, Ledger, Finder, Auditor, Evidence, Reveals and History may
+// each be nil in a process that doesn't have them; the routes that need them are then not there. Finder, Auditor and Evidence
+// need Ledger, Reveals needs Finder. All else must be set, Proxies only where Leaderboard, Finder or History is.
 type Config struct {
 	Commands    Commands
 	Leaderboard leaderboard.Reader
-	Ledger      ledger.Reader
-	Proxies     domain.Proxies
-	Verifier    *Verifier
+	// Seasons are beside Leaderboard.
+	Seasons Seasons
+	Ledger  ledger.Reader
+	// Finder and Auditor are the same ledger, to those who search it and who look at what others did.
+	Finder  ledger.Finder
+	Auditor ledger.Auditor
+	// Evidence is for explanations, which need Finder too.
+	Evidence Evidence
+	Reveals  Reveals
+	// History is for what was: changes of rank, and dashboards as of a moment, which are not there without it.
+	History  history.Reader
+	Proxies  domain.Proxies
+	Verifier *Verifier
 	// Log gets one line for each request: reads that went well at level debug, as there may be 100,000 a second, all
 	// else at info. Lines name no customer, and hold nothing of a body or a token. What went wrong inside is logged with
 	// its cause, at level warn if trying again may help and error if not.
@@ -60,6 +93,7 @@ type Server struct {
 
 	gated                 gated
 	batches               chan struct{}
+	lookingBack           *turns
 	writeRates, readRates *rates
 	// stopping ends when Stop is called.
 	stopping context.Context
@@ -72,8 +106,10 @@ func New(config Config) (*Server, error) {
 	switch {
 	case config.Verifier == nil, config.Log == nil, config.Now == nil, config.NewRequestID == nil, config.Ready == nil, config.Metrics == nil:
 		return nil, errors.New("api: the configuration is incomplete")
-	case config.Leaderboard != nil && config.Proxies == domain.Proxies{}:
-		return nil, errors.New("api: a leaderboard needs proxies")
+	case (config.Leaderboard != nil || config.Finder != nil || config.History != nil) && config.Proxies == domain.Proxies{}:
+		return nil, errors.New("api: a leaderboard, a history and a search need proxies")
+	case (config.Finder != nil || config.Auditor != nil) && config.Ledger == nil:
+		return nil, errors.New("api: a search and an audit need the ledger")
 	}
 	metrics, err := newMetrics(config.Metrics)
 	if err != nil {

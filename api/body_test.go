@@ -43,6 +43,25 @@ func again[C any](t testing.TB, got C, plain any, decode func([]byte) (C, error)
 	}
 }
 
+func FuzzDecodeReveal(f *testing.F) {
+	f.Add([]byte(`{"proxyName": "Amber Otter 482913", "reason": "a complaint"}`))
+	f.Add([]byte(`{"proxyName": " amber  OTTER 482913", "reason": null}`))
+	f.Add([]byte(`{"proxyName": 1, "reason": "\u0000", "reason": ""}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		type reveal struct{ name, reason string }
+		decode := func(body []byte) (reveal, error) {
+			name, reason, err := decodeReveal(body)
+			return reveal{name, reason}, err
+		}
+		got, err := decode(body)
+		if err != nil {
+			refusal(t, body, err)
+			return
+		}
+		again(t, got, map[string]any{"proxyName": got.name, "reason": got.reason}, decode)
+	})
+}
+
 func FuzzDecodeOrder(f *testing.F) {
 	f.Add([]byte(`{"ItemIds": ["sku-1"], "paymentDetails": {"amount": "129.99", "currency": "GBP", "method": "card", "cvv": "1"}, "customerId": "ann"}`))
 	f.Add([]byte(`{"ItemIds": [], "paymentDetails": {"amount": 1e400, "currency": null}}`))

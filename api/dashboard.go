@@ -35,8 +35,24 @@ func (s *Server) dashboard(ctx context.Context, c echo.Context, caller Claims) e
 	top, badTop := number(values, "top", defaultTop, 1, leaderboard.MaxTop)
 	around, badAround := number(values, "around", defaultAround, 0, leaderboard.MaxAround)
 	position, badPosition := minPosition(c)
+	if values.Has("asOf") {
+		if caller.Role == RoleCustomer {
+			return domain.ErrForbidden
+		}
+		moment, badMoment := parseMoment("asOf", values.Get("asOf"))
+		if values.Has("season") {
+			badMoment = domain.Invalid("season", "season_as_of", "a season is asked for as it is: leave out asOf, or season")
+		}
+		if err := domain.JoinInvalid(badCustomer, badQuery, badTop, badAround, badPosition, badMoment); err != nil {
+			return err
+		}
+		return s.lookBack(ctx, c, customer, moment, top, around, position)
+	}
 	if err := domain.JoinInvalid(badCustomer, badQuery, badTop, badAround, badPosition); err != nil {
 		return err
+	}
+	if values.Has("season") {
+		return s.ofSeason(ctx, c, customer, values.Get("season"), top, around, position)
 	}
 	if err := catchUp(ctx, s.config.Leaderboard, position); err != nil {
 		return err
@@ -51,10 +67,14 @@ func (s *Server) dashboard(ctx context.Context, c echo.Context, caller Claims) e
 		return err
 	}
 	v.json = s.shared.appendDashboard(v.json[:0], &v.dashboard, key)
+	return sendDashboard(c, v.json)
+}
+
+func sendDashboard(c echo.Context, json []byte) error {
 	response := c.Response()
 	response.Header()["Content-Type"] = jsonType
 	response.WriteHeader(http.StatusOK)
-	_, err := response.Write(v.json)
+	_, err := response.Write(json)
 	return err
 }
 
@@ -147,7 +167,11 @@ func appendRow(b []byte, row leaderboard.Row, key domain.ProxyKey) []byte {
 	b = append(b, `{"rank":`...)
 	b = strconv.AppendInt(b, row.Rank, 10)
 	b = append(b, `,"proxyName":"`...)
-	b = row.Key.AppendName(b)
+	if row.Key == (domain.ProxyKey{}) {
+		b = append(b, forgottenName...)
+	} else {
+		b = row.Key.AppendName(b)
+	}
 	b = append(b, `","points":`...)
 	b = strconv.AppendInt(b, int64(row.Points), 10)
 	b = append(b, `,"you":`...)

@@ -31,7 +31,11 @@ type board struct {
 
 func boardOf(d leaderboard.Dashboard, key domain.ProxyKey) board {
 	of := func(r leaderboard.Row) rank {
-		return rank{Rank: r.Rank, ProxyName: r.Key.Name(), Points: r.Points, You: r.Key == key}
+		named := rank{Rank: r.Rank, ProxyName: r.Key.Name(), Points: r.Points, You: r.Key == key}
+		if r.Key == (domain.ProxyKey{}) {
+			named.ProxyName = "Forgotten"
+		}
+		return named
 	}
 	all := func(rows []leaderboard.Row) []rank {
 		ranks := make([]rank, len(rows))
@@ -58,7 +62,7 @@ func drawDashboard(t *rapid.T) (leaderboard.Dashboard, domain.ProxyKey) {
 	you := key.Draw(t, "you")
 	row := rapid.Custom(func(t *rapid.T) leaderboard.Row {
 		return leaderboard.Row{
-			Rank: rapid.Int64Min(1).Draw(t, "rank"), Key: rapid.OneOf(key, rapid.Just(you)).Draw(t, "key"),
+			Rank: rapid.Int64Min(1).Draw(t, "rank"), Key: rapid.OneOf(key, rapid.Just(you), rapid.Just(domain.ProxyKey{})).Draw(t, "key"),
 			Points: domain.Points(rapid.Int64().Draw(t, "points")),
 		}
 	})

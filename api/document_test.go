@@ -71,6 +71,7 @@ func decodeLines(body io.Reader, _ http.Header, _ *openapi3.SchemaRef, _ openapi
 // inexpressible are the codes of requests that are at fault in a way that a schema can't say.
 var inexpressible = []string{
 	"json_malformed", "field_repeated", "query_malformed", "customer_id_missing", "cursor_invalid", "currency_not_in_policy",
+	"moment_too_early", "moment_too_late", "season_unknown", "season_as_of",
 }
 
 // check compares one exchange with the document: its answer must be one that the document gives its operation, to the
@@ -182,7 +183,10 @@ func (d *document) codes() []string {
 func TestTheDocumentListsEveryAnswerAndNoOther(t *testing.T) {
 	doc := loadDocument(t)
 	runAccepted(t, doc)
+	runLookups(t, doc)
+	runPast(t, doc)
 	runRefused(t, doc)
+	runSeasons(t, doc)
 	runFailing(t, doc)
 	runOperations(t, doc)
 	runLimits(t, doc)

@@ -24,6 +24,7 @@ var (
 	errContentType    = errors.New("the body is not of the content type that is wanted")
 	errRateLimited    = errors.New("the client asks more often than it may")
 	errOverloaded     = errors.New("too much is under way")
+	errNoHistory      = errors.New("no history is kept here")
 )
 
 // problems is the one table from errors to answers: the first line whose error is the one at hand applies. What is not
@@ -64,7 +65,9 @@ var problems = []struct {
 	{domain.ErrInvalid, http.StatusBadRequest, "invalid_input", "Invalid input",
 		"several fields are at fault"},
 	{domain.ErrNotFound, http.StatusNotFound, "not_found", "Not found",
-		"there is no such order, or nothing waits under this id"},
+		"there is no such order, entry or name, or nothing waits under this id"},
+	{errNoHistory, http.StatusNotFound, "history_not_kept", "Not found",
+		"no history is kept here: leave out asOf for the dashboard as it stands"},
 	{domain.ErrConflict, http.StatusConflict, "conflict", "Conflict",
 		"the id was used before with other content"},
 	{domain.ErrDecided, http.StatusConflict, "already_decided", "Conflict",

@@ -8,10 +8,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"loyalty/api"
 	"loyalty/commands"
 	"loyalty/domain"
+	"loyalty/domain/season"
+	"loyalty/evidence"
+	"loyalty/readmodels/history"
 	"loyalty/readmodels/leaderboard"
 	"loyalty/readmodels/ledger"
 )
@@ -19,6 +23,11 @@ import (
 // fixed stands for all that is behind the API: it fails with its error at all that is asked of it, or answers with fixed
 // values where it has none. It is for showing what each error becomes over HTTP, and who gets through to what.
 type fixed struct{ err error }
+
+// all makes it everything that a server works on.
+func (f fixed) all(c *api.Config) {
+	c.Commands, c.Leaderboard, c.Seasons, c.Ledger, c.Finder, c.Auditor, c.Evidence, c.Reveals, c.History = f, f, f, f, f, f, f, f, f
+}
 
 var errPanic = errors.New("panic, please")
 
@@ -44,6 +53,19 @@ func (f fixed) ApproveAdjustment(context.Context, commands.ApproveAdjustment) (c
 func (f fixed) DeclineAdjustment(context.Context, commands.DeclineAdjustment) (commands.Adjusted, error) {
 	return commands.Adjusted{ID: "l-1", Status: commands.AdjustmentDeclined}, f.fail()
 }
+func (f fixed) RevealProxyName(context.Context, commands.RevealProxyName) (domain.Position, error) {
+	return domain.Position{Commit: 1, Prepare: 1}, f.fail()
+}
+func (f fixed) Season(id string) (season.Season, leaderboard.Reader, domain.Proxies, bool) {
+	proxies, err := domain.NewProxies([]byte("another secret of these tests"))
+	return season.Season{ID: id, From: time.Unix(0, 0), Until: time.Unix(1, 0)}, f, proxies, err == nil
+}
+func (f fixed) Seasons() []season.Season {
+	if f.err != nil {
+		panic(f.err)
+	}
+	return nil
+}
 func (f fixed) Dashboard(context.Context, domain.ProxyKey, int, int, *leaderboard.Dashboard) error {
 	return f.fail()
 }
@@ -58,6 +80,27 @@ func (f fixed) Trail(context.Context, domain.CustomerID, ledger.Filter, string, 
 }
 func (f fixed) Accounts(context.Context, func(ledger.Account) error) (ledger.State, error) {
 	return ledger.State{}, f.fail()
+}
+func (f fixed) Entry(context.Context, domain.CustomerID, string) (ledger.Entry, error) {
+	return ledger.Entry{EventID: entryID, Kind: ledger.Award}, f.fail()
+}
+func (f fixed) Search(context.Context, string) (ledger.Found, error) {
+	return ledger.Found{}, f.fail()
+}
+func (f fixed) Drawer(context.Context, ledger.Drawer) ([]domain.CustomerID, error) {
+	return []domain.CustomerID{"ann"}, f.fail()
+}
+func (f fixed) Acts(context.Context, ledger.ActFilter, string, int) (ledger.Acts, error) {
+	return ledger.Acts{}, f.fail()
+}
+func (f fixed) Explain(_ context.Context, e ledger.Entry) (evidence.Explanation, error) {
+	return evidence.Explanation{Entry: e}, f.fail()
+}
+func (f fixed) AsOf(context.Context, string, history.Moment, domain.ProxyKey, int, int, *leaderboard.Dashboard) error {
+	return f.fail()
+}
+func (f fixed) Changes(context.Context, string, history.Moment, domain.ProxyKey) (history.Changes, error) {
+	return history.Changes{}, f.fail()
 }
 func (f fixed) Wait(context.Context, domain.Position) error { return f.fail() }
 
@@ -74,12 +117,19 @@ func runFailing(t *testing.T, doc *document) {
 		{method: "POST", path: "/loyalty/ann/adjustments/l-1/approval", as: support},
 		{method: "POST", path: "/loyalty/ann/adjustments/l-1/refusal", as: support, body: `{"reason": "no receipt"}`},
 	}
-	changes := append(slices.Clone(writes), decisions...)
+	reveal := revealing(t, "ann")
+	changes := append(append(slices.Clone(writes), decisions...), reveal)
 	reads := []exchange{
 		{method: "GET", path: "/loyalty/ann", as: ann},
 		{method: "GET", path: "/loyalty/ann/trail", as: ann},
+		{method: "GET", path: "/loyalty/ann?season=2026", as: ann},
 		{method: "GET", path: "/loyalty/ann", as: ann, header: after(domain.Position{Commit: 1, Prepare: 1})},
 		{method: "GET", path: "/loyalty/ann/trail", as: ann, header: after(domain.Position{Commit: 1, Prepare: 1})},
+	}
+	for _, x := range lookingUp() {
+		waiting := x
+		waiting.header = after(domain.Position{Commit: 1, Prepare: 1})
+		reads = append(reads, x, waiting)
 	}
 	for _, failure := range []struct {
 		err    error
@@ -93,6 +143,7 @@ func runFailing(t *testing.T, doc *document) {
 		{domain.ErrDecided, decisions, 409, "already_decided"},
 		{domain.ErrOwnRequest, decisions[:1], 403, "own_request"},
 		{domain.ErrForgotten, changes[2:4], 410, "customer_forgotten"},
+		{domain.Invalid("asOf", "moment_too_late", "later than all that is known"), lookingUp()[4:], 400, "moment_too_late"},
 		{domain.ErrReturnExceedsPaid, writes[1:2], 422, "return_exceeds_paid"},
 		{domain.Invalid("currency", "currency_not_in_policy", "not priced"), writes[:1], 400, "currency_not_in_policy"},
 		{domain.ErrUnavailable, append(changes, reads...), 503, "unavailable"},
@@ -104,11 +155,11 @@ func runFailing(t *testing.T, doc *document) {
 		{domain.ErrCheckpointMoved, reads, 500, "internal"},
 		{domain.ErrUndecodable, append(changes, reads...), 500, "internal"},
 		{errors.New("the secret is 12345"), append(changes, reads...), 500, "internal"},
-		{errPanic, append(changes, reads...), 500, "internal"},
+		{errPanic, append(append(changes, reads...), exchange{method: "GET", path: "/seasons", as: ann}), 500, "internal"},
 	} {
 		t.Run(failure.err.Error(), func(t *testing.T) {
 			inside := fixed{fmt.Errorf("deep inside: %w", failure.err)}
-			s := serve(t, doc, func(c *api.Config) { c.Commands, c.Leaderboard, c.Ledger = inside, inside, inside })
+			s := serve(t, doc, inside.all)
 			for _, x := range failure.routes {
 				x.status, x.code = failure.status, failure.code
 				s.answersFailure(t, x)
@@ -124,7 +175,12 @@ func (s *site) answersFailure(t *testing.T, x exchange) {
 	if x.header == nil {
 		x.header = http.Header{}
 	}
-	id := "request-" + strings.ReplaceAll(strings.Trim(x.path, "/"), "/", "-")
+	id := "request-" + strings.Map(func(r rune) rune {
+		if strings.ContainsRune("/?=", r) {
+			return '-'
+		}
+		return r
+	}, strings.Trim(x.path, "/"))
 	x.header.Set("X-Request-Id", id)
 	got := s.do(t, x)
 	if body := string(got.body); strings.Contains(body, "deep inside") || strings.Contains(body, "12345") {

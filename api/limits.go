@@ -20,8 +20,11 @@ type Limits struct {
 	Writes int
 	// Batches is how many batches are taken at once; what comes then is refused as overloaded. 0 is DefaultBatches.
 	Batches int
+	// History is how many questions about the past are worked on at once, each of which takes time in proportion to the number
+	// of customers; eight times as many wait for a while, and what comes then is refused as overloaded. 0 is DefaultHistory.
+	History int
 	// WriteRates and ReadRates are how many writes and reads a second one client may make, by the kind of client: customer,
-	// support, or the channel of one (website, mobile, store). A kind that is absent or has 0 may make any number. For a second
+	// support, analyst, or the channel of one (website, mobile, store). A kind that is absent or has 0 may make any number. For a second
 	// a client may make all of a second's at once, and at least one.
 	WriteRates, ReadRates map[string]float64
 	// Adjustments are the most points that a role may give or take alone, support or channel; more waits for a second person. A role
@@ -34,18 +37,26 @@ type Limits struct {
 const (
 	DefaultWrites  = 512
 	DefaultBatches = 32
+	DefaultHistory = 2
+)
+
+// As many times more than are worked on wait for a turn to look back, for half the time that a request has: the other half is for
+// the work.
+const (
+	historyQueue    = 8
+	historyPatience = requestTimeout / 2
 )
 
 // kindsOfClients are the keys of rates.
 var kindsOfClients = []string{
-	string(RoleCustomer), string(RoleSupport), string(domain.Website), string(domain.Mobile), string(domain.Store),
+	string(RoleCustomer), string(RoleSupport), string(RoleAnalyst), string(domain.Website), string(domain.Mobile), string(domain.Store),
 }
 
 // Check says what is wrong with the limits: a number below 0, a rate that is no number, or one for a kind of client or a role
 // that there is not.
 func (l Limits) Check() error {
-	if l.Writes < 0 || l.Batches < 0 {
-		return domain.Invalid("limits", "limit_out_of_range", "how many writes and batches are taken at once must not be negative")
+	if l.Writes < 0 || l.Batches < 0 || l.History < 0 {
+		return domain.Invalid("limits", "limit_out_of_range", "how many writes, batches and questions about the past are taken at once must not be negative")
 	}
 	for role, points := range l.Adjustments {
 		if role != RoleSupport && role != RoleChannel {
@@ -73,12 +84,16 @@ func (s *Server) limit(l Limits) error {
 	if err := l.Check(); err != nil {
 		return err
 	}
-	writes, batches := cmp.Or(l.Writes, DefaultWrites), cmp.Or(l.Batches, DefaultBatches)
+	writes, batches, past := cmp.Or(l.Writes, DefaultWrites), cmp.Or(l.Batches, DefaultBatches), cmp.Or(l.History, DefaultHistory)
 	gate, err := newGate(writes, s.config.Metrics)
 	if err != nil {
 		return err
 	}
-	s.gated, s.batches = gated{s.config.Commands, gate}, make(chan struct{}, batches)
+	s.lookingBack, err = newTurns("history_reads", "Questions about the past", past, historyQueue*past, historyPatience, s.config.Metrics)
+	if err != nil {
+		return err
+	}
+	s.gated, s.batches = gated{s.config.Commands, s.config.Reveals, gate}, make(chan struct{}, batches)
 	s.writeRates, s.readRates = newRates(l.WriteRates), newRates(l.ReadRates)
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	return nil

@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"loyalty/api"
 	"loyalty/commands"
 	"loyalty/domain"
+	"loyalty/readmodels/history"
 )
 
 // clock is a time that only moves when it is told to.
@@ -32,17 +34,19 @@ func (c *clock) advance(d time.Duration) {
 }
 
 // oneByOne is every route but that of batches, with a caller of each.
-func oneByOne() (writes, reads []exchange) {
+func oneByOne(t *testing.T) (writes, reads []exchange) {
 	return []exchange{
 			{method: "POST", path: "/order/o-1", as: till, body: orderOf(`1`, "ann"), status: 201},
 			{method: "POST", path: "/order/o-1/returns/r-1", as: till, body: `{"amount": "1.00"}`, status: 201},
 			{method: "POST", path: "/loyalty/ann", as: support, body: `{"loyalty-points": 1, "reason": "goodwill"}`, status: 201},
 			{method: "POST", path: approvalPath, as: support, status: 201},
 			{method: "POST", path: refusalPath, as: support, body: `{"reason": "no receipt"}`, status: 201},
-		}, []exchange{
-			{method: "GET", path: "/loyalty/ann", as: ann, status: 200},
-			{method: "GET", path: "/loyalty/ann/trail", as: ann, status: 200},
-		}
+			revealing(t, "ann"),
+		}, append(lookingUp(),
+			exchange{method: "GET", path: "/loyalty/ann", as: ann, status: 200},
+			exchange{method: "GET", path: "/loyalty/ann/trail", as: ann, status: 200},
+			exchange{method: "GET", path: "/seasons", as: ann, status: 200},
+		)
 }
 
 func TestCallersAreKeptWithinLimits(t *testing.T) { runLimits(t, loadDocument(t)) }
@@ -51,16 +55,18 @@ func TestCallersAreKeptWithinLimits(t *testing.T) { runLimits(t, loadDocument(t)
 func runLimits(t *testing.T, doc *document) {
 	t.Run("a client that asks more often than its rate is told when to come again", func(t *testing.T) { runRates(t, doc) })
 	t.Run("writes beyond what may be under way are refused, and reads are not", func(t *testing.T) { runOverload(t, doc) })
+	t.Run("so are questions about the past, and nothing else", func(t *testing.T) { runPastOverload(t, doc) })
 }
 
 func runRates(t *testing.T, doc *document) {
-	writes, reads := oneByOne()
+	writes, reads := oneByOne(t)
 	for _, x := range append(writes, reads...) {
 		t.Run(x.method+" "+x.path, func(t *testing.T) {
 			clock := &clock{now: time.Now()}
 			s := serve(t, doc, func(c *api.Config) {
-				c.Commands, c.Leaderboard, c.Ledger, c.Now = fixed{}, fixed{}, fixed{}, clock.Now
-				rates := map[string]float64{"store": 0.25, "customer": 0.25, "support": 0.25}
+				fixed{}.all(c)
+				c.Now = clock.Now
+				rates := map[string]float64{"store": 0.25, "customer": 0.25, "support": 0.25, "analyst": 0.25}
 				c.Limits = api.Limits{WriteRates: rates, ReadRates: rates}
 			})
 			refused := x
@@ -85,7 +91,8 @@ func runRates(t *testing.T, doc *document) {
 func TestARateIsOfOneClientAndOneKind(t *testing.T) {
 	clock := &clock{now: time.Now()}
 	s := serve(t, loadDocument(t), func(c *api.Config) {
-		c.Commands, c.Leaderboard, c.Ledger, c.Now = fixed{}, fixed{}, fixed{}, clock.Now
+		fixed{}.all(c)
+		c.Now = clock.Now
 		c.Limits = api.Limits{WriteRates: map[string]float64{"store": 3, "customer": 1, "mobile": 0}}
 	})
 	post := func(as api.Claims) string {
@@ -142,10 +149,10 @@ func (h held) PlaceOrder(ctx context.Context, c commands.PlaceOrder) (commands.P
 func runOverload(t *testing.T, doc *document) {
 	behind := newHeld()
 	s := serve(t, doc, func(c *api.Config) {
-		c.Commands, c.Leaderboard, c.Ledger = behind, fixed{}, fixed{}
-		c.Limits.Writes = 2
+		fixed{}.all(c)
+		c.Commands, c.Limits.Writes = behind, 2
 	})
-	writes, reads := oneByOne()
+	writes, reads := oneByOne(t)
 	first := writes[0]
 	var all sync.WaitGroup
 	for range 2 {
@@ -177,6 +184,58 @@ func runOverload(t *testing.T, doc *document) {
 	s.do(t, first)
 }
 
+// heldHistory is a history that waits until it is let go.
+type heldHistory struct {
+	fixed
+	begun, release chan struct{}
+}
+
+func (h heldHistory) Changes(ctx context.Context, _ string, _ history.Moment, _ domain.ProxyKey) (history.Changes, error) {
+	h.begun <- struct{}{}
+	select {
+	case <-h.release:
+		return history.Changes{}, nil
+	case <-ctx.Done():
+		return history.Changes{}, ctx.Err()
+	}
+}
+
+func runPastOverload(t *testing.T, doc *document) {
+	behind := heldHistory{begun: make(chan struct{}, 1000), release: make(chan struct{})}
+	s := serve(t, doc, func(c *api.Config) {
+		fixed{}.all(c)
+		c.History, c.Limits.History = behind, 1
+	})
+	past := lookingUp()[4:]
+	var all sync.WaitGroup
+	all.Go(func() { s.do(t, past[0]) })
+	<-behind.begun
+	// Eight times as many wait for as long as they may, here until the first lets go.
+	for range 4 {
+		all.Go(func() { s.do(t, past[0]) })
+		all.Go(func() { s.do(t, past[1]) })
+	}
+	s.waitForMetric(t, "loyalty_history_reads_waiting 8")
+	for _, x := range past {
+		x.status, x.code = 503, "overloaded"
+		if got := s.do(t, x).header.Get("Retry-After"); got != "1" {
+			t.Errorf("Retry-After is %q", got)
+		}
+	}
+	writes, reads := oneByOne(t)
+	for _, x := range append(writes, reads...) {
+		if !slices.ContainsFunc(past, func(p exchange) bool { return p.path == x.path }) {
+			s.do(t, x)
+		}
+	}
+	s.waitForMetric(t, "loyalty_history_reads_refused_total 2")
+	s.waitForMetric(t, "loyalty_history_reads_in_flight 1")
+	close(behind.release)
+	all.Wait()
+	s.waitForMetric(t, "loyalty_history_reads_in_flight 0")
+	s.waitForMetric(t, "loyalty_history_reads_waiting 0")
+}
+
 // waitForMetric waits until the metrics hold a line.
 func (s *site) waitForMetric(t *testing.T, line string) {
 	t.Helper()
@@ -203,7 +262,7 @@ func TestAWriteThatWaitsGetsItsTurn(t *testing.T) {
 		c.Commands = behind
 		c.Limits.Writes = 1
 	})
-	writes, _ := oneByOne()
+	writes, _ := oneByOne(t)
 	var all sync.WaitGroup
 	for range 2 {
 		all.Go(func() { s.do(t, writes[0]) })
@@ -218,6 +277,7 @@ func TestLimitsThatMakeNoSenseAreRefused(t *testing.T) {
 	for name, limits := range map[string]api.Limits{
 		"writes below 0":                  {Writes: -1},
 		"batches below 0":                 {Batches: -1},
+		"questions of the past below 0":   {History: -1},
 		"a rate below 0":                  {WriteRates: map[string]float64{"store": -1}},
 		"an unknown client":               {ReadRates: map[string]float64{"shop": 1}},
 		"a role that adjusts nothing":     {Adjustments: map[api.Role]domain.Points{api.RoleCustomer: 1}},

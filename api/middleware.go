@@ -90,6 +90,7 @@ func recovered(next echo.HandlerFunc, c echo.Context) (err error) {
 // metrics is what is counted of the requests.
 type metrics struct {
 	inFlight atomic.Int64
+	refused  *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	// observers are those of duration by what their labels are made from, which finds them faster. The map is never changed but
 	// replaced, under mu, so that nobody who reads it waits.
@@ -117,6 +118,7 @@ func (m *metrics) observer(o observed) prometheus.Observer {
 
 func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 	m := &metrics{
+		refused: newRefusals(),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "loyalty_http_request_duration_seconds", Help: "Time from a request's arrival to its answer.",
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
@@ -126,7 +128,7 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 	inFlight := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "loyalty_http_requests_in_flight", Help: "Requests being answered.",
 	}, func() float64 { return float64(m.inFlight.Load()) })
-	if err := errors.Join(registry.Register(inFlight), registry.Register(m.duration)); err != nil {
+	if err := errors.Join(registry.Register(inFlight), registry.Register(m.refused), registry.Register(m.duration)); err != nil {
 		return nil, fmt.Errorf("register the metrics of the API: %w", err)
 	}
 	return m, nil

@@ -82,15 +82,36 @@ func TestAProcessHasTheRoutesOfItsRoles(t *testing.T) {
 	}
 	dashboard := []exchange{{as: ann, method: "GET", path: "/loyalty/ann", status: 200}}
 	trail := []exchange{{as: ann, method: "GET", path: "/loyalty/ann/trail", status: 200}}
+	more := lookingUp()
+	explain, search, audit, changes, past := more[0:1], more[1:2], more[2:4], more[4:5], more[5:6]
+	reveal := []exchange{revealing(t, "ann")}
+	notKept := slices.Clone(past)
+	notKept[0].status, notKept[0].code = 404, "history_not_kept"
+	seasons := []exchange{{method: "GET", path: "/seasons", as: ann, status: 200}}
+	all := [][]exchange{commands, dashboard, trail, explain, search, audit, changes, reveal, seasons}
 	for _, role := range []struct {
-		name           string
-		change         func(*api.Config)
-		there, missing [][]exchange
+		name    string
+		change  func(*api.Config)
+		there   [][]exchange
+		missing [][]exchange
 	}{
-		{"commands", func(c *api.Config) { c.Commands = fixed{} }, [][]exchange{commands}, [][]exchange{dashboard, trail}},
-		{"leaderboard", func(c *api.Config) { c.Leaderboard = fixed{} }, [][]exchange{dashboard}, [][]exchange{commands, trail}},
-		{"ledger", func(c *api.Config) { c.Ledger = fixed{} }, [][]exchange{trail}, [][]exchange{commands, dashboard}},
-		{"none", func(*api.Config) {}, nil, [][]exchange{commands, dashboard, trail}},
+		{"commands", func(c *api.Config) { c.Commands = fixed{} }, all[:1], all[1:]},
+		{"leaderboard", func(c *api.Config) { c.Leaderboard = fixed{} }, [][]exchange{dashboard, notKept}, append(all[2:len(all):len(all)], commands)},
+		{"leaderboard and history", func(c *api.Config) { c.Leaderboard, c.History = fixed{}, fixed{} },
+			[][]exchange{dashboard, past, changes}, [][]exchange{commands, trail, explain, search, audit, reveal}},
+		{"ledger", func(c *api.Config) { c.Ledger = fixed{} }, all[2:3], append(all[3:len(all):len(all)], commands, dashboard)},
+		{"ledger that can be searched", func(c *api.Config) { c.Ledger, c.Finder = fixed{}, fixed{} },
+			[][]exchange{trail, search}, [][]exchange{commands, dashboard, explain, audit, changes, reveal}},
+		{"evidence", func(c *api.Config) { c.Ledger, c.Finder, c.Evidence = fixed{}, fixed{}, fixed{} },
+			[][]exchange{trail, search, explain}, [][]exchange{commands, dashboard, audit, changes, reveal}},
+		{"audit", func(c *api.Config) { c.Ledger, c.Auditor = fixed{}, fixed{} },
+			[][]exchange{trail, audit}, [][]exchange{commands, dashboard, explain, search, changes, reveal}},
+		{"reveals and search", func(c *api.Config) { c.Reveals, c.Ledger, c.Finder = fixed{}, fixed{}, fixed{} },
+			[][]exchange{trail, search, reveal}, [][]exchange{commands, dashboard, explain, audit, changes, seasons}},
+		{"leaderboard and seasons", func(c *api.Config) { c.Leaderboard, c.Seasons = fixed{}, fixed{} },
+			[][]exchange{dashboard, seasons}, [][]exchange{commands, trail, explain, search, audit, changes, reveal}},
+		{"all", fixed{}.all, append(all[:len(all):len(all)], past), nil},
+		{"none", func(*api.Config) {}, nil, all},
 	} {
 		t.Run(role.name, func(t *testing.T) {
 			s := serve(t, loadDocument(t), role.change)
@@ -115,6 +136,10 @@ func TestAnIncompleteConfigurationIsRefused(t *testing.T) {
 		"no readiness":                     func(c *api.Config) { c.Ready = nil },
 		"no metrics":                       func(c *api.Config) { c.Metrics = nil },
 		"a leaderboard without proxy keys": func(c *api.Config) { c.Leaderboard, c.Proxies = fixed{}, api.Config{}.Proxies },
+		"a search without proxy keys":      func(c *api.Config) { c.Ledger, c.Finder, c.Proxies = fixed{}, fixed{}, api.Config{}.Proxies },
+		"a history without proxy keys":     func(c *api.Config) { c.History, c.Proxies = fixed{}, api.Config{}.Proxies },
+		"a search without a ledger":        func(c *api.Config) { c.Finder = fixed{} },
+		"an audit without a ledger":        func(c *api.Config) { c.Auditor = fixed{} },
 		"metrics that are taken": func(c *api.Config) {
 			if _, err := api.New(*c); err != nil {
 				t.Error(err)
@@ -154,7 +179,7 @@ func TestWorkOnARequestIsBounded(t *testing.T) {
 }
 
 func TestARefusedMethodIsToldWhichThereAre(t *testing.T) {
-	s := serve(t, loadDocument(t), func(c *api.Config) { c.Commands, c.Leaderboard, c.Ledger = fixed{}, fixed{}, fixed{} })
+	s := serve(t, loadDocument(t), fixed{}.all)
 	for path, want := range map[string][]string{"/loyalty/ann": {"GET", "POST"}, "/loyalty/ann/trail": {"GET"}, "/order/o-1": {"POST"}} {
 		got := s.do(t, exchange{as: ann, method: "DELETE", path: path, status: 405, code: "method_not_allowed"}).header.Get("Allow")
 		for _, method := range want {

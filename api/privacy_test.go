@@ -35,6 +35,12 @@ func TestCardDataAndCustomersLeaveNoTrace(t *testing.T) {
 	for _, path := range []string{"/loyalty/ann-7Q", "/loyalty/ann-7Q/trail"} {
 		answers = append(answers, s.do(t, exchange{as: customer("ann-7Q"), method: "GET", path: path, header: after(last), status: 200}).body)
 	}
+	award := decode[trail](t, answer{body: answers[len(answers)-1]}).Entries[0].EntryID
+	for _, path := range []string{"/search?q=order-7Q", "/loyalty/ann-7Q/entries/" + award, "/loyalty/ann-7Q?asOf=" + last.String(), "/loyalty/ann-7Q/changes?since=" + last.String()} {
+		answers = append(answers, s.do(t, exchange{as: support, method: "GET", path: path, header: after(last), status: 200}).body)
+	}
+	answers = append(answers, s.do(t, exchange{as: ann, method: "GET", path: "/loyalty/ann-7Q/trail", status: 403, code: "forbidden"}).body)
+	answers = append(answers, s.do(t, revealing(t, "ann-7Q")).body)
 	traces := []string{card, cvv, holder}
 	holds := func(where string, data []byte, words ...string) {
 		t.Helper()

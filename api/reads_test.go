@@ -189,6 +189,7 @@ func TestATrailAddsUp(t *testing.T) {
 		"from=" + all[1].OccurredAt.Format(time.RFC3339Nano):  all[0].LoyaltyID + " r-1",
 		"until=" + all[2].OccurredAt.Format(time.RFC3339Nano): "o-1",
 		"from=2020-01-01&until=2020-12-31":                    "",
+		"until=2020-01-01T00:00Z":                             "",
 	} {
 		var ids []string
 		for _, e := range decode[trail](t, s.do(t, exchange{as: support, method: "GET", path: "/loyalty/ann/trail?" + query, header: after(last), status: 200})).Entries {
@@ -198,9 +199,16 @@ func TestATrailAddsUp(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", query, got, want)
 		}
 	}
-	none := decode[trail](t, s.do(t, exchange{as: support, method: "GET", path: "/loyalty/nobody/trail", status: 200}))
-	if none.CustomerID != "nobody" || none.Points != 0 || len(none.Entries) != 0 {
-		t.Errorf("the trail of nobody is %+v", none)
+}
+
+// A trail doesn't tell who exists.
+func TestTheTrailOfNobodyIsEmpty(t *testing.T) {
+	s := startStack(t, loadDocument(t))
+	for _, as := range []api.Claims{support, customer("nobody")} {
+		none := decode[trail](t, s.do(t, exchange{as: as, method: "GET", path: "/loyalty/nobody/trail", status: 200}))
+		if none.CustomerID != "nobody" || none.Points != 0 || len(none.Entries) != 0 || none.Next != "" {
+			t.Errorf("to a %s the trail of nobody is %+v", as.Role, none)
+		}
 	}
 }
 

@@ -8,11 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
-	"loyalty/api"
 	"loyalty/domain"
 )
 
@@ -65,6 +61,11 @@ func refused(t *testing.T) []exchange {
 	all = append(all, refusedAdjustments()...)
 	all = append(all, refusedDecisions()...)
 	all = append(all, refusedReads()...)
+	all = append(all, refusedLookups()...)
+	all = append(all, refusedReveals(t)...)
+	all = append(all, refusedLists()...)
+	all = append(all, refusedPasts()...)
+	all = append(all, refusedSeasons()...)
 	for _, route := range []exchange{
 		{method: "POST", path: "/order/o-9", body: orderOf(`1`, "ann"), as: till},
 		{method: "POST", path: "/order/o-1/returns/r-9", body: `{"amount": "1.00"}`, as: till},
@@ -74,6 +75,13 @@ func refused(t *testing.T) []exchange {
 		{method: "POST", path: refusalPath, body: `{"reason": "no receipt"}`, as: support},
 		{method: "GET", path: "/loyalty/ann", as: ann},
 		{method: "GET", path: "/loyalty/ann/trail", as: ann},
+		{method: "GET", path: "/loyalty/ann/changes?since=2026-10-01", as: ann},
+		{method: "GET", path: "/loyalty/ann/entries/" + entryID, as: support},
+		{method: "GET", path: "/search?q=o-1", as: support},
+		{method: "GET", path: "/seasons", as: ann},
+		{method: "GET", path: "/approvals", as: support},
+		{method: "GET", path: "/acts", as: auditor},
+		{method: "POST", path: "/reveals", body: revealing(t, "ann").body, as: revealer},
 	} {
 		all = append(all, refusedCallers(t, route)...)
 		if route.method == "POST" && route.path != approvalPath {
@@ -316,92 +324,4 @@ func refusedReads() []exchange {
 		bad(at("/loyalty/"+long+"/trail"), "customer too long", "", "id_too_long", "userId"),
 		bad(bothTrail, "two faults", "", "invalid_input", ""),
 	)
-}
-
-// refusedTypes is what no route accepts as a kind of body.
-func refusedTypes(route exchange) []exchange {
-	typed := func(name, contentType string) exchange {
-		x := route
-		x.name, x.status, x.code, x.header = name, 415, "content_type_unsupported", http.Header{"Content-Type": {contentType}}
-		return x
-	}
-	right, wrong := "application/json", "application/x-ndjson"
-	if route.path == "/orders" {
-		right, wrong = wrong, right
-	}
-	compressed := typed("compressed", right)
-	compressed.header["Content-Encoding"] = []string{"gzip"}
-	return []exchange{
-		typed("a form", "application/x-www-form-urlencoded"), typed("no content type", ""), typed("a content type that is none", ";;"),
-		typed("another charset", right+"; charset=iso-8859-1"), typed("that of another route", wrong), compressed,
-	}
-}
-
-// refusedBodies is what no route accepts as a body.
-func refusedBodies(route exchange) []exchange {
-	large := route
-	large.name, large.body, large.status, large.code = "65,537 bytes", route.body+strings.Repeat(" ", 64<<10+1-len(route.body)), 413, "body_too_large"
-	streamed := large
-	streamed.name, streamed.chunked = "65,537 bytes that don't say so beforehand", true
-	all := []exchange{large, streamed}
-	for name, body := range map[string]string{
-		"truncated": route.body[:len(route.body)-2], "empty": "", "blank": " ", "null": "null", "an array": "[" + route.body + "]",
-		"two objects": route.body + route.body, "something after it": route.body + "x", "not UTF-8": strings.Replace(route.body, "\"", "\"\xff", 1),
-		"a comma too many": route.body[:len(route.body)-1] + ",}",
-	} {
-		x := bad(route, name, body, "json_malformed", "")
-		x.header = http.Header{"Content-Type": {"application/json"}}
-		all = append(all, x)
-	}
-	return all
-}
-
-// refusedCallers is how no route lets anyone in.
-func refusedCallers(t *testing.T, route exchange) []exchange {
-	sign := func(method jwt.SigningMethod, key any, change func(jwt.MapClaims)) string {
-		claims := jwt.MapClaims{
-			"sub": route.as.Subject, "role": string(route.as.Role), "channel": string(route.as.Channel), "exp": time.Now().Add(time.Hour).Unix(),
-		}
-		if change != nil {
-			change(claims)
-		}
-		token, err := jwt.NewWithClaims(method, claims).SignedString(key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return "Bearer " + token
-	}
-	with := func(name, authorization, code string) exchange {
-		x := route
-		x.name, x.status, x.code, x.header = name, 401, code, http.Header{"Authorization": {authorization}}
-		return x
-	}
-	claim := func(name string, change func(jwt.MapClaims)) exchange {
-		return with(name, sign(jwt.SigningMethodHS256, tokenSecret, change), "token_invalid")
-	}
-	nobody := route
-	nobody.name, nobody.status, nobody.code, nobody.as = "no token", 401, "token_missing", api.Claims{}
-	twice := with("two tokens", sign(jwt.SigningMethodHS256, tokenSecret, nil), "token_malformed")
-	twice.header["Authorization"] = append(twice.header["Authorization"], twice.header["Authorization"][0])
-	no := route
-	no.name, no.status, no.code, no.as = "an analyst", 403, "forbidden", analyst
-	return []exchange{
-		nobody, twice, no,
-		with("another scheme", "Basic YW5uOmFubg==", "token_malformed"),
-		with("an empty token", "Bearer ", "token_malformed"),
-		with("garbage", "Bearer garbage", "token_malformed"),
-		with("a very long token", sign(jwt.SigningMethodHS256, tokenSecret, func(c jwt.MapClaims) { c["more"] = strings.Repeat("a", 9000) }), "token_malformed"),
-		with("expired", sign(jwt.SigningMethodHS256, tokenSecret, func(c jwt.MapClaims) { c["exp"] = time.Now().Add(-time.Minute).Unix() }), "token_expired"),
-		with("unsigned", sign(jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, nil), "token_invalid"),
-		with("signed with another secret", sign(jwt.SigningMethodHS256, []byte("some other secret of 32 or more bytes"), nil), "token_invalid"),
-		with("signed by another algorithm", sign(jwt.SigningMethodHS512, tokenSecret, nil), "token_invalid"),
-		claim("no expiry", func(c jwt.MapClaims) { delete(c, "exp") }),
-		claim("not valid yet", func(c jwt.MapClaims) { c["nbf"] = time.Now().Add(time.Minute).Unix() }),
-		claim("no subject", func(c jwt.MapClaims) { delete(c, "sub") }),
-		claim("a subject that is no id", func(c jwt.MapClaims) { c["sub"] = "ann@example.com" }),
-		claim("no role", func(c jwt.MapClaims) { delete(c, "role") }),
-		claim("an unknown role", func(c jwt.MapClaims) { c["role"] = "admin" }),
-		claim("a channel of no channel", func(c jwt.MapClaims) { c["role"], c["channel"] = "channel", "" }),
-		claim("an unknown channel", func(c jwt.MapClaims) { c["role"], c["channel"] = "customer", "fax" }),
-	}
 }

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"loyalty/api"
@@ -11,14 +12,15 @@ import (
 // When it tries each route, for itself and for another
 // Then it gets through exactly where this table says so.
 func TestWhoMayDoWhat(t *testing.T) {
-	s := serve(t, loadDocument(t), func(c *api.Config) {
-		working := fixed{}
-		c.Commands, c.Leaderboard, c.Ledger = working, working, working
-	})
+	s := serve(t, loadDocument(t), fixed{}.all)
 	annAwarding := ann
 	annAwarding.Scope = "award"
 	supportAwarding, analystAwarding := support, analyst
 	supportAwarding.Scope, analystAwarding.Scope = "award", "award"
+	auditing := support
+	auditing.Scope = "read audit"
+	annScoped, channelScoped := ann, till
+	annScoped.Scope, channelScoped.Scope = "reveal audit", "reveal audit"
 	nearly := till
 	nearly.Scope = "awards award-points"
 
@@ -29,24 +31,35 @@ func TestWhoMayDoWhat(t *testing.T) {
 		{"ann", ann}, {"ann, scope award", annAwarding}, {"bob", customer("bob")}, {"channel", till}, {"channel, scope award", awarder},
 		{"channel, other scopes", nearly}, {"support", support}, {"support, scope award", supportAwarding},
 		{"analyst", analyst}, {"analyst, scope award", analystAwarding},
+		{"support, scope reveal", revealer}, {"support, scope audit", auditing}, {"analyst, scope audit", auditor},
+		{"ann, scopes of staff", annScoped}, {"channel, scopes of staff", channelScoped},
 	}
-	customersOwn := []string{"ann", "ann, scope award", "support", "support, scope award"}
+	staff := []string{"support", "support, scope award", "support, scope reveal", "support, scope audit"}
+	analysts := []string{"analyst", "analyst, scope award", "analyst, scope audit"}
+	anns, channels := []string{"ann", "ann, scope award", "ann, scopes of staff"}, []string{"channel", "channel, scope award", "channel, other scopes", "channel, scopes of staff"}
+	customersOwn := slices.Concat(anns, staff)
 	for _, route := range []struct {
 		exchange
 		allowed []string
 	}{
-		{exchange{method: "POST", path: "/order/o-1", body: orderOf(`1`, "ann")},
-			[]string{"ann", "ann, scope award", "channel", "channel, scope award", "channel, other scopes"}},
-		{exchange{method: "POST", path: "/orders", body: lineOf("o-1", `1`, "ann"), header: ndjson, status: 200},
-			[]string{"channel", "channel, scope award", "channel, other scopes"}},
-		{exchange{method: "POST", path: "/order/o-1/returns/r-1", body: `{"amount": 1}`},
-			[]string{"channel", "channel, scope award", "channel, other scopes", "support", "support, scope award"}},
+		{exchange{method: "POST", path: "/order/o-1", body: orderOf(`1`, "ann")}, slices.Concat(anns, channels)},
+		{exchange{method: "POST", path: "/orders", body: lineOf("o-1", `1`, "ann"), header: ndjson, status: 200}, channels},
+		{exchange{method: "POST", path: "/order/o-1/returns/r-1", body: `{"amount": 1}`}, slices.Concat(channels, staff)},
 		{exchange{method: "POST", path: "/loyalty/ann", body: `{"loyalty-points": 1, "reason": "goodwill"}`},
-			[]string{"channel, scope award", "support", "support, scope award"}},
-		{exchange{method: "POST", path: "/loyalty/ann/adjustments/l-1/approval"}, []string{"support", "support, scope award"}},
-		{exchange{method: "POST", path: "/loyalty/ann/adjustments/l-1/refusal", body: `{"reason": "no receipt"}`}, []string{"support", "support, scope award"}},
+			append([]string{"channel, scope award"}, staff...)},
+		{exchange{method: "POST", path: "/loyalty/ann/adjustments/l-1/approval"}, staff},
+		{exchange{method: "POST", path: "/loyalty/ann/adjustments/l-1/refusal", body: `{"reason": "no receipt"}`}, staff},
 		{exchange{method: "GET", path: "/loyalty/ann"}, customersOwn},
+		{exchange{method: "GET", path: "/loyalty/ann?asOf=2026-10-01"}, slices.Concat(staff, analysts)},
 		{exchange{method: "GET", path: "/loyalty/ann/trail"}, customersOwn},
+		{exchange{method: "GET", path: "/loyalty/ann/changes?since=2026-10-01"}, customersOwn},
+		{exchange{method: "GET", path: "/loyalty/ann/entries/" + entryID}, staff},
+		{exchange{method: "GET", path: "/loyalty/ann?season=2026"}, customersOwn},
+		{exchange{method: "GET", path: "/seasons"}, slices.Concat(anns, []string{"bob"}, staff, analysts)},
+		{exchange{method: "GET", path: "/search?q=ann"}, staff},
+		{exchange{method: "POST", path: "/reveals", body: revealing(t, "ann").body}, []string{"support, scope reveal"}},
+		{exchange{method: "GET", path: "/approvals"}, staff},
+		{exchange{method: "GET", path: "/acts"}, []string{"support, scope audit", "analyst, scope audit"}},
 	} {
 		allowed := make(map[string]bool)
 		for _, name := range route.allowed {

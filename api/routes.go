@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -34,9 +35,16 @@ const (
 	forThemselves
 	// asThemselves is for a customer on a route whose path names none: the handler takes the customer from the token.
 	asThemselves
-	// withAward lets a caller act for every customer if their token has the scope award.
+	// withAward, withReveal and withAudit let a caller act for every customer if their token has the scope award, reveal or audit.
 	withAward
+	withReveal
+	withAudit
+	// lookingBack lets a caller see every customer's account as it stood at a moment in the past, and not as it stands.
+	lookingBack
 )
+
+// scopes are what a token must have for a grant.
+var scopes = map[grant]string{withAward: "award", withReveal: "reveal", withAudit: "audit"}
 
 // routes is all of the API. Whatever a route is not granted to in this table is refused with 403.
 var routes = []route{
@@ -47,7 +55,7 @@ var routes = []route{
 	{http.MethodPost, "/order/:orderId/returns/:returnId", hasCommands,
 		grants{RoleChannel: forAnyone, RoleSupport: forAnyone}, (*Server).returnItems, false, false},
 	{http.MethodGet, "/loyalty/:userId", hasLeaderboard,
-		grants{RoleCustomer: forThemselves, RoleSupport: forAnyone}, (*Server).dashboard, true, false},
+		grants{RoleCustomer: forThemselves, RoleSupport: forAnyone, RoleAnalyst: lookingBack}, (*Server).dashboard, true, false},
 	{http.MethodPost, "/loyalty/:userId", hasCommands,
 		grants{RoleChannel: withAward, RoleSupport: forAnyone}, (*Server).adjustPoints, false, false},
 	{http.MethodPost, "/loyalty/:userId/adjustments/:loyaltyId/approval", hasCommands,
@@ -56,11 +64,31 @@ var routes = []route{
 		grants{RoleSupport: forAnyone}, (*Server).declineAdjustment, false, false},
 	{http.MethodGet, "/loyalty/:userId/trail", hasLedger,
 		grants{RoleCustomer: forThemselves, RoleSupport: forAnyone}, (*Server).trail, false, false},
+	{http.MethodGet, "/loyalty/:userId/entries/:entryId", hasEvidence,
+		grants{RoleSupport: forAnyone}, (*Server).explain, false, false},
+	{http.MethodGet, "/loyalty/:userId/changes", hasHistory,
+		grants{RoleCustomer: forThemselves, RoleSupport: forAnyone}, (*Server).changes, false, false},
+	{http.MethodGet, "/seasons", hasSeasons,
+		grants{RoleCustomer: asThemselves, RoleSupport: forAnyone, RoleAnalyst: forAnyone}, (*Server).seasons, false, false},
+	{http.MethodGet, "/search", hasFinder,
+		grants{RoleSupport: forAnyone}, (*Server).search, false, false},
+	{http.MethodPost, "/reveals", hasReveals,
+		grants{RoleSupport: withReveal}, (*Server).reveal, false, false},
+	{http.MethodGet, "/approvals", hasAuditor,
+		grants{RoleSupport: forAnyone}, (*Server).approvals, false, false},
+	{http.MethodGet, "/acts", hasAuditor,
+		grants{RoleSupport: withAudit, RoleAnalyst: withAudit}, (*Server).acts, false, false},
 }
 
 func hasCommands(c Config) bool    { return c.Commands != nil }
 func hasLeaderboard(c Config) bool { return c.Leaderboard != nil }
 func hasLedger(c Config) bool      { return c.Ledger != nil }
+func hasFinder(c Config) bool      { return c.Finder != nil }
+func hasAuditor(c Config) bool     { return c.Auditor != nil }
+func hasEvidence(c Config) bool    { return c.Evidence != nil && c.Finder != nil }
+func hasHistory(c Config) bool     { return c.History != nil }
+func hasReveals(c Config) bool     { return c.Reveals != nil && c.Finder != nil }
+func hasSeasons(c Config) bool     { return c.Seasons != nil }
 
 // requestTimeout bounds the work on one request, unless its route is quick.
 const requestTimeout = 10 * time.Second
@@ -81,20 +109,27 @@ func (s *Server) guard(r route) echo.HandlerFunc {
 		if err := s.rate(r, caller); err != nil {
 			return err
 		}
-		if err := r.grants.admit(c, caller); err != nil {
-			return err
+		if err = r.grants.admit(c, caller); err == nil {
+			err = r.handle(s, ctx, c, caller)
 		}
-		return r.handle(s, ctx, c, caller)
+		if errors.Is(err, domain.ErrForbidden) {
+			s.noteRefused(ctx, c, caller)
+		}
+		return err
 	}
 }
 
 // admit returns nil if the caller may make this request, domain.ErrForbidden if not.
 func (g grants) admit(c echo.Context, caller Claims) error {
-	switch g[caller.Role] {
+	switch granted := g[caller.Role]; granted {
 	case forAnyone, asThemselves:
 		return nil
-	case withAward:
-		if caller.HasScope("award") {
+	case withAward, withReveal, withAudit:
+		if caller.HasScope(scopes[granted]) {
+			return nil
+		}
+	case lookingBack:
+		if c.QueryParams().Has("asOf") {
 			return nil
 		}
 	case forThemselves:

@@ -20,10 +20,14 @@ import (
 	"loyalty/api"
 	"loyalty/commands"
 	"loyalty/domain"
+	"loyalty/domain/season"
 	"loyalty/eventstore"
 	"loyalty/eventstore/storetest"
+	"loyalty/evidence"
 	"loyalty/projections"
+	"loyalty/readmodels/history"
 	"loyalty/readmodels/leaderboard/memory"
+	"loyalty/readmodels/ledger"
 	"loyalty/readmodels/ledger/sqlite"
 )
 
@@ -88,13 +92,15 @@ func serve(t testing.TB, doc *document, change func(*api.Config)) *site {
 	return s
 }
 
-// stack is a site on the real thing: the embedded event store, the ledger in SQLite, the leaderboard in memory, and the
-// projections that feed them.
+// stack is a site on the real thing: the embedded event store, the ledger in SQLite, the leaderboard in memory, the history in a
+// folder, and the projections that feed them.
 type stack struct {
 	*site
 	dir   string
 	store *eventstore.Store
 	board *memory.Board
+	// commands are those behind the API.
+	commands *commands.Handler
 }
 
 func startStack(t testing.TB, doc *document) *stack {
@@ -110,15 +116,32 @@ func startStack(t testing.TB, doc *document) *stack {
 			t.Error(err)
 		}
 	})
-	handler, err := commands.New(s.store, commands.Options{Policy: domain.DefaultPolicy(), Now: time.Now, NewID: uuid.New})
+	past, err := history.Open(filepath.Join(s.dir, "history"), history.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := past.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	s.commands, err = commands.New(s.store, commands.Options{Policy: domain.DefaultPolicy(), Now: time.Now, NewID: uuid.New})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.site = serve(t, doc, func(c *api.Config) {
-		c.Commands, c.Leaderboard, c.Ledger = handler, s.board, entries
+		c.Commands, c.Leaderboard, c.Ledger, c.Finder, c.Auditor = s.commands, s.board, entries, entries, entries
+		c.Evidence = evidence.Explainer{Store: s.store, Ledger: entries}
+		c.History, c.Reveals = past, s.commands
 		c.Limits.Adjustments = map[api.Role]domain.Points{api.RoleSupport: 1000}
-		project(t, s.store, projections.Ledger{Writer: entries})
+		project(t, s.store, projections.Ledger{Writer: entries, Proxies: c.Proxies})
+		project(t, s.store, projections.History{Writer: past, Proxies: c.Proxies})
 		project(t, s.store, projections.Leaderboard{Writer: s.board, Accounts: entries, Proxies: c.Proxies})
+		ever := oneSeason{season.Season{ID: "ever", From: time.Unix(0, 0).UTC(), Until: time.Unix(1<<32, 0).UTC()}, memory.New(), c.Proxies.ForSeason("ever")}
+		c.Seasons = ever
+		project(t, s.store, projections.Leaderboard{
+			Writer: ever.board, Season: ever.of, Accounts: ledger.Season{Ledger: entries, From: ever.of.From, Until: ever.of.Until}, Proxies: ever.proxies,
+		})
 	})
 	return s
 }
@@ -176,7 +199,6 @@ type answer struct {
 
 // do makes the request, checks it and its answer against the document, and the answer against what the exchange expects.
 func (s *site) do(t testing.TB, x exchange) answer {
-	t.Helper()
 	t.Helper()
 	got := s.send(t, x)
 	if got.status != x.status || got.problem.Code != x.code {

@@ -14,7 +14,7 @@ import (
 // Role is what a caller is to the programme. routes says what each may do.
 type Role string
 
-// The roles. An analyst works with the history from the command line, and may do nothing here.
+// The roles. An analyst works with the history, most of it from the command line, and sees nothing here but what was.
 const (
 	RoleCustomer Role = "customer"
 	RoleChannel  Role = "channel"
@@ -29,7 +29,7 @@ type Claims struct {
 	Role    Role
 	// Channel is where a channel sells and a customer buys; empty for others.
 	Channel domain.Channel
-	// Scope is what a channel may do beyond its role, separated by spaces.
+	// Scope is what its bearer may do beyond their role, separated by spaces: award, reveal, audit.
 	Scope string
 	// Expires is when the token ends.
 	Expires time.Time

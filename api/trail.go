@@ -21,7 +21,7 @@ type trailAnswer struct {
 	Entries    []entryAnswer     `json:"entries"`
 	Next       string            `json:"next,omitempty"`
 	Position   domain.Position   `json:"position"`
-	// AsOf is nil while the ledger was never known to be complete.
+	// AsOf is nil while the ledger was never known to be complete. So it is in all answers.
 	AsOf *time.Time `json:"asOf"`
 }
 
@@ -90,12 +90,8 @@ func trailFilter(values url.Values) (f ledger.Filter, err error) {
 		f.Order, err = domain.ParseID[domain.OrderID]("order", text)
 		errs = append(errs, err)
 	}
-	for name, bound := range map[string]*time.Time{"from": &f.From, "until": &f.Until} {
-		if text := values.Get(name); text != "" {
-			*bound, err = parseMoment(name, text)
-			errs = append(errs, err)
-		}
-	}
+	f.From, f.Until, err = fromUntil(values)
+	errs = append(errs, err)
 	if text := values.Get("after"); text != "" {
 		f.After, err = domain.ParsePosition("after", text)
 		errs = append(errs, err)
@@ -103,38 +99,38 @@ func trailFilter(values url.Values) (f ledger.Filter, err error) {
 	return f, domain.JoinInvalid(errs...)
 }
 
-// parseMoment reads a time with its zone, or a day, which begins at midnight UTC.
-func parseMoment(field, text string) (time.Time, error) {
-	for _, form := range []string{time.RFC3339Nano, time.DateOnly} {
-		if moment, err := time.Parse(form, text); err == nil {
-			return moment, nil
-		}
-	}
-	return time.Time{}, domain.Invalid(field, "time_malformed", "this must be a time such as 2026-11-22T09:30:00Z, or a day such as 2026-11-22")
-}
-
 // answerTrail is a trail as a role may see it: who of the staff did something is not for customers.
 func answerTrail(customer domain.CustomerID, t ledger.Trail, role Role) trailAnswer {
 	answer := trailAnswer{
 		CustomerID: customer, Points: t.Account.Points, Entries: make([]entryAnswer, len(t.Entries)),
-		Next: t.Next, Position: t.Position,
-	}
-	if !t.AsOf.IsZero() {
-		asOf := t.AsOf.UTC()
-		answer.AsOf = &asOf
+		Next: t.Next, Position: t.Position, AsOf: known(t.AsOf),
 	}
 	for i, e := range t.Entries {
-		answer.Entries[i] = entryAnswer{
-			EntryID: e.EventID, Kind: e.Kind, Points: e.Points, Total: e.Total, OccurredAt: e.OccurredAt.UTC(),
-			OrderID: e.Order, ReturnID: e.Return, LoyaltyID: e.Loyalty, Correlation: e.Correlation, Channel: e.Channel, Actor: e.Actor, Reason: e.Reason,
-			Position: e.Position, Stream: e.Stream, Revision: e.Revision,
-		}
-		if role == RoleCustomer {
-			answer.Entries[i].Actor, answer.Entries[i].Correlation = "", ""
-		}
-		if e.Amount.Currency != "" {
-			answer.Entries[i].Amount = &moneyAnswer{Amount: domain.FormatMinor(e.Amount.Minor), Currency: e.Amount.Currency}
-		}
+		answer.Entries[i] = answerEntry(e, role)
 	}
 	return answer
+}
+
+func answerEntry(e ledger.Entry, role Role) entryAnswer {
+	answer := entryAnswer{
+		EntryID: e.EventID, Kind: e.Kind, Points: e.Points, Total: e.Total, OccurredAt: e.OccurredAt.UTC(),
+		OrderID: e.Order, ReturnID: e.Return, LoyaltyID: e.Loyalty, Correlation: e.Correlation, Channel: e.Channel, Actor: e.Actor, Reason: e.Reason,
+		Position: e.Position, Stream: e.Stream, Revision: e.Revision,
+	}
+	if role == RoleCustomer {
+		answer.Actor, answer.Correlation = "", ""
+	}
+	if e.Amount.Currency != "" {
+		answer.Amount = &moneyAnswer{Amount: domain.FormatMinor(e.Amount.Minor), Currency: e.Amount.Currency}
+	}
+	return answer
+}
+
+// known is a time in UTC, nil where there is none.
+func known(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
 }

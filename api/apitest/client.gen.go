@@ -18,6 +18,36 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for ActKind.
+const (
+	ActKindApproved  ActKind = "approved"
+	ActKindCertified ActKind = "certified"
+	ActKindDeclined  ActKind = "declined"
+	ActKindForgotten ActKind = "forgotten"
+	ActKindRequested ActKind = "requested"
+	ActKindRevealed  ActKind = "revealed"
+)
+
+// Valid indicates whether the value is a known member of the ActKind enum.
+func (e ActKind) Valid() bool {
+	switch e {
+	case ActKindApproved:
+		return true
+	case ActKindCertified:
+		return true
+	case ActKindDeclined:
+		return true
+	case ActKindForgotten:
+		return true
+	case ActKindRequested:
+		return true
+	case ActKindRevealed:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for AdjustedStatus.
 const (
 	AdjustedStatusDeclined AdjustedStatus = "declined"
@@ -84,6 +114,7 @@ const (
 	CodeFieldRepeated          Code = "field_repeated"
 	CodeFieldUnknown           Code = "field_unknown"
 	CodeForbidden              Code = "forbidden"
+	CodeHistoryNotKept         Code = "history_not_kept"
 	CodeIdMalformed            Code = "id_malformed"
 	CodeIdMissing              Code = "id_missing"
 	CodeIdTooLong              Code = "id_too_long"
@@ -98,6 +129,10 @@ const (
 	CodeMethodMalformed        Code = "method_malformed"
 	CodeMethodNotAllowed       Code = "method_not_allowed"
 	CodeMethodTooLong          Code = "method_too_long"
+	CodeMomentMalformed        Code = "moment_malformed"
+	CodeMomentMissing          Code = "moment_missing"
+	CodeMomentTooEarly         Code = "moment_too_early"
+	CodeMomentTooLate          Code = "moment_too_late"
 	CodeNotCaughtUp            Code = "not_caught_up"
 	CodeNotFound               Code = "not_found"
 	CodeNotReady               Code = "not_ready"
@@ -112,6 +147,10 @@ const (
 	CodePointsZero             Code = "points_zero"
 	CodePositionMalformed      Code = "position_malformed"
 	CodePreviewMalformed       Code = "preview_malformed"
+	CodeProxyNameMalformed     Code = "proxy_name_malformed"
+	CodeProxyNameMissing       Code = "proxy_name_missing"
+	CodeQMissing               Code = "q_missing"
+	CodeQTooLong               Code = "q_too_long"
 	CodeQueryMalformed         Code = "query_malformed"
 	CodeRateLimited            Code = "rate_limited"
 	CodeReasonMalformed        Code = "reason_malformed"
@@ -119,6 +158,8 @@ const (
 	CodeReasonTooLong          Code = "reason_too_long"
 	CodeReturnExceedsPaid      Code = "return_exceeds_paid"
 	CodeRouteNotFound          Code = "route_not_found"
+	CodeSeasonAsOf             Code = "season_as_of"
+	CodeSeasonUnknown          Code = "season_unknown"
 	CodeTimeMalformed          Code = "time_malformed"
 	CodeTokenExpired           Code = "token_expired"
 	CodeTokenInvalid           Code = "token_invalid"
@@ -175,6 +216,8 @@ func (e Code) Valid() bool {
 		return true
 	case CodeForbidden:
 		return true
+	case CodeHistoryNotKept:
+		return true
 	case CodeIdMalformed:
 		return true
 	case CodeIdMissing:
@@ -202,6 +245,14 @@ func (e Code) Valid() bool {
 	case CodeMethodNotAllowed:
 		return true
 	case CodeMethodTooLong:
+		return true
+	case CodeMomentMalformed:
+		return true
+	case CodeMomentMissing:
+		return true
+	case CodeMomentTooEarly:
+		return true
+	case CodeMomentTooLate:
 		return true
 	case CodeNotCaughtUp:
 		return true
@@ -231,6 +282,14 @@ func (e Code) Valid() bool {
 		return true
 	case CodePreviewMalformed:
 		return true
+	case CodeProxyNameMalformed:
+		return true
+	case CodeProxyNameMissing:
+		return true
+	case CodeQMissing:
+		return true
+	case CodeQTooLong:
+		return true
 	case CodeQueryMalformed:
 		return true
 	case CodeRateLimited:
@@ -244,6 +303,10 @@ func (e Code) Valid() bool {
 	case CodeReturnExceedsPaid:
 		return true
 	case CodeRouteNotFound:
+		return true
+	case CodeSeasonAsOf:
+		return true
+	case CodeSeasonUnknown:
 		return true
 	case CodeTimeMalformed:
 		return true
@@ -327,6 +390,30 @@ func (e LineStatus) Valid() bool {
 	}
 }
 
+// Defines values for MatchBy.
+const (
+	MatchByCustomer MatchBy = "customer"
+	MatchByLoyalty  MatchBy = "loyalty"
+	MatchByOrder    MatchBy = "order"
+	MatchByReturn   MatchBy = "return"
+)
+
+// Valid indicates whether the value is a known member of the MatchBy enum.
+func (e MatchBy) Valid() bool {
+	switch e {
+	case MatchByCustomer:
+		return true
+	case MatchByLoyalty:
+		return true
+	case MatchByOrder:
+		return true
+	case MatchByReturn:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for PlacedStatus.
 const (
 	PlacedStatusPlaced PlacedStatus = "placed"
@@ -358,6 +445,47 @@ func (e StatusWord) Valid() bool {
 	default:
 		return false
 	}
+}
+
+// Act defines model for Act.
+type Act struct {
+	// Actor The subject of the token it was done with.
+	Actor         string  `json:"actor"`
+	CorrelationId *string `json:"correlationId,omitempty"`
+
+	// CustomerId An opaque id. Nothing about a person can be read from it.
+	CustomerId Id `json:"customerId"`
+
+	// Decided Of a request, whether it was approved or declined.
+	Decided *bool   `json:"decided,omitempty"`
+	EventId EventId `json:"eventId"`
+	Kind    ActKind `json:"kind"`
+
+	// LoyaltyId The adjustment that was requested, approved or declined.
+	LoyaltyId  *Id       `json:"loyaltyId,omitempty"`
+	OccurredAt time.Time `json:"occurredAt"`
+	Points     *Points   `json:"points,omitempty"`
+
+	// Position A place in the log of all that happened. Opaque; it grows.
+	Position Position `json:"position"`
+	Reason   *string  `json:"reason,omitempty"`
+}
+
+// ActKind defines model for ActKind.
+type ActKind string
+
+// Acts defines model for Acts.
+type Acts struct {
+	Acts []Act `json:"acts"`
+
+	// AsOf The last time this was known to be all there is, UTC; null if it never was.
+	AsOf *AsOf `json:"asOf"`
+
+	// Next The `cursor` of the page after this one; absent on the last.
+	Next *Next `json:"next,omitempty"`
+
+	// Position A place in the log of all that happened. Opaque; it grows.
+	Position Position `json:"position"`
 }
 
 // Adjusted defines model for Adjusted.
@@ -413,6 +541,38 @@ type AmountReturnedText = string
 // AmountText defines model for AmountText.
 type AmountText = string
 
+// Approval An adjustment that waits for a second person.
+type Approval struct {
+	// CustomerId An opaque id. Nothing about a person can be read from it.
+	CustomerId Id `json:"customerId"`
+
+	// LoyaltyId An opaque id. Nothing about a person can be read from it.
+	LoyaltyId  Id        `json:"loyaltyId"`
+	OccurredAt time.Time `json:"occurredAt"`
+	Points     Points    `json:"points"`
+
+	// Position A place in the log of all that happened. Opaque; it grows.
+	Position Position `json:"position"`
+	Reason   string   `json:"reason"`
+
+	// RequestedBy The subject of the token it was requested with.
+	RequestedBy string `json:"requestedBy"`
+}
+
+// Approvals defines model for Approvals.
+type Approvals struct {
+	Approvals []Approval `json:"approvals"`
+
+	// AsOf The last time this was known to be all there is, UTC; null if it never was.
+	AsOf *AsOf `json:"asOf"`
+
+	// Next The `cursor` of the page after this one; absent on the last.
+	Next *Next `json:"next,omitempty"`
+
+	// Position A place in the log of all that happened. Opaque; it grows.
+	Position Position `json:"position"`
+}
+
 // AsOf The last time this was known to be all there is, UTC; null if it never was.
 type AsOf = time.Time
 
@@ -455,6 +615,40 @@ type BatchOrder struct {
 // BatchOrders Written as lines, each the JSON of an item and a line feed, without brackets and commas around and between them.
 type BatchOrders = []BatchOrder
 
+// Changes defines model for Changes.
+type Changes struct {
+	// Adjusted The points that were given or taken by hand.
+	Adjusted int64 `json:"adjusted"`
+
+	// Awarded The points that the customer's orders earned in between.
+	Awarded int64 `json:"awarded"`
+
+	// Fell Those of `overtook` whose own points went down.
+	Fell int64 `json:"fell"`
+
+	// Left Those who were above the customer and have left the leaderboard. Where the customer is ranked at both moments, the rank
+	// now is the rank then + `overtaken` − `overtook` − `left`; else all three are 0.
+	Left int64 `json:"left"`
+
+	// Now Where the customer stood at a moment.
+	Now Place `json:"now"`
+
+	// Overtaken Those who are above the customer now, and were below or not ranked then.
+	Overtaken int64 `json:"overtaken"`
+
+	// Overtook Those who were above the customer, and are below now.
+	Overtook int64 `json:"overtook"`
+
+	// Reversed The points that returns took back.
+	Reversed int64 `json:"reversed"`
+
+	// Text The same in sentences, to the customer.
+	Text []string `json:"text"`
+
+	// Then Where the customer stood at a moment.
+	Then Place `json:"then"`
+}
+
 // Channel Where a customer buys.
 type Channel string
 
@@ -477,7 +671,10 @@ type Dashboard struct {
 
 	// Position A place in the log of all that happened. Opaque; it grows.
 	Position Position `json:"position"`
-	Top      []Rank   `json:"top"`
+
+	// Season The season that was asked for; not there on a dashboard of all time.
+	Season *Season `json:"season,omitempty"`
+	Top    []Rank  `json:"top"`
 
 	// You Null for a customer who has no points yet.
 	You *Rank `json:"you"`
@@ -530,6 +727,26 @@ type Entry struct {
 // EntryKind defines model for EntryKind.
 type EntryKind string
 
+// EventId defines model for EventId.
+type EventId = openapi_types.UUID
+
+// Explanation defines model for Explanation.
+type Explanation struct {
+	Entry Entry `json:"entry"`
+
+	// Events The events of the stream that have to do with it.
+	Events []StoredEvent `json:"events"`
+
+	// Proof What must agree.
+	Proof Proof `json:"proof"`
+
+	// Steps All changes of the same order, or the adjustment with what led to it, in their order.
+	Steps []Step `json:"steps"`
+
+	// Text How the entry's points came about, in one line.
+	Text string `json:"text"`
+}
+
 // FieldFault What is wrong with one field.
 type FieldFault struct {
 	// Code Stable, for programs.
@@ -540,13 +757,50 @@ type FieldFault struct {
 	Field string `json:"field"`
 }
 
+// Found defines model for Found.
+type Found struct {
+	// AsOf The last time this was known to be all there is, UTC; null if it never was.
+	AsOf    *AsOf   `json:"asOf"`
+	Matches []Match `json:"matches"`
+
+	// More Whether there are others beyond these.
+	More bool `json:"more"`
+
+	// Position A place in the log of all that happened. Opaque; it grows.
+	Position Position `json:"position"`
+
+	// ProxyName Present where what was searched for has the form of a proxy name.
+	ProxyName *Named `json:"proxyName,omitempty"`
+}
+
 // Id An opaque id. Nothing about a person can be read from it.
 type Id = string
 
 // LineStatus defines model for LineStatus.
 type LineStatus string
 
-// Moment Example: 2026-11-22T09:30:00Z
+// Match defines model for Match.
+type Match struct {
+	// By What has the id that was searched for.
+	By MatchBy `json:"by"`
+
+	// CustomerId An opaque id. Nothing about a person can be read from it.
+	CustomerId Id `json:"customerId"`
+
+	// EntryId The first entry about it; absent for a customer.
+	EntryId    *EventId   `json:"entryId,omitempty"`
+	OccurredAt *time.Time `json:"occurredAt,omitempty"`
+
+	// OrderId The order, or that of the return.
+	OrderId *Id `json:"orderId,omitempty"`
+}
+
+// MatchBy What has the id that was searched for.
+type MatchBy string
+
+// Moment A time with its zone, or a day, which begins at midnight UTC.
+//
+// Example: 2026-11-22T09:30:00Z
 type Moment = string
 
 // Money What was paid or given back.
@@ -554,6 +808,21 @@ type Money struct {
 	Amount   string   `json:"amount"`
 	Currency Currency `json:"currency"`
 }
+
+// Named Present where what was searched for has the form of a proxy name.
+type Named struct {
+	// Customers How many customers have it. Whoever was forgotten is not among them.
+	Customers int `json:"customers"`
+
+	// Name Two words and six digits. Case and spacing don't matter.
+	Name ProxyName `json:"name"`
+
+	// Reveal Where to ask who they are.
+	Reveal string `json:"reveal"`
+}
+
+// Next The `cursor` of the page after this one; absent on the last.
+type Next = string
 
 // Order defines model for Order.
 type Order struct {
@@ -565,6 +834,12 @@ type Order struct {
 	// PaymentDetails It may hold more. Nothing of it but what is described here is kept, logged or looked at.
 	PaymentDetails PaymentDetails `json:"paymentDetails"`
 }
+
+// PastMoment A point in the past: a time with its zone, or a day, which begins at midnight UTC, before anything stored later; or a
+// position, up to and with which everything has happened.
+//
+// Example: 2026-10-01T00:00:00Z
+type PastMoment = string
 
 // PaymentDetails It may hold more. Nothing of it but what is described here is kept, logged or looked at.
 type PaymentDetails struct {
@@ -579,6 +854,20 @@ type PaymentDetails struct {
 	// Method How it was paid, in a word of letters. Digits are refused, so that no card number is kept by mistake.
 	Method               *string                `json:"method,omitempty"`
 	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// Place Where the customer stood at a moment.
+type Place struct {
+	// AsOf The last time this was known to be all there is, UTC; null if it never was.
+	AsOf      *AsOf  `json:"asOf"`
+	Customers int64  `json:"customers"`
+	Points    Points `json:"points"`
+
+	// Position A place in the log of all that happened. Opaque; it grows.
+	Position Position `json:"position"`
+
+	// Rank Null for a customer who was not on the leaderboard.
+	Rank *int64 `json:"rank"`
 }
 
 // Placed defines model for Placed.
@@ -620,11 +909,36 @@ type Problem struct {
 	Type   string `json:"type"`
 }
 
+// Proof What must agree.
+type Proof struct {
+	// After The customer's total after the entry, by the ledger.
+	After Points `json:"after"`
+
+	// Agrees Whether all of it agrees, the stored events with the ledger too.
+	Agrees bool `json:"agrees"`
+
+	// Before The customer's total before the entry, by the ledger.
+	Before Points `json:"before"`
+
+	// Computed What they must add up to: by the policy pinned in the order on what is left of the payment, or by the request of the
+	// adjustment.
+	Computed Points `json:"computed"`
+
+	// Sum The points of all steps.
+	Sum Points `json:"sum"`
+
+	// Trouble What does not agree, in words; empty where all does.
+	Trouble []string `json:"trouble"`
+}
+
+// ProxyName Two words and six digits. Case and spacing don't matter.
+type ProxyName = string
+
 // Rank defines model for Rank.
 type Rank struct {
 	Points Points `json:"points"`
 
-	// ProxyName The confidential name of the customer.
+	// ProxyName The confidential name of the customer; Forgotten, on a dashboard of the past, for whoever was forgotten since.
 	ProxyName string `json:"proxyName"`
 	Rank      int64  `json:"rank"`
 
@@ -661,6 +975,41 @@ type Returned struct {
 	ReturnId Id `json:"returnId"`
 }
 
+// Reveal defines model for Reveal.
+type Reveal struct {
+	// ProxyName Two words and six digits. Case and spacing don't matter.
+	ProxyName ProxyName `json:"proxyName"`
+
+	// Reason Why, for whoever audits this later; at most 500 bytes.
+	Reason string `json:"reason"`
+}
+
+// Revealed defines model for Revealed.
+type Revealed struct {
+	Customers []Id `json:"customers"`
+
+	// Position A place in the log of all that happened. Opaque; it grows.
+	Position Position `json:"position"`
+}
+
+// Season defines model for Season.
+type Season struct {
+	// From The first moment that belongs to it.
+	From time.Time `json:"from"`
+
+	// Id A year, a quarter, a month, or a name of its own.
+	Id string `json:"id"`
+
+	// Until The first moment after it.
+	Until time.Time `json:"until"`
+}
+
+// Seasons defines model for Seasons.
+type Seasons struct {
+	// Seasons In order of their beginning, the longest first.
+	Seasons []Season `json:"seasons"`
+}
+
 // Status defines model for Status.
 type Status struct {
 	Status StatusWord `json:"status"`
@@ -668,6 +1017,35 @@ type Status struct {
 
 // StatusWord defines model for StatusWord.
 type StatusWord string
+
+// Step defines model for Step.
+type Step struct {
+	EventId EventId `json:"eventId"`
+
+	// Points The change; 0 for a decision.
+	Points Points `json:"points"`
+	Text   string `json:"text"`
+
+	// This Whether this is the entry that was asked for.
+	This bool `json:"this"`
+}
+
+// StoredEvent defines model for StoredEvent.
+type StoredEvent struct {
+	// Data The event as stored.
+	Data    map[string]interface{} `json:"data"`
+	EventId EventId                `json:"eventId"`
+
+	// Metadata What was stored beside it.
+	Metadata map[string]interface{} `json:"metadata"`
+
+	// Position Absent where the event store does not tell it.
+	Position *Position `json:"position,omitempty"`
+	Revision int64     `json:"revision"`
+	StoredAt time.Time `json:"storedAt"`
+	Stream   string    `json:"stream"`
+	Type     string    `json:"type"`
+}
 
 // Trail defines model for Trail.
 type Trail struct {
@@ -679,12 +1057,23 @@ type Trail struct {
 	Entries    []Entry `json:"entries"`
 
 	// Next The `cursor` of the page after this one; absent on the last.
-	Next   *string `json:"next,omitempty"`
-	Points Points  `json:"points"`
+	Next   *Next  `json:"next,omitempty"`
+	Points Points `json:"points"`
 
 	// Position A place in the log of all that happened. Opaque; it grows.
 	Position Position `json:"position"`
 }
+
+// Cursor defines model for Cursor.
+type Cursor = string
+
+// From A time with its zone, or a day, which begins at midnight UTC.
+//
+// Example: 2026-11-22T09:30:00Z
+type From = Moment
+
+// Limit defines model for Limit.
+type Limit = int
 
 // LoyaltyId An opaque id. Nothing about a person can be read from it.
 type LoyaltyId = Id
@@ -700,6 +1089,11 @@ type Preview = bool
 
 // RequestId defines model for RequestId.
 type RequestId = string
+
+// Until A time with its zone, or a day, which begins at midnight UTC.
+//
+// Example: 2026-11-22T09:30:00Z
+type Until = Moment
 
 // UserId An opaque id. Nothing about a person can be read from it.
 type UserId = Id
@@ -734,6 +1128,9 @@ type NothingWaits = Problem
 // Overloaded defines model for Overloaded.
 type Overloaded = Problem
 
+// PastUnavailable defines model for PastUnavailable.
+type PastUnavailable = Problem
+
 // PointsLimit defines model for PointsLimit.
 type PointsLimit = Problem
 
@@ -749,6 +1146,51 @@ type Unauthenticated = Problem
 // WriteUnavailable defines model for WriteUnavailable.
 type WriteUnavailable = Problem
 
+// ActsParams defines parameters for Acts.
+type ActsParams struct {
+	// Kind Only acts of these kinds.
+	Kind *[]ActKind `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// Customer Only what was done to this customer.
+	Customer *Id `form:"customer,omitempty" json:"customer,omitempty"`
+
+	// Actor Only what was done with a token of this subject.
+	Actor *Id `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// From Only what occurred then or later. A time, or a day in UTC.
+	From *From `form:"from,omitempty" json:"from,omitempty"`
+
+	// Until Only what occurred before. A time, or a day in UTC.
+	Until *Until `form:"until,omitempty" json:"until,omitempty"`
+
+	// Cursor The `next` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit The most that a page holds.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// LoyaltyMinPosition The `position` of an earlier answer, which this answer must reflect.
+	LoyaltyMinPosition *MinPosition `json:"Loyalty-Min-Position,omitempty"`
+
+	// XRequestId Names the request in the answer, in the log and in what is recorded of it. What is not an id is replaced by one.
+	XRequestId *RequestId `json:"X-Request-Id,omitempty"`
+}
+
+// ApprovalsParams defines parameters for Approvals.
+type ApprovalsParams struct {
+	// Cursor The `next` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit The most that a page holds.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// LoyaltyMinPosition The `position` of an earlier answer, which this answer must reflect.
+	LoyaltyMinPosition *MinPosition `json:"Loyalty-Min-Position,omitempty"`
+
+	// XRequestId Names the request in the answer, in the log and in what is recorded of it. What is not an id is replaced by one.
+	XRequestId *RequestId `json:"X-Request-Id,omitempty"`
+}
+
 // DashboardParams defines parameters for Dashboard.
 type DashboardParams struct {
 	// Top How many of the best to list.
@@ -756,6 +1198,12 @@ type DashboardParams struct {
 
 	// Around How many neighbours to list on each side of the customer.
 	Around *int `form:"around,omitempty" json:"around,omitempty"`
+
+	// AsOf A moment in the past. Without it, the dashboard is that of now.
+	AsOf *PastMoment `form:"asOf,omitempty" json:"asOf,omitempty"`
+
+	// Season The id of a season. Without it, the dashboard is that of all time.
+	Season *string `form:"season,omitempty" json:"season,omitempty"`
 
 	// LoyaltyMinPosition The `position` of an earlier answer, which this answer must reflect.
 	LoyaltyMinPosition *MinPosition `json:"Loyalty-Min-Position,omitempty"`
@@ -791,13 +1239,34 @@ type DeclineAdjustmentParams struct {
 	XRequestId *RequestId `json:"X-Request-Id,omitempty"`
 }
 
+// ChangesParams defines parameters for Changes.
+type ChangesParams struct {
+	// Since A moment in the past.
+	Since PastMoment `form:"since" json:"since"`
+
+	// LoyaltyMinPosition The `position` of an earlier answer, which this answer must reflect.
+	LoyaltyMinPosition *MinPosition `json:"Loyalty-Min-Position,omitempty"`
+
+	// XRequestId Names the request in the answer, in the log and in what is recorded of it. What is not an id is replaced by one.
+	XRequestId *RequestId `json:"X-Request-Id,omitempty"`
+}
+
+// ExplainParams defines parameters for Explain.
+type ExplainParams struct {
+	// LoyaltyMinPosition The `position` of an earlier answer, which this answer must reflect.
+	LoyaltyMinPosition *MinPosition `json:"Loyalty-Min-Position,omitempty"`
+
+	// XRequestId Names the request in the answer, in the log and in what is recorded of it. What is not an id is replaced by one.
+	XRequestId *RequestId `json:"X-Request-Id,omitempty"`
+}
+
 // TrailParams defines parameters for Trail.
 type TrailParams struct {
 	// Cursor The `next` of the page before.
-	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// Limit The most entries a page holds.
-	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+	// Limit The most that a page holds.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Kind Only entries of these kinds. A cursor goes on with the filter of its page, which must be given again.
 	Kind *[]EntryKind `form:"kind,omitempty" json:"kind,omitempty"`
@@ -809,10 +1278,10 @@ type TrailParams struct {
 	Order *Id `form:"order,omitempty" json:"order,omitempty"`
 
 	// From Only what occurred then or later. A time, or a day in UTC.
-	From *Moment `form:"from,omitempty" json:"from,omitempty"`
+	From *From `form:"from,omitempty" json:"from,omitempty"`
 
 	// Until Only what occurred before. A time, or a day in UTC.
-	Until *Moment `form:"until,omitempty" json:"until,omitempty"`
+	Until *Until `form:"until,omitempty" json:"until,omitempty"`
 
 	// After Only what stands in the log after this position, which is how to ask what has changed since a dashboard.
 	After *Position `form:"after,omitempty" json:"after,omitempty"`
@@ -845,6 +1314,30 @@ type PlaceOrdersParams struct {
 	XRequestId *RequestId `json:"X-Request-Id,omitempty"`
 }
 
+// RevealParams defines parameters for Reveal.
+type RevealParams struct {
+	// XRequestId Names the request in the answer, in the log and in what is recorded of it. What is not an id is replaced by one.
+	XRequestId *RequestId `json:"X-Request-Id,omitempty"`
+}
+
+// SearchParams defines parameters for Search.
+type SearchParams struct {
+	// Q What to search for.
+	Q string `form:"q" json:"q"`
+
+	// LoyaltyMinPosition The `position` of an earlier answer, which this answer must reflect.
+	LoyaltyMinPosition *MinPosition `json:"Loyalty-Min-Position,omitempty"`
+
+	// XRequestId Names the request in the answer, in the log and in what is recorded of it. What is not an id is replaced by one.
+	XRequestId *RequestId `json:"X-Request-Id,omitempty"`
+}
+
+// SeasonsParams defines parameters for Seasons.
+type SeasonsParams struct {
+	// XRequestId Names the request in the answer, in the log and in what is recorded of it. What is not an id is replaced by one.
+	XRequestId *RequestId `json:"X-Request-Id,omitempty"`
+}
+
 // AdjustPointsJSONRequestBody defines body for AdjustPoints for application/json ContentType.
 type AdjustPointsJSONRequestBody = Adjustment
 
@@ -856,6 +1349,9 @@ type PlaceOrderJSONRequestBody = Order
 
 // ReturnItemsJSONRequestBody defines body for ReturnItems for application/json ContentType.
 type ReturnItemsJSONRequestBody = Return
+
+// RevealJSONRequestBody defines body for Reveal for application/json ContentType.
+type RevealJSONRequestBody = Reveal
 
 // Getter for additional properties for PaymentDetails. Returns the specified
 // element and whether it was found
@@ -1149,6 +1645,21 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
+	// Acts What was requested, approved, declined, forgotten, certified and revealed
+	//
+	// For auditors: support and analysts whose token has the scope `audit`. Newest first. A cursor goes on with the filter of its
+	// page, which must be given again.
+	//
+	// Corresponds with GET /acts (the `Acts` operationId).
+	Acts(ctx context.Context, params *ActsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Approvals The adjustments that wait for a second person
+	//
+	// For support, newest first.
+	//
+	// Corresponds with GET /approvals (the `Approvals` operationId).
+	Approvals(ctx context.Context, params *ApprovalsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// Healthz The process lives
 	//
 	// Corresponds with GET /healthz (the `Healthz` operationId).
@@ -1158,6 +1669,13 @@ type ClientInterface interface {
 	//
 	// For the customer and for support. The best customers, the customer's own row, and their neighbours above and
 	// below, all from one moment. Nobody's id is in it, only confidential names.
+	//
+	// With `asOf`, for support and analysts only: the dashboard as it stood then, with the `position` and the `asOf` of that
+	// moment. Whoever was forgotten since is in their place, under the name Forgotten. Such an answer takes time in proportion
+	// to the number of customers, and few are worked on at once.
+	//
+	// With `season`: the dashboard of that season, whose confidential names are others than those of all time. `GET /seasons` lists
+	// the seasons. Not together with `asOf`.
 	//
 	// Corresponds with GET /loyalty/{userId} (the `Dashboard` operationId).
 	Dashboard(ctx context.Context, userId UserId, params *DashboardParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1206,6 +1724,22 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /loyalty/{userId}/adjustments/{loyaltyId}/refusal (the `DeclineAdjustment` operationId).
 	DeclineAdjustment(ctx context.Context, userId UserId, loyaltyId LoyaltyId, params *DeclineAdjustmentParams, body DeclineAdjustmentJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Changes Why a customer's rank is another than it was
+	//
+	// For the customer and for support: what happened to the customer's points since a moment, and how many passed them. It takes
+	// time in proportion to the number of customers, and few are worked on at once. Not there where no history is kept.
+	//
+	// Corresponds with GET /loyalty/{userId}/changes (the `Changes` operationId).
+	Changes(ctx context.Context, userId UserId, params *ChangesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Explain How the points of an entry came about
+	//
+	// For support. In words and numbers, with the events as they are stored and the proof that they add up. The events are read
+	// from the event store anew; nothing is taken from the ledger on trust, and what does not agree is told as `trouble`.
+	//
+	// Corresponds with GET /loyalty/{userId}/entries/{entryId} (the `Explain` operationId).
+	Explain(ctx context.Context, userId UserId, entryId Id, params *ExplainParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// Trail Why a customer has the points they have
 	//
@@ -1283,6 +1817,77 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /readyz (the `Readyz` operationId).
 	Readyz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RevealWithBody Tell who is behind a proxy name
+	//
+	// For support whose token has the scope `reveal`. Who asks and why is appended to the log for each customer who has the name,
+	// and only then is the caller told. Every request is another reveal. A customer who was forgotten is never revealed.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /reveals (the `Reveal` operationId).
+	RevealWithBody(ctx context.Context, params *RevealParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Reveal Tell who is behind a proxy name
+	//
+	// For support whose token has the scope `reveal`. Who asks and why is appended to the log for each customer who has the name,
+	// and only then is the caller told. Every request is another reveal. A customer who was forgotten is never revealed.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /reveals (the `Reveal` operationId).
+	Reveal(ctx context.Context, params *RevealParams, body RevealJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Search Find a customer by what is known
+	//
+	// For support. An id of a customer with entries, an order, a return or an adjustment, exactly as it is, leads to its
+	// customer. A proxy name, in whatever case and spacing, is answered with how many customers have it and never with who they
+	// are: that is a reveal, which is recorded.
+	//
+	// Corresponds with GET /search (the `Search` operationId).
+	Search(ctx context.Context, params *SearchParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Seasons The seasons that there are leaderboards of
+	//
+	// For customers, support and analysts. A customer's dashboard of one is `GET /loyalty/{userId}?season=`.
+	//
+	// Corresponds with GET /seasons (the `Seasons` operationId).
+	Seasons(ctx context.Context, params *SeasonsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+}
+
+// Acts What was requested, approved, declined, forgotten, certified and revealed
+//
+// For auditors: support and analysts whose token has the scope `audit`. Newest first. A cursor goes on with the filter of its
+// page, which must be given again.
+//
+// Corresponds with GET /acts (the `Acts` operationId).
+func (c *Client) Acts(ctx context.Context, params *ActsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewActsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Approvals The adjustments that wait for a second person
+//
+// For support, newest first.
+//
+// Corresponds with GET /approvals (the `Approvals` operationId).
+func (c *Client) Approvals(ctx context.Context, params *ApprovalsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApprovalsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
 }
 
 // Healthz The process lives
@@ -1304,6 +1909,13 @@ func (c *Client) Healthz(ctx context.Context, reqEditors ...RequestEditorFn) (*h
 //
 // For the customer and for support. The best customers, the customer's own row, and their neighbours above and
 // below, all from one moment. Nobody's id is in it, only confidential names.
+//
+// With `asOf`, for support and analysts only: the dashboard as it stood then, with the `position` and the `asOf` of that
+// moment. Whoever was forgotten since is in their place, under the name Forgotten. Such an answer takes time in proportion
+// to the number of customers, and few are worked on at once.
+//
+// With `season`: the dashboard of that season, whose confidential names are others than those of all time. `GET /seasons` lists
+// the seasons. Not together with `asOf`.
 //
 // Corresponds with GET /loyalty/{userId} (the `Dashboard` operationId).
 func (c *Client) Dashboard(ctx context.Context, userId UserId, params *DashboardParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1403,6 +2015,42 @@ func (c *Client) DeclineAdjustmentWithBody(ctx context.Context, userId UserId, l
 // Corresponds with POST /loyalty/{userId}/adjustments/{loyaltyId}/refusal (the `DeclineAdjustment` operationId).
 func (c *Client) DeclineAdjustment(ctx context.Context, userId UserId, loyaltyId LoyaltyId, params *DeclineAdjustmentParams, body DeclineAdjustmentJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeclineAdjustmentRequest(c.Server, userId, loyaltyId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Changes Why a customer's rank is another than it was
+//
+// For the customer and for support: what happened to the customer's points since a moment, and how many passed them. It takes
+// time in proportion to the number of customers, and few are worked on at once. Not there where no history is kept.
+//
+// Corresponds with GET /loyalty/{userId}/changes (the `Changes` operationId).
+func (c *Client) Changes(ctx context.Context, userId UserId, params *ChangesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangesRequest(c.Server, userId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Explain How the points of an entry came about
+//
+// For support. In words and numbers, with the events as they are stored and the proof that they add up. The events are read
+// from the event store anew; nothing is taken from the ledger on trust, and what does not agree is told as `trouble`.
+//
+// Corresponds with GET /loyalty/{userId}/entries/{entryId} (the `Explain` operationId).
+func (c *Client) Explain(ctx context.Context, userId UserId, entryId Id, params *ExplainParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExplainRequest(c.Server, userId, entryId, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1570,6 +2218,326 @@ func (c *Client) Readyz(ctx context.Context, reqEditors ...RequestEditorFn) (*ht
 	return c.Client.Do(req)
 }
 
+// RevealWithBody Tell who is behind a proxy name
+//
+// For support whose token has the scope `reveal`. Who asks and why is appended to the log for each customer who has the name,
+// and only then is the caller told. Every request is another reveal. A customer who was forgotten is never revealed.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /reveals (the `Reveal` operationId).
+func (c *Client) RevealWithBody(ctx context.Context, params *RevealParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevealRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Reveal Tell who is behind a proxy name
+//
+// For support whose token has the scope `reveal`. Who asks and why is appended to the log for each customer who has the name,
+// and only then is the caller told. Every request is another reveal. A customer who was forgotten is never revealed.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /reveals (the `Reveal` operationId).
+func (c *Client) Reveal(ctx context.Context, params *RevealParams, body RevealJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevealRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Search Find a customer by what is known
+//
+// For support. An id of a customer with entries, an order, a return or an adjustment, exactly as it is, leads to its
+// customer. A proxy name, in whatever case and spacing, is answered with how many customers have it and never with who they
+// are: that is a reveal, which is recorded.
+//
+// Corresponds with GET /search (the `Search` operationId).
+func (c *Client) Search(ctx context.Context, params *SearchParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSearchRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Seasons The seasons that there are leaderboards of
+//
+// For customers, support and analysts. A customer's dashboard of one is `GET /loyalty/{userId}?season=`.
+//
+// Corresponds with GET /seasons (the `Seasons` operationId).
+func (c *Client) Seasons(ctx context.Context, params *SeasonsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSeasonsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// NewActsRequest constructs an http.Request for the Acts method
+func NewActsRequest(server string, params *ActsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/acts")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Kind != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "kind", *params.Kind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Customer != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "customer", *params.Customer, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Actor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "actor", *params.Actor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.LoyaltyMinPosition != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Loyalty-Min-Position", *params.LoyaltyMinPosition, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Loyalty-Min-Position", headerParam0)
+		}
+
+		if params.XRequestId != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewApprovalsRequest constructs an http.Request for the Approvals method
+func NewApprovalsRequest(server string, params *ApprovalsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/approvals")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.LoyaltyMinPosition != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Loyalty-Min-Position", *params.LoyaltyMinPosition, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Loyalty-Min-Position", headerParam0)
+		}
+
+		if params.XRequestId != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewHealthzRequest constructs an http.Request for the Healthz method
 func NewHealthzRequest(server string) (*http.Request, error) {
 	var err error
@@ -1647,6 +2615,30 @@ func NewDashboardRequest(server string, userId UserId, params *DashboardParams) 
 		if params.Around != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "around", *params.Around, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.AsOf != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "asOf", *params.AsOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Season != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "season", *params.Season, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -1941,6 +2933,156 @@ func NewDeclineAdjustmentRequestWithBody(server string, userId UserId, loyaltyId
 			}
 
 			req.Header.Set("X-Request-Id", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewChangesRequest constructs an http.Request for the Changes method
+func NewChangesRequest(server string, userId UserId, params *ChangesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "userId", userId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/loyalty/%s/changes", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.LoyaltyMinPosition != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Loyalty-Min-Position", *params.LoyaltyMinPosition, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Loyalty-Min-Position", headerParam0)
+		}
+
+		if params.XRequestId != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewExplainRequest constructs an http.Request for the Explain method
+func NewExplainRequest(server string, userId UserId, entryId Id, params *ExplainParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "userId", userId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "entryId", entryId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/loyalty/%s/entries/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.LoyaltyMinPosition != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Loyalty-Min-Position", *params.LoyaltyMinPosition, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Loyalty-Min-Position", headerParam0)
+		}
+
+		if params.XRequestId != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam1)
 		}
 
 	}
@@ -2375,6 +3517,179 @@ func NewReadyzRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewRevealRequest calls the generic Reveal builder with application/json body
+func NewRevealRequest(server string, params *RevealParams, body RevealJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRevealRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewRevealRequestWithBody constructs an http.Request for the Reveal method, with any body, and a specified content type
+func NewRevealRequestWithBody(server string, params *RevealParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/reveals")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XRequestId != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewSearchRequest constructs an http.Request for the Search method
+func NewSearchRequest(server string, params *SearchParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/search")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.LoyaltyMinPosition != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Loyalty-Min-Position", *params.LoyaltyMinPosition, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Loyalty-Min-Position", headerParam0)
+		}
+
+		if params.XRequestId != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewSeasonsRequest constructs an http.Request for the Seasons method
+func NewSeasonsRequest(server string, params *SeasonsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/seasons")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XRequestId != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 func (c *Client) applyEditors(ctx context.Context, req *http.Request, additionalEditors []RequestEditorFn) error {
 	for _, r := range c.RequestEditors {
 		if err := r(ctx, req); err != nil {
@@ -2419,6 +3734,25 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// ActsWithResponse What was requested, approved, declined, forgotten, certified and revealed
+	//
+	// For auditors: support and analysts whose token has the scope `audit`. Newest first. A cursor goes on with the filter of its
+	// page, which must be given again.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /acts (the `Acts` operationId).
+	ActsWithResponse(ctx context.Context, params *ActsParams, reqEditors ...RequestEditorFn) (*ActsResponse, error)
+
+	// ApprovalsWithResponse The adjustments that wait for a second person
+	//
+	// For support, newest first.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /approvals (the `Approvals` operationId).
+	ApprovalsWithResponse(ctx context.Context, params *ApprovalsParams, reqEditors ...RequestEditorFn) (*ApprovalsResponse, error)
+
 	// HealthzWithResponse The process lives
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -2430,6 +3764,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// For the customer and for support. The best customers, the customer's own row, and their neighbours above and
 	// below, all from one moment. Nobody's id is in it, only confidential names.
+	//
+	// With `asOf`, for support and analysts only: the dashboard as it stood then, with the `position` and the `asOf` of that
+	// moment. Whoever was forgotten since is in their place, under the name Forgotten. Such an answer takes time in proportion
+	// to the number of customers, and few are worked on at once.
+	//
+	// With `season`: the dashboard of that season, whose confidential names are others than those of all time. `GET /seasons` lists
+	// the seasons. Not together with `asOf`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2482,6 +3823,26 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /loyalty/{userId}/adjustments/{loyaltyId}/refusal (the `DeclineAdjustment` operationId).
 	DeclineAdjustmentWithResponse(ctx context.Context, userId UserId, loyaltyId LoyaltyId, params *DeclineAdjustmentParams, body DeclineAdjustmentJSONRequestBody, reqEditors ...RequestEditorFn) (*DeclineAdjustmentResponse, error)
+
+	// ChangesWithResponse Why a customer's rank is another than it was
+	//
+	// For the customer and for support: what happened to the customer's points since a moment, and how many passed them. It takes
+	// time in proportion to the number of customers, and few are worked on at once. Not there where no history is kept.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /loyalty/{userId}/changes (the `Changes` operationId).
+	ChangesWithResponse(ctx context.Context, userId UserId, params *ChangesParams, reqEditors ...RequestEditorFn) (*ChangesResponse, error)
+
+	// ExplainWithResponse How the points of an entry came about
+	//
+	// For support. In words and numbers, with the events as they are stored and the proof that they add up. The events are read
+	// from the event store anew; nothing is taken from the ledger on trust, and what does not agree is told as `trouble`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /loyalty/{userId}/entries/{entryId} (the `Explain` operationId).
+	ExplainWithResponse(ctx context.Context, userId UserId, entryId Id, params *ExplainParams, reqEditors ...RequestEditorFn) (*ExplainResponse, error)
 
 	// TrailWithResponse Why a customer has the points they have
 	//
@@ -2565,6 +3926,330 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /readyz (the `Readyz` operationId).
 	ReadyzWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ReadyzResponse, error)
+
+	// RevealWithBodyWithResponse Tell who is behind a proxy name
+	//
+	// For support whose token has the scope `reveal`. Who asks and why is appended to the log for each customer who has the name,
+	// and only then is the caller told. Every request is another reveal. A customer who was forgotten is never revealed.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /reveals (the `Reveal` operationId).
+	RevealWithBodyWithResponse(ctx context.Context, params *RevealParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RevealResponse, error)
+
+	// RevealWithResponse Tell who is behind a proxy name
+	//
+	// For support whose token has the scope `reveal`. Who asks and why is appended to the log for each customer who has the name,
+	// and only then is the caller told. Every request is another reveal. A customer who was forgotten is never revealed.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /reveals (the `Reveal` operationId).
+	RevealWithResponse(ctx context.Context, params *RevealParams, body RevealJSONRequestBody, reqEditors ...RequestEditorFn) (*RevealResponse, error)
+
+	// SearchWithResponse Find a customer by what is known
+	//
+	// For support. An id of a customer with entries, an order, a return or an adjustment, exactly as it is, leads to its
+	// customer. A proxy name, in whatever case and spacing, is answered with how many customers have it and never with who they
+	// are: that is a reveal, which is recorded.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /search (the `Search` operationId).
+	SearchWithResponse(ctx context.Context, params *SearchParams, reqEditors ...RequestEditorFn) (*SearchResponse, error)
+
+	// SeasonsWithResponse The seasons that there are leaderboards of
+	//
+	// For customers, support and analysts. A customer's dashboard of one is `GET /loyalty/{userId}?season=`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /seasons (the `Seasons` operationId).
+	SeasonsWithResponse(ctx context.Context, params *SeasonsParams, reqEditors ...RequestEditorFn) (*SeasonsResponse, error)
+}
+
+// ActsResponse200Headers the declared response headers of an HTTP 200 response for Acts
+type ActsResponse200Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// ActsResponse400Headers the declared response headers of an HTTP 400 response for Acts
+type ActsResponse400Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// ActsResponse401Headers the declared response headers of an HTTP 401 response for Acts
+type ActsResponse401Headers struct {
+	CacheControl    string
+	WWWAuthenticate string
+	XRequestId      Id
+}
+
+// ActsResponse403Headers the declared response headers of an HTTP 403 response for Acts
+type ActsResponse403Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// ActsResponse429Headers the declared response headers of an HTTP 429 response for Acts
+type ActsResponse429Headers struct {
+	CacheControl string
+	RetryAfter   int
+	XRequestId   Id
+}
+
+// ActsResponse500Headers the declared response headers of an HTTP 500 response for Acts
+type ActsResponse500Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// ActsResponse503Headers the declared response headers of an HTTP 503 response for Acts
+type ActsResponse503Headers struct {
+	CacheControl string
+	RetryAfter   int
+	XRequestId   Id
+}
+
+type ActsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Acts
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *RateLimited
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Internal
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *NotCaughtUp
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ActsResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ActsResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ActsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ActsResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ActsResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ActsResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ActsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ActsResponse) GetJSON200() *Acts {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ActsResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ActsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ActsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ActsResponse) GetApplicationproblemJSON429() *RateLimited {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ActsResponse) GetApplicationproblemJSON500() *Internal {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ActsResponse) GetApplicationproblemJSON503() *NotCaughtUp {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ActsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ActsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ActsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ActsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ApprovalsResponse200Headers the declared response headers of an HTTP 200 response for Approvals
+type ApprovalsResponse200Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// ApprovalsResponse400Headers the declared response headers of an HTTP 400 response for Approvals
+type ApprovalsResponse400Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// ApprovalsResponse401Headers the declared response headers of an HTTP 401 response for Approvals
+type ApprovalsResponse401Headers struct {
+	CacheControl    string
+	WWWAuthenticate string
+	XRequestId      Id
+}
+
+// ApprovalsResponse403Headers the declared response headers of an HTTP 403 response for Approvals
+type ApprovalsResponse403Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// ApprovalsResponse429Headers the declared response headers of an HTTP 429 response for Approvals
+type ApprovalsResponse429Headers struct {
+	CacheControl string
+	RetryAfter   int
+	XRequestId   Id
+}
+
+// ApprovalsResponse500Headers the declared response headers of an HTTP 500 response for Approvals
+type ApprovalsResponse500Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// ApprovalsResponse503Headers the declared response headers of an HTTP 503 response for Approvals
+type ApprovalsResponse503Headers struct {
+	CacheControl string
+	RetryAfter   int
+	XRequestId   Id
+}
+
+type ApprovalsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Approvals
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *RateLimited
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Internal
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *NotCaughtUp
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ApprovalsResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ApprovalsResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ApprovalsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ApprovalsResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ApprovalsResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ApprovalsResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ApprovalsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ApprovalsResponse) GetJSON200() *Approvals {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ApprovalsResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ApprovalsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ApprovalsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ApprovalsResponse) GetApplicationproblemJSON429() *RateLimited {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ApprovalsResponse) GetApplicationproblemJSON500() *Internal {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ApprovalsResponse) GetApplicationproblemJSON503() *NotCaughtUp {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ApprovalsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApprovalsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApprovalsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApprovalsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
 }
 
 type HealthzResponse struct {
@@ -2633,6 +4318,12 @@ type DashboardResponse403Headers struct {
 	XRequestId   Id
 }
 
+// DashboardResponse404Headers the declared response headers of an HTTP 404 response for Dashboard
+type DashboardResponse404Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
 // DashboardResponse429Headers the declared response headers of an HTTP 429 response for Dashboard
 type DashboardResponse429Headers struct {
 	CacheControl string
@@ -2664,12 +4355,14 @@ type DashboardResponse struct {
 	ApplicationproblemJSON401 *Unauthenticated
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *Problem
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *RateLimited
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Internal
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationproblemJSON503 *NotCaughtUp
+	ApplicationproblemJSON503 *PastUnavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *DashboardResponse200Headers
 	// Headers400 the parsed response headers for an HTTP 400 response
@@ -2678,6 +4371,8 @@ type DashboardResponse struct {
 	Headers401 *DashboardResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *DashboardResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *DashboardResponse404Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *DashboardResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -2706,6 +4401,11 @@ func (r DashboardResponse) GetApplicationproblemJSON403() *Forbidden {
 	return r.ApplicationproblemJSON403
 }
 
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DashboardResponse) GetApplicationproblemJSON404() *Problem {
+	return r.ApplicationproblemJSON404
+}
+
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
 func (r DashboardResponse) GetApplicationproblemJSON429() *RateLimited {
 	return r.ApplicationproblemJSON429
@@ -2717,7 +4417,7 @@ func (r DashboardResponse) GetApplicationproblemJSON500() *Internal {
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r DashboardResponse) GetApplicationproblemJSON503() *NotCaughtUp {
+func (r DashboardResponse) GetApplicationproblemJSON503() *PastUnavailable {
 	return r.ApplicationproblemJSON503
 }
 
@@ -3428,6 +5128,305 @@ func (r DeclineAdjustmentResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r DeclineAdjustmentResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ChangesResponse200Headers the declared response headers of an HTTP 200 response for Changes
+type ChangesResponse200Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// ChangesResponse400Headers the declared response headers of an HTTP 400 response for Changes
+type ChangesResponse400Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// ChangesResponse401Headers the declared response headers of an HTTP 401 response for Changes
+type ChangesResponse401Headers struct {
+	CacheControl    string
+	WWWAuthenticate string
+	XRequestId      Id
+}
+
+// ChangesResponse403Headers the declared response headers of an HTTP 403 response for Changes
+type ChangesResponse403Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// ChangesResponse429Headers the declared response headers of an HTTP 429 response for Changes
+type ChangesResponse429Headers struct {
+	CacheControl string
+	RetryAfter   int
+	XRequestId   Id
+}
+
+// ChangesResponse500Headers the declared response headers of an HTTP 500 response for Changes
+type ChangesResponse500Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// ChangesResponse503Headers the declared response headers of an HTTP 503 response for Changes
+type ChangesResponse503Headers struct {
+	CacheControl string
+	RetryAfter   int
+	XRequestId   Id
+}
+
+type ChangesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Changes
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *RateLimited
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Internal
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *PastUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ChangesResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ChangesResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ChangesResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ChangesResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ChangesResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ChangesResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ChangesResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ChangesResponse) GetJSON200() *Changes {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ChangesResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ChangesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ChangesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ChangesResponse) GetApplicationproblemJSON429() *RateLimited {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ChangesResponse) GetApplicationproblemJSON500() *Internal {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ChangesResponse) GetApplicationproblemJSON503() *PastUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ChangesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ChangesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ChangesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ChangesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ExplainResponse200Headers the declared response headers of an HTTP 200 response for Explain
+type ExplainResponse200Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// ExplainResponse400Headers the declared response headers of an HTTP 400 response for Explain
+type ExplainResponse400Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// ExplainResponse401Headers the declared response headers of an HTTP 401 response for Explain
+type ExplainResponse401Headers struct {
+	CacheControl    string
+	WWWAuthenticate string
+	XRequestId      Id
+}
+
+// ExplainResponse403Headers the declared response headers of an HTTP 403 response for Explain
+type ExplainResponse403Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// ExplainResponse404Headers the declared response headers of an HTTP 404 response for Explain
+type ExplainResponse404Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// ExplainResponse429Headers the declared response headers of an HTTP 429 response for Explain
+type ExplainResponse429Headers struct {
+	CacheControl string
+	RetryAfter   int
+	XRequestId   Id
+}
+
+// ExplainResponse500Headers the declared response headers of an HTTP 500 response for Explain
+type ExplainResponse500Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// ExplainResponse503Headers the declared response headers of an HTTP 503 response for Explain
+type ExplainResponse503Headers struct {
+	CacheControl string
+	RetryAfter   int
+	XRequestId   Id
+}
+
+type ExplainResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Explanation
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *RateLimited
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Internal
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *NotCaughtUp
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExplainResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ExplainResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ExplainResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ExplainResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *ExplainResponse404Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ExplainResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ExplainResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ExplainResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ExplainResponse) GetJSON200() *Explanation {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ExplainResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ExplainResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ExplainResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ExplainResponse) GetApplicationproblemJSON404() *Problem {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ExplainResponse) GetApplicationproblemJSON429() *RateLimited {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ExplainResponse) GetApplicationproblemJSON500() *Internal {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ExplainResponse) GetApplicationproblemJSON503() *NotCaughtUp {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ExplainResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExplainResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExplainResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExplainResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -4235,6 +6234,492 @@ func (r ReadyzResponse) ContentType() string {
 	return ""
 }
 
+// RevealResponse201Headers the declared response headers of an HTTP 201 response for Reveal
+type RevealResponse201Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// RevealResponse400Headers the declared response headers of an HTTP 400 response for Reveal
+type RevealResponse400Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// RevealResponse401Headers the declared response headers of an HTTP 401 response for Reveal
+type RevealResponse401Headers struct {
+	CacheControl    string
+	WWWAuthenticate string
+	XRequestId      Id
+}
+
+// RevealResponse403Headers the declared response headers of an HTTP 403 response for Reveal
+type RevealResponse403Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// RevealResponse404Headers the declared response headers of an HTTP 404 response for Reveal
+type RevealResponse404Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// RevealResponse413Headers the declared response headers of an HTTP 413 response for Reveal
+type RevealResponse413Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// RevealResponse415Headers the declared response headers of an HTTP 415 response for Reveal
+type RevealResponse415Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// RevealResponse429Headers the declared response headers of an HTTP 429 response for Reveal
+type RevealResponse429Headers struct {
+	CacheControl string
+	RetryAfter   int
+	XRequestId   Id
+}
+
+// RevealResponse500Headers the declared response headers of an HTTP 500 response for Reveal
+type RevealResponse500Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// RevealResponse503Headers the declared response headers of an HTTP 503 response for Reveal
+type RevealResponse503Headers struct {
+	CacheControl string
+	RetryAfter   int
+	XRequestId   Id
+}
+
+type RevealResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Revealed
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *Problem
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *NotJSON
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *RateLimited
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Internal
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *WriteUnavailable
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *RevealResponse201Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *RevealResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RevealResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *RevealResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *RevealResponse404Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *RevealResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *RevealResponse415Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *RevealResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *RevealResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *RevealResponse503Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r RevealResponse) GetJSON201() *Revealed {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RevealResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RevealResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RevealResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RevealResponse) GetApplicationproblemJSON404() *Problem {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r RevealResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RevealResponse) GetApplicationproblemJSON415() *NotJSON {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r RevealResponse) GetApplicationproblemJSON429() *RateLimited {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RevealResponse) GetApplicationproblemJSON500() *Internal {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r RevealResponse) GetApplicationproblemJSON503() *WriteUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RevealResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RevealResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RevealResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RevealResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// SearchResponse200Headers the declared response headers of an HTTP 200 response for Search
+type SearchResponse200Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// SearchResponse400Headers the declared response headers of an HTTP 400 response for Search
+type SearchResponse400Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// SearchResponse401Headers the declared response headers of an HTTP 401 response for Search
+type SearchResponse401Headers struct {
+	CacheControl    string
+	WWWAuthenticate string
+	XRequestId      Id
+}
+
+// SearchResponse403Headers the declared response headers of an HTTP 403 response for Search
+type SearchResponse403Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// SearchResponse429Headers the declared response headers of an HTTP 429 response for Search
+type SearchResponse429Headers struct {
+	CacheControl string
+	RetryAfter   int
+	XRequestId   Id
+}
+
+// SearchResponse500Headers the declared response headers of an HTTP 500 response for Search
+type SearchResponse500Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// SearchResponse503Headers the declared response headers of an HTTP 503 response for Search
+type SearchResponse503Headers struct {
+	CacheControl string
+	RetryAfter   int
+	XRequestId   Id
+}
+
+type SearchResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Found
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *RateLimited
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Internal
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *NotCaughtUp
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *SearchResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *SearchResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *SearchResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *SearchResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *SearchResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *SearchResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *SearchResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SearchResponse) GetJSON200() *Found {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r SearchResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r SearchResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r SearchResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r SearchResponse) GetApplicationproblemJSON429() *RateLimited {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r SearchResponse) GetApplicationproblemJSON500() *Internal {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r SearchResponse) GetApplicationproblemJSON503() *NotCaughtUp {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r SearchResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SearchResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SearchResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SearchResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// SeasonsResponse200Headers the declared response headers of an HTTP 200 response for Seasons
+type SeasonsResponse200Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// SeasonsResponse400Headers the declared response headers of an HTTP 400 response for Seasons
+type SeasonsResponse400Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// SeasonsResponse401Headers the declared response headers of an HTTP 401 response for Seasons
+type SeasonsResponse401Headers struct {
+	CacheControl    string
+	WWWAuthenticate string
+	XRequestId      Id
+}
+
+// SeasonsResponse403Headers the declared response headers of an HTTP 403 response for Seasons
+type SeasonsResponse403Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// SeasonsResponse429Headers the declared response headers of an HTTP 429 response for Seasons
+type SeasonsResponse429Headers struct {
+	CacheControl string
+	RetryAfter   int
+	XRequestId   Id
+}
+
+// SeasonsResponse500Headers the declared response headers of an HTTP 500 response for Seasons
+type SeasonsResponse500Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+type SeasonsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Seasons
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *RateLimited
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Internal
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *SeasonsResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *SeasonsResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *SeasonsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *SeasonsResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *SeasonsResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *SeasonsResponse500Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SeasonsResponse) GetJSON200() *Seasons {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r SeasonsResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r SeasonsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r SeasonsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r SeasonsResponse) GetApplicationproblemJSON429() *RateLimited {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r SeasonsResponse) GetApplicationproblemJSON500() *Internal {
+	return r.ApplicationproblemJSON500
+}
+
+// GetBody returns the raw response body bytes
+func (r SeasonsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SeasonsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SeasonsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SeasonsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ActsWithResponse What was requested, approved, declined, forgotten, certified and revealed
+//
+// For auditors: support and analysts whose token has the scope `audit`. Newest first. A cursor goes on with the filter of its
+// page, which must be given again.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /acts (the `Acts` operationId).
+func (c *ClientWithResponses) ActsWithResponse(ctx context.Context, params *ActsParams, reqEditors ...RequestEditorFn) (*ActsResponse, error) {
+	rsp, err := c.Acts(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseActsResponse(rsp)
+}
+
+// ApprovalsWithResponse The adjustments that wait for a second person
+//
+// For support, newest first.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /approvals (the `Approvals` operationId).
+func (c *ClientWithResponses) ApprovalsWithResponse(ctx context.Context, params *ApprovalsParams, reqEditors ...RequestEditorFn) (*ApprovalsResponse, error) {
+	rsp, err := c.Approvals(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApprovalsResponse(rsp)
+}
+
 // HealthzWithResponse The process lives
 //
 // Returns a wrapper object for the known response body format(s).
@@ -4252,6 +6737,13 @@ func (c *ClientWithResponses) HealthzWithResponse(ctx context.Context, reqEditor
 //
 // For the customer and for support. The best customers, the customer's own row, and their neighbours above and
 // below, all from one moment. Nobody's id is in it, only confidential names.
+//
+// With `asOf`, for support and analysts only: the dashboard as it stood then, with the `position` and the `asOf` of that
+// moment. Whoever was forgotten since is in their place, under the name Forgotten. Such an answer takes time in proportion
+// to the number of customers, and few are worked on at once.
+//
+// With `season`: the dashboard of that season, whose confidential names are others than those of all time. `GET /seasons` lists
+// the seasons. Not together with `asOf`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -4339,6 +6831,38 @@ func (c *ClientWithResponses) DeclineAdjustmentWithResponse(ctx context.Context,
 		return nil, err
 	}
 	return ParseDeclineAdjustmentResponse(rsp)
+}
+
+// ChangesWithResponse Why a customer's rank is another than it was
+//
+// For the customer and for support: what happened to the customer's points since a moment, and how many passed them. It takes
+// time in proportion to the number of customers, and few are worked on at once. Not there where no history is kept.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /loyalty/{userId}/changes (the `Changes` operationId).
+func (c *ClientWithResponses) ChangesWithResponse(ctx context.Context, userId UserId, params *ChangesParams, reqEditors ...RequestEditorFn) (*ChangesResponse, error) {
+	rsp, err := c.Changes(ctx, userId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangesResponse(rsp)
+}
+
+// ExplainWithResponse How the points of an entry came about
+//
+// For support. In words and numbers, with the events as they are stored and the proof that they add up. The events are read
+// from the event store anew; nothing is taken from the ledger on trust, and what does not agree is told as `trouble`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /loyalty/{userId}/entries/{entryId} (the `Explain` operationId).
+func (c *ClientWithResponses) ExplainWithResponse(ctx context.Context, userId UserId, entryId Id, params *ExplainParams, reqEditors ...RequestEditorFn) (*ExplainResponse, error) {
+	rsp, err := c.Explain(ctx, userId, entryId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExplainResponse(rsp)
 }
 
 // TrailWithResponse Why a customer has the points they have
@@ -4472,6 +6996,492 @@ func (c *ClientWithResponses) ReadyzWithResponse(ctx context.Context, reqEditors
 	return ParseReadyzResponse(rsp)
 }
 
+// RevealWithBodyWithResponse Tell who is behind a proxy name
+//
+// For support whose token has the scope `reveal`. Who asks and why is appended to the log for each customer who has the name,
+// and only then is the caller told. Every request is another reveal. A customer who was forgotten is never revealed.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /reveals (the `Reveal` operationId).
+func (c *ClientWithResponses) RevealWithBodyWithResponse(ctx context.Context, params *RevealParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RevealResponse, error) {
+	rsp, err := c.RevealWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRevealResponse(rsp)
+}
+
+// RevealWithResponse Tell who is behind a proxy name
+//
+// For support whose token has the scope `reveal`. Who asks and why is appended to the log for each customer who has the name,
+// and only then is the caller told. Every request is another reveal. A customer who was forgotten is never revealed.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /reveals (the `Reveal` operationId).
+func (c *ClientWithResponses) RevealWithResponse(ctx context.Context, params *RevealParams, body RevealJSONRequestBody, reqEditors ...RequestEditorFn) (*RevealResponse, error) {
+	rsp, err := c.Reveal(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRevealResponse(rsp)
+}
+
+// SearchWithResponse Find a customer by what is known
+//
+// For support. An id of a customer with entries, an order, a return or an adjustment, exactly as it is, leads to its
+// customer. A proxy name, in whatever case and spacing, is answered with how many customers have it and never with who they
+// are: that is a reveal, which is recorded.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /search (the `Search` operationId).
+func (c *ClientWithResponses) SearchWithResponse(ctx context.Context, params *SearchParams, reqEditors ...RequestEditorFn) (*SearchResponse, error) {
+	rsp, err := c.Search(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSearchResponse(rsp)
+}
+
+// SeasonsWithResponse The seasons that there are leaderboards of
+//
+// For customers, support and analysts. A customer's dashboard of one is `GET /loyalty/{userId}?season=`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /seasons (the `Seasons` operationId).
+func (c *ClientWithResponses) SeasonsWithResponse(ctx context.Context, params *SeasonsParams, reqEditors ...RequestEditorFn) (*SeasonsResponse, error) {
+	rsp, err := c.Seasons(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSeasonsResponse(rsp)
+}
+
+// ParseActsResponse parses an HTTP response from a ActsWithResponse call
+func ParseActsResponse(rsp *http.Response) (*ActsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ActsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Acts
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest NotCaughtUp
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ActsResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ActsResponse400Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ActsResponse401Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ActsResponse403Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers ActsResponse429Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers ActsResponse500Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ActsResponse503Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseApprovalsResponse parses an HTTP response from a ApprovalsWithResponse call
+func ParseApprovalsResponse(rsp *http.Response) (*ApprovalsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApprovalsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Approvals
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest NotCaughtUp
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ApprovalsResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ApprovalsResponse400Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ApprovalsResponse401Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ApprovalsResponse403Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers ApprovalsResponse429Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers ApprovalsResponse500Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ApprovalsResponse503Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseHealthzResponse parses an HTTP response from a HealthzWithResponse call
 func ParseHealthzResponse(rsp *http.Response) (*HealthzResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -4540,6 +7550,13 @@ func ParseDashboardResponse(rsp *http.Response) (*DashboardResponse, error) {
 		}
 		response.ApplicationproblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest RateLimited
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -4555,7 +7572,7 @@ func ParseDashboardResponse(rsp *http.Response) (*DashboardResponse, error) {
 		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest NotCaughtUp
+		var dest PastUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -4639,6 +7656,23 @@ func ParseDashboardResponse(rsp *http.Response) (*DashboardResponse, error) {
 			headers.XRequestId = value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers DashboardResponse404Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers404 = &headers
 	case rsp.StatusCode == 429:
 		var headers DashboardResponse429Headers
 		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
@@ -5744,6 +8778,452 @@ func ParseDeclineAdjustmentResponse(rsp *http.Response) (*DeclineAdjustmentRespo
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers DeclineAdjustmentResponse503Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseChangesResponse parses an HTTP response from a ChangesWithResponse call
+func ParseChangesResponse(rsp *http.Response) (*ChangesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ChangesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Changes
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest PastUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ChangesResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ChangesResponse400Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ChangesResponse401Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ChangesResponse403Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers ChangesResponse429Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers ChangesResponse500Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ChangesResponse503Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExplainResponse parses an HTTP response from a ExplainWithResponse call
+func ParseExplainResponse(rsp *http.Response) (*ExplainResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExplainResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Explanation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest NotCaughtUp
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExplainResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ExplainResponse400Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ExplainResponse401Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ExplainResponse403Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers ExplainResponse404Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 429:
+		var headers ExplainResponse429Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers ExplainResponse500Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ExplainResponse503Headers
 		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -6915,6 +10395,680 @@ func ParseReadyzResponse(rsp *http.Response) (*ReadyzResponse, error) {
 			headers.RetryAfter = value
 		}
 		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRevealResponse parses an HTTP response from a RevealWithResponse call
+func ParseRevealResponse(rsp *http.Response) (*RevealResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RevealResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Revealed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest NotJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest WriteUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers RevealResponse201Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 400:
+		var headers RevealResponse400Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers RevealResponse401Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers RevealResponse403Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers RevealResponse404Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 413:
+		var headers RevealResponse413Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers RevealResponse415Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 429:
+		var headers RevealResponse429Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers RevealResponse500Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers RevealResponse503Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseSearchResponse parses an HTTP response from a SearchWithResponse call
+func ParseSearchResponse(rsp *http.Response) (*SearchResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SearchResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Found
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest NotCaughtUp
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers SearchResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers SearchResponse400Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers SearchResponse401Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers SearchResponse403Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers SearchResponse429Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers SearchResponse500Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers SearchResponse503Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseSeasonsResponse parses an HTTP response from a SeasonsWithResponse call
+func ParseSeasonsResponse(rsp *http.Response) (*SeasonsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SeasonsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Seasons
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers SeasonsResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers SeasonsResponse400Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers SeasonsResponse401Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers SeasonsResponse403Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers SeasonsResponse429Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers SeasonsResponse500Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers500 = &headers
 	}
 
 	return response, nil

@@ -18,6 +18,7 @@ import (
 type devCommand struct {
 	addresses
 	busFlags
+	seasonFlags
 	Data folder `help:"Folder that everything is kept in." default:"${data}" placeholder:"DIR"`
 	eventStoreAccess
 	intakeFlags
@@ -42,11 +43,15 @@ func (c devCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
+	calendar, err := c.seasonFlags.calendar()
+	if err != nil {
+		return err
+	}
 	if err := os.MkdirAll(string(c.Data), 0o700); err != nil {
 		return err
 	}
 	err = c.addresses.serve(ctx, std, configuration{
-		roles: roles{command: true, query: true, project: true}, connections: c.Data.connections(), busFlags: c.busFlags,
+		roles: roles{command: true, query: true, project: true}, connections: c.Data.connections(), busFlags: c.busFlags, calendar: calendar, history: c.Data.history(),
 		embedded: options, alone: true, limits: limits, secrets: c.Data.secrets,
 	}, func(s *stack, addr, admin net.Addr) (stop func() error) {
 		c.greet(std.out, addr, admin, s.server.Addr())

@@ -33,7 +33,7 @@ const (
 	historyReturns   = 4 // one order in so many is returned in part
 )
 
-func history(seed uint64) []*purchase {
+func purchases(seed uint64) []*purchase {
 	random := rand.New(rand.NewPCG(seed, 0))
 	all := make([]*purchase, historyOrders)
 	for i := range all {
@@ -113,7 +113,7 @@ func (c *client) postAll(all []*purchase, halfway func()) []*purchase {
 func TestEveryAcknowledgedOrderSurvivesAKillExactlyOnceAndEveryDashboardIsExact(t *testing.T) {
 	data := t.TempDir()
 	p := startDev(t, data)
-	all := history(2026)
+	all := purchases(2026)
 	open := newClient(t, p, data).postAll(all, p.kill)
 	if len(open) == 0 || len(open) == len(all) {
 		t.Fatalf("%d of %d orders were open after the kill: it came too late or too early to show anything", len(open), len(all))

@@ -126,7 +126,7 @@ func TestABackupOfABusyProcessIsASystemOfItsOwn(t *testing.T) {
 	data, shelf := t.TempDir(), t.TempDir()
 	p := startDev(t, data)
 	c := newClient(t, p, data)
-	early := history(7)[:500]
+	early := purchases(7)[:500]
 	if open := c.postAll(early, nil); len(open) > 0 {
 		t.Fatalf("%d orders were not acknowledged", len(open))
 	}

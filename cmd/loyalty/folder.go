@@ -22,9 +22,10 @@ type folder string
 // defaultFolder is where dev and token look unless told otherwise.
 const defaultFolder = "loyalty-data"
 
-// eventStore, ledger, tokenSecret and proxySecret are what lies in it.
+// eventStore, ledger, history, tokenSecret and proxySecret are what lies in it.
 func (f folder) eventStore() string  { return filepath.Join(string(f), "eventstore") }
 func (f folder) ledger() string      { return filepath.Join(string(f), "ledger.sqlite") }
+func (f folder) history() string     { return filepath.Join(string(f), "history") }
 func (f folder) tokenSecret() string { return filepath.Join(string(f), "token.secret") }
 func (f folder) proxySecret() string { return filepath.Join(string(f), "proxy.secret") }
 

@@ -28,6 +28,10 @@ type commandLine struct {
 	Serve      serveCommand      `cmd:"" help:"Run some of the roles, on given stores."`
 	Verify     verifyCommand     `cmd:"" help:"Compare the ledger and the leaderboard with the log."`
 	Rebuild    rebuildCommand    `cmd:"" help:"Fold a read model anew beside the live one, and switch to it."`
+	Trail      trailCommand      `cmd:"" help:"Print a customer's points trail."`
+	Explain    explainCommand    `cmd:"" help:"Say how the points of an entry came about, and prove it."`
+	Search     searchCommand     `cmd:"" help:"Find the customer that an id or a proxy name belongs to."`
+	Customer   customerCommand   `cmd:"" help:"Forget a customer, and certify it."`
 	Poison     poisonCommand     `cmd:"" help:"Deal with commands from the command bus that could not be carried out."`
 	Bench      benchCommand      `cmd:"" help:"Measure dashboards or orders, over HTTP."`
 	Health     healthCommand     `cmd:"" help:"Ask a process whether it is ready."`

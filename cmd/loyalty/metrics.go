@@ -17,12 +17,12 @@ const (
 
 // projectionMetrics shows how far each projection has come.
 type projectionMetrics struct {
-	runners                                        []*projections.Runner
+	runners                                        func() []*projections.Runner
 	now                                            func() time.Time
 	position, live, applied, lagSeconds, lagEvents *prometheus.Desc
 }
 
-func newProjectionMetrics(runners []*projections.Runner, now func() time.Time) *projectionMetrics {
+func newProjectionMetrics(runners func() []*projections.Runner, now func() time.Time) *projectionMetrics {
 	describe := func(name, help string) *prometheus.Desc {
 		return prometheus.NewDesc("loyalty_projection_"+name, help, []string{"projection"}, nil)
 	}
@@ -45,7 +45,7 @@ func (m *projectionMetrics) Describe(out chan<- *prometheus.Desc) {
 
 // Collect asks every runner. A lag that is not known is left out.
 func (m *projectionMetrics) Collect(out chan<- prometheus.Metric) {
-	for _, runner := range m.runners {
+	for _, runner := range m.runners() {
 		status := runner.Status()
 		gauge := func(d *prometheus.Desc, value float64) {
 			out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, status.Name)

@@ -19,6 +19,8 @@ type serveCommand struct {
 	Roles []string `help:"What this process does: command (takes orders), query (answers dashboards and trails), project (keeps the ledger and a shared leaderboard)." default:"command,query,project" enum:"command,query,project" placeholder:"ROLE,…"`
 	connections
 	busFlags
+	seasonFlags
+	History string `help:"Folder of this process alone, in which it keeps how the leaderboard stood at every moment, for asOf and changes; none by default." env:"LOYALTY_HISTORY" placeholder:"DIR"`
 	addresses
 	secretFlags
 	eventStoreAccess
@@ -54,10 +56,14 @@ func (c serveCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
+	calendar, err := c.seasonFlags.calendar()
+	if err != nil {
+		return err
+	}
 	has := func(role string) bool { return slices.Contains(c.Roles, role) }
 	return c.addresses.serve(ctx, std, configuration{
 		roles:       roles{command: has("command"), query: has("query"), project: has("project")},
-		connections: c.connections, busFlags: c.busFlags, embedded: options, limits: limits,
+		connections: c.connections, busFlags: c.busFlags, calendar: calendar, history: c.History, embedded: options, limits: limits,
 		secrets: func(ctx context.Context) (domain.Proxies, *api.Verifier, error) {
 			return c.secretFlags.open(ctx, options.Logger)
 		},

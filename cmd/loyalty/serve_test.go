@@ -93,7 +93,7 @@ func TestThreeRolesKeepEveryOrderWhileTheirStoresComeAndGo(t *testing.T) {
 	projecting, querying := s.role("project"), s.role("query")
 	channel, screen := s.client(s.role("command")), s.client(querying)
 	local := s.client(s.role("query", "LOYALTY_LEADERBOARD=memory:"))
-	all := history(7)[:600]
+	all := purchases(7)[:600]
 
 	// Somebody looks at a dashboard all the while: it is there, or the answer says why not.
 	looking, stopLooking := context.WithCancel(t.Context())
@@ -154,7 +154,7 @@ func TestThreeRolesKeepEveryOrderWhileTheirStoresComeAndGo(t *testing.T) {
 			}
 		}
 	}
-	after := history(8)[:60]
+	after := purchases(8)[:60]
 	for _, p := range after {
 		p.id = "after-" + p.id
 	}
@@ -170,7 +170,7 @@ func TestDashboardsInMemoryOutliveEveryStore(t *testing.T) {
 	channel := s.client(s.role("command,project"))
 	querying := s.role("query", "LOYALTY_LEADERBOARD=memory:")
 	screen := s.client(querying)
-	if open := channel.postAll(history(3)[:120], nil); len(open) > 0 {
+	if open := channel.postAll(purchases(3)[:120], nil); len(open) > 0 {
 		t.Fatalf("%d orders are not acknowledged", len(open))
 	}
 	last := channel.barrier()
@@ -313,7 +313,7 @@ func TestVerifyAndRebuildJoinAProcessOnAFolder(t *testing.T) {
 	data := t.TempDir()
 	p := startDev(t, data)
 	c := newClient(t, p, data)
-	if open := c.postAll(history(9)[:100], nil); len(open) > 0 {
+	if open := c.postAll(purchases(9)[:100], nil); len(open) > 0 {
 		t.Fatal("orders are not acknowledged")
 	}
 	check := func() {

@@ -15,8 +15,11 @@ import (
 	"loyalty/api"
 	"loyalty/commands"
 	"loyalty/domain"
+	"loyalty/domain/season"
 	"loyalty/eventstore/embedded"
+	"loyalty/evidence"
 	"loyalty/projections"
+	"loyalty/readmodels/history"
 	"loyalty/readmodels/leaderboard"
 	"loyalty/readmodels/ledger"
 )
@@ -29,6 +32,9 @@ type configuration struct {
 	roles
 	connections
 	busFlags
+	calendar season.Calendar
+	// history is the folder of what was, empty if this process keeps none.
+	history string
 	// embedded are the options of an event store in a folder; its Logger is everybody's. alone refuses to share one that
 	// another process serves.
 	embedded embedded.Options
@@ -44,8 +50,11 @@ type stack struct {
 	roles
 	stores
 	buses
-	runners []*projections.Runner
-	api     *api.Server
+	seasons *seasons         // nil without any
+	history *history.History // nil without a folder for it
+	// runners keep what this process is for, and aside what it can do without until it is there.
+	runners, aside []*projections.Runner
+	api            *api.Server
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -88,44 +97,85 @@ func openStack(ctx context.Context, c configuration) (_ *stack, err error) {
 		}
 	}
 	if c.query {
-		config.Leaderboard, config.Ledger = s.board, s.ledger
+		config.Leaderboard, config.Ledger, config.Finder, config.Auditor = s.board, s.ledger, s.ledger, s.ledger
+		if config.Reveals, err = commands.New(s.store, commands.Options{Policy: domain.DefaultPolicy(), Now: time.Now, NewID: uuid.New}); err != nil {
+			return nil, err
+		}
+		config.Evidence = evidence.Explainer{Store: s.store, Ledger: s.ledger}
 	}
-	follow := func(p projections.Projection) {
-		s.runners = append(s.runners, projections.NewRunner(p, s.store, projections.Options{Logger: log}))
+	follower := func(p projections.Projection) *projections.Runner {
+		return projections.NewRunner(p, s.store, projections.Options{Logger: log})
 	}
 	if c.project {
-		follow(projections.Ledger{Writer: s.ledger, Proxies: proxies})
+		s.runners = append(s.runners, follower(projections.Ledger{Writer: s.ledger, Proxies: proxies}))
 	}
 	// A shared leaderboard is kept by those who project, one in memory by each who has it.
 	if (c.project && s.shared != nil) || (s.board != nil && s.shared == nil) {
-		follow(projections.Leaderboard{Writer: s.board, Accounts: s.ledger, Proxies: proxies, Logger: log, Now: time.Now})
+		s.runners = append(s.runners, follower(projections.Leaderboard{
+			Writer: s.board, Accounts: s.ledger, Proxies: proxies, Logger: log, Now: time.Now,
+		}))
 	}
 	if s.buses, err = c.busFlags.join(c.roles, config.Commands, c.limits.Adjustments[api.RoleChannel], s.store, log, registry); err != nil {
 		return nil, err
 	}
-	followers := s.runners
-	if s.publishing != nil {
-		followers = append(slices.Clone(s.runners), s.publishing)
+	if c.history != "" {
+		if s.history, err = history.Open(c.history, history.Options{Logger: log}); err != nil {
+			return nil, err
+		}
+		config.History = s.history
+		s.aside = append(s.aside, follower(projections.History{Writer: s.history, Proxies: proxies}))
 	}
-	registry.MustRegister(newProjectionMetrics(followers, time.Now))
+	if s.keepsSeasons() {
+		s.seasons = &seasons{
+			calendar: c.calendar, store: s.store, ledger: s.ledger, shared: s.shared, keeps: c.project, proxies: proxies, log: log, now: time.Now,
+		}
+		s.seasons.turn(running, time.Now())
+		config.Seasons = s.seasons
+	}
+	registry.MustRegister(newProjectionMetrics(s.followers, time.Now))
 	if s.api, err = api.New(config); err != nil {
 		return nil, err
 	}
-	for _, runner := range s.runners {
+	for _, runner := range slices.Concat(s.runners, s.aside) {
 		s.running.Go(func() {
 			// Its error is logged, and makes the process not ready; what was folded so far can still be read.
 			_ = runner.Run(running)
 		})
 	}
+	if s.seasons != nil {
+		s.running.Go(func() { s.seasons.run(running) })
+	}
 	s.buses.run(running, &s.running, log)
 	return s, nil
+}
+
+// keepsSeasons tells whether this process has leaderboards of seasons: to answer from, or to keep in Redis for those who do.
+func (s *stack) keepsSeasons() bool { return s.query || (s.project && s.shared != nil) }
+
+// followers are all who follow the log in this process.
+func (s *stack) followers() []*projections.Runner {
+	followers := slices.Concat(s.runners, s.aside)
+	if s.publishing != nil {
+		followers = append(followers, s.publishing)
+	}
+	if s.seasons != nil {
+		followers = append(followers, s.seasons.runners()...)
+	}
+	return followers
 }
 
 // close stops the projections and what goes through brokers, then closes the brokers and the stores.
 func (s *stack) close(ctx context.Context) error {
 	s.stop()
 	s.running.Wait()
-	return errors.Join(s.buses.close(), s.stores.close(ctx))
+	if s.seasons != nil {
+		s.seasons.close()
+	}
+	var closed error
+	if s.history != nil {
+		closed = s.history.Close()
+	}
+	return errors.Join(s.buses.close(), closed, s.stores.close(ctx))
 }
 
 // totals is where the commands find what a customer has: the leaderboard if this process has one, which is faster, else

@@ -40,6 +40,9 @@ const (
 // ledgerStore is a ledger of whatever kind.
 type ledgerStore interface {
 	ledger.Reader
+	ledger.Finder
+	ledger.Auditor
+	ledger.Seasons
 	ledger.Writer
 	ledger.Rebuilder
 	Outstanding(ctx context.Context) (domain.Points, error)
@@ -57,6 +60,7 @@ type sharedBoard interface {
 	boardStore
 	leaderboard.Auditor
 	leaderboard.Rebuilder
+	Season(id string) *redis.Board
 	Close() error
 }
 

@@ -17,7 +17,7 @@ type tokenCommand struct {
 	Role    string        `help:"What its bearer is: customer, channel, support or analyst." required:"" enum:"customer,channel,support,analyst" placeholder:"ROLE"`
 	Sub     string        `help:"Whose token it is: a customer's id, or that of a till or a member of staff." required:"" placeholder:"ID"`
 	Channel string        `help:"Where its bearer sells or buys: website, mobile or store. A channel's token needs it." enum:",website,mobile,store" default:"" placeholder:"CHANNEL"`
-	Scope   string        `help:"What a channel may do beyond orders and returns: award." default:"" placeholder:"SCOPE"`
+	Scope   string        `help:"What its bearer may do beyond their role: award (channel), reveal and audit (support), audit (analyst). Several with spaces between them." default:"" placeholder:"SCOPE"`
 	TTL     time.Duration `help:"How long it is valid." default:"24h"`
 }
 

@@ -39,6 +39,9 @@ func (c verifyCommand) Run(ctx context.Context, std streams) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := c.storeFlags.catchUp(ctx, s); err != nil {
+		return err
+	}
 	progress := newProgress(std.err, time.Now)
 	audit := projections.Audit{Patience: c.Patience, Listed: c.List, Progress: progress.at}
 	fold := projections.NewFold(s.store)
@@ -107,5 +110,9 @@ func total(t *projections.DriftTotal) string {
 	if t.Forgotten {
 		return "forgotten"
 	}
-	return fmt.Sprintf("%d since %s", t.Points, t.ReachedAt.Format(time.RFC3339))
+	text := fmt.Sprintf("%d since %s", t.Points, t.ReachedAt.Format(time.RFC3339))
+	if t.Acts > 0 {
+		text += ", with " + count(uint64(t.Acts), "act", "acts") + " of support"
+	}
+	return text
 }

@@ -1,0 +1,83 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/labstack/echo/v4"
+
+	"loyalty/commands"
+	"loyalty/domain"
+	"loyalty/domain/account"
+	"loyalty/readmodels/ledger"
+)
+
+type revealedAnswer struct {
+	Customers []domain.CustomerID `json:"customers"`
+	Position  domain.Position     `json:"position"`
+}
+
+// reveal tells who is behind a proxy name, once it is recorded of each who was told it of them and why. A customer who was
+// forgotten is nobody.
+func (s *Server) reveal(ctx context.Context, c echo.Context, caller Claims) error {
+	data, err := readBody(c)
+	if err != nil {
+		return err
+	}
+	name, reason, err := decodeReveal(data)
+	if err != nil {
+		return err
+	}
+	customers, err := ledger.Named(ctx, s.config.Finder, s.config.Proxies, name)
+	if err != nil {
+		return err
+	}
+	slices.Sort(customers)
+	answer := revealedAnswer{Customers: make([]domain.CustomerID, 0, len(customers))}
+	for _, customer := range customers {
+		position, err := s.gated.RevealProxyName(ctx, commands.RevealProxyName{Caller: behalf(c, caller), Customer: customer, Reason: reason})
+		switch {
+		case errors.Is(err, domain.ErrForgotten):
+			continue
+		case err != nil:
+			return err
+		}
+		answer.Customers = append(answer.Customers, customer)
+		if answer.Position.Before(position) {
+			answer.Position = position
+		}
+	}
+	if len(answer.Customers) == 0 {
+		return domain.ErrNotFound
+	}
+	return written(c, false, answer)
+}
+
+var revealFields = []string{"proxyName", "reason"}
+
+func decodeReveal(data []byte) (name, reason string, err error) {
+	body, badBody := parseObject(data, revealFields)
+	text, badName := body.text("proxyName", "proxy_name_malformed")
+	reason, badReason := body.text("reason", "reason_malformed")
+	if badName == nil {
+		name, badName = revealedName(text)
+	}
+	err = domain.JoinInvalid(badBody, badName, badReason)
+	if badReason == nil {
+		_, decided := account.Decide(account.Reveal{Reason: reason}, account.State{})
+		err = alsoInvalid(err, decided)
+	}
+	return name, reason, err
+}
+
+func revealedName(text string) (string, error) {
+	if text == "" {
+		return "", domain.Invalid("proxyName", "proxy_name_missing", "say which name is to be revealed")
+	}
+	name, ok := proxyName(text)
+	if !ok {
+		return "", domain.Invalid("proxyName", "proxy_name_malformed", "a proxy name is two words and six digits, such as Amber Otter 482913")
+	}
+	return name, nil
+}

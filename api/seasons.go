@@ -1,0 +1,82 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"loyalty/domain"
+	"loyalty/domain/season"
+)
+
+type seasonsAnswer struct {
+	Seasons []seasonAnswer `json:"seasons"`
+}
+
+type seasonAnswer struct {
+	ID    string    `json:"id"`
+	From  time.Time `json:"from"`
+	Until time.Time `json:"until"`
+}
+
+// seasons lists those that there are leaderboards of.
+func (s *Server) seasons(_ context.Context, c echo.Context, _ Claims) error {
+	if _, err := query(c); err != nil {
+		return err
+	}
+	answer := seasonsAnswer{Seasons: []seasonAnswer{}}
+	for _, each := range s.config.Seasons.Seasons() {
+		answer.Seasons = append(answer.Seasons, seasonAnswer{each.ID, each.From, each.Until})
+	}
+	return c.JSON(http.StatusOK, answer)
+}
+
+// ofSeason answers with a customer's dashboard of one season.
+func (s *Server) ofSeason(ctx context.Context, c echo.Context, customer domain.CustomerID, id string, top, around int, position domain.Position) error {
+	if s.config.Seasons == nil {
+		return noSeason(nil)
+	}
+	of, board, proxies, known := s.config.Seasons.Season(id)
+	if !known {
+		return noSeason(s.config.Seasons.Seasons())
+	}
+	if err := catchUp(ctx, board, position); err != nil {
+		return err
+	}
+	v := views.Get().(*view)
+	defer views.Put(v)
+	key := proxies.Key(customer)
+	if err := board.Dashboard(ctx, key, top, around, &v.dashboard); err != nil {
+		return err
+	}
+	// What readers of the leaderboard of all time share is of no use to this one.
+	v.json = appendSeason(new(shared).appendDashboard(v.json[:0], &v.dashboard, key), of)
+	return sendDashboard(c, v.json)
+}
+
+// appendSeason puts a season into the JSON of a dashboard, as its last member. An id needs no escapes.
+func appendSeason(b []byte, of season.Season) []byte {
+	b = append(bytes.TrimSuffix(b, []byte("}\n")), `,"season":{"id":"`...)
+	b = append(b, of.ID...)
+	b = append(b, `","from":`...)
+	b = appendTime(b, of.From)
+	b = append(b, `,"until":`...)
+	b = appendTime(b, of.Until)
+	return append(b, "}}\n"...)
+}
+
+// noSeason says which seasons there are to somebody who asks for another.
+func noSeason(seasons []season.Season) error {
+	if len(seasons) == 0 {
+		return domain.Invalid("season", "season_unknown", "there are no leaderboards of seasons here")
+	}
+	ids := make([]string, len(seasons))
+	for i, each := range seasons {
+		ids[i] = each.ID
+	}
+	return domain.Invalid("season", "season_unknown", "there is no leaderboard of this season; there are those of "+strings.Join(ids, ", "))
+}

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"loyalty/domain"
+	"loyalty/evidence"
+	"loyalty/readmodels/ledger"
+)
+
+// explainCommand says how an entry's points came about.
+type explainCommand struct {
+	Entry string `arg:"" optional:"" help:"Id of the entry, as loyalty trail prints it."`
+	storeFlags
+	Customer string `help:"Whose entry it is." placeholder:"ID"`
+	Order    string `help:"Explain the latest entry of this order instead." placeholder:"ORDER"`
+	Events   bool   `help:"Print the events it came from, too, as they are stored."`
+	JSON     bool   `name:"json" help:"Print one line of JSON, with the events."`
+}
+
+// Help is shown with the command's flags.
+func (explainCommand) Help() string {
+	return `Says in words and numbers how the points of an entry came about, and proves it: the events behind it are read from the event
+store anew, folded, and held against the ledger. If that does not agree, it says what does not, and the exit status is 1.
+
+  loyalty explain 3f2b9c6e-… --customer alice --data loyalty-data
+  loyalty explain --order o-1 --events --data loyalty-data`
+}
+
+// Run prints the explanation, and fails if the proof does not hold.
+func (c explainCommand) Run(ctx context.Context, std streams) error {
+	if (c.Entry == "") == (c.Order == "") {
+		return usageError{errors.New("which entry? Give its id, as loyalty trail prints it, and --customer; or an order with --order")}
+	}
+	if c.Entry != "" && c.Customer == "" {
+		return usageError{errors.New("whose entry is it? Say so with --customer")}
+	}
+	return c.looking(ctx, wanted{}, func(s stores) error {
+		entry, err := c.find(ctx, s)
+		if err != nil {
+			return err
+		}
+		explained, err := evidence.Explainer{Store: s.store, Ledger: s.ledger}.Explain(ctx, entry)
+		if err != nil {
+			return err
+		}
+		if err := c.print(std.out, explained); err != nil {
+			return err
+		}
+		if !explained.Proof.Agrees {
+			return errors.New("what is stored does not agree: compare the whole ledger with loyalty verify")
+		}
+		return nil
+	})
+}
+
+func (c explainCommand) find(ctx context.Context, s stores) (ledger.Entry, error) {
+	if c.Order != "" {
+		return latestOf(ctx, s, domain.OrderID(c.Order), domain.CustomerID(c.Customer))
+	}
+	customer, err := domain.ParseID[domain.CustomerID]("--customer", c.Customer)
+	if err != nil {
+		return ledger.Entry{}, err
+	}
+	entry, err := s.ledger.Entry(ctx, customer, c.Entry)
+	if errors.Is(err, domain.ErrNotFound) {
+		err = fmt.Errorf("%s has no entry %s: loyalty trail %[1]s lists those there are (%[3]w)", customer, c.Entry, err)
+	}
+	return entry, err
+}
+
+// latestOf is the newest entry of an order. Whose it is has to be said only where several used the same id.
+func latestOf(ctx context.Context, s stores, order domain.OrderID, customer domain.CustomerID) (entry ledger.Entry, err error) {
+	if _, err := domain.ParseID[domain.OrderID]("--order", string(order)); err != nil {
+		return entry, err
+	}
+	found, err := s.ledger.Search(ctx, string(order))
+	if err != nil {
+		return entry, err
+	}
+	owners := map[domain.CustomerID]bool{}
+	for _, match := range found.Matches {
+		if match.By == ledger.ByOrder && (customer == "" || match.Customer == customer) {
+			owners[match.Customer] = true
+		}
+	}
+	if len(owners) > 1 {
+		return entry, domain.Invalid("--customer", "customer_missing", "several customers have an order with this id: say whose it is")
+	}
+	for owner := range owners {
+		trail, err := s.ledger.Trail(ctx, owner, ledger.Filter{Order: order}, "", 1)
+		if err != nil {
+			return entry, err
+		}
+		if len(trail.Entries) > 0 {
+			return trail.Entries[0], nil
+		}
+	}
+	return entry, fmt.Errorf("no points came of an order %s: %w", order, domain.ErrNotFound)
+}
+
+// explanation is what is said about an entry, in JSON, as the API has it.
+type explanation struct {
+	CustomerID domain.CustomerID `json:"customerId"`
+	Entry      entryLine         `json:"entry"`
+	Text       string            `json:"text"`
+	Steps      []stepLine        `json:"steps"`
+	Proof      proofLine         `json:"proof"`
+	Events     []eventLine       `json:"events"`
+}
+
+type stepLine struct {
+	EventID string        `json:"eventId"`
+	Text    string        `json:"text"`
+	Points  domain.Points `json:"points"`
+	This    bool          `json:"this"`
+}
+
+type proofLine struct {
+	Sum      domain.Points `json:"sum"`
+	Computed domain.Points `json:"computed"`
+	Before   domain.Points `json:"before"`
+	After    domain.Points `json:"after"`
+	Agrees   bool          `json:"agrees"`
+	Trouble  []string      `json:"trouble"`
+}
+
+type eventLine struct {
+	EventID  string           `json:"eventId"`
+	Type     string           `json:"type"`
+	Stream   string           `json:"stream"`
+	Revision uint64           `json:"revision"`
+	Position *domain.Position `json:"position,omitempty"`
+	StoredAt time.Time        `json:"storedAt"`
+	Data     json.RawMessage  `json:"data"`
+	Metadata json.RawMessage  `json:"metadata,omitempty"`
+}
+
+func explanationOf(x evidence.Explanation) explanation {
+	e := explanation{
+		CustomerID: x.Entry.Customer, Entry: lineOf(x.Entry), Text: x.Text, Steps: make([]stepLine, len(x.Steps)), Proof: proofLine(x.Proof),
+		Events: make([]eventLine, len(x.Events)),
+	}
+	e.Proof.Trouble = append([]string{}, x.Proof.Trouble...)
+	for i, step := range x.Steps {
+		e.Steps[i] = stepLine(step)
+	}
+	for i, event := range x.Events {
+		e.Events[i] = eventLine{event.ID, event.Type, event.Stream, event.Revision, nil, event.StoredAt, event.Data, event.Metadata}
+		if event.Position != (domain.Position{}) {
+			e.Events[i].Position = &event.Position
+		}
+	}
+	return e
+}
+
+func (c explainCommand) print(out io.Writer, x evidence.Explanation) error {
+	if c.JSON {
+		return printJSON(out, explanationOf(x))
+	}
+	e := x.Entry
+	fmt.Fprintf(out, "%s of %s for %s, %s\n\n%s\n\n", e.Kind, signed(e.Points), e.Customer, utc(e.OccurredAt), x.Text)
+	rows := [][]any{{"", "POINTS", "STEP", "EVENT"}}
+	for _, step := range x.Steps {
+		mark := ""
+		if step.This {
+			mark = "→"
+		}
+		rows = append(rows, []any{mark, signed(step.Points), step.Text, step.EventID})
+	}
+	if err := printTable(out, rows...); err != nil {
+		return err
+	}
+	p := x.Proof
+	fmt.Fprintf(out, "\nThe steps add up to %d points, and must add up to %d.\nIn the ledger the total went from %d to %d.\n", p.Sum, p.Computed, p.Before, p.After)
+	if p.Agrees {
+		fmt.Fprintln(out, "Events and ledger agree.")
+	}
+	for _, trouble := range p.Trouble {
+		fmt.Fprintln(out, "This does not agree:", trouble)
+	}
+	if !c.Events {
+		return nil
+	}
+	for _, event := range x.Events {
+		fmt.Fprintf(out, "\n%s, number %d of %s, id %s, stored %s\n", event.Type, event.Revision, event.Stream, event.ID, event.StoredAt.UTC().Format(time.RFC3339Nano))
+		for _, part := range []json.RawMessage{event.Data, event.Metadata} {
+			var pretty bytes.Buffer
+			if err := json.Indent(&pretty, part, "  ", "  "); err != nil {
+				return err
+			}
+			fmt.Fprintf(out, "  %s\n", &pretty)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"database/sql"
+	"os"
+	"strings"
+	"testing"
+)
+
+func TestExplainSaysHowPointsCameAboutAndProvesIt(t *testing.T) {
+	d := openDesk(t)
+	trail := lines[entryLine](d, "trail", "alice")
+	goodwill, reversal := trail[1], trail[2]
+
+	got, _ := d.tool(exitFine, "explain", reversal.EntryID, "--customer", "alice")
+	for _, want := range []string{
+		"reversal of -4 for alice, ", "£129.99", "13", "policy of 2026-01", "£40.00", "£89.99", "so 4 taken back", reversal.EntryID,
+		"The steps add up to 9 points, and must add up to 9.\n", "In the ledger the total went from 13 to 9.\n", "Events and ledger agree.\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not in\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "order-placed.v1") {
+		t.Errorf("it prints events that nobody asked for:\n%s", got)
+	}
+	with, _ := d.tool(exitFine, "explain", reversal.EntryID, "--customer", "alice", "--events")
+	for _, want := range []string{got, "order-placed.v1, number 0 of order-o-1, id ", "points-reversed.v1, number 3 of order-o-1, id " + reversal.EntryID,
+		`    "method": "card"`, `    "actor": "shop-1"`} {
+		if !strings.Contains(with, want) {
+			t.Errorf("%q is not in\n%s", want, with)
+		}
+	}
+	if byOrder, _ := d.tool(exitFine, "explain", "--order", "o-1"); byOrder != got {
+		t.Errorf("by its order, the latest entry is\n%s\nand not\n%s", byOrder, got)
+	}
+	if byOrder, _ := d.tool(exitFine, "explain", "--order", "o-1", "--customer", "alice"); byOrder != got {
+		t.Errorf("by order and customer, it prints\n%s", byOrder)
+	}
+
+	x := lines[explanation](d, "explain", reversal.EntryID, "--customer", "alice")[0]
+	if x.CustomerID != "alice" || x.Entry.EntryID != reversal.EntryID || len(x.Steps) != 2 || !x.Steps[1].This || x.Steps[0].This || x.Steps[1].Points != -4 {
+		t.Errorf("in JSON it is %+v", x)
+	}
+	if p := x.Proof; !p.Agrees || p.Sum != 9 || p.Computed != 9 || p.Before != 13 || p.After != 9 || len(p.Trouble) != 0 {
+		t.Errorf("the proof is %+v", p)
+	}
+	if len(x.Events) != 4 || x.Events[3].EventID != reversal.EntryID || !strings.Contains(string(x.Events[3].Data), `"netAfter"`) {
+		t.Errorf("the events are %+v", x.Events)
+	}
+	x = lines[explanation](d, "explain", goodwill.EntryID, "--customer", "alice")[0]
+	if !x.Proof.Agrees || x.Proof.Before != 9 || x.Proof.After != 34 || !strings.Contains(x.Text, "late parcel") {
+		t.Errorf("goodwill is explained by %+v", x)
+	}
+
+	t.Run("what is not there", func(t *testing.T) {
+		for _, args := range [][]string{
+			{reversal.EntryID, "--customer", "bob"}, {"nonsense", "--customer", "alice"}, {"--order", "o-9"}, {"--order", "o-1", "--customer", "bob"},
+		} {
+			if _, stderr := d.tool(exitFailed, append([]string{"explain"}, args...)...); !strings.Contains(stderr, "not found") {
+				t.Errorf("%v: it says %q", args, stderr)
+			}
+		}
+	})
+	t.Run("used wrongly", func(t *testing.T) {
+		for _, args := range [][]string{
+			{}, {reversal.EntryID}, {reversal.EntryID, "--order", "o-1"}, {reversal.EntryID, "--customer", "al/ice"}, {"--order", "o/1"},
+		} {
+			if _, stderr := d.tool(exitUsedWrong, append([]string{"explain"}, args...)...); stderr == "" {
+				t.Errorf("%v: it does not say why", args)
+			}
+		}
+	})
+}
+
+// Given two customers whose streams used the same order id, which a shop would not
+// When it is explained by that id
+// Then it asks whose it is.
+func TestExplainAsksWhoseOrderItIsOnlyWhereThatIsOpen(t *testing.T) {
+	d := openDesk(t)
+	// An order id leads to one stream, so only a ledger that was tampered with has it twice.
+	d.process.stop(os.Interrupt)
+	db, err := sql.Open("sqlite", folder(d.data).ledger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec(`UPDATE entries SET order_id = 'o-1' WHERE order_id = 'o-3'`); err != nil {
+		t.Fatal(err)
+	}
+	// And one total is not what it was.
+	if _, err := db.Exec(`UPDATE entries SET total = total + 1 WHERE order_id = 'o-2'`); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr := d.tool(exitUsedWrong, "explain", "--order", "o-1"); !strings.Contains(stderr, "--customer") {
+		t.Errorf("it says %q", stderr)
+	}
+	d.tool(exitFine, "explain", "--order", "o-1", "--customer", "alice")
+
+	stdout, stderr := d.tool(exitFailed, "explain", "--order", "o-2")
+	if !strings.Contains(stdout, "This does not agree: ") || strings.Contains(stdout, "Events and ledger agree.") || !strings.Contains(stderr, "loyalty verify") {
+		t.Errorf("of an entry that was tampered with it says\n%s%s", stdout, stderr)
+	}
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"loyalty/domain"
+	"loyalty/domain/account"
+	"loyalty/eventstore"
+)
+
+// proxyName is the name of a customer of the desk.
+func (d *desk) proxyName(customer domain.CustomerID) string {
+	d.t.Helper()
+	proxies, err := storeFlags{Data: folder(d.data)}.proxies()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return proxies.Key(customer).Name()
+}
+
+// stream reads a stream of a folder, whether a process runs there or not.
+func stream(t *testing.T, data, name string) []eventstore.Recorded {
+	t.Helper()
+	s, err := folder(data).connections().openStores(t.Context(), wanted{}, quiet())
+	defer func() {
+		if err := s.close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err != nil {
+		t.Fatal(err)
+	}
+	events, err := s.store.Load(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return events
+}
+
+func TestSearchLeadsFromWhateverSupportKnowsToTheCustomer(t *testing.T) {
+	d := openDesk(t)
+	trail := lines[entryLine](d, "trail", "alice")
+	goodwill, reversal, award := trail[1], trail[2], trail[3]
+	for q, want := range map[string]string{
+		"alice":                    "customer alice  ",
+		"o-1":                      "order alice o-1 " + award.EntryID,
+		"r-1":                      "return alice o-1 " + reversal.EntryID,
+		string(goodwill.LoyaltyID): "loyalty alice  " + goodwill.EntryID,
+	} {
+		report := lines[searchReport](d, "search", q)[0]
+		if len(report.Matches) != 1 || report.More || report.ProxyName != nil {
+			t.Fatalf("%s: %+v", q, report)
+		}
+		m := report.Matches[0]
+		if got := fmt.Sprint(m.By, " ", m.CustomerID, " ", m.OrderID, " ", m.EntryID); got != want || (m.OccurredAt == nil) != (m.EntryID == "") {
+			t.Errorf("%s leads to %q, want %q", q, got, want)
+		}
+		table, _ := d.tool(exitFine, "search", q)
+		file, _ := d.tool(exitFine, "search", q, "--csv")
+		for _, cell := range strings.Fields(want) {
+			if !strings.Contains(table, cell) || !strings.Contains(file, cell) {
+				t.Errorf("%s: %q is not in\n%s\nand\n%s", q, cell, table, file)
+			}
+		}
+		if !strings.HasPrefix(table, "FOUND BY ") || !strings.HasPrefix(file, "by,customerId,orderId,occurredAt,entryId\n") {
+			t.Errorf("%s: it prints\n%s\nand\n%s", q, table, file)
+		}
+	}
+	for _, q := range []string{"o-9", "no id at all", "Amber Otter"} {
+		if got, _ := d.tool(exitFine, "search", q); !strings.Contains(got, "Nothing has the id") || !strings.Contains(got, "proxy name") {
+			t.Errorf("%s: it prints %q", q, got)
+		}
+		if got, _ := d.tool(exitFine, "search", q, "--json"); got != `{"matches":[],"more":false}`+"\n" {
+			t.Errorf("%s: it prints %q", q, got)
+		}
+	}
+	if _, stderr := d.tool(exitUsedWrong, "search"); stderr == "" {
+		t.Error("without anything to look for it does not say what is missing")
+	}
+}
+
+func TestSearchTellsWhoIsBehindAProxyNameOnlyForAReasonThatIsInTheLogBefore(t *testing.T) {
+	d := openDesk(t)
+	name := d.proxyName("alice")
+	reveals := func() (all []account.ProxyNameRevealed) {
+		for _, recorded := range stream(t, d.data, accountStream("alice")) {
+			if event, ok := recorded.Event.(account.ProxyNameRevealed); ok {
+				all = append(all, event)
+			}
+		}
+		return all
+	}
+
+	for _, args := range [][]string{{name}, strings.Fields(name), {strings.ToLower(name)}, {name, "--json"}, {name, "--csv"}} {
+		stdout, stderr := d.tool(exitFine, append([]string{"search"}, args...)...)
+		if strings.Contains(stdout+stderr, "alice") {
+			t.Fatalf("%v: it tells who it is:\n%s%s", args, stdout, stderr)
+		}
+		if !strings.Contains(stdout+stderr, "1 customer has this proxy name.") && !strings.Contains(stdout, `"customers":1`) {
+			t.Errorf("%v: it prints\n%s%s", args, stdout, stderr)
+		}
+		if !strings.Contains(stdout+stderr, "--reveal --reason TEXT --actor NAME") && args[len(args)-1] != "--json" {
+			t.Errorf("%v: it does not say what to do:\n%s%s", args, stdout, stderr)
+		}
+	}
+	for _, args := range [][]string{
+		{name, "--reveal", "--actor", "agent-1"}, {name, "--reveal", "--actor", "agent-1", "--reason", " "}, {name, "--reveal", "--actor", "a g", "--reason", "ticket 7"},
+		{name, "--reveal", "--actor", "agent-1", "--reason", "two\nlines"}, {"alice", "--reveal", "--actor", "agent-1", "--reason", "ticket 7"},
+	} {
+		if stdout, stderr := d.tool(exitUsedWrong, append([]string{"search"}, args...)...); stdout != "" || stderr == "" {
+			t.Errorf("%v: it prints %q, %q", args, stdout, stderr)
+		}
+	}
+	if _, stderr, status := runIn(t, []string{"LOYALTY_ACTOR="}, "search", name, "--reveal", "--reason", "ticket 7", "--data", d.data); status != exitUsedWrong || !strings.Contains(stderr, "--actor") {
+		t.Errorf("when nobody asks, it exits with %d: %s", status, stderr)
+	}
+	if got := reveals(); len(got) != 0 {
+		t.Fatalf("nobody was told anything, and the log says %+v", got)
+	}
+
+	got, _ := d.tool(exitFine, "search", name, "--reveal", "--reason", "ticket 7", "--actor", "agent-1")
+	if !strings.Contains(got, "proxyName  alice") || !strings.Contains(got, "is noted in the log") {
+		t.Errorf("it prints\n%s", got)
+	}
+	if got := reveals(); len(got) != 1 || got[0].Actor != "agent-1" || got[0].Reason != "ticket 7" || got[0].CustomerID != "alice" {
+		t.Errorf("the log says %+v", got)
+	}
+	report := lines[searchReport](d, "search", name, "--reveal", "--reason", "ticket 7", "--actor", "agent-1")[0]
+	if len(report.Matches) != 1 || report.Matches[0].CustomerID != "alice" || report.Matches[0].By != byProxyName {
+		t.Errorf("in JSON it is %+v", report)
+	}
+	if got := reveals(); len(got) != 2 {
+		t.Errorf("told twice, and the log says %+v", got)
+	}
+	nobody := "Amber Otter 000000"
+	if got, _ := d.tool(exitFine, "search", nobody, "--reveal", "--reason", "ticket 7", "--actor", "agent-1"); got != "Nobody has this proxy name.\n" {
+		t.Errorf("of nobody's name it says %q", got)
+	}
+}
