@@ -36,7 +36,8 @@ var arrows = map[string][]string{
 	"readmodels/leaderboard/leaderboardtest":  {"domain", "readmodels/leaderboard"},
 	"readmodels/history":                      {"domain", "readmodels/leaderboard"},
 	"evidence":                                {"domain", "domain/order", "domain/account", "eventstore", "readmodels/ledger"},
-	"api":                                     {"domain", "domain/order", "domain/account", "commands", "evidence", "readmodels/ledger", "readmodels/leaderboard", "readmodels/history"},
+	"answers":                                 {"domain", "evidence", "readmodels/ledger"},
+	"api":                                     {"domain", "domain/order", "domain/account", "commands", "answers", "evidence", "readmodels/ledger", "readmodels/leaderboard", "readmodels/history"},
 	"api/apitest":                             {},
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"loyalty/answers"
 	"loyalty/domain"
 	"loyalty/readmodels/history"
 )
@@ -76,7 +77,7 @@ func answerChanges(c history.Changes) changesAnswer {
 }
 
 func answerPlace(p history.Place) placeAnswer {
-	answer := placeAnswer{Points: p.Points, Customers: p.Customers, Position: p.Position, AsOf: known(p.AsOf)}
+	answer := placeAnswer{Points: p.Points, Customers: p.Customers, Position: p.Position, AsOf: answers.Known(p.AsOf)}
 	if p.Ranked {
 		answer.Rank = &p.Rank
 	}

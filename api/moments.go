@@ -8,16 +8,6 @@ import (
 	"loyalty/readmodels/history"
 )
 
-// parseTime reads a time with its zone, of which the seconds may be left out, or a day, which begins at midnight UTC.
-func parseTime(text string) (time.Time, bool) {
-	for _, form := range []string{time.RFC3339Nano, "2006-01-02T15:04Z07:00", time.DateOnly} {
-		if moment, err := time.Parse(form, text); err == nil {
-			return moment, true
-		}
-	}
-	return time.Time{}, false
-}
-
 // fromUntil reads the times that bound a list; one that the reader does not give is zero.
 func fromUntil(values url.Values) (from, until time.Time, _ error) {
 	var errs []error
@@ -26,7 +16,7 @@ func fromUntil(values url.Values) (from, until time.Time, _ error) {
 		if text == "" {
 			continue
 		}
-		if *bound, ok = parseTime(text); !ok {
+		if *bound, ok = domain.ParseTime(text); !ok {
 			errs = append(errs, domain.Invalid(name, "time_malformed",
 				"this must be a time such as 2026-11-22T09:30:00Z, or a day such as 2026-11-22"))
 		}
@@ -39,7 +29,7 @@ func parseMoment(name, text string) (history.Moment, error) {
 	if position, err := domain.ParsePosition(name, text); err == nil {
 		return history.Moment{Position: position}, nil
 	}
-	if moment, ok := parseTime(text); ok {
+	if moment, ok := domain.ParseTime(text); ok {
 		return history.Moment{Time: moment}, nil
 	}
 	return history.Moment{}, domain.Invalid(name, "moment_malformed",

@@ -75,7 +75,7 @@ func revealedName(text string) (string, error) {
 	if text == "" {
 		return "", domain.Invalid("proxyName", "proxy_name_missing", "say which name is to be revealed")
 	}
-	name, ok := proxyName(text)
+	name, ok := domain.ParseProxyName(text)
 	if !ok {
 		return "", domain.Invalid("proxyName", "proxy_name_malformed", "a proxy name is two words and six digits, such as Amber Otter 482913")
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"loyalty/answers"
 	"loyalty/domain"
 	"loyalty/readmodels/ledger"
 )
@@ -17,20 +18,12 @@ import (
 const maxSearch = domain.MaxIDLength
 
 type searchAnswer struct {
-	Matches []matchAnswer `json:"matches"`
-	More    bool          `json:"more"`
+	Matches []answers.Match `json:"matches"`
+	More    bool            `json:"more"`
 	// ProxyName is there where that is what was searched for.
 	ProxyName *namedAnswer    `json:"proxyName,omitempty"`
 	Position  domain.Position `json:"position"`
 	AsOf      *time.Time      `json:"asOf"`
-}
-
-type matchAnswer struct {
-	By         ledger.By         `json:"by"`
-	CustomerID domain.CustomerID `json:"customerId"`
-	OrderID    domain.OrderID    `json:"orderId,omitempty"`
-	EntryID    string            `json:"entryId,omitempty"`
-	OccurredAt *time.Time        `json:"occurredAt,omitempty"`
 }
 
 // namedAnswer says how many have a name and where to ask who: a search appends nothing, and so reveals nothing.
@@ -58,12 +51,9 @@ func (s *Server) search(ctx context.Context, c echo.Context, _ Claims) error {
 		return err
 	}
 	answer := searchAnswer{
-		Matches: make([]matchAnswer, len(found.Matches)), More: found.More, Position: found.Position, AsOf: known(found.AsOf),
+		Matches: answers.MatchesOf(found.Matches), More: found.More, Position: found.Position, AsOf: answers.Known(found.AsOf),
 	}
-	for i, m := range found.Matches {
-		answer.Matches[i] = matchAnswer{By: m.By, CustomerID: m.Customer, OrderID: m.Order, EntryID: m.EventID, OccurredAt: known(m.OccurredAt)}
-	}
-	if name, ok := proxyName(wanted); ok {
+	if name, ok := domain.ParseProxyName(wanted); ok {
 		customers, err := ledger.Named(ctx, s.config.Finder, s.config.Proxies, name)
 		if err != nil {
 			return err
@@ -83,20 +73,4 @@ func searchedFor(text string) (string, error) {
 	default:
 		return wanted, nil
 	}
-}
-
-// proxyName tidies a text that has the form of a proxy name, in whatever case and spacing: two words and six digits. It is false
-// for any other text. Whether somebody has the name is another question.
-func proxyName(text string) (string, bool) {
-	parts := strings.Fields(text)
-	if len(parts) != 3 || len(parts[2]) != 6 || strings.Trim(parts[2], "0123456789") != "" {
-		return "", false
-	}
-	for i, word := range parts[:2] {
-		if strings.Trim(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") != "" {
-			return "", false
-		}
-		parts[i] = strings.ToUpper(word[:1]) + strings.ToLower(word[1:])
-	}
-	return strings.Join(parts, " "), true
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"loyalty/answers"
 	"loyalty/domain"
 	"loyalty/readmodels/ledger"
 )
@@ -18,35 +19,11 @@ const defaultPage = 50
 type trailAnswer struct {
 	CustomerID domain.CustomerID `json:"customerId"`
 	Points     domain.Points     `json:"points"`
-	Entries    []entryAnswer     `json:"entries"`
+	Entries    []answers.Entry   `json:"entries"`
 	Next       string            `json:"next,omitempty"`
 	Position   domain.Position   `json:"position"`
 	// AsOf is nil while the ledger was never known to be complete. So it is in all answers.
 	AsOf *time.Time `json:"asOf"`
-}
-
-type entryAnswer struct {
-	EntryID     string           `json:"entryId"`
-	Kind        ledger.Kind      `json:"kind"`
-	Points      domain.Points    `json:"points"`
-	Total       domain.Points    `json:"total"`
-	OccurredAt  time.Time        `json:"occurredAt"`
-	OrderID     domain.OrderID   `json:"orderId,omitempty"`
-	ReturnID    domain.ReturnID  `json:"returnId,omitempty"`
-	LoyaltyID   domain.LoyaltyID `json:"loyaltyId,omitempty"`
-	Amount      *moneyAnswer     `json:"amount,omitempty"`
-	Channel     domain.Channel   `json:"channel,omitempty"`
-	Actor       string           `json:"actor,omitempty"`
-	Reason      string           `json:"reason,omitempty"`
-	Correlation string           `json:"correlationId,omitempty"`
-	Position    domain.Position  `json:"position"`
-	Stream      string           `json:"stream"`
-	Revision    uint64           `json:"revision"`
-}
-
-type moneyAnswer struct {
-	Amount   string          `json:"amount"`
-	Currency domain.Currency `json:"currency"`
 }
 
 func (s *Server) trail(ctx context.Context, c echo.Context, caller Claims) error {
@@ -102,35 +79,19 @@ func trailFilter(values url.Values) (f ledger.Filter, err error) {
 // answerTrail is a trail as a role may see it: who of the staff did something is not for customers.
 func answerTrail(customer domain.CustomerID, t ledger.Trail, role Role) trailAnswer {
 	answer := trailAnswer{
-		CustomerID: customer, Points: t.Account.Points, Entries: make([]entryAnswer, len(t.Entries)),
-		Next: t.Next, Position: t.Position, AsOf: known(t.AsOf),
+		CustomerID: customer, Points: t.Account.Points, Entries: make([]answers.Entry, len(t.Entries)),
+		Next: t.Next, Position: t.Position, AsOf: answers.Known(t.AsOf),
 	}
 	for i, e := range t.Entries {
-		answer.Entries[i] = answerEntry(e, role)
+		answer.Entries[i] = answers.EntryOf(seenBy(role, e))
 	}
 	return answer
 }
 
-func answerEntry(e ledger.Entry, role Role) entryAnswer {
-	answer := entryAnswer{
-		EntryID: e.EventID, Kind: e.Kind, Points: e.Points, Total: e.Total, OccurredAt: e.OccurredAt.UTC(),
-		OrderID: e.Order, ReturnID: e.Return, LoyaltyID: e.Loyalty, Correlation: e.Correlation, Channel: e.Channel, Actor: e.Actor, Reason: e.Reason,
-		Position: e.Position, Stream: e.Stream, Revision: e.Revision,
-	}
+// seenBy is an entry as a role may see it.
+func seenBy(role Role, e ledger.Entry) ledger.Entry {
 	if role == RoleCustomer {
-		answer.Actor, answer.Correlation = "", ""
+		e.Actor, e.Correlation = "", ""
 	}
-	if e.Amount.Currency != "" {
-		answer.Amount = &moneyAnswer{Amount: domain.FormatMinor(e.Amount.Minor), Currency: e.Amount.Currency}
-	}
-	return answer
-}
-
-// known is a time in UTC, nil where there is none.
-func known(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	t = t.UTC()
-	return &t
+	return e
 }

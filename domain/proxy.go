@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash"
+	"strings"
 	"sync"
 )
 
@@ -36,6 +37,22 @@ func (k ProxyKey) AppendName(b []byte) []byte {
 		b = append(b, byte('0'+number/unit%10))
 	}
 	return b
+}
+
+// ParseProxyName tidies a text that has the form of a proxy name, in whatever case and spacing: two words and six digits. It is
+// false for any other text. Whether anybody has the name is another question.
+func ParseProxyName(text string) (string, bool) {
+	parts := strings.Fields(text)
+	if len(parts) != 3 || len(parts[2]) != 6 || strings.Trim(parts[2], "0123456789") != "" {
+		return "", false
+	}
+	for i, word := range parts[:2] {
+		if strings.Trim(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") != "" {
+			return "", false
+		}
+		parts[i] = strings.ToUpper(word[:1]) + strings.ToLower(word[1:])
+	}
+	return strings.Join(parts, " "), true
 }
 
 // MinProxySecret is the shortest secret accepted, in bytes.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"regexp"
+	"strings"
 	"sync"
 	"testing"
 
@@ -205,4 +206,31 @@ func TestTheKeysOfASeasonAreUnlikeThoseOfAnyOther(t *testing.T) {
 	if others.ForSeason("2026-11").Key("alice") == proxies.ForSeason("2026-11").Key("alice") {
 		t.Error("the keys of a season do not depend on the secret")
 	}
+}
+
+// Every name is known for one, however it is written, and is then written as it is shown.
+func TestAProxyNameIsKnownByItsForm(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		name := domain.ProxyKey(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "key")).Name()
+		space := rapid.SampledFrom([]string{" ", "  ", "\t", "\u00a0"}).Draw(t, "space")
+		written := rapid.SampledFrom([]func(string) string{strings.ToLower, strings.ToUpper, strings.Clone}).Draw(t, "case")(name)
+		if got, ok := domain.ParseProxyName(space + strings.ReplaceAll(written, " ", space)); !ok || got != name {
+			t.Fatalf("%q is taken for %q, %t", written, got, ok)
+		}
+	})
+}
+
+func FuzzParseProxyName(f *testing.F) {
+	for _, text := range []string{"Amber Otter 482913", "amber otter 48291", "Amber Otter 482913 x", "Åmber Otter 482913", "İ I 000000", ""} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		name, ok := domain.ParseProxyName(text)
+		if !ok {
+			return
+		}
+		if again, ok := domain.ParseProxyName(name); !ok || again != name || !strings.EqualFold(name, strings.Join(strings.Fields(text), " ")) {
+			t.Errorf("%q is taken for %q, and that for %q", text, name, again)
+		}
+	})
 }

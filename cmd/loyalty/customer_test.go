@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"loyalty/answers"
 	"loyalty/domain/account"
 )
 
@@ -79,7 +80,7 @@ func TestForgettingACustomerTakesThemOffTheLeaderboardAndLeavesTotalsThatAddUp(t
 		t.Errorf("of alice, support sees %+v", got)
 	}
 	// Their entries stay, and add up.
-	trail := lines[entryLine](d, "trail", "alice")
+	trail := lines[answers.Entry](d, "trail", "alice")
 	if len(trail) != 4 || trail[0].Total != 39 {
 		t.Errorf("the trail is %+v", trail)
 	}

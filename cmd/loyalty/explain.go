@@ -9,6 +9,7 @@ import (
 	"io"
 	"time"
 
+	"loyalty/answers"
 	"loyalty/domain"
 	"loyalty/evidence"
 	"loyalty/readmodels/ledger"
@@ -105,64 +106,9 @@ func latestOf(ctx context.Context, s stores, order domain.OrderID, customer doma
 	return entry, fmt.Errorf("no points came of an order %s: %w", order, domain.ErrNotFound)
 }
 
-// explanation is what is said about an entry, in JSON, as the API has it.
-type explanation struct {
-	CustomerID domain.CustomerID `json:"customerId"`
-	Entry      entryLine         `json:"entry"`
-	Text       string            `json:"text"`
-	Steps      []stepLine        `json:"steps"`
-	Proof      proofLine         `json:"proof"`
-	Events     []eventLine       `json:"events"`
-}
-
-type stepLine struct {
-	EventID string        `json:"eventId"`
-	Text    string        `json:"text"`
-	Points  domain.Points `json:"points"`
-	This    bool          `json:"this"`
-}
-
-type proofLine struct {
-	Sum      domain.Points `json:"sum"`
-	Computed domain.Points `json:"computed"`
-	Before   domain.Points `json:"before"`
-	After    domain.Points `json:"after"`
-	Agrees   bool          `json:"agrees"`
-	Trouble  []string      `json:"trouble"`
-}
-
-type eventLine struct {
-	EventID  string           `json:"eventId"`
-	Type     string           `json:"type"`
-	Stream   string           `json:"stream"`
-	Revision uint64           `json:"revision"`
-	Position *domain.Position `json:"position,omitempty"`
-	StoredAt time.Time        `json:"storedAt"`
-	Data     json.RawMessage  `json:"data"`
-	Metadata json.RawMessage  `json:"metadata,omitempty"`
-}
-
-func explanationOf(x evidence.Explanation) explanation {
-	e := explanation{
-		CustomerID: x.Entry.Customer, Entry: lineOf(x.Entry), Text: x.Text, Steps: make([]stepLine, len(x.Steps)), Proof: proofLine(x.Proof),
-		Events: make([]eventLine, len(x.Events)),
-	}
-	e.Proof.Trouble = append([]string{}, x.Proof.Trouble...)
-	for i, step := range x.Steps {
-		e.Steps[i] = stepLine(step)
-	}
-	for i, event := range x.Events {
-		e.Events[i] = eventLine{event.ID, event.Type, event.Stream, event.Revision, nil, event.StoredAt, event.Data, event.Metadata}
-		if event.Position != (domain.Position{}) {
-			e.Events[i].Position = &event.Position
-		}
-	}
-	return e
-}
-
 func (c explainCommand) print(out io.Writer, x evidence.Explanation) error {
 	if c.JSON {
-		return printJSON(out, explanationOf(x))
+		return printJSON(out, answers.ExplanationOf(x))
 	}
 	e := x.Entry
 	fmt.Fprintf(out, "%s of %s for %s, %s\n\n%s\n\n", e.Kind, signed(e.Points), e.Customer, utc(e.OccurredAt), x.Text)

@@ -5,11 +5,13 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"loyalty/answers"
 )
 
 func TestExplainSaysHowPointsCameAboutAndProvesIt(t *testing.T) {
 	d := openDesk(t)
-	trail := lines[entryLine](d, "trail", "alice")
+	trail := lines[answers.Entry](d, "trail", "alice")
 	goodwill, reversal := trail[1], trail[2]
 
 	got, _ := d.tool(exitFine, "explain", reversal.EntryID, "--customer", "alice")
@@ -38,8 +40,8 @@ func TestExplainSaysHowPointsCameAboutAndProvesIt(t *testing.T) {
 		t.Errorf("by order and customer, it prints\n%s", byOrder)
 	}
 
-	x := lines[explanation](d, "explain", reversal.EntryID, "--customer", "alice")[0]
-	if x.CustomerID != "alice" || x.Entry.EntryID != reversal.EntryID || len(x.Steps) != 2 || !x.Steps[1].This || x.Steps[0].This || x.Steps[1].Points != -4 {
+	x := lines[answers.Explanation](d, "explain", reversal.EntryID, "--customer", "alice")[0]
+	if x.Entry.EntryID != reversal.EntryID || len(x.Steps) != 2 || !x.Steps[1].This || x.Steps[0].This || x.Steps[1].Points != -4 {
 		t.Errorf("in JSON it is %+v", x)
 	}
 	if p := x.Proof; !p.Agrees || p.Sum != 9 || p.Computed != 9 || p.Before != 13 || p.After != 9 || len(p.Trouble) != 0 {
@@ -48,7 +50,7 @@ func TestExplainSaysHowPointsCameAboutAndProvesIt(t *testing.T) {
 	if len(x.Events) != 4 || x.Events[3].EventID != reversal.EntryID || !strings.Contains(string(x.Events[3].Data), `"netAfter"`) {
 		t.Errorf("the events are %+v", x.Events)
 	}
-	x = lines[explanation](d, "explain", goodwill.EntryID, "--customer", "alice")[0]
+	x = lines[answers.Explanation](d, "explain", goodwill.EntryID, "--customer", "alice")[0]
 	if !x.Proof.Agrees || x.Proof.Before != 9 || x.Proof.After != 34 || !strings.Contains(x.Text, "late parcel") {
 		t.Errorf("goodwill is explained by %+v", x)
 	}

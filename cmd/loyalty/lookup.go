@@ -63,22 +63,12 @@ func (s stores) handler() (*commands.Handler, error) {
 type moment struct{ time.Time }
 
 // UnmarshalText reads a time with its zone, or a day, which begins at midnight UTC.
-func (m *moment) UnmarshalText(text []byte) (err error) {
-	for _, form := range []string{time.RFC3339Nano, time.DateOnly} {
-		if m.Time, err = time.Parse(form, string(text)); err == nil {
-			return nil
-		}
+func (m *moment) UnmarshalText(text []byte) error {
+	var ok bool
+	if m.Time, ok = domain.ParseTime(string(text)); ok {
+		return nil
 	}
 	return errors.New("this must be a time such as 2026-11-22T09:30:00Z, or a day such as 2026-11-22")
-}
-
-// noFormula keeps a spreadsheet from taking somebody's text for a formula (OWASP, CSV injection): such text begins with an
-// apostrophe, which shows it as it is.
-func noFormula(text string) string {
-	if text != "" && strings.ContainsRune("=+-@\t\r\n", rune(text[0])) {
-		return "'" + text
-	}
-	return text
 }
 
 // dash is text in a table, where a dash stands for none.

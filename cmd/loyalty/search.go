@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 	"time"
 
+	"loyalty/answers"
 	"loyalty/commands"
 	"loyalty/domain"
 	"loyalty/readmodels/ledger"
@@ -37,12 +37,9 @@ is appended to the log with your name before the answer, for auditors to read. W
   loyalty search Amber Otter 482913 --reveal --reason "ticket 7: reports somebody's points" --actor agent-1 --data loyalty-data`
 }
 
-// aProxyName is what a proxy name looks like.
-var aProxyName = regexp.MustCompile(`^[A-Za-z]+ [A-Za-z]+ [0-9]{6}$`)
-
 // searchReport is what a search came to, in JSON, as the API has it.
 type searchReport struct {
-	Matches []matchLine `json:"matches"`
+	Matches []answers.Match `json:"matches"`
 	// More tells that there are others beyond those listed.
 	More bool `json:"more"`
 	// ProxyName is there where that is what was looked for.
@@ -55,21 +52,13 @@ type namedLine struct {
 	Customers int    `json:"customers"`
 }
 
-type matchLine struct {
-	By         ledger.By         `json:"by"`
-	CustomerID domain.CustomerID `json:"customerId"`
-	OrderID    domain.OrderID    `json:"orderId,omitempty"`
-	OccurredAt *time.Time        `json:"occurredAt,omitempty"`
-	EntryID    string            `json:"entryId,omitempty"`
-}
-
 // byProxyName is what a revealed customer was found by.
 const byProxyName ledger.By = "proxyName"
 
 // Run prints what was found.
 func (c searchCommand) Run(ctx context.Context, std streams) error {
 	q := strings.Join(strings.Fields(strings.Join(c.Words, " ")), " ")
-	isName := aProxyName.MatchString(q)
+	name, isName := domain.ParseProxyName(q)
 	if c.Reveal && !isName {
 		return usageError{fmt.Errorf("%q is no proxy name: there is nothing to reveal", q)}
 	}
@@ -80,7 +69,7 @@ func (c searchCommand) Run(ctx context.Context, std streams) error {
 	return c.looking(ctx, wanted{}, func(s stores) (err error) {
 		var report searchReport
 		if isName {
-			report, err = c.named(ctx, s, caller, q)
+			report, err = c.named(ctx, s, caller, name)
 		} else {
 			report, err = c.find(ctx, s, q)
 		}
@@ -93,20 +82,12 @@ func (c searchCommand) Run(ctx context.Context, std streams) error {
 
 func (c searchCommand) find(ctx context.Context, s stores, id string) (searchReport, error) {
 	found, err := s.ledger.Search(ctx, id)
-	report := searchReport{Matches: make([]matchLine, len(found.Matches)), More: found.More}
-	for i, m := range found.Matches {
-		report.Matches[i] = matchLine{By: m.By, CustomerID: m.Customer, OrderID: m.Order, EntryID: m.EventID}
-		if !m.OccurredAt.IsZero() {
-			at := m.OccurredAt.UTC()
-			report.Matches[i].OccurredAt = &at
-		}
-	}
-	return report, err
+	return searchReport{Matches: answers.MatchesOf(found.Matches), More: found.More}, err
 }
 
 // named looks a proxy name up. Customers are in the report only after the event that says so of each is in the log.
 func (c searchCommand) named(ctx context.Context, s stores, caller commands.Caller, name string) (searchReport, error) {
-	report := searchReport{Matches: []matchLine{}}
+	report := searchReport{Matches: []answers.Match{}}
 	proxies, err := c.storeFlags.proxies()
 	if err != nil {
 		return report, err
@@ -131,7 +112,7 @@ func (c searchCommand) named(ctx context.Context, s stores, caller commands.Call
 		case err != nil:
 			return report, err
 		default:
-			report.Matches = append(report.Matches, matchLine{By: byProxyName, CustomerID: customer})
+			report.Matches = append(report.Matches, answers.Match{By: byProxyName, CustomerID: customer})
 		}
 	}
 	return report, c.catchUp(ctx, s) // the reveals are in the ledger, too
@@ -189,7 +170,7 @@ func searchCSV(out io.Writer, r searchReport) error {
 		if m.OccurredAt != nil {
 			at = m.OccurredAt.Format(time.RFC3339Nano)
 		}
-		_ = file.Write([]string{string(m.By), noFormula(string(m.CustomerID)), noFormula(string(m.OrderID)), at, m.EntryID})
+		_ = file.Write([]string{string(m.By), answers.Cell(string(m.CustomerID)), answers.Cell(string(m.OrderID)), at, m.EntryID})
 	}
 	file.Flush()
 	return file.Error()

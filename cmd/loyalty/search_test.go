@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"loyalty/answers"
 	"loyalty/domain"
 	"loyalty/domain/account"
 	"loyalty/eventstore"
@@ -41,7 +42,7 @@ func stream(t *testing.T, data, name string) []eventstore.Recorded {
 
 func TestSearchLeadsFromWhateverSupportKnowsToTheCustomer(t *testing.T) {
 	d := openDesk(t)
-	trail := lines[entryLine](d, "trail", "alice")
+	trail := lines[answers.Entry](d, "trail", "alice")
 	goodwill, reversal, award := trail[1], trail[2], trail[3]
 	for q, want := range map[string]string{
 		"alice":                    "customer alice  ",

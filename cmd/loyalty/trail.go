@@ -8,9 +8,8 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"strconv"
-	"time"
 
+	"loyalty/answers"
 	"loyalty/domain"
 	"loyalty/readmodels/ledger"
 )
@@ -146,43 +145,6 @@ func amount(e ledger.Entry) string {
 
 func signed(p domain.Points) string { return fmt.Sprintf("%+d", p) }
 
-// entryLine is an entry in JSON, as the API has it.
-type entryLine struct {
-	EntryID     string           `json:"entryId"`
-	Kind        ledger.Kind      `json:"kind"`
-	Points      domain.Points    `json:"points"`
-	Total       domain.Points    `json:"total"`
-	OccurredAt  time.Time        `json:"occurredAt"`
-	OrderID     domain.OrderID   `json:"orderId,omitempty"`
-	ReturnID    domain.ReturnID  `json:"returnId,omitempty"`
-	LoyaltyID   domain.LoyaltyID `json:"loyaltyId,omitempty"`
-	Amount      *amountLine      `json:"amount,omitempty"`
-	Channel     domain.Channel   `json:"channel,omitempty"`
-	Actor       string           `json:"actor,omitempty"`
-	Reason      string           `json:"reason,omitempty"`
-	Correlation string           `json:"correlationId,omitempty"`
-	Position    domain.Position  `json:"position"`
-	Stream      string           `json:"stream"`
-	Revision    uint64           `json:"revision"`
-}
-
-type amountLine struct {
-	Amount   string          `json:"amount"`
-	Currency domain.Currency `json:"currency"`
-}
-
-func lineOf(e ledger.Entry) entryLine {
-	line := entryLine{
-		EntryID: e.EventID, Kind: e.Kind, Points: e.Points, Total: e.Total, OccurredAt: e.OccurredAt.UTC(), OrderID: e.Order, ReturnID: e.Return,
-		LoyaltyID: e.Loyalty, Channel: e.Channel, Actor: e.Actor, Reason: e.Reason, Correlation: e.Correlation, Position: e.Position,
-		Stream: e.Stream, Revision: e.Revision,
-	}
-	if e.Amount.Currency != "" {
-		line.Amount = &amountLine{domain.FormatMinor(e.Amount.Minor), e.Amount.Currency}
-	}
-	return line
-}
-
 // trailJSON writes an object a line.
 func trailJSON(out io.Writer, pages iter.Seq2[ledger.Trail, error]) error {
 	lines := json.NewEncoder(out)
@@ -191,7 +153,7 @@ func trailJSON(out io.Writer, pages iter.Seq2[ledger.Trail, error]) error {
 			return err
 		}
 		for _, e := range page.Entries {
-			if err := lines.Encode(lineOf(e)); err != nil {
+			if err := lines.Encode(answers.EntryOf(e)); err != nil {
 				return err
 			}
 		}
@@ -199,40 +161,21 @@ func trailJSON(out io.Writer, pages iter.Seq2[ledger.Trail, error]) error {
 	return nil
 }
 
-// trailColumns are those of the API's CSV.
-var trailColumns = []string{
-	"entryId", "occurredAt", "kind", "channel", "orderId", "returnId", "loyaltyId", "amount", "currency", "points", "total",
-	"reason", "actor", "correlationId", "position", "stream", "revision",
-}
-
 // trailCSV writes a page at a time.
 func trailCSV(out io.Writer, pages iter.Seq2[ledger.Trail, error]) error {
 	file := csv.NewWriter(out)
-	_ = file.Write(trailColumns) // file.Error has it
+	_ = file.Write(answers.TrailColumns()) // file.Error has it
 	for page, err := range pages {
 		if err != nil {
 			file.Flush()
 			return errors.Join(err, file.Error())
 		}
 		for _, e := range page.Entries {
-			_ = file.Write(trailRow(e))
+			_ = file.Write(answers.TrailRow(e))
 		}
 		if file.Flush(); file.Error() != nil {
 			return file.Error()
 		}
 	}
 	return nil
-}
-
-func trailRow(e ledger.Entry) []string {
-	var amount string
-	if e.Amount.Currency != "" {
-		amount = domain.FormatMinor(e.Amount.Minor)
-	}
-	return []string{
-		e.EventID, e.OccurredAt.UTC().Format(time.RFC3339Nano), string(e.Kind), string(e.Channel),
-		noFormula(string(e.Order)), noFormula(string(e.Return)), noFormula(string(e.Loyalty)), amount, string(e.Amount.Currency),
-		strconv.FormatInt(int64(e.Points), 10), strconv.FormatInt(int64(e.Total), 10), noFormula(e.Reason), noFormula(e.Actor),
-		noFormula(e.Correlation), e.Position.String(), noFormula(e.Stream), strconv.FormatUint(e.Revision, 10),
-	}
 }

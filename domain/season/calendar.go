@@ -99,10 +99,8 @@ func parseNamed(id, bounds string) (s Season, _ error) {
 }
 
 func parseMoment(text string) (time.Time, error) {
-	for _, form := range []string{time.DateOnly, "2006-01-02T15:04Z07:00", time.RFC3339} {
-		if moment, err := time.Parse(form, text); err == nil && moment.Nanosecond() == 0 {
-			return moment.UTC(), nil
-		}
+	if moment, ok := domain.ParseTime(text); ok && moment.Nanosecond() == 0 {
+		return moment, nil
 	}
 	return time.Time{}, invalid("season_time", "%q must be a day such as 2026-11-27, or a time such as 2026-11-27T18:00Z, to the second", text)
 }
