@@ -30,7 +30,7 @@ func forgotten(customer domain.CustomerID) domain.Event {
 // happen appends events as they come, in a stream of their own.
 func happen(t testing.TB, store *eventstore.Store, events ...domain.Event) domain.Position {
 	t.Helper()
-	at, err := store.Append(bounded(t), "history-"+uuid.NewString(), eventstore.NoStream, uuid.New(), eventstore.Metadata{Actor: "s-1"}, events...)
+	at, err := store.Append(bounded(t), "story-"+uuid.NewString(), eventstore.NoStream, uuid.New(), eventstore.Metadata{Actor: "s-1"}, events...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,8 +65,8 @@ func TestSomebodyForgottenLeavesTheLeaderboardForEver(t *testing.T) {
 	}
 }
 
-// history is a random one: who gets points, loses some or is forgotten, before their first points or after the last.
-type history struct {
+// story is a random one: who gets points, loses some or is forgotten, before their first points or after the last.
+type story struct {
 	random *rand.Rand
 	model  *leaderboardtest.Model
 	gone   map[domain.CustomerID]bool
@@ -74,7 +74,7 @@ type history struct {
 
 const people = 60
 
-func (h *history) next(proxies domain.Proxies, n int) (events []domain.Event) {
+func (h *story) next(proxies domain.Proxies, n int) (events []domain.Event) {
 	for range n {
 		customer := domain.CustomerID(fmt.Sprintf("c-%02d", h.random.IntN(people)))
 		event, change := domain.Event(forgotten(customer)), leaderboard.Change{Key: proxies.Key(customer), Retires: true}
@@ -94,7 +94,7 @@ func (h *history) next(proxies domain.Proxies, n int) (events []domain.Event) {
 }
 
 // agrees says that everybody, forgotten or not, sees what they should.
-func (h *history) agrees(t *testing.T, board leaderboard.Reader, proxies domain.Proxies) {
+func (h *story) agrees(t *testing.T, board leaderboard.Reader, proxies domain.Proxies) {
 	t.Helper()
 	ranking := h.model.Ranking()
 	for i := range people {
@@ -119,7 +119,7 @@ func TestWheneverSomebodyIsForgottenReadModelsAndRebuildsAgreeWithTheLog(t *test
 	run(t, projections.Ledger{Writer: l}, store, projections.Options{})
 	run(t, projections.Leaderboard{Writer: inMemory, Accounts: unwritten{}, Proxies: proxies}, store, projections.Options{})
 	run(t, projections.Leaderboard{Writer: inRedis, Accounts: unwritten{}, Proxies: proxies}, store, projections.Options{BatchSize: 7})
-	h := history{rand.New(rand.NewPCG(7, 8)), leaderboardtest.NewModel(), map[domain.CustomerID]bool{}}
+	h := story{rand.New(rand.NewPCG(7, 8)), leaderboardtest.NewModel(), map[domain.CustomerID]bool{}}
 	fold := projections.NewFold(store)
 	for round := range 12 {
 		last := happen(t, store, h.next(proxies, 40)...)

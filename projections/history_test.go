@@ -12,15 +12,15 @@ import (
 	"loyalty/domain"
 	"loyalty/eventstore/storetest"
 	"loyalty/projections"
-	pasts "loyalty/readmodels/history"
+	"loyalty/readmodels/history"
 	"loyalty/readmodels/leaderboard"
 	"loyalty/readmodels/leaderboard/leaderboardtest"
 	"loyalty/readmodels/leaderboard/memory"
 )
 
-func openHistory(t *testing.T, dir string) *pasts.History {
+func openHistory(t *testing.T, dir string) *history.History {
 	t.Helper()
-	h, err := pasts.Open(dir, pasts.Options{SnapshotEvery: 40})
+	h, err := history.Open(dir, history.Options{SnapshotEvery: 40})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,14 +33,14 @@ func openHistory(t *testing.T, dir string) *pasts.History {
 func TestTheHistoryShowsWhatTheLeaderboardShowed(t *testing.T) {
 	store, proxies, board, dir := storetest.Open(t), testProxies(t), memory.New(), t.TempDir()
 	l, past := openLedger(t), openHistory(t, dir)
-	story := &history{random: rand.New(rand.NewPCG(8, 22)), model: leaderboardtest.NewModel(), gone: map[domain.CustomerID]bool{}}
+	told := &story{random: rand.New(rand.NewPCG(8, 22)), model: leaderboardtest.NewModel(), gone: map[domain.CustomerID]bool{}}
 	run(t, projections.Ledger{Writer: l}, store, projections.Options{})
 	run(t, projections.Leaderboard{Writer: board, Accounts: l, Proxies: proxies}, store, projections.Options{})
 	_, stop := run(t, projections.History{Writer: past, Proxies: proxies}, store, projections.Options{BatchSize: 7})
 	shown := map[domain.Position]map[domain.CustomerID]leaderboard.Dashboard{}
 	var last domain.Position
 	for range 25 {
-		last = happen(t, store, story.next(proxies, 10)...)
+		last = happen(t, store, told.next(proxies, 10)...)
 		if err := errors.Join(board.Wait(bounded(t), last), past.Wait(bounded(t), last)); err != nil {
 			t.Fatal(err)
 		}
@@ -59,7 +59,7 @@ func TestTheHistoryShowsWhatTheLeaderboardShowed(t *testing.T) {
 	}
 	past = openHistory(t, dir)
 	forgotten := map[domain.ProxyKey]bool{}
-	for customer := range story.gone {
+	for customer := range told.gone {
 		if forgotten[proxies.Key(customer)] = true; !past.Retired(proxies.Key(customer)) {
 			t.Errorf("%s is not retired", customer)
 		}
@@ -76,7 +76,7 @@ func TestTheHistoryShowsWhatTheLeaderboardShowed(t *testing.T) {
 	for at, dashboards := range shown {
 		for customer, want := range dashboards {
 			var got leaderboard.Dashboard
-			if err := past.AsOf(bounded(t), "asOf", pasts.Moment{Position: at}, proxies.Key(customer), 10, 2, &got); err != nil {
+			if err := past.AsOf(bounded(t), "asOf", history.Moment{Position: at}, proxies.Key(customer), 10, 2, &got); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(want, got, unnamed, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(leaderboard.State{}, "AsOf")); diff != "" {
@@ -97,10 +97,10 @@ func TestTheHistoryTellsKindsApart(t *testing.T) {
 	if err := past.Wait(bounded(t), end); err != nil {
 		t.Fatal(err)
 	}
-	got, err := past.Changes(bounded(t), "since", pasts.Moment{Position: begin}, proxies.Key("alice"))
-	want := pasts.Changes{
-		Then:    pasts.Place{Customers: 1, State: leaderboard.State{Position: begin}},
-		Now:     pasts.Place{Ranked: true, Rank: 1, Points: 34, Customers: 1, State: leaderboard.State{Position: end}},
+	got, err := past.Changes(bounded(t), "since", history.Moment{Position: begin}, proxies.Key("alice"))
+	want := history.Changes{
+		Then:    history.Place{Customers: 1, State: leaderboard.State{Position: begin}},
+		Now:     history.Place{Ranked: true, Rank: 1, Points: 34, Customers: 1, State: leaderboard.State{Position: end}},
 		Awarded: 13, Reversed: -4, Adjusted: 25,
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(leaderboard.State{}, "AsOf")); diff != "" || err != nil || got.Then.AsOf.IsZero() || !got.Now.AsOf.After(got.Then.AsOf) {

@@ -17,6 +17,7 @@ import (
 	"loyalty/eventstore"
 	"loyalty/eventstore/storetest"
 	"loyalty/projections"
+	"loyalty/readmodels/history"
 	"loyalty/readmodels/leaderboard"
 	"loyalty/readmodels/leaderboard/memory"
 	"loyalty/readmodels/ledger"
@@ -183,6 +184,14 @@ func BenchmarkReplay(b *testing.B) {
 			}
 			b.Cleanup(func() { _ = l.Close() })
 			return projections.Ledger{Writer: l}
+		},
+		"history": func(b *testing.B) projections.Projection {
+			h, err := history.Open(b.TempDir(), history.Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(func() { _ = h.Close() })
+			return projections.History{Writer: h, Proxies: proxies}
 		},
 		"leaderboard": func(b *testing.B) projections.Projection {
 			return projections.Leaderboard{Writer: memory.New(), Accounts: openLedger(b), Proxies: proxies}

@@ -24,7 +24,7 @@ type seasonal struct {
 	random  *rand.Rand
 	seasons []season.Season
 	proxies map[string]domain.Proxies
-	models  map[string]*history
+	models  map[string]*story
 }
 
 func (s *seasonal) next(n int) (events []domain.Event) {
@@ -57,7 +57,7 @@ func TestASeasonGivesTheSameLiveAndDefinedAfterwards(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := seasonal{rand.New(rand.NewPCG(11, 26)), calendar.At(time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)), map[string]domain.Proxies{}, map[string]*history{}}
+	s := seasonal{rand.New(rand.NewPCG(11, 26)), calendar.At(time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)), map[string]domain.Proxies{}, map[string]*story{}}
 	store, inFile, proxies := storetest.Open(t), openLedger(t), testProxies(t)
 	inPostgres, main := openPostgres(t), openBoard(t)
 	run(t, projections.Ledger{Writer: inFile, Proxies: proxies}, store, projections.Options{})
@@ -65,7 +65,7 @@ func TestASeasonGivesTheSameLiveAndDefinedAfterwards(t *testing.T) {
 	live := map[string][]leaderboard.Reader{}
 	for _, each := range s.seasons {
 		s.proxies[each.ID] = proxies.ForSeason(each.ID)
-		s.models[each.ID] = &history{model: leaderboardtest.NewModel()}
+		s.models[each.ID] = &story{model: leaderboardtest.NewModel()}
 		inMemory, inRedis := memory.New(), main.Season(each.ID)
 		live[each.ID] = []leaderboard.Reader{inMemory, inRedis}
 		run(t, projections.Leaderboard{Writer: inMemory, Season: each, Accounts: unwritten{}, Proxies: s.proxies[each.ID]}, store, projections.Options{})
