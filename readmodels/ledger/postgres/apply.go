@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -74,13 +76,16 @@ func (l *Ledger) applyOnce(ctx context.Context, b ledger.Batch, changes []ledger
 	})
 }
 
-// change moves the checkpoint and the accounts and adds the acts, in one round trip, and returns the points that the customers
-// have after the batch.
+// change moves the checkpoint and the accounts, in one round trip, and adds the acts. It returns the points that the customers have
+// after the batch.
 func (l *Ledger) change(ctx context.Context, tx pgx.Tx, b ledger.Batch, changes []ledger.Change) (map[domain.CustomerID]domain.Points, error) {
 	var outstanding domain.Points
 	customers, points := make([]string, len(changes)), make([]int32, len(changes))
 	reached, entries := make([]*time.Time, len(changes)), make([]int64, len(changes))
 	drawers := make([]int16, len(changes))
+	// A transaction that has lost the checkpoint to another goes on to the accounts before it is told. As all lock them in the same
+	// order, none waits for one that waits for it.
+	slices.SortFunc(changes, func(a, b ledger.Change) int { return strings.Compare(string(a.Customer), string(b.Customer)) })
 	for i := range changes {
 		c := &changes[i]
 		outstanding += c.Points
@@ -97,6 +102,13 @@ func (l *Ledger) change(ctx context.Context, tx pgx.Tx, b ledger.Batch, changes 
 		}
 		return err
 	})
+	if len(b.Acts) > 0 {
+		// Acts lock accounts in another order, so nothing of theirs is begun without the checkpoint. They are few.
+		if err := tx.SendBatch(ctx, &all).Close(); err != nil {
+			return nil, err
+		}
+		all = pgx.Batch{}
+	}
 	if len(changes) > 0 {
 		all.Queue(l.in(upsertAccounts), customers, points, reached, entries, drawers).Query(func(changed pgx.Rows) error {
 			var customer string
