@@ -8,7 +8,7 @@ OAPI_CODEGEN := github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.2
 # The race detector needs cgo, and cgo a C compiler.
 export CGO_ENABLED := 1
 
-.PHONY: help run test client-tests chaos generate lint bench fuzz packages
+.PHONY: help run test client-tests chaos duckdb generate lint bench fuzz packages
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ client-tests: ## Run the event store client's own tests against the embedded sto
 chaos: packages ## Kill every part of a busy system at random, for long (LOYALTY_CHAOS=10m); a short form is part of test
 	LOYALTY_CHAOS=$${LOYALTY_CHAOS:-10m} go test -race -count=1 -timeout 24h -run '^TestNothingIsLostOrDoubledInChaos$$' -v ./cmd/loyalty
 
+duckdb: ## Ask DuckDB the ten questions of docs/analysts.md; needs npm, which fetches it (test answers them in Go)
+	LOYALTY_DUCKDB=1 go test -count=1 -run TenQuestions -v ./export
+
 generate: ## Write the client of api/apitest anew from docs/openapi.yaml (test says when)
 	go run $(OAPI_CODEGEN) -config api/apitest/oapi-codegen.yaml -o api/apitest/client.gen.go docs/openapi.yaml
 
@@ -43,7 +46,7 @@ lint: ## Check style and likely mistakes
 	go run $(STATICCHECK) ./...
 
 bench: ## Measure: dashboards/s, orders/s, events/s, each beside what it is compared with
-	go test -run '^$$' -bench . -skip BenchmarkMemory -benchmem -timeout 30m ./readmodels/... ./eventstore/... ./projections/... ./api/... ./cmd/...
+	go test -run '^$$' -bench . -skip BenchmarkMemory -benchmem -timeout 30m ./readmodels/... ./eventstore/... ./projections/... ./replay/... ./export/... ./api/... ./cmd/...
 	CGO_ENABLED=0 go test -run '^$$' -bench BenchmarkMemory -benchtime 1x -timeout 30m ./eventstore/embedded # as the binary in the image
 	go run ./cmd/loyalty bench dashboards
 	go run ./cmd/loyalty bench orders --max

@@ -36,6 +36,8 @@ var arrows = map[string][]string{
 	"readmodels/leaderboard/leaderboardtest":  {"domain", "readmodels/leaderboard"},
 	"readmodels/history":                      {"domain", "readmodels/leaderboard"},
 	"evidence":                                {"domain", "domain/order", "domain/account", "eventstore", "readmodels/ledger"},
+	"export":                                  {"domain", "eventstore"},
+	"replay":                                  {"domain", "eventstore", "projections", "readmodels/ledger", "readmodels/leaderboard", "export"},
 	"answers":                                 {"domain", "evidence", "readmodels/ledger"},
 	"api":                                     {"domain", "domain/order", "domain/account", "commands", "answers", "evidence", "readmodels/ledger", "readmodels/leaderboard", "readmodels/history"},
 	"api/apitest":                             {},
@@ -55,6 +57,7 @@ var homes = map[string][]string{
 	"github.com/pressly/goose":                       {"readmodels/ledger"},
 	"github.com/alecthomas/kong":                     {"cmd"},
 	"github.com/oapi-codegen/runtime":                {"api/apitest"},
+	"github.com/parquet-go/parquet-go":               {"export", "replay"},
 }
 
 func TestImportsFollowTheArrowsOfTheDesign(t *testing.T) {

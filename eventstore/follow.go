@@ -38,7 +38,10 @@ func (s *Store) Follow(ctx context.Context, from domain.Position, types []string
 	if err != nil {
 		return err
 	}
-	f := follower{store: s, at: from, names: names, deliver: deliver}
+	return s.follow(ctx, &follower{store: s, at: from, names: names, deliver: deliver})
+}
+
+func (s *Store) follow(ctx context.Context, f *follower) error {
 	for attempt := 1; ; attempt++ {
 		before := f.at
 		err := s.follows.once(ctx, f.follow)
@@ -51,7 +54,7 @@ func (s *Store) Follow(ctx context.Context, from domain.Position, types []string
 		if before.Before(f.at) {
 			attempt = 1
 		}
-		if err := deliver(Item{Lost: fmt.Errorf("follow the log from %s: %w", f.at, err)}); err != nil {
+		if err := f.deliver(Item{Lost: fmt.Errorf("follow the log from %s: %w", f.at, err)}); err != nil {
 			return err
 		}
 		if err := pause(ctx, s.follows.options.Backoff(attempt)); err != nil {
@@ -66,6 +69,8 @@ type follower struct {
 	names   map[string]bool
 	deliver func(Item) error
 	failed  error
+	// stored, if set, is what every event is delivered in, undecoded.
+	stored *Recorded
 }
 
 // follow subscribes once. It returns when the subscription drops or an item could not be delivered.
@@ -118,6 +123,10 @@ func (f *follower) item(said *esdb.SubscriptionEvent) (Item, error) {
 		event := said.EventAppeared.OriginalEvent()
 		if !f.names[event.EventType] {
 			return Item{}, nil
+		}
+		if f.stored != nil {
+			*f.stored = undecoded(event)
+			return Item{Event: f.stored}, nil
 		}
 		recorded, err := f.store.decoded(event)
 		return Item{Event: recorded}, err

@@ -197,20 +197,31 @@ func (r *Registry) storedNames(types []string) (map[string]bool, error) {
 	return names, nil
 }
 
-func (r *Registry) decode(e *esdb.RecordedEvent) (Recorded, error) {
-	recorded := Recorded{
+func undecoded(e *esdb.RecordedEvent) Recorded {
+	return Recorded{
 		ID: e.EventID, Stream: e.StreamID, Revision: e.EventNumber, Position: position(e.Position),
 		Created: e.CreatedDate.UTC().Truncate(time.Microsecond),
 		Type:    e.EventType, Data: e.Data, Stored: e.UserMetadata,
 	}
-	var err error
-	if recorded.Event, err = r.Decode(e.EventType, e.Data); err == nil && len(e.UserMetadata) > 0 {
-		if bad := json.Unmarshal(e.UserMetadata, &recorded.Metadata); bad != nil {
+}
+
+func (r *Registry) decode(e *esdb.RecordedEvent) (Recorded, error) {
+	recorded := undecoded(e)
+	err := r.complete(&recorded)
+	return recorded, err
+}
+
+// complete reads what an undecoded event says.
+func (r *Registry) complete(recorded *Recorded) error {
+	event, err := r.Decode(recorded.Type, recorded.Data)
+	recorded.Event = event
+	if err == nil && len(recorded.Stored) > 0 {
+		if bad := json.Unmarshal(recorded.Stored, &recorded.Metadata); bad != nil {
 			err = fmt.Errorf("%w: metadata: %w", domain.ErrUndecodable, bad)
 		}
 	}
 	if err != nil {
-		return recorded, fmt.Errorf("event %d of %s at position %s: %w", e.EventNumber, nameless(e.StreamID), recorded.Position, err)
+		return fmt.Errorf("event %d of %s at position %s: %w", recorded.Revision, nameless(recorded.Stream), recorded.Position, err)
 	}
-	return recorded, nil
+	return nil
 }

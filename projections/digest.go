@@ -31,13 +31,13 @@ func (d *Digest) UnmarshalText(text []byte) error {
 	return err
 }
 
-// digester adds rows up.
-type digester struct {
+// Digester adds rows up, in any order. The zero Digester has none. It is for one goroutine.
+type Digester struct {
 	sum [4]uint64 // the least significant first
 	row []byte
 }
 
-func (d *digester) add(row []byte) {
+func (d *Digester) add(row []byte) {
 	hash := sha256.Sum256(row)
 	var carry uint64
 	for i := range d.sum {
@@ -45,15 +45,16 @@ func (d *digester) add(row []byte) {
 	}
 }
 
-func (d *digester) digest() (digest Digest) {
+// Digest is that of the rows added so far.
+func (d *Digester) Digest() (digest Digest) {
 	for i, part := range d.sum {
 		binary.LittleEndian.PutUint64(digest[8*i:], part)
 	}
 	return digest
 }
 
-// addAccount adds a row of a ledger.
-func (d *digester) addAccount(a ledger.Account) {
+// AddAccount adds a row of a ledger.
+func (d *Digester) AddAccount(a ledger.Account) {
 	d.row = append(d.row[:0], a.Customer...)
 	d.row = append(d.row, 0)
 	d.row = binary.BigEndian.AppendUint64(d.row, uint64(a.Points))
@@ -65,8 +66,8 @@ func (d *digester) addAccount(a ledger.Account) {
 	d.add(d.row)
 }
 
-// addStanding adds a row of a leaderboard.
-func (d *digester) addStanding(key domain.ProxyKey, points domain.Points, minute int64) {
+// AddStanding adds a row of a leaderboard.
+func (d *Digester) AddStanding(key domain.ProxyKey, points domain.Points, minute int64) {
 	d.row = append(d.row[:0], key[:]...)
 	d.row = binary.BigEndian.AppendUint64(d.row, uint64(points))
 	d.row = binary.BigEndian.AppendUint64(d.row, uint64(minute))

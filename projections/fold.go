@@ -149,25 +149,25 @@ func difference(before, after bool) int64 {
 
 // LedgerDigest is the digest of the ledger at the fold's position.
 func (f *Fold) LedgerDigest() Digest {
-	var d digester
+	var d Digester
 	for customer, a := range f.accounts {
 		if a.listed() {
-			d.addAccount(a.account(customer))
+			d.AddAccount(a.account(customer))
 		}
 	}
-	return d.digest()
+	return d.Digest()
 }
 
 // LeaderboardDigest is the digest of those on the leaderboard at the fold's position, under the names that proxies gives.
 func (f *Fold) LeaderboardDigest(proxies domain.Proxies) Digest {
-	var d digester
+	var d Digester
 	for customer, a := range f.accounts {
 		if a.ranked() {
 			s := a.standing(customer, proxies)
-			d.addStanding(s.Key, s.Points, s.Minute)
+			d.AddStanding(s.Key, s.Points, s.Minute)
 		}
 	}
-	return d.digest()
+	return d.Digest()
 }
 
 // standings hands the leaderboard at the fold's position to yield, and with it the keys that are retired.

@@ -208,16 +208,16 @@ func (c *copying) actsDiffer(ctx context.Context, live ledger.Reader, copied led
 
 // digestOf reads all accounts of a ledger.
 func digestOf(ctx context.Context, l ledger.Reader, a Audit, doing string) (Digest, int64, ledger.State, error) {
-	var d digester
+	var d Digester
 	var n int64
 	state, err := l.Accounts(ctx, func(account ledger.Account) error {
 		if n++; n%10_000 == 0 {
 			a.Progress(doing, uint64(n), 0)
 		}
-		d.addAccount(account)
+		d.AddAccount(account)
 		return nil
 	})
-	return d.digest(), n, state, err
+	return d.Digest(), n, state, err
 }
 
 // RebuildLeaderboard folds the log into a new copy of a leaderboard, compares the live one with the log, and puts the copy

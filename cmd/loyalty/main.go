@@ -28,6 +28,8 @@ type commandLine struct {
 	Serve      serveCommand      `cmd:"" help:"Run some of the roles, on given stores."`
 	Verify     verifyCommand     `cmd:"" help:"Compare the ledger and the leaderboard with the log."`
 	Rebuild    rebuildCommand    `cmd:"" help:"Fold a read model anew beside the live one, and switch to it."`
+	Export     exportCommand     `cmd:"" help:"Write the event history as Parquet, CSV or JSON lines, for analysts."`
+	Replay     replayCommand     `cmd:"" help:"Fold the history again, as of any moment and under any policy."`
 	Trail      trailCommand      `cmd:"" help:"Print a customer's points trail."`
 	Explain    explainCommand    `cmd:"" help:"Say how the points of an entry came about, and prove it."`
 	Search     searchCommand     `cmd:"" help:"Find the customer that an id or a proxy name belongs to."`

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"loyalty/domain"
+	"loyalty/export"
+)
+
+// exportCommand writes the event history as files.
+type exportCommand struct {
+	Data       folder   `help:"Data folder of loyalty dev, running or not, instead of the connection below." placeholder:"DIR"`
+	Eventstore string   `help:"Where the events are: esdb://… for a cluster, embedded:DIR for a store in a folder." env:"LOYALTY_EVENTSTORE" placeholder:"URL"`
+	Format     string   `help:"What the files are: parquet, csv or jsonl." default:"parquet" placeholder:"FORMAT"`
+	Out        string   `help:"Folder to write to. It is made; an export that is in it already goes on." required:"" placeholder:"DIR"`
+	From       string   `help:"Begin with this day, or at this time, or after this position." placeholder:"T"`
+	To         string   `help:"End with this day, or before this time, or with this position." placeholder:"T"`
+	Types      []string `help:"Only events of these types." placeholder:"TYPE"`
+	JSON       bool     `name:"json" help:"Print one line of JSON."`
+}
+
+// Help is shown with the command's flags.
+func (exportCommand) Help() string {
+	return `A folder for each day, in UTC, on which the store stored the events, and in it one or more files; in the order of their names
+they are in the order of the log. The same events give the same bytes. A file has its final name only when it is whole:
+after Ctrl-C, a crash or a full disk, run the same again and it goes on. Later on the same command adds what is new.
+
+  loyalty export --data loyalty-data --out history
+  loyalty export --data loyalty-data --out october --format csv --from 2026-10-01 --to 2026-10-31 --types points-awarded.v1
+  duckdb -c "SELECT type, count(*) FROM read_parquet('history/*/*.parquet') GROUP BY 1"
+
+docs/analysts.md says what the columns mean, and has ten questions with their answers.`
+}
+
+type exportReport struct {
+	Out      string          `json:"out"`
+	Events   uint64          `json:"events"`
+	Files    int             `json:"files"`
+	Bytes    int64           `json:"bytes"`
+	After    domain.Position `json:"after"`
+	Position domain.Position `json:"position"`
+	Stopped  bool            `json:"stopped,omitempty"`
+}
+
+// Run prints what the folder then has, also when it was stopped.
+func (c exportCommand) Run(ctx context.Context, std streams) (err error) {
+	o, err := c.options()
+	if err != nil {
+		return usageError{err}
+	}
+	connection := c.Eventstore
+	if c.Data != "" {
+		if err := c.Data.check(); err != nil {
+			return usageError{err}
+		}
+		connection = c.Data.connections().Eventstore
+	}
+	s, err := connections{Eventstore: connection}.openStores(ctx, wanted{}, quiet())
+	defer func() { err = errors.Join(err, s.close(context.WithoutCancel(ctx))) }()
+	if err != nil {
+		return err
+	}
+	progress := newProgress(std.err, time.Now)
+	o.Progress = func(doing string, done, total uint64) { progress.show(doing, done, total, events) }
+	m, err := export.Run(ctx, s.store, o)
+	stopped := err != nil && ctx.Err() != nil
+	switch err = progress.end(err); {
+	case errors.Is(err, domain.ErrInvalid):
+		return usageError{err}
+	case stopped:
+		err = fmt.Errorf("stopped at position %s, before the end: run the same again to go on from there", m.Position)
+	case err != nil:
+		return err
+	}
+	return errors.Join(c.print(std.out, m, stopped), err)
+}
+
+func (c exportCommand) options() (o export.Options, err error) {
+	o.Dir = c.Out
+	var errs [4]error
+	o.Format, errs[0] = export.ParseFormat(c.Format)
+	o.From, errs[1] = export.ParseBound("--from", c.From)
+	o.To, errs[2] = export.ParseBound("--to", c.To)
+	o.Types, errs[3] = export.ParseTypes(c.Types)
+	return o, domain.JoinInvalid(errs[:]...)
+}
+
+func (c exportCommand) print(out io.Writer, m export.Manifest, stopped bool) error {
+	report := exportReport{Out: c.Out, Events: m.Events, Files: len(m.Files), After: m.After, Position: m.Position, Stopped: stopped}
+	for _, file := range m.Files {
+		report.Bytes += file.Bytes
+	}
+	if c.JSON {
+		return printJSON(out, report)
+	}
+	_, err := fmt.Fprintf(out, "%s has %s up to position %s, in %s: %s.\n",
+		c.Out, events(m.Events), m.Position, count(uint64(report.Files), "file", "files"), size(uint64(report.Bytes)))
+	return err
+}

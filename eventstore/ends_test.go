@@ -1,0 +1,97 @@
+package eventstore_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"loyalty/domain"
+	"loyalty/domain/account"
+	"loyalty/domain/order"
+	"loyalty/eventstore"
+	"loyalty/eventstore/storetest"
+)
+
+func TestTheEndsOfTheLogAndOfAppendsAreFound(t *testing.T) {
+	store := storetest.Open(t)
+	if _, found, err := store.First(t.Context()); found || err != nil {
+		t.Errorf("the first of none: %t, %v", found, err)
+	}
+	if _, found, err := store.Last(t.Context()); found || err != nil {
+		t.Errorf("the last of none: %t, %v", found, err)
+	}
+	var ends []domain.Position
+	for i, n := range []int{1, 3, 2, 1} {
+		command := uuid.New()
+		var events []domain.Event
+		for j := range n {
+			events = append(events, storetest.Adjusted("a", domain.Points(10*i+j+1)))
+		}
+		// Appends to one stream stand behind each other as the events of one append do.
+		expected := eventstore.NoStream
+		if i > 0 {
+			expected = int64([]int{0, 1, 4, 6}[i]) - 1
+		}
+		end, err := store.Append(t.Context(), "account-a", expected, command, eventstore.Metadata{Causation: command.String()}, events...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range n {
+			ends = append(ends, end)
+		}
+	}
+	first, _, err := store.First(t.Context())
+	if err != nil || first.Revision != 0 {
+		t.Errorf("the first is %+v, %v", first, err)
+	}
+	last, _, err := store.Last(t.Context())
+	if err != nil || last.Position != ends[6] {
+		t.Errorf("the last is %+v, %v", last, err)
+	}
+	var all []eventstore.Recorded
+	if err := store.Between(t.Context(), domain.Position{}, last.Position, []string{account.TypePointsAdjusted}, func(r eventstore.Recorded) error { all = append(all, r); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range all {
+		if got, err := store.AppendEnd(t.Context(), r.Position); err != nil || got != ends[i] {
+			t.Errorf("event %d is in an append that ends at %s, %v; want %s", i, got, err, ends[i])
+		}
+	}
+	if got, err := store.AppendEnd(t.Context(), domain.Position{}); got != (domain.Position{}) || err != nil {
+		t.Errorf("before all events: %s, %v", got, err)
+	}
+}
+
+func TestEventsCanBeReadUndecodedAndDecodedOneByOne(t *testing.T) {
+	store := storetest.Open(t)
+	for i := range 5 {
+		storetest.Add(t, store, fmt.Sprint("account-", i), storetest.Adjusted("a", domain.Points(i+1)))
+		storetest.Add(t, store, fmt.Sprint("order-", i), storetest.Placed("a"))
+	}
+	last, _, err := store.Last(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	types := []string{account.TypePointsAdjusted, order.TypePlaced}
+	var want, got []eventstore.Recorded
+	err = errors.Join(
+		store.Between(t.Context(), domain.Position{}, last.Position, types, func(r eventstore.Recorded) error { want = append(want, r); return nil }),
+		store.BetweenUndecoded(t.Context(), domain.Position{}, last.Position, types, func(r *eventstore.Recorded) error {
+			if r.Event != nil || r.Metadata != (eventstore.Metadata{}) {
+				t.Errorf("it is decoded: %+v", r)
+			}
+			err := store.Decode(r)
+			got = append(got, *r)
+			return err
+		}))
+	if diff := cmp.Diff(want, got); diff != "" || err != nil || len(got) != 10 {
+		t.Errorf("%v (-decoded +one by one):\n%s", err, diff)
+	}
+	broken := eventstore.Recorded{Type: account.TypePointsAdjusted, Stream: "account-a", Data: []byte("{"), Position: last.Position}
+	if err := store.Decode(&broken); !errors.Is(err, domain.ErrUndecodable) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,71 @@
+package export
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"loyalty/domain"
+)
+
+// Format is how the files are written.
+type Format string
+
+// The formats. Each is also the ending of its files' names.
+const (
+	Parquet   Format = "parquet"
+	CSV       Format = "csv"
+	JSONLines Format = "jsonl"
+)
+
+// ParseFormat reads the name of a format. The error names --format.
+func ParseFormat(text string) (Format, error) {
+	switch f := Format(text); f {
+	case Parquet, CSV, JSONLines:
+		return f, nil
+	}
+	return "", domain.Invalid("--format", "format_unknown", fmt.Sprintf("the formats are %s, %s and %s", Parquet, CSV, JSONLines))
+}
+
+// ParseTypes reads names of event types: none, for all of them, or some, in any order and as often as you like. The error names
+// --types, and the types there are.
+func ParseTypes(names []string) ([]string, error) {
+	known := Types()
+	chosen := map[string]bool{}
+	for _, name := range names {
+		chosen[name] = true
+	}
+	var types []string
+	for _, name := range known {
+		if chosen[name] || len(names) == 0 {
+			types = append(types, name)
+		}
+		delete(chosen, name)
+	}
+	if len(chosen) > 0 {
+		for _, name := range names {
+			if chosen[name] {
+				return nil, domain.Invalid("--types", "type_unknown", fmt.Sprintf("no event is called %q; they are %s", name, strings.Join(known, ", ")))
+			}
+		}
+	}
+	return types, nil
+}
+
+// encoder writes rows to one file. Its output must depend on nothing but the rows, given batchRows at a time and fewer only the
+// last time.
+type encoder interface {
+	write(rows []row) error
+	// close writes what is left, and what a file of the format ends with. It does not close the writer below.
+	close() error
+}
+
+func newEncoder(format Format, out io.Writer) (encoder, error) {
+	switch format {
+	case CSV:
+		return newCSVEncoder(out)
+	case JSONLines:
+		return &jsonEncoder{out: out}, nil
+	}
+	return newParquetEncoder(out), nil
+}
