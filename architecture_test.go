@@ -58,6 +58,7 @@ var homes = map[string][]string{
 	"github.com/alecthomas/kong":                     {"cmd"},
 	"github.com/oapi-codegen/runtime":                {"api/apitest"},
 	"github.com/parquet-go/parquet-go":               {"export", "replay"},
+	"github.com/goccy/go-yaml":                       {"replay"},
 }
 
 func TestImportsFollowTheArrowsOfTheDesign(t *testing.T) {
