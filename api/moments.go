@@ -16,7 +16,7 @@ func fromUntil(values url.Values) (from, until time.Time, _ error) {
 		if text == "" {
 			continue
 		}
-		if *bound, ok = domain.ParseTime(text); !ok {
+		if *bound, _, ok = domain.ParseTime(text); !ok {
 			errs = append(errs, domain.Invalid(name, "time_malformed",
 				"this must be a time such as 2026-11-22T09:30:00Z, or a day such as 2026-11-22"))
 		}
@@ -29,7 +29,7 @@ func parseMoment(name, text string) (history.Moment, error) {
 	if position, err := domain.ParsePosition(name, text); err == nil {
 		return history.Moment{Position: position}, nil
 	}
-	if moment, ok := domain.ParseTime(text); ok {
+	if moment, _, ok := domain.ParseTime(text); ok {
 		return history.Moment{Time: moment}, nil
 	}
 	return history.Moment{}, domain.Invalid(name, "moment_malformed",

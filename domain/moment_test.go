@@ -17,9 +17,9 @@ func TestATimeIsReadWithItsZoneAndADayFromMidnight(t *testing.T) {
 		"2026-10-01T09:30:15.5-02:30": "2026-10-01T12:00:15.5Z",
 		"":                            "", "yesterday": "", "2026-13-01": "", "2026-10-01T09:30": "", "2026-10-01 09:30Z": "", "1759312800": "",
 	} {
-		got, ok := domain.ParseTime(text)
-		if ok != (want != "") || (ok && (got.Format(time.RFC3339Nano) != want || got.Location() != time.UTC)) {
-			t.Errorf("%q is %s, %t; want %q", text, got, ok, want)
+		got, day, ok := domain.ParseTime(text)
+		if ok != (want != "") || day != (len(text) == len(time.DateOnly) && ok) || (ok && (got.Format(time.RFC3339Nano) != want || got.Location() != time.UTC)) {
+			t.Errorf("%q is %s, a day: %t, %t; want %q", text, got, day, ok, want)
 		}
 	}
 }

@@ -29,13 +29,11 @@ func ParseBound(flag, text string) (Bound, error) {
 	if text == "" {
 		return Bound{}, nil
 	}
-	if day, err := time.Parse(time.DateOnly, text); err == nil {
-		return Bound{flag: flag, text: text, begin: day, day: true}, nil
-	}
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04Z07:00"} {
-		if at, err := time.Parse(layout, text); err == nil {
-			return Bound{flag: flag, text: at.UTC().Format(time.RFC3339Nano), begin: at.UTC()}, nil
-		}
+	switch at, day, ok := domain.ParseTime(text); {
+	case day:
+		return Bound{flag: flag, text: text, begin: at, day: true}, nil
+	case ok:
+		return Bound{flag: flag, text: at.Format(time.RFC3339Nano), begin: at}, nil
 	}
 	position, err := domain.ParsePosition(flag, text)
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/goccy/go-yaml"
 
@@ -233,16 +232,12 @@ func (c *checker) moment(field, text string, absent int64) int64 {
 	if text == "" {
 		return absent
 	}
-	for _, layout := range timeLayouts {
-		if at, err := time.Parse(layout, text); err == nil {
-			return at.UnixMicro()
-		}
+	if at, _, ok := domain.ParseTime(text); ok {
+		return at.UnixMicro()
 	}
 	c.refuse(field, "say a day such as 2026-10-01, or a time such as 2026-10-01T09:30Z")
 	return absent
 }
-
-var timeLayouts = []string{time.DateOnly, time.RFC3339Nano, "2006-01-02T15:04Z07:00"}
 
 // parseFactor reads "2", "1.25" or "4/3".
 func parseFactor(text string) (factor, bool) {

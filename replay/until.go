@@ -27,16 +27,12 @@ func ParseUntil(flag, text string) (Until, error) {
 	if text == "" {
 		return Until{}, nil
 	}
-	for _, layout := range timeLayouts {
-		at, err := time.Parse(layout, text)
-		if err != nil {
-			continue
-		}
-		if layout == time.DateOnly {
-			u.begin, u.limit = at, at.AddDate(0, 0, 1)
-		} else {
-			u.begin, u.limit = at.UTC(), at.UTC().Truncate(time.Microsecond).Add(time.Microsecond)
-		}
+	switch at, day, ok := domain.ParseTime(text); {
+	case day:
+		u.begin, u.limit = at, at.AddDate(0, 0, 1)
+		return u, nil
+	case ok:
+		u.begin, u.limit = at, at.Truncate(time.Microsecond).Add(time.Microsecond)
 		return u, nil
 	}
 	at, err := domain.ParsePosition(flag, text)

@@ -65,7 +65,7 @@ type moment struct{ time.Time }
 // UnmarshalText reads a time with its zone, or a day, which begins at midnight UTC.
 func (m *moment) UnmarshalText(text []byte) error {
 	var ok bool
-	if m.Time, ok = domain.ParseTime(string(text)); ok {
+	if m.Time, _, ok = domain.ParseTime(string(text)); ok {
 		return nil
 	}
 	return errors.New("this must be a time such as 2026-11-22T09:30:00Z, or a day such as 2026-11-22")

@@ -99,7 +99,7 @@ func parseNamed(id, bounds string) (s Season, _ error) {
 }
 
 func parseMoment(text string) (time.Time, error) {
-	if moment, ok := domain.ParseTime(text); ok && moment.Nanosecond() == 0 {
+	if moment, _, ok := domain.ParseTime(text); ok && moment.Nanosecond() == 0 {
 		return moment, nil
 	}
 	return time.Time{}, invalid("season_time", "%q must be a day such as 2026-11-27, or a time such as 2026-11-27T18:00Z, to the second", text)
