@@ -121,15 +121,15 @@ type History struct {
 		from, until int64
 		sums        *[ways]Sums
 	}
-	multipliers map[string]uint8 // of the orders that have one
-	unpriced    int64
-	events      uint64
-	position    domain.Position
-	stored      time.Time
+	factors  factors // of the orders that have a multiplier
+	unpriced int64
+	events   uint64
+	position domain.Position
+	stored   time.Time
 }
 
 func newHistory(p *Policy, by By) *History {
-	return &History{policy: p, by: by, numbers: map[string]int32{}, parts: map[int64]*[ways]Sums{}, multipliers: map[string]uint8{}}
+	return &History{policy: p, by: by, numbers: map[string]int32{}, parts: map[int64]*[ways]Sums{}}
 }
 
 // Position is that of the last event folded, and Stored when the event store stored it.
@@ -192,14 +192,12 @@ func (h *History) tried(e *entry) (int64, error) {
 		}
 		if len(h.policy.multipliers) > 0 {
 			if multiplier = h.policy.multiplier(e.channel, e.at); multiplier > 0 {
-				h.multipliers[string(e.order)] = multiplier
+				h.factors.set(e.order, multiplier)
 			}
 		}
 		return h.policy.points(e.after, e.currency, multiplier)
 	}
-	if len(h.multipliers) > 0 {
-		multiplier = h.multipliers[string(e.order)]
-	}
+	multiplier = h.factors.of(e.order)
 	before, err := h.policy.points(e.before, e.currency, multiplier)
 	if err != nil {
 		return 0, err
