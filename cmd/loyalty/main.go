@@ -34,6 +34,7 @@ type commandLine struct {
 	Explain    explainCommand    `cmd:"" help:"Say how the points of an entry came about, and prove it."`
 	Search     searchCommand     `cmd:"" help:"Find the customer that an id or a proxy name belongs to."`
 	Customer   customerCommand   `cmd:"" help:"Forget a customer, and certify it."`
+	Migrate    migrateCommand    `cmd:"" help:"Bring a ledger's schema up to date."`
 	Poison     poisonCommand     `cmd:"" help:"Deal with commands from the command bus that could not be carried out."`
 	Bench      benchCommand      `cmd:"" help:"Measure dashboards or orders, over HTTP."`
 	Health     healthCommand     `cmd:"" help:"Ask a process whether it is ready."`
