@@ -94,6 +94,7 @@ type Server struct {
 	gated                 gated
 	batches               chan struct{}
 	lookingBack           *turns
+	pages                 *pages
 	writeRates, readRates *rates
 	// stopping ends when Stop is called.
 	stopping context.Context
@@ -133,6 +134,6 @@ func New(config Config) (*Server, error) {
 // is for the http.Server around it to bound.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
 
-// Stop ends batches in order: what was read of them is carried out and answered, and nothing more is read. Other requests go
-// on. It is for http.Server's RegisterOnShutdown.
+// Stop ends batches in order: what was read of them is carried out and answered, and nothing more is read. It ends live pages
+// too, whose readers come back elsewhere. Other requests go on. It is for http.Server's RegisterOnShutdown.
 func (s *Server) Stop() { s.stop() }

@@ -42,6 +42,7 @@ func loadDocument(t testing.TB) *document {
 		t.Fatal(err)
 	}
 	openapi3filter.RegisterBodyDecoder("application/x-ndjson", decodeLines)
+	openapi3filter.RegisterBodyDecoder("text/event-stream", openapi3filter.PlainBodyDecoder)
 	doc, err := openapi3.NewLoader().LoadFromData(data)
 	if err != nil {
 		t.Fatal(err)
@@ -191,6 +192,7 @@ func TestTheDocumentListsEveryAnswerAndNoOther(t *testing.T) {
 	runOperations(t, doc)
 	runLimits(t, doc)
 	runBatches(t, doc)
+	runLive(t, doc)
 
 	declared := doc.declared(t)
 	for want := range declared {

@@ -23,6 +23,8 @@ type Limits struct {
 	// History is how many questions about the past are worked on at once, each of which takes time in proportion to the number
 	// of customers; eight times as many wait for a while, and what comes then is refused as overloaded. 0 is DefaultHistory.
 	History int
+	// LivePages is how many live dashboards are open at once; what comes then is refused as overloaded. 0 is DefaultLivePages.
+	LivePages int
 	// WriteRates and ReadRates are how many writes and reads a second one client may make, by the kind of client: customer,
 	// support, analyst, or the channel of one (website, mobile, store). A kind that is absent or has 0 may make any number. For a second
 	// a client may make all of a second's at once, and at least one.
@@ -38,6 +40,8 @@ const (
 	DefaultWrites  = 512
 	DefaultBatches = 32
 	DefaultHistory = 2
+	// DefaultLivePages take less than 1 GB.
+	DefaultLivePages = 20_000
 )
 
 // As many times more than are worked on wait for a turn to look back, for half the time that a request has: the other half is for
@@ -55,8 +59,8 @@ var kindsOfClients = []string{
 // Check says what is wrong with the limits: a number below 0, a rate that is no number, or one for a kind of client or a role
 // that there is not.
 func (l Limits) Check() error {
-	if l.Writes < 0 || l.Batches < 0 || l.History < 0 {
-		return domain.Invalid("limits", "limit_out_of_range", "how many writes, batches and questions about the past are taken at once must not be negative")
+	if l.Writes < 0 || l.Batches < 0 || l.History < 0 || l.LivePages < 0 {
+		return domain.Invalid("limits", "limit_out_of_range", "how many writes, batches, questions about the past and live pages are taken at once must not be negative")
 	}
 	for role, points := range l.Adjustments {
 		if role != RoleSupport && role != RoleChannel {
@@ -91,6 +95,9 @@ func (s *Server) limit(l Limits) error {
 	}
 	s.lookingBack, err = newTurns("history_reads", "Questions about the past", past, historyQueue*past, historyPatience, s.config.Metrics)
 	if err != nil {
+		return err
+	}
+	if s.pages, err = newPages(s.config.Leaderboard, cmp.Or(l.LivePages, DefaultLivePages), s.config.Metrics); err != nil {
 		return err
 	}
 	s.gated, s.batches = gated{s.config.Commands, s.config.Reveals, gate}, make(chan struct{}, batches)

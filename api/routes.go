@@ -56,6 +56,8 @@ var routes = []route{
 		grants{RoleChannel: forAnyone, RoleSupport: forAnyone}, (*Server).returnItems, false, false},
 	{http.MethodGet, "/loyalty/:userId", hasLeaderboard,
 		grants{RoleCustomer: forThemselves, RoleSupport: forAnyone, RoleAnalyst: lookingBack}, (*Server).dashboard, true, false},
+	{http.MethodGet, "/loyalty/:userId/live", hasLeaderboard,
+		grants{RoleCustomer: forThemselves, RoleSupport: forAnyone}, (*Server).live, true, false},
 	{http.MethodPost, "/loyalty/:userId", hasCommands,
 		grants{RoleChannel: withAward, RoleSupport: forAnyone}, (*Server).adjustPoints, false, false},
 	{http.MethodPost, "/loyalty/:userId/adjustments/:loyaltyId/approval", hasCommands,

@@ -1260,6 +1260,21 @@ type ExplainParams struct {
 	XRequestId *RequestId `json:"X-Request-Id,omitempty"`
 }
 
+// LiveDashboardParams defines parameters for LiveDashboard.
+type LiveDashboardParams struct {
+	// Top How many of the best to list.
+	Top *int `form:"top,omitempty" json:"top,omitempty"`
+
+	// Around How many neighbours to list on each side of the customer.
+	Around *int `form:"around,omitempty" json:"around,omitempty"`
+
+	// LastEventID The `id` of the last event that came before a connection was lost. Browsers send it by themselves.
+	LastEventID *string `json:"Last-Event-ID,omitempty"`
+
+	// XRequestId Names the request in the answer, in the log and in what is recorded of it. What is not an id is replaced by one.
+	XRequestId *RequestId `json:"X-Request-Id,omitempty"`
+}
+
 // TrailParams defines parameters for Trail.
 type TrailParams struct {
 	// Cursor The `next` of the page before.
@@ -1741,6 +1756,22 @@ type ClientInterface interface {
 	// Corresponds with GET /loyalty/{userId}/entries/{entryId} (the `Explain` operationId).
 	Explain(ctx context.Context, userId UserId, entryId Id, params *ExplainParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// LiveDashboard A customer's dashboard, kept up to date
+	//
+	// For the customer and for support. Server-sent events, for as long as the token is valid:
+	//
+	// - `dashboard`: the JSON of `GET /loyalty/{userId}`, now and whenever its rows change, at most four times a second. Its `id`
+	//   is the position.
+	// - `age`: `customers`, `position` and `asOf` as they are by now, every 15 seconds in which no row changes.
+	// - `waiting`: there is nothing to show yet, or it can't be reached; a `dashboard` or an `age` follows once there is.
+	// - `expired`: the token has expired, and the stream ends. Come again with a new one.
+	//
+	// Without an event for longer than 20 seconds the connection is lost. Whoever comes back with `Last-Event-ID` is sent a
+	// `dashboard` only if the leaderboard has moved since.
+	//
+	// Corresponds with GET /loyalty/{userId}/live (the `LiveDashboard` operationId).
+	LiveDashboard(ctx context.Context, userId UserId, params *LiveDashboardParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// Trail Why a customer has the points they have
 	//
 	// For support and for the customer, newest first. Each entry's `total` is the customer's points after it, so that
@@ -2051,6 +2082,32 @@ func (c *Client) Changes(ctx context.Context, userId UserId, params *ChangesPara
 // Corresponds with GET /loyalty/{userId}/entries/{entryId} (the `Explain` operationId).
 func (c *Client) Explain(ctx context.Context, userId UserId, entryId Id, params *ExplainParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewExplainRequest(c.Server, userId, entryId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LiveDashboard A customer's dashboard, kept up to date
+//
+// For the customer and for support. Server-sent events, for as long as the token is valid:
+//
+//   - `dashboard`: the JSON of `GET /loyalty/{userId}`, now and whenever its rows change, at most four times a second. Its `id`
+//     is the position.
+//   - `age`: `customers`, `position` and `asOf` as they are by now, every 15 seconds in which no row changes.
+//   - `waiting`: there is nothing to show yet, or it can't be reached; a `dashboard` or an `age` follows once there is.
+//   - `expired`: the token has expired, and the stream ends. Come again with a new one.
+//
+// Without an event for longer than 20 seconds the connection is lost. Whoever comes back with `Last-Event-ID` is sent a
+// `dashboard` only if the leaderboard has moved since.
+//
+// Corresponds with GET /loyalty/{userId}/live (the `LiveDashboard` operationId).
+func (c *Client) LiveDashboard(ctx context.Context, userId UserId, params *LiveDashboardParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLiveDashboardRequest(c.Server, userId, params)
 	if err != nil {
 		return nil, err
 	}
@@ -3090,6 +3147,105 @@ func NewExplainRequest(server string, userId UserId, entryId Id, params *Explain
 	return req, nil
 }
 
+// NewLiveDashboardRequest constructs an http.Request for the LiveDashboard method
+func NewLiveDashboardRequest(server string, userId UserId, params *LiveDashboardParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "userId", userId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/loyalty/%s/live", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Top != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "top", *params.Top, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Around != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "around", *params.Around, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.LastEventID != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Last-Event-ID", *params.LastEventID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Last-Event-ID", headerParam0)
+		}
+
+		if params.XRequestId != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewTrailRequest constructs an http.Request for the Trail method
 func NewTrailRequest(server string, userId UserId, params *TrailParams) (*http.Request, error) {
 	var err error
@@ -3843,6 +3999,24 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /loyalty/{userId}/entries/{entryId} (the `Explain` operationId).
 	ExplainWithResponse(ctx context.Context, userId UserId, entryId Id, params *ExplainParams, reqEditors ...RequestEditorFn) (*ExplainResponse, error)
+
+	// LiveDashboardWithResponse A customer's dashboard, kept up to date
+	//
+	// For the customer and for support. Server-sent events, for as long as the token is valid:
+	//
+	// - `dashboard`: the JSON of `GET /loyalty/{userId}`, now and whenever its rows change, at most four times a second. Its `id`
+	//   is the position.
+	// - `age`: `customers`, `position` and `asOf` as they are by now, every 15 seconds in which no row changes.
+	// - `waiting`: there is nothing to show yet, or it can't be reached; a `dashboard` or an `age` follows once there is.
+	// - `expired`: the token has expired, and the stream ends. Come again with a new one.
+	//
+	// Without an event for longer than 20 seconds the connection is lost. Whoever comes back with `Last-Event-ID` is sent a
+	// `dashboard` only if the leaderboard has moved since.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /loyalty/{userId}/live (the `LiveDashboard` operationId).
+	LiveDashboardWithResponse(ctx context.Context, userId UserId, params *LiveDashboardParams, reqEditors ...RequestEditorFn) (*LiveDashboardResponse, error)
 
 	// TrailWithResponse Why a customer has the points they have
 	//
@@ -5433,6 +5607,141 @@ func (r ExplainResponse) ContentType() string {
 	return ""
 }
 
+// LiveDashboardResponse200Headers the declared response headers of an HTTP 200 response for LiveDashboard
+type LiveDashboardResponse200Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// LiveDashboardResponse400Headers the declared response headers of an HTTP 400 response for LiveDashboard
+type LiveDashboardResponse400Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// LiveDashboardResponse401Headers the declared response headers of an HTTP 401 response for LiveDashboard
+type LiveDashboardResponse401Headers struct {
+	CacheControl    string
+	WWWAuthenticate string
+	XRequestId      Id
+}
+
+// LiveDashboardResponse403Headers the declared response headers of an HTTP 403 response for LiveDashboard
+type LiveDashboardResponse403Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// LiveDashboardResponse429Headers the declared response headers of an HTTP 429 response for LiveDashboard
+type LiveDashboardResponse429Headers struct {
+	CacheControl string
+	RetryAfter   int
+	XRequestId   Id
+}
+
+// LiveDashboardResponse500Headers the declared response headers of an HTTP 500 response for LiveDashboard
+type LiveDashboardResponse500Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// LiveDashboardResponse503Headers the declared response headers of an HTTP 503 response for LiveDashboard
+type LiveDashboardResponse503Headers struct {
+	CacheControl string
+	RetryAfter   int
+	XRequestId   Id
+}
+
+type LiveDashboardResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *RateLimited
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Internal
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *LiveDashboardResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *LiveDashboardResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *LiveDashboardResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *LiveDashboardResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *LiveDashboardResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *LiveDashboardResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *LiveDashboardResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r LiveDashboardResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r LiveDashboardResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r LiveDashboardResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r LiveDashboardResponse) GetApplicationproblemJSON429() *RateLimited {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r LiveDashboardResponse) GetApplicationproblemJSON500() *Internal {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r LiveDashboardResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r LiveDashboardResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LiveDashboardResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LiveDashboardResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LiveDashboardResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // TrailResponse200Headers the declared response headers of an HTTP 200 response for Trail
 type TrailResponse200Headers struct {
 	CacheControl string
@@ -6863,6 +7172,30 @@ func (c *ClientWithResponses) ExplainWithResponse(ctx context.Context, userId Us
 		return nil, err
 	}
 	return ParseExplainResponse(rsp)
+}
+
+// LiveDashboardWithResponse A customer's dashboard, kept up to date
+//
+// For the customer and for support. Server-sent events, for as long as the token is valid:
+//
+//   - `dashboard`: the JSON of `GET /loyalty/{userId}`, now and whenever its rows change, at most four times a second. Its `id`
+//     is the position.
+//   - `age`: `customers`, `position` and `asOf` as they are by now, every 15 seconds in which no row changes.
+//   - `waiting`: there is nothing to show yet, or it can't be reached; a `dashboard` or an `age` follows once there is.
+//   - `expired`: the token has expired, and the stream ends. Come again with a new one.
+//
+// Without an event for longer than 20 seconds the connection is lost. Whoever comes back with `Last-Event-ID` is sent a
+// `dashboard` only if the leaderboard has moved since.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /loyalty/{userId}/live (the `LiveDashboard` operationId).
+func (c *ClientWithResponses) LiveDashboardWithResponse(ctx context.Context, userId UserId, params *LiveDashboardParams, reqEditors ...RequestEditorFn) (*LiveDashboardResponse, error) {
+	rsp, err := c.LiveDashboard(ctx, userId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLiveDashboardResponse(rsp)
 }
 
 // TrailWithResponse Why a customer has the points they have
@@ -9224,6 +9557,210 @@ func ParseExplainResponse(rsp *http.Response) (*ExplainResponse, error) {
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers ExplainResponse503Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseLiveDashboardResponse parses an HTTP response from a LiveDashboardWithResponse call
+func ParseLiveDashboardResponse(rsp *http.Response) (*LiveDashboardResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LiveDashboardResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers LiveDashboardResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers LiveDashboardResponse400Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers LiveDashboardResponse401Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers LiveDashboardResponse403Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers LiveDashboardResponse429Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers LiveDashboardResponse500Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers LiveDashboardResponse503Headers
 		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
