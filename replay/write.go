@@ -80,12 +80,12 @@ func rankOf(rank *int64) *int64 {
 	return rank
 }
 
-func writeRows[R any](out io.Writer, board []Row, row func(*Row) R) error {
+func writeRows[S, R any](out io.Writer, all []S, row func(*S) R) error {
 	w := parquet.NewGenericWriter[R](out, parquet.CreatedBy("loyalty replay", "1", ""), parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}))
 	rows := make([]R, 0, 1024)
-	for i := range board {
-		rows = append(rows, row(&board[i]))
-		if len(rows) == cap(rows) || i == len(board)-1 {
+	for i := range all {
+		rows = append(rows, row(&all[i]))
+		if len(rows) == cap(rows) || i == len(all)-1 {
 			if _, err := w.Write(rows); err != nil {
 				return errors.Join(err, w.Close())
 			}
@@ -124,7 +124,8 @@ func WriteCSV(out io.Writer, board []Row, both bool) error {
 // Format is what a result is written as.
 type Format string
 
-// The formats. A table and JSON are the whole report; CSV and Parquet are the leaderboard, everybody on it.
+// The formats. A table and JSON are the whole report; CSV and Parquet are the leaderboard, everybody on it, or the parts of a history
+// that is broken down.
 const (
 	Table   Format = "table"
 	JSON    Format = "json"

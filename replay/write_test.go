@@ -59,32 +59,37 @@ func TestTheLeaderboardIsWrittenWhole(t *testing.T) {
 		if fmt.Sprint(heading) != fmt.Sprint(rows[0]) {
 			t.Errorf("the columns are %v, want %v", heading, rows[0])
 		}
-		var got [][]string
-		for _, group := range file.RowGroups() {
-			reading := group.Rows()
-			values := make([]parquet.Row, group.NumRows())
-			if n, err := reading.ReadRows(values); n != len(values) || (err != nil && !errors.Is(err, io.EOF)) {
-				t.Fatal(n, err)
-			}
-			for _, row := range values {
-				var cells []string
-				for _, v := range row {
-					if v.IsNull() {
-						cells = append(cells, "")
-					} else {
-						cells = append(cells, v.String())
-					}
-				}
-				got = append(got, cells)
-			}
-			if err := reading.Close(); err != nil {
-				t.Error(err)
-			}
-		}
-		if fmt.Sprint(got) != fmt.Sprint(want) {
+		if got := cellsOf(t, file); fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("Parquet, both %t:\n%v\nwant\n%v", both, got, want)
 		}
 	}
+}
+
+// cellsOf is what a Parquet file holds, nulls as empty texts.
+func cellsOf(t *testing.T, file *parquet.File) (got [][]string) {
+	t.Helper()
+	for _, group := range file.RowGroups() {
+		reading := group.Rows()
+		values := make([]parquet.Row, group.NumRows())
+		if n, err := reading.ReadRows(values); n != len(values) || (err != nil && !errors.Is(err, io.EOF)) {
+			t.Fatal(n, err)
+		}
+		for _, row := range values {
+			var cells []string
+			for _, v := range row {
+				if v.IsNull() {
+					cells = append(cells, "")
+				} else {
+					cells = append(cells, v.String())
+				}
+			}
+			got = append(got, cells)
+		}
+		if err := reading.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	return got
 }
 
 func TestAFileHasItsNameOnlyWhenItIsWhole(t *testing.T) {

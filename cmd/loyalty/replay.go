@@ -25,7 +25,7 @@ type replayCommand struct {
 	By         string `help:"Break down by channel, month or currency." placeholder:"WHAT"`
 	Top        int    `help:"How many of the best to list." default:"10" placeholder:"N"`
 	Digest     bool   `help:"Print the digests of the ledger and the leaderboard."`
-	Format     string `help:"table, json, csv or parquet; the last two are the whole leaderboard." default:"table" placeholder:"FORMAT"`
+	Format     string `help:"table, json, csv or parquet; the last two are the whole leaderboard, or with --by the breakdown." default:"table" placeholder:"FORMAT"`
 	Out        string `help:"File to write to, instead of standard output." placeholder:"FILE"`
 	JSON       bool   `name:"json" help:"The same as --format json: one line."`
 }
@@ -98,12 +98,17 @@ func (c replayCommand) Run(ctx context.Context, std streams) (err error) {
 		return err
 	}
 	write := func(out io.Writer) error {
-		switch format {
-		case replay.CSV:
-			return replay.WriteCSV(out, board, o.Policy != nil)
-		case replay.Parquet:
-			return replay.WriteParquet(out, board, o.Policy != nil)
-		case replay.JSON:
+		both, parts := o.Policy != nil, o.By != replay.ByNothing
+		switch {
+		case format == replay.CSV && parts:
+			return replay.WritePartsCSV(out, report.Parts, both)
+		case format == replay.CSV:
+			return replay.WriteCSV(out, board, both)
+		case format == replay.Parquet && parts:
+			return replay.WritePartsParquet(out, report.Parts, both)
+		case format == replay.Parquet:
+			return replay.WriteParquet(out, board, both)
+		case format == replay.JSON:
 			return printJSON(out, report)
 		}
 		return report.print(out)
