@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
 
 	"loyalty/answers"
@@ -22,7 +24,7 @@ type explainCommand struct {
 	Customer string `help:"Whose entry it is." placeholder:"ID"`
 	Order    string `help:"Explain the latest entry of this order instead." placeholder:"ORDER"`
 	Events   bool   `help:"Print the events it came from, too, as they are stored."`
-	JSON     bool   `name:"json" help:"Print one line of JSON, with the events."`
+	formatFlags
 }
 
 // Help is shown with the command's flags.
@@ -31,7 +33,9 @@ func (explainCommand) Help() string {
 store anew, folded, and held against the ledger. If that does not agree, it says what does not, and the exit status is 1.
 
   loyalty explain 3f2b9c6e-… --customer alice --data loyalty-data
-  loyalty explain --order o-1 --events --data loyalty-data`
+  loyalty explain --order o-1 --events --data loyalty-data
+
+--json has all of it, with the events; --csv has the steps, a line for each.`
 }
 
 // Run prints the explanation, and fails if the proof does not hold.
@@ -110,6 +114,9 @@ func (c explainCommand) print(out io.Writer, x evidence.Explanation) error {
 	if c.JSON {
 		return printJSON(out, answers.ExplanationOf(x))
 	}
+	if c.CSV {
+		return stepsCSV(out, x.Steps)
+	}
 	e := x.Entry
 	fmt.Fprintf(out, "%s of %s for %s, %s\n\n%s\n\n", e.Kind, signed(e.Points), e.Customer, utc(e.OccurredAt), x.Text)
 	rows := [][]any{{"", "POINTS", "STEP", "EVENT"}}
@@ -145,4 +152,14 @@ func (c explainCommand) print(out io.Writer, x evidence.Explanation) error {
 		}
 	}
 	return nil
+}
+
+func stepsCSV(out io.Writer, steps []evidence.Step) error {
+	file := csv.NewWriter(out)
+	_ = file.Write([]string{"eventId", "points", "text", "this"}) // file.Error has it
+	for _, step := range steps {
+		_ = file.Write([]string{step.EventID, strconv.FormatInt(int64(step.Points), 10), answers.Cell(step.Text), strconv.FormatBool(step.This)})
+	}
+	file.Flush()
+	return file.Error()
 }

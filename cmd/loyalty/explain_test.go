@@ -40,6 +40,11 @@ func TestExplainSaysHowPointsCameAboutAndProvesIt(t *testing.T) {
 		t.Errorf("by order and customer, it prints\n%s", byOrder)
 	}
 
+	asCSV, _ := d.tool(exitFine, "explain", reversal.EntryID, "--customer", "alice", "--csv")
+	if rows := strings.Split(strings.TrimSpace(asCSV), "\n"); len(rows) != 3 || rows[0] != "eventId,points,text,this" ||
+		!strings.HasPrefix(rows[2], reversal.EntryID+`,-4,"£40.00 returned: `) || !strings.HasSuffix(rows[2], ",true") {
+		t.Errorf("as CSV it prints\n%s", asCSV)
+	}
 	x := lines[answers.Explanation](d, "explain", reversal.EntryID, "--customer", "alice")[0]
 	if x.Entry.EntryID != reversal.EntryID || len(x.Steps) != 2 || !x.Steps[1].This || x.Steps[0].This || x.Steps[1].Points != -4 {
 		t.Errorf("in JSON it is %+v", x)
