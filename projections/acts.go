@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"fmt"
 
 	"loyalty/domain"
 	"loyalty/domain/account"
@@ -85,13 +84,7 @@ func readActs(ctx context.Context, l ledger.Auditor, a Audit) (actsOf, domain.Po
 func (f *Fold) compareActs(ctx context.Context, l ledger.Auditor, a Audit) (drifts []Drift, err error) {
 	got, at, err := readActs(ctx, l, a)
 	if err == nil {
-		err = beyond(ctx, f.store, at)
-	}
-	if err == nil {
-		err = f.advance(ctx, at, a)
-	}
-	if err == nil && at.Before(f.last.ledger) {
-		err = fmt.Errorf("the ledger went back to position %s while it was read: %w", at, domain.ErrNotCaughtUp)
+		err = f.meet(ctx, at, a)
 	}
 	if err != nil {
 		return nil, err

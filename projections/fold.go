@@ -19,6 +19,7 @@ type Fold struct {
 	last     lastEvents
 	accounts map[domain.CustomerID]*folded
 	acts     actsOf
+	earnings earningsOf
 	listed   int64 // customers whose account a ledger hands out
 	ranked   int64 // those of them who are on a leaderboard
 	events   uint64
@@ -69,7 +70,7 @@ func (a *folded) standing(customer domain.CustomerID, proxies domain.Proxies) le
 
 // NewFold begins before the first event of the log in store.
 func NewFold(store *eventstore.Store) *Fold {
-	return &Fold{store: store, accounts: map[domain.CustomerID]*folded{}, acts: actsOf{}}
+	return &Fold{store: store, accounts: map[domain.CustomerID]*folded{}, acts: actsOf{}, earnings: earningsOf{}}
 }
 
 // Position is how far the log is folded, and Events how many events of it counted.
@@ -119,6 +120,7 @@ func (f *Fold) add(r eventstore.Recorded) error {
 		a.gone = a.gone || act.Kind == ledger.Forgotten
 	} else {
 		a.entries++
+		f.earnings.add(r)
 	}
 	if change != 0 {
 		a.moved, a.points, a.reached = true, total, r.Event.Occurred().UnixMicro()

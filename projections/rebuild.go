@@ -31,7 +31,8 @@ type RebuildableLeaderboard interface {
 type Rebuilt struct {
 	ReadModel string `json:"readModel"`
 	// Position is where the copy and the live read model were compared, Digest the copy's there and LiveDigest the live
-	// one's, as far as it has one; Differs tells whether they differ, or what support did, as a ledger.Auditor has it.
+	// one's, as far as it has one; Differs tells whether they differ, or what support did, as a ledger.Auditor has it, or what was
+	// earned, as a ledger.Earner has it.
 	Position   domain.Position `json:"position"`
 	Digest     Digest          `json:"digest"`
 	LiveDigest *Digest         `json:"liveDigest,omitempty"`
@@ -169,6 +170,11 @@ func RebuildLedger(ctx context.Context, store *eventstore.Store, live Rebuildabl
 		if rebuilt.Differs, err = c.actsDiffer(ctx, live, copied); err != nil {
 			return rebuilt, err
 		}
+		earningsDiffer, err := c.earningsDiffer(ctx, live, copied)
+		if err != nil {
+			return rebuilt, err
+		}
+		rebuilt.Differs = rebuilt.Differs || earningsDiffer
 		liveDigest, _, state, err := digestOf(ctx, live, a, "reading the live ledger")
 		if err != nil {
 			return rebuilt, err

@@ -48,7 +48,13 @@ type Finding struct {
 	// Drifted counts the customers whose totals differ, or what support did about them, and Drifts lists the first of them by id.
 	Drifted int64   `json:"drifted"`
 	Drifts  []Drift `json:"drifts,omitempty"`
+	// EarningsDrifted counts the hours and channels of which a ledger has other earnings, and EarningDrifts lists the first of them.
+	EarningsDrifted int64          `json:"earningsDrifted,omitempty"`
+	EarningDrifts   []EarningDrift `json:"earningDrifts,omitempty"`
 }
+
+// Differs tells whether anything does.
+func (f Finding) Differs() bool { return f.Drifted > 0 || f.EarningsDrifted > 0 }
 
 // Drift is a customer whose total in a read model, or whose acts in a ledger, are not what the log says.
 type Drift struct {
@@ -86,10 +92,11 @@ func (f *Finding) driftBeside(others []Drift) {
 	}
 }
 
-// limit keeps the first drifts by customer.
+// limit keeps the first drifts by customer, and by hour.
 func (f *Finding) limit(listed int) {
 	slices.SortFunc(f.Drifts, func(a, b Drift) int { return strings.Compare(string(a.Customer), string(b.Customer)) })
 	f.Drifts = f.Drifts[:min(len(f.Drifts), listed)]
+	f.EarningDrifts = f.EarningDrifts[:min(len(f.EarningDrifts), listed)]
 }
 
 // advance folds the log up to a position, and says how far it is.
@@ -118,8 +125,20 @@ func patiently(ctx context.Context, a Audit, position domain.Position, wait func
 	return wait(ctx, position)
 }
 
-// VerifyLedger compares every account of a ledger with what the log says, at one position, while the ledger goes on, and at one
-// a little before, if it is a ledger.Auditor, what support did. It moves the fold on. A ledger that does not catch up with the
+// meet folds the log up to where the ledger stood when it was read.
+func (f *Fold) meet(ctx context.Context, at domain.Position, a Audit) error {
+	err := beyond(ctx, f.store, at)
+	if err == nil {
+		err = f.advance(ctx, at, a)
+	}
+	if err == nil && at.Before(f.last.ledger) {
+		err = fmt.Errorf("the ledger went back to position %s while it was read: %w", at, domain.ErrNotCaughtUp)
+	}
+	return err
+}
+
+// VerifyLedger compares every account of a ledger with what the log says, at one position, while the ledger goes on, and at those
+// a little before, if it is a ledger.Auditor, what support did, and if it is a ledger.Earner, what was earned by the hour. It moves the fold on. A ledger that does not catch up with the
 // log is domain.ErrNotCaughtUp.
 func (f *Fold) VerifyLedger(ctx context.Context, l ledger.Reader, a Audit) (Finding, error) {
 	a = a.withDefaults()
@@ -136,6 +155,13 @@ func (f *Fold) VerifyLedger(ctx context.Context, l ledger.Reader, a Audit) (Find
 		if acts, err = f.compareActs(ctx, auditor, a); err != nil {
 			return found, err
 		}
+	}
+	if earner, ok := l.(ledger.Earner); ok {
+		var err error
+		if found.EarningDrifts, err = f.compareEarnings(ctx, earner, a); err != nil {
+			return found, err
+		}
+		found.EarningsDrifted = int64(len(found.EarningDrifts))
 	}
 	// The accounts come first and their position last, so they are compared with the log as of before, and those that
 	// differ, or change until that position, are looked at again there.
@@ -158,22 +184,16 @@ func (f *Fold) VerifyLedger(ctx context.Context, l ledger.Reader, a Audit) (Find
 	if err != nil {
 		return found, err
 	}
-	if err := beyond(ctx, f.store, state.Position); err != nil {
-		return found, err
-	}
 	before := map[domain.CustomerID]folded{}
 	f.changed = func(customer domain.CustomerID, was, _ folded) {
 		if _, known := before[customer]; !known {
 			before[customer] = was
 		}
 	}
-	err = f.advance(ctx, state.Position, a)
+	err = f.meet(ctx, state.Position, a)
 	f.changed = nil
 	if err != nil {
 		return found, err
-	}
-	if state.Position.Before(f.last.ledger) {
-		return found, fmt.Errorf("the ledger went back to position %s while it was read: %w", state.Position, domain.ErrNotCaughtUp)
 	}
 	f.compareAccounts(&found, differ, before)
 	found.driftBeside(acts)

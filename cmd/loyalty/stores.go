@@ -43,6 +43,7 @@ type ledgerStore interface {
 	ledger.Finder
 	ledger.Auditor
 	ledger.Seasons
+	ledger.Earner
 	ledger.Writer
 	ledger.Rebuilder
 	Outstanding(ctx context.Context) (domain.Points, error)

@@ -1,28 +1,32 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"loyalty/projections"
+	"loyalty/readmodels/ledger"
 )
 
 // verifyCommand compares the read models with the log.
 type verifyCommand struct {
 	storeFlags
 	Patience time.Duration `help:"How long to wait for a read model that lags behind the log." default:"30s"`
-	List     int           `help:"The most customers to list, of those that differ." default:"20" placeholder:"N"`
+	List     int           `help:"The most customers to list, and the most hours, of those that differ." default:"20" placeholder:"N"`
 	JSON     bool          `name:"json" help:"Print one line of JSON."`
 }
 
 // Help is shown with the command's flags.
 func (verifyCommand) Help() string {
 	return `Folds the whole log in memory and compares every customer's total in the ledger and in the leaderboard with it, each at the
-position it stands at, while the system goes on. The digest is that of the state at that position: whoever folds the same
-log has the same. The exit status is 1 if a customer differs. "loyalty rebuild" puts it right.
+position it stands at, while the system goes on, and in the ledger what was earned by the hour. The digest is that of the customers
+at that position: whoever folds the same log has the same. The exit status is 1 if anything differs. "loyalty rebuild" puts it right.
 
   loyalty verify --data loyalty-data`
 }
@@ -67,8 +71,8 @@ func (c verifyCommand) Run(ctx context.Context, std streams) (err error) {
 		return err
 	}
 	for _, found := range report.Findings {
-		if found.Drifted > 0 {
-			return fmt.Errorf("the %s differs from the log for %d customers: fold it anew with loyalty rebuild %[1]s", found.ReadModel, found.Drifted)
+		if found.Differs() {
+			return fmt.Errorf("the %s differs from the log %s: fold it anew with loyalty rebuild %[1]s", found.ReadModel, differing(found))
 		}
 	}
 	return nil
@@ -78,9 +82,9 @@ func (c verifyCommand) print(out io.Writer, report verifyReport, shared bool) er
 	if c.JSON {
 		return printJSON(out, report)
 	}
-	rows := [][]any{{"READ MODEL", "POSITION", "CUSTOMERS", "DIFFER", "DIGEST"}}
+	rows := [][]any{{"READ MODEL", "POSITION", "CUSTOMERS", "DIFFER", "HOURS DIFFER", "DIGEST"}}
 	for _, f := range report.Findings {
-		rows = append(rows, []any{f.ReadModel, f.Position, f.Customers, f.Drifted, f.Digest})
+		rows = append(rows, []any{f.ReadModel, f.Position, f.Customers, f.Drifted, f.EarningsDrifted, f.Digest})
 	}
 	if err := printTable(out, rows...); err != nil {
 		return err
@@ -89,18 +93,44 @@ func (c verifyCommand) print(out io.Writer, report verifyReport, shared bool) er
 		fmt.Fprintln(out, "The leaderboard is in each process's memory, loaded from the ledger when it starts: there is nothing stored to compare.")
 	}
 	for _, f := range report.Findings {
-		if len(f.Drifts) == 0 {
-			continue
-		}
-		rows := [][]any{{"\nCUSTOMER", "THE LOG SAYS", "THE " + f.ReadModel + " SAYS"}}
+		var customers, hours [][]any
 		for _, d := range f.Drifts {
-			rows = append(rows, []any{d.Customer, total(d.Log), total(d.ReadModel)})
+			customers = append(customers, []any{d.Customer, total(d.Log), total(d.ReadModel)})
 		}
-		if err := printTable(out, rows...); err != nil {
+		for _, d := range f.EarningDrifts {
+			hours = append(hours, []any{d.Log.At.Format("2006-01-02T15Z"), cmp.Or(string(d.Log.Channel), "by hand"), earned(d.Log), earned(d.ReadModel)})
+		}
+		sides := []any{"THE LOG SAYS", "THE " + f.ReadModel + " SAYS"}
+		if err := errors.Join(printDrifts(out, customers, append([]any{"\nCUSTOMER"}, sides...)),
+			printDrifts(out, hours, append([]any{"\nHOUR", "CHANNEL"}, sides...))); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func printDrifts(out io.Writer, drifts [][]any, head []any) error {
+	if len(drifts) == 0 {
+		return nil
+	}
+	return printTable(out, slices.Insert(drifts, 0, head)...)
+}
+
+// differing says of how much the log and a read model say something else.
+func differing(f projections.Finding) string {
+	var where []string
+	if f.Drifted > 0 {
+		where = append(where, "for "+count(uint64(f.Drifted), "customer", "customers"))
+	}
+	if f.EarningsDrifted > 0 {
+		where = append(where, "in what was earned in "+count(uint64(f.EarningsDrifted), "hour of a channel", "hours of a channel"))
+	}
+	return strings.Join(where, " and ")
+}
+
+func earned(e ledger.Earning) string {
+	return fmt.Sprintf("%+d in %s, %+d in %s, %+d in %s", e.Awarded, count(uint64(e.Awards), "award", "awards"),
+		e.Reversed, count(uint64(e.Reversals), "reversal", "reversals"), e.Adjusted, count(uint64(e.Adjustments), "adjustment", "adjustments"))
 }
 
 func total(t *projections.DriftTotal) string {

@@ -144,3 +144,26 @@ func (b Batch) Totals(after map[domain.CustomerID]domain.Points) ([]domain.Point
 	}
 	return totals, nil
 }
+
+// Earnings sums the batch up by hour and channel, in that order.
+func (b Batch) Earnings() []Earning {
+	type place struct {
+		at      time.Time
+		channel domain.Channel
+	}
+	var all []Earning
+	places := map[place]int{}
+	for i := range b.Entries {
+		e := &b.Entries[i]
+		at := place{Hour.Begin(e.OccurredAt), e.Channel}
+		index, known := places[at]
+		if !known {
+			index = len(all)
+			places[at] = index
+			all = append(all, Earning{At: at.at, Channel: at.channel})
+		}
+		all[index].Add(e.Kind, e.Points)
+	}
+	slices.SortFunc(all, func(a, b Earning) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Channel, b.Channel)) })
+	return all
+}

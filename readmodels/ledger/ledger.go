@@ -124,7 +124,7 @@ type Reader interface {
 type Writer interface {
 	// Checkpoint is the position up to which the ledger has applied the log; zero for a new one.
 	Checkpoint(ctx context.Context) (domain.Position, error)
-	// Apply adds a batch's entries and acts, moves the totals and the checkpoint, all in one transaction or not at all. Who is
+	// Apply adds a batch's entries and acts, moves the totals, the earnings and the checkpoint, all in one transaction or not at all. Who is
 	// forgotten leaves their drawer, and never comes into one again. A batch whose From is not the checkpoint is
 	// domain.ErrCheckpointMoved; a total beyond ±domain.MaxTotal is domain.ErrPointsLimit. An entry whose event id another entry
 	// in the ledger has, or an act whose another act has, is an error: the checkpoint makes sure that it can't happen, and nothing

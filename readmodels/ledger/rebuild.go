@@ -13,6 +13,7 @@ type Rebuilder interface {
 type Copy interface {
 	Reader
 	Auditor
+	Earner
 	Writer
 	// Switch puts the copy in the live ledger's place in one step, and removes what was there. Every reader, in whatever
 	// process, sees the one or the other, whole, and none fails; a writer that was applying a batch to the live ledger

@@ -77,7 +77,7 @@ func compare(ctx context.Context, l Ledger, m *Model) error {
 	if err := compareFound(ctx, l, m); err != nil {
 		return err
 	}
-	if err := compareSeasons(ctx, l, m); err != nil {
+	if err := errors.Join(compareSeasons(ctx, l, m), someEarnings(ctx, l, m)); err != nil {
 		return err
 	}
 	return compareContents(ctx, l, m)
@@ -87,6 +87,7 @@ func compare(ctx context.Context, l Ledger, m *Model) error {
 type contents interface {
 	ledger.Reader
 	ledger.Auditor
+	ledger.Earner
 	ledger.Writer
 }
 
@@ -104,6 +105,9 @@ func compareContents(ctx context.Context, l contents, m *Model) error {
 	}
 	if diff := gocmp.Diff(m.State(), state); diff != "" {
 		return fmt.Errorf("the state with the accounts differs (-want +got):\n%s", diff)
+	}
+	if err := compareEarned(ctx, l, m); err != nil {
+		return err
 	}
 	for _, filter := range []ledger.ActFilter{{}, {Waiting: true}} {
 		got, err := wholeActs(ctx, l, m, filter, 30)

@@ -31,6 +31,7 @@ func anyHistory(t *testing.T, place Place) {
 			"page":      h.page,
 			"walk":      h.walk,
 			"walk acts": h.walkActs,
+			"earnings":  h.earnings,
 		})
 		h.same(r)
 	})
@@ -73,7 +74,13 @@ func (h *history) entry(r *rapid.T) ledger.Entry {
 		e.Loyalty = rapid.SampledFrom([]domain.LoyaltyID{"1", "gift", "o-1"}).Draw(r, "gift")
 	}
 	e.Drawer = rapid.SampledFrom([]ledger.Drawer{0, 1, 2, 4096}).Draw(r, "drawer")
+	if rapid.IntRange(1, 3).Draw(r, "another channel") == 1 {
+		e.Channel = rapid.SampledFrom([]domain.Channel{"", domain.Mobile, domain.Store, domain.Website}).Draw(r, "channel")
+	}
 	e.OccurredAt = e.OccurredAt.Add(time.Duration(rapid.Int64Range(-1e12, 1e12).Draw(r, "jitter")))
+	if rapid.IntRange(1, 3).Draw(r, "far") == 1 {
+		e.OccurredAt = e.OccurredAt.Add(time.Duration(rapid.IntRange(-50, 50).Draw(r, "hours")) * time.Hour)
+	}
 	return e
 }
 
@@ -141,7 +148,8 @@ func (h *history) duplicate(r *rapid.T) {
 	b.To = at(h.next)
 	if len(old.Entries) > 0 {
 		again := award(h.next, someCustomers.Draw(r, "customer"), 1)
-		again.EventID = rapid.SampledFrom(old.Entries).Draw(r, "entry").EventID
+		twin := rapid.SampledFrom(old.Entries).Draw(r, "entry")
+		again.EventID, again.OccurredAt = twin.EventID, twin.OccurredAt // an event occurred once
 		b.Entries = append(b.Entries, again)
 	} else {
 		again := did(h.next, ledger.Revealed, someCustomers.Draw(r, "customer"))

@@ -23,6 +23,7 @@ type Ledger interface {
 	ledger.Finder
 	ledger.Auditor
 	ledger.Seasons
+	ledger.Earner
 	ledger.Writer
 	ledger.Rebuilder
 	// Outstanding is what the programme owes: the sum of all customers' totals, debts taken off. Every entry is a credit
@@ -38,7 +39,7 @@ type Place func(t *testing.T) (open func(ctx context.Context) (Ledger, error))
 
 // Run holds an adapter to the contract.
 func Run(t *testing.T, place Place) {
-	for _, clause := range slices.Concat(applyClauses, trailClauses, filterClauses, findClauses, accountClauses, actClauses, forgottenClauses, seasonClauses, sharingClauses, waitClauses, rebuildClauses, switchClauses) {
+	for _, clause := range slices.Concat(applyClauses, trailClauses, filterClauses, findClauses, accountClauses, actClauses, forgottenClauses, seasonClauses, earningClauses, sharingClauses, waitClauses, rebuildClauses, switchClauses) {
 		t.Run(strings.ReplaceAll(clause.says, " ", "_"), func(t *testing.T) {
 			clause.check(given(t, place))
 		})

@@ -4,12 +4,13 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"loyalty/domain"
 	"loyalty/readmodels/ledger"
 )
 
-// Upgraded makes sure that a ledger of an earlier version, to which one batch of awards was applied, answers as one of this
+// Upgraded makes sure that a ledger of an earlier version, to which one batch was applied, answers as one of this
 // version does but for what was not kept then: correlations, loyalty ids and drawers. Then it applies the batch after it, and
 // acts, and makes sure of the same.
 func Upgraded(t *testing.T, l Ledger, applied, next ledger.Batch) {
@@ -29,6 +30,26 @@ func Upgraded(t *testing.T, l Ledger, applied, next ledger.Batch) {
 	if err := errors.Join(l.Apply(t.Context(), next), m.Apply(next), compare(t.Context(), l, &m)); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Varied makes entries, at least ten, of every kind, through all channels and by hand, on the hour and off it, some of long ago, and
+// one without points that does not say when it was.
+func Varied(entries []ledger.Entry) []ledger.Entry {
+	for i := range entries {
+		e := &entries[i]
+		e.OccurredAt = day.Add(time.Duration(i) * 20 * time.Minute)
+		e.Channel = []domain.Channel{domain.Mobile, domain.Store, domain.Website}[i%3]
+		switch i % 5 {
+		case 1:
+			e.Kind, e.Points = ledger.Reversal, -e.Points
+		case 2:
+			e.Kind, e.Channel, e.Points = ledger.Adjustment, "", e.Points-10
+		}
+	}
+	entries[3].OccurredAt = time.Date(1969, 12, 31, 23, 0, 0, 0, time.UTC)
+	entries[4].OccurredAt = time.Date(1969, 12, 31, 22, 59, 59, 999_999_000, time.UTC)
+	entries[5].OccurredAt, entries[5].Points = time.Time{}, 0
+	return entries
 }
 
 // withActs is a batch that goes on after its last entry: an adjustment of the first entry's customer is requested and approved,

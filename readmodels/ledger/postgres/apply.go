@@ -76,7 +76,7 @@ func (l *Ledger) applyOnce(ctx context.Context, b ledger.Batch, changes []ledger
 	})
 }
 
-// change moves the checkpoint and the accounts, in one round trip, and adds the acts. It returns the points that the customers have
+// change moves the checkpoint, the accounts and the earnings, in one round trip, and adds the acts. It returns the points that the customers have
 // after the batch.
 func (l *Ledger) change(ctx context.Context, tx pgx.Tx, b ledger.Batch, changes []ledger.Change) (map[domain.CustomerID]domain.Points, error) {
 	var outstanding domain.Points
@@ -121,6 +121,7 @@ func (l *Ledger) change(ctx context.Context, tx pgx.Tx, b ledger.Batch, changes 
 		})
 	}
 	l.queueActs(&all, b.Acts)
+	l.queueEarnings(&all, b)
 	return after, tx.SendBatch(ctx, &all).Close()
 }
 

@@ -16,7 +16,7 @@ import (
 )
 
 func TestALedgerOfAnEarlierVersionIsBroughtUpToDate(t *testing.T) {
-	for _, version := range []int64{1, 2} {
+	for _, version := range []int64{1, 2, 3} {
 		t.Run(fmt.Sprint(version), func(t *testing.T) { upgrade(t, version) })
 	}
 }
@@ -25,8 +25,8 @@ func upgrade(t *testing.T, version int64) {
 	// Given a ledger as that version left it
 	address := postgrestest.Shared(t).URL()
 	l := opened(t, address)
-	first := ledger.Batch{To: position(100), Entries: entriesFrom(1, 100, 5)}
-	for i := range first.Entries {
+	first := ledger.Batch{To: position(100), Entries: ledgertest.Varied(entriesFrom(1, 100, 5))}
+	for i := 10; i < len(first.Entries); i++ {
 		first.Entries[i].OccurredAt = first.Entries[i].OccurredAt.AddDate(0, i/10, 0)
 	}
 	if err := l.Apply(t.Context(), first); err != nil {

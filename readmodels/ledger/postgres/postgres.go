@@ -22,7 +22,7 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// Ledger is a ledger in a Postgres database. It is a ledger.Reader, Finder, Auditor, Writer and Rebuilder.
+// Ledger is a ledger in a Postgres database. It is a ledger.Reader, Finder, Auditor, Earner, Writer and Rebuilder.
 type Ledger struct {
 	pool *pgxpool.Pool
 	// schema is where the ledger is: live, but for a copy.
@@ -35,6 +35,7 @@ var (
 	_ ledger.Reader    = (*Ledger)(nil)
 	_ ledger.Finder    = (*Ledger)(nil)
 	_ ledger.Auditor   = (*Ledger)(nil)
+	_ ledger.Earner    = (*Ledger)(nil)
 	_ ledger.Writer    = (*Ledger)(nil)
 	_ ledger.Rebuilder = (*Ledger)(nil)
 )

@@ -70,23 +70,31 @@ func (l *Ledger) Accounts(ctx context.Context, yield func(ledger.Account) error)
 }
 
 // stream hands the accounts that a statement selects, beside the state, to yield.
-func (l *Ledger) stream(ctx context.Context, statement string, yield func(ledger.Account) error, values ...any) (state ledger.State, err error) {
+func (l *Ledger) stream(ctx context.Context, statement string, yield func(ledger.Account) error, values ...any) (ledger.State, error) {
+	var a accountRow
+	var customer pgtype.Text
+	return l.snapshot(ctx, "ledger accounts", statement, values, append([]any{&customer}, a.targets()...), func() error {
+		if !customer.Valid {
+			return nil
+		}
+		return yield(a.account(domain.CustomerID(customer.String)))
+	})
+}
+
+// snapshot scans row after row of what a statement selects beside the state, and calls each after every one.
+func (l *Ledger) snapshot(ctx context.Context, what, statement string, values, targets []any, each func() error) (ledger.State, error) {
 	// Ending the query's context is what stops the server from sending the rest.
 	query, cancel := context.WithCancel(ctx)
 	defer cancel()
 	found, err := l.pool.Query(query, l.in(statement), values...)
 	if err != nil {
-		return ledger.State{}, fmt.Errorf("ledger accounts: %w", classify(ctx, err))
+		return ledger.State{}, fmt.Errorf("%s: %w", what, classify(ctx, err))
 	}
 	var s stateRow
-	var a accountRow
-	var customer pgtype.Text
 	var stopped error
-	_, err = pgx.ForEachRow(found, append(append(s.targets(), &customer), a.targets()...), func() error {
-		if state = s.state(); customer.Valid {
-			if stopped = yield(a.account(domain.CustomerID(customer.String))); stopped != nil {
-				cancel()
-			}
+	_, err = pgx.ForEachRow(found, append(s.targets(), targets...), func() error {
+		if stopped = each(); stopped != nil {
+			cancel()
 		}
 		return stopped
 	})
@@ -94,7 +102,7 @@ func (l *Ledger) stream(ctx context.Context, statement string, yield func(ledger
 	case stopped != nil:
 		return ledger.State{}, stopped
 	case err != nil:
-		return ledger.State{}, fmt.Errorf("ledger accounts: %w", classify(ctx, err))
+		return ledger.State{}, fmt.Errorf("%s: %w", what, classify(ctx, err))
 	}
-	return state, nil
+	return s.state(), nil
 }

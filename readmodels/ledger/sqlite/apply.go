@@ -95,6 +95,9 @@ func (l *Ledger) apply(ctx context.Context, tx *sql.Tx, b ledger.Batch) error {
 	if err := l.inserts.run(ctx, tx, values, nil); err != nil {
 		return fmt.Errorf("entries: %w", err)
 	}
+	if err := l.addEarnings(ctx, tx, b); err != nil {
+		return fmt.Errorf("earnings: %w", err)
+	}
 	if err := l.recordActs(ctx, tx, b.Acts); err != nil {
 		return fmt.Errorf("acts: %w", err)
 	}

@@ -85,6 +85,45 @@ func BenchmarkApply(b *testing.B) {
 	}
 }
 
+// BenchmarkEarnings tells what was earned in ten years with entries in every hour, through two channels, by the day; in the last
+// month of them by the hour; and in the last day.
+func BenchmarkEarnings(b *testing.B) {
+	const size, hours = 10_000, 87_660
+	l, at := filled(b, 0, 1)
+	last := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	for ; at < 2*hours; at += size {
+		entries := entriesFrom(at+1, size, 1000)
+		for i := range entries {
+			n := int(at) + i
+			entries[i].OccurredAt = last.Add(-hours * time.Hour).Add(time.Duration(n/2) * time.Hour)
+			entries[i].Channel = []domain.Channel{domain.Store, domain.Website}[n%2]
+		}
+		if err := l.Apply(b.Context(), ledger.Batch{From: position(at), To: position(at + size), Entries: entries}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		name string
+		by   ledger.Span
+		days int
+	}{{"days=3650", ledger.Day, 3650}, {"days=31", ledger.Hour, 31}, {"days=1", ledger.Hour, 1}} {
+		b.Run(c.name, func(b *testing.B) {
+			var times []time.Duration
+			b.ReportAllocs()
+			for b.Loop() {
+				start := time.Now()
+				told, err := l.Earnings(b.Context(), last.AddDate(0, 0, -c.days), last, c.by)
+				if want := 2 * c.days * int(24*time.Hour/c.by.Length()); err != nil || len(told.Rows) != want {
+					b.Fatal(len(told.Rows), err)
+				}
+				times = append(times, time.Since(start))
+			}
+			slices.Sort(times)
+			b.ReportMetric(times[len(times)/2].Seconds()*1000, "ms(median)")
+		})
+	}
+}
+
 // BenchmarkTrail reads first pages of random customers' trails, of 20 entries from some 50.
 func BenchmarkTrail(b *testing.B) {
 	const customers = 4000

@@ -13,7 +13,7 @@ import (
 )
 
 func TestALedgerOfAnEarlierVersionIsBroughtUpToDate(t *testing.T) {
-	for _, version := range []int64{1, 2} {
+	for _, version := range []int64{1, 2, 3} {
 		t.Run(fmt.Sprint(version), func(t *testing.T) { upgrade(t, version) })
 	}
 }
@@ -22,7 +22,7 @@ func upgrade(t *testing.T, version int64) {
 	// Given a ledger as that version left it
 	path := filepath.Join(t.TempDir(), "ledger.db")
 	l := opened(t, path)
-	first := ledger.Batch{To: position(100), Entries: entriesFrom(1, 100, 5)}
+	first := ledger.Batch{To: position(100), Entries: ledgertest.Varied(entriesFrom(1, 100, 5))}
 	if err := l.Apply(t.Context(), first); err != nil {
 		t.Fatal(err)
 	}

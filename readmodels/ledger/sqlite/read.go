@@ -57,33 +57,40 @@ func (l *Ledger) Accounts(ctx context.Context, yield func(ledger.Account) error)
 
 // stream hands the accounts that are found to yield, and returns the state of the same snapshot.
 func (l *Ledger) stream(ctx context.Context, yield func(ledger.Account) error, find func(*sql.Tx) (*sql.Rows, error)) (ledger.State, error) {
+	var customer domain.CustomerID
+	var a accountRow
+	return l.snapshot(ctx, "ledger accounts", find, append([]any{&customer}, a.targets()...), func() error { return yield(a.account(customer)) })
+}
+
+// snapshot scans row after row of what is found, calls each after every one, and returns the state of the same snapshot.
+func (l *Ledger) snapshot(ctx context.Context, what string, find func(*sql.Tx) (*sql.Rows, error), targets []any, each func() error) (ledger.State, error) {
+	failed := func(err error) (ledger.State, error) {
+		return ledger.State{}, fmt.Errorf("%s: %w", what, classify(err))
+	}
 	tx, err := l.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
-		return ledger.State{}, fmt.Errorf("ledger accounts: %w", classify(err))
+		return failed(err)
 	}
 	defer tx.Rollback()
 	var s stateRow
 	if err := tx.StmtContext(ctx, l.checkpoint).QueryRowContext(ctx).Scan(s.targets()...); err != nil {
-		return ledger.State{}, fmt.Errorf("ledger accounts: %w", classify(err))
+		return failed(err)
 	}
 	found, err := find(tx)
 	if err != nil {
-		return ledger.State{}, fmt.Errorf("ledger accounts: %w", classify(err))
+		return failed(err)
 	}
 	defer found.Close()
-	var customer domain.CustomerID
-	var a accountRow
-	targets := append([]any{&customer}, a.targets()...)
 	for found.Next() {
 		if err := found.Scan(targets...); err != nil {
-			return ledger.State{}, fmt.Errorf("ledger accounts: %w", classify(err))
+			return failed(err)
 		}
-		if err := yield(a.account(customer)); err != nil {
+		if err := each(); err != nil {
 			return ledger.State{}, err
 		}
 	}
 	if err := found.Err(); err != nil {
-		return ledger.State{}, fmt.Errorf("ledger accounts: %w", classify(err))
+		return failed(err)
 	}
 	return s.state(), nil
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // tables are a ledger's. A copy has the same with a prefix of its own, in the same file.
-var tables = []string{"state", "accounts", "entries", "acts"}
+var tables = []string{"state", "accounts", "entries", "acts", "earnings"}
 
 // indexes are a ledger's, as the migrations make them. A copy's keep the names that they got with it: no statement names one.
 var indexes = []struct{ name, on string }{

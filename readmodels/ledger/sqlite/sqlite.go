@@ -29,7 +29,7 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// Ledger is a ledger in a file. It is a ledger.Reader, Finder, Auditor, Writer and Rebuilder.
+// Ledger is a ledger in a file. It is a ledger.Reader, Finder, Auditor, Earner, Writer and Rebuilder.
 type Ledger struct {
 	writer, readers *sql.DB
 	// prefix is what the names of its tables begin with: nothing, but for a copy.
@@ -37,7 +37,7 @@ type Ledger struct {
 	// statements were prepared on one of the two, and close with it.
 	checkpoint, outstanding, account, trail, accounts *sql.Stmt
 	entry, found, drawer                              *sql.Stmt
-	move, act, decide, forget                         *sql.Stmt
+	move, earn, act, decide, forget                   *sql.Stmt
 	upserts, inserts                                  rows
 	progress                                          *ledger.Progress
 }
@@ -46,6 +46,7 @@ var (
 	_ ledger.Reader    = (*Ledger)(nil)
 	_ ledger.Finder    = (*Ledger)(nil)
 	_ ledger.Auditor   = (*Ledger)(nil)
+	_ ledger.Earner    = (*Ledger)(nil)
 	_ ledger.Writer    = (*Ledger)(nil)
 	_ ledger.Rebuilder = (*Ledger)(nil)
 )
@@ -166,6 +167,7 @@ func (l *Ledger) prepare(ctx context.Context) (err error) {
 		{&l.found, l.readers, selectFound},
 		{&l.drawer, l.readers, selectDrawer},
 		{&l.move, l.writer, moveCheckpoint},
+		{&l.earn, l.writer, addEarning},
 		{&l.act, l.writer, insertAct},
 		{&l.decide, l.writer, decideRequest},
 		{&l.forget, l.writer, forgetAccount},
@@ -183,7 +185,7 @@ func (l *Ledger) prepare(ctx context.Context) (err error) {
 // release closes the statements, which Close does with their connections.
 func (l *Ledger) release() error {
 	var errs []error
-	statements := []*sql.Stmt{l.checkpoint, l.outstanding, l.account, l.trail, l.accounts, l.entry, l.found, l.drawer, l.move, l.act, l.decide, l.forget}
+	statements := []*sql.Stmt{l.checkpoint, l.outstanding, l.account, l.trail, l.accounts, l.entry, l.found, l.drawer, l.move, l.earn, l.act, l.decide, l.forget}
 	for _, s := range slices.Concat(statements, l.upserts.forms[:], l.inserts.forms[:]) {
 		if s != nil {
 			errs = append(errs, s.Close())
