@@ -257,7 +257,8 @@ func (s *session) take(batch *Batch, m *message.Message) error {
 		batch.Events = append(batch.Events, *item.Event)
 		batch.To, batch.AsOf = item.Event.Position, item.Event.Created
 	case item.Checkpoint != nil:
-		batch.To = *item.Checkpoint
+		// One from before the projection was last found to be complete tells nothing new.
+		batch.To = later(batch.To, *item.Checkpoint)
 	case item.CaughtUp:
 		s.caughtUp = true
 	case item.Lost != nil:
@@ -305,10 +306,14 @@ func (s *session) apply(ctx context.Context, batch Batch) error {
 }
 
 // confirm asks the store what comes after the checkpoint. If that is nothing of the projection's, it was complete at the time of
-// asking.
+// asking, up to where the log ended then: whoever waits for an event of others has what they wait for.
 func (s *session) confirm(ctx context.Context) error {
 	asked := s.options.Now()
-	behind, err := s.store.CountAfter(ctx, s.at, s.projection.Types(), 1)
+	end, err := s.store.End(ctx)
+	behind := 0
+	if err == nil {
+		behind, err = s.store.CountAfter(ctx, s.at, s.projection.Types(), 1)
+	}
 	if err != nil {
 		s.options.Logger.Warn("a projection can't tell whether it is complete", "projection", s.projection.Name(), "error", err)
 		return nil
@@ -316,5 +321,12 @@ func (s *session) confirm(ctx context.Context) error {
 	if behind > 0 {
 		return nil
 	}
-	return s.apply(ctx, Batch{From: s.at, To: s.at, AsOf: asked})
+	return s.apply(ctx, Batch{From: s.at, To: later(s.at, end), AsOf: asked})
+}
+
+func later(a, b domain.Position) domain.Position {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }

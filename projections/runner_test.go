@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -278,4 +279,24 @@ func TestAProjectionIsCompleteHoweverManyEventsOfOthersCameAfterItsOwn(t *testin
 	l := &list{}
 	_, _ = run(t, l, store, projections.Options{Heartbeat: time.Millisecond})
 	storetest.WaitFor(t, "the projection is complete as of now", func() bool { _, asOf, _ := l.state(); return asOf.After(began) })
+}
+
+// Given a projection that has caught up
+// When an event is appended that is none of its types, and then one that is
+// Then its checkpoint gets there both times, without the first being applied.
+func TestAnIdleProjectionReachesTheEventsOfOthers(t *testing.T) {
+	store := storetest.Open(t)
+	adjust(t, store, "alice", 0, 1)
+	l := &list{}
+	runner, _ := run(t, l, store, projections.Options{Heartbeat: 5 * time.Millisecond})
+	storetest.WaitFor(t, "caught up", func() bool { return runner.Status().Live })
+	for round := range 3 {
+		others := storetest.Add(t, store, fmt.Sprintf("order-o-%d", round), storetest.Placed("alice"))
+		storetest.WaitFor(t, "the event of others", func() bool { at, _, _ := l.state(); return at == others })
+		own := adjust(t, store, "alice", round+1, domain.Points(round+2))
+		storetest.WaitFor(t, "an event of its own", func() bool { at, _, _ := l.state(); return at == own })
+	}
+	if _, _, points := l.state(); !slices.Equal(points, []domain.Points{1, 2, 3, 4}) {
+		t.Errorf("applied were %v", points)
+	}
 }
