@@ -8,7 +8,7 @@ OAPI_CODEGEN := github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.2
 # The race detector needs cgo, and cgo a C compiler.
 export CGO_ENABLED := 1
 
-.PHONY: help run test client-tests chaos duckdb generate lint bench fuzz packages
+.PHONY: help run test client-tests chaos duckdb screenshots generate lint bench fuzz packages
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,7 +17,8 @@ run: ## Run everything on this machine, with simulated shoppers
 	go run ./cmd/loyalty dev --demo
 
 packages:
-	@scripts/install-packages gcc libc6-dev postgresql redis-server
+	@scripts/install-packages gcc libc6-dev postgresql redis-server chromium fonts-dejavu-core
+	@command -v npm >/dev/null || scripts/install-packages npm
 
 test: packages ## Run every test, with the race detector
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt would change: $$unformatted"; exit 1; }
@@ -36,6 +37,9 @@ chaos: packages ## Kill every part of a busy system at random, for long (LOYALTY
 
 duckdb: ## Ask DuckDB the ten questions of docs/analysts.md; needs npm, which fetches it (test answers them in Go)
 	LOYALTY_DUCKDB=1 go test -count=1 -run TenQuestions -v ./export
+
+screenshots: packages ## Take the pictures of docs/screenshots anew, after a made-up month
+	LOYALTY_SCREENSHOTS=$(CURDIR)/docs/screenshots go test -count=1 -run '^TestPagesWithAMonthOfOrdersFit$$' ./cmd/loyalty
 
 generate: ## Write the client of api/apitest anew from docs/openapi.yaml (test says when)
 	go run $(OAPI_CODEGEN) -config api/apitest/oapi-codegen.yaml -o api/apitest/client.gen.go docs/openapi.yaml

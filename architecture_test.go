@@ -39,8 +39,12 @@ var arrows = map[string][]string{
 	"export":                                  {"domain", "eventstore"},
 	"replay":                                  {"domain", "eventstore", "projections", "readmodels/ledger", "readmodels/leaderboard", "export"},
 	"answers":                                 {"domain", "evidence", "readmodels/ledger"},
-	"api":                                     {"domain", "domain/order", "domain/account", "commands", "answers", "evidence", "readmodels/ledger", "readmodels/leaderboard", "readmodels/history"},
+	"api":                                     {"domain", "domain/order", "domain/account", "commands", "answers", "evidence", "readmodels/ledger", "readmodels/leaderboard", "readmodels/history", "replay", "api/web"},
+	"api/web":                                 {},
+	"api/signin":                              {"domain", "api/web"},
+	"api/signin/signintest":                   {},
 	"api/apitest":                             {},
+	"api/browsertest":                         {},
 }
 
 // homes says for each library where alone it may be imported.
@@ -50,6 +54,8 @@ var homes = map[string][]string{
 	"github.com/labstack/echo":                       {"api"},
 	"github.com/golang-jwt/jwt":                      {"api"},
 	"github.com/MicahParks/keyfunc":                  {"api"},
+	"github.com/coreos/go-oidc":                      {"api/signin"},
+	"golang.org/x/oauth2":                            {"api/signin"},
 	"github.com/jackc/pgx":                           {"readmodels/ledger/postgres"},
 	"github.com/redis/go-redis":                      {"readmodels/leaderboard/redis", "bus/redis", "redisurl"},
 	"github.com/ThreeDotsLabs/watermill-redisstream": {"bus/redis"},
@@ -57,6 +63,7 @@ var homes = map[string][]string{
 	"github.com/pressly/goose":                       {"readmodels/ledger"},
 	"github.com/alecthomas/kong":                     {"cmd"},
 	"github.com/oapi-codegen/runtime":                {"api/apitest"},
+	"github.com/chromedp":                            {"api/browsertest"},
 	"github.com/parquet-go/parquet-go":               {"export", "replay"},
 	"github.com/goccy/go-yaml":                       {"replay"},
 }

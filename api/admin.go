@@ -8,17 +8,22 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"loyalty/api/web"
 )
 
 // readyTimeout bounds how long /readyz asks.
 const readyTimeout = 2 * time.Second
 
 // Admin answers operators: /healthz says that the process lives, /readyz whether it should be sent requests, /metrics
-// what it measures. It asks for no token; it belongs on an address of its own that only operators reach.
+// what it measures, and /status is a page that shows how it fares, by /status.json. It asks for no token; it belongs on an address of its own that only operators reach.
 func (s *Server) Admin() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeStatus(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.HandleFunc("GET /status.json", s.statusNow)
+	mux.Handle("GET "+web.StatusPath, s.files)
+	mux.Handle("GET "+web.AssetsPath, s.files)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.config.Metrics, promhttp.HandlerOpts{}))
 	return mux
 }

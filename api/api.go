@@ -13,6 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"loyalty/api/web"
 	"loyalty/commands"
 	"loyalty/domain"
 	"loyalty/domain/season"
@@ -50,25 +51,35 @@ type Evidence interface {
 	Explain(context.Context, ledger.Entry) (evidence.Explanation, error)
 }
 
-// Config is what a Server works with. Commands, Leaderboard, Seasons, Ledger, Finder, Auditor, Evidence, Reveals and History may
-// each be nil in a process that doesn't have them; the routes that need them are then not there. Finder, Auditor and Evidence
-// need Ledger, Reveals needs Finder. All else must be set, Proxies only where Leaderboard, Finder or History is.
+// Config is what a Server works with. Commands, Leaderboard, Seasons, Ledger, Finder, Auditor, Earner, Evidence, Reveals, History
+// and Replays may each be nil in a process that doesn't have them; the routes that need them are then not there. Finder, Auditor,
+// Earner and Evidence need Ledger, Reveals needs Finder. All else must be set, Proxies only where Leaderboard, Finder or History is.
 type Config struct {
 	Commands    Commands
 	Leaderboard leaderboard.Reader
 	// Seasons are beside Leaderboard.
 	Seasons Seasons
 	Ledger  ledger.Reader
-	// Finder and Auditor are the same ledger, to those who search it and who look at what others did.
+	// Finder, Auditor and Earner are the same ledger, to those who search it, who look at what others did, and who ask what was
+	// earned when.
 	Finder  ledger.Finder
 	Auditor ledger.Auditor
+	Earner  ledger.Earner
 	// Evidence is for explanations, which need Finder too.
 	Evidence Evidence
 	Reveals  Reveals
-	// History is for what was: changes of rank, and dashboards as of a moment, which are not there without it.
-	History  history.Reader
+	// History is for what was: changes of rank, and dashboards and leaderboards as of a moment, which are not there without it.
+	History history.Reader
+	// Replays is for what would have been.
+	Replays  Replays
 	Proxies  domain.Proxies
 	Verifier *Verifier
+	// SignIn signs in those who look at pages; nil where nobody does, because other pages bring a token with them.
+	SignIn SignIn
+	// Development makes tokens for whoever asks, and a page to choose on. It is nil anywhere but in development.
+	Development func(Claims, time.Duration) (token string, err error)
+	// AllowOrigins are those whose pages may show dashboards, as "https://shop.example".
+	AllowOrigins []string
 	// Log gets one line for each request: reads that went well at level debug, as there may be 100,000 a second, all
 	// else at info. Lines name no customer, and hold nothing of a body or a token. What went wrong inside is logged with
 	// its cause, at level warn if trying again may help and error if not.
@@ -76,6 +87,8 @@ type Config struct {
 	Now func() time.Time
 	// NewRequestID names a request whose caller did not, with a valid id.
 	NewRequestID func() string
+	// Status gathers all of the process's status but whether it is ready, what it counts, and the time. It is given 2 s.
+	Status func(context.Context) Status
 	// Ready says why this process should not be sent requests now, nil if it should. It is given 2 s.
 	Ready func(context.Context) error
 	// Limits bound what callers may ask for.
@@ -86,14 +99,18 @@ type Config struct {
 
 // Server answers HTTP requests. It may be used from many goroutines at once, and has none of its own between requests.
 type Server struct {
-	config  Config
-	echo    *echo.Echo
-	metrics *metrics
-	shared  shared
+	config      Config
+	echo        *echo.Echo
+	metrics     *metrics
+	shared      shared
+	files       *web.Pages
+	crossOrigin *http.CrossOriginProtection
 
 	gated                 gated
 	batches               chan struct{}
 	lookingBack           *turns
+	looked                lookedAt
+	replaying             *turns
 	pages                 *pages
 	writeRates, readRates *rates
 	// stopping ends when Stop is called.
@@ -105,27 +122,31 @@ type Server struct {
 // metrics already.
 func New(config Config) (*Server, error) {
 	switch {
-	case config.Verifier == nil, config.Log == nil, config.Now == nil, config.NewRequestID == nil, config.Ready == nil, config.Metrics == nil:
+	case config.Verifier == nil, config.Log == nil, config.Now == nil, config.NewRequestID == nil, config.Ready == nil, config.Status == nil, config.Metrics == nil:
 		return nil, errors.New("api: the configuration is incomplete")
 	case (config.Leaderboard != nil || config.Finder != nil || config.History != nil) && config.Proxies == domain.Proxies{}:
 		return nil, errors.New("api: a leaderboard, a history and a search need proxies")
-	case (config.Finder != nil || config.Auditor != nil) && config.Ledger == nil:
-		return nil, errors.New("api: a search and an audit need the ledger")
+	case (config.Finder != nil || config.Auditor != nil || config.Earner != nil) && config.Ledger == nil:
+		return nil, errors.New("api: a search, an audit and earnings need the ledger")
 	}
 	metrics, err := newMetrics(config.Metrics)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: config, echo: echo.New(), metrics: metrics}
+	s := &Server{config: config, echo: echo.New(), metrics: metrics, crossOrigin: http.NewCrossOriginProtection()}
 	if err := s.limit(config.Limits); err != nil {
 		return nil, err
 	}
 	s.echo.HTTPErrorHandler = s.fail
 	s.echo.Use(s.around)
+	s.allowOrigins(config.AllowOrigins)
 	for _, r := range routes {
 		if r.needs(config) {
 			s.echo.Add(r.method, r.path, s.guard(r))
 		}
+	}
+	if err := s.addPages(); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
@@ -135,5 +156,5 @@ func New(config Config) (*Server, error) {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
 
 // Stop ends batches in order: what was read of them is carried out and answered, and nothing more is read. It ends live pages
-// too, whose readers come back elsewhere. Other requests go on. It is for http.Server's RegisterOnShutdown.
+// too, whose readers come back elsewhere, and what-ifs. Other requests go on. It is for http.Server's RegisterOnShutdown.
 func (s *Server) Stop() { s.stop() }

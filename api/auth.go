@@ -133,11 +133,15 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 	return claims, nil
 }
 
-// authenticate reads and verifies the bearer token (RFC 6750 section 2.1) of a request.
-func (s *Server) authenticate(ctx context.Context, header http.Header) (Claims, error) {
-	values := header["Authorization"]
+// authenticate reads and verifies the bearer token (RFC 6750 section 2.1) of a request, or that of its session.
+func (s *Server) authenticate(ctx context.Context, r *http.Request) (Claims, error) {
+	values := r.Header["Authorization"]
 	if len(values) == 0 {
-		return Claims{}, errTokenMissing
+		token, err := s.sessionToken(r)
+		if err != nil {
+			return Claims{}, err
+		}
+		return s.config.Verifier.verify(ctx, token, s.keyed)
 	}
 	scheme, token, _ := strings.Cut(values[0], " ")
 	if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" {

@@ -41,7 +41,7 @@ func request(b *testing.B, handler http.Handler, r *http.Request) float64 {
 	return float64(b.N) / b.Elapsed().Seconds()
 }
 
-// BenchmarkDashboardRequest answers dashboards of 100,000 customers, token and all, beside an Echo handler that only
+// BenchmarkDashboardRequest answers dashboards of 100,000 customers, token and all, in the header and in a session's cookie, beside an Echo handler that only
 // writes as many bytes.
 func BenchmarkDashboardRequest(b *testing.B) {
 	board := memory.New()
@@ -76,6 +76,11 @@ func BenchmarkDashboardRequest(b *testing.B) {
 	b.Run("dashboard", func(b *testing.B) {
 		dashboards = request(b, server, r)
 		b.ReportMetric(dashboards, "requests/s")
+	})
+	b.Run("dashboard by session", func(b *testing.B) {
+		r := httptest.NewRequest(http.MethodGet, r.URL.String(), nil)
+		r.AddCookie(&http.Cookie{Name: "loyalty_session", Value: mint(b, customer("c-4711"))})
+		b.ReportMetric(request(b, server, r), "requests/s")
 	})
 	b.Run("empty", func(b *testing.B) {
 		nothing = request(b, empty, r)

@@ -72,7 +72,8 @@ func decodeLines(body io.Reader, _ http.Header, _ *openapi3.SchemaRef, _ openapi
 // inexpressible are the codes of requests that are at fault in a way that a schema can't say.
 var inexpressible = []string{
 	"json_malformed", "field_repeated", "query_malformed", "customer_id_missing", "cursor_invalid", "currency_not_in_policy",
-	"moment_too_early", "moment_too_late", "season_unknown", "season_as_of",
+	"moment_too_early", "moment_too_late", "season_unknown", "season_as_of", "span_too_long", "policy_too_long",
+	"until_empty", "until_before_first", "until_after_last", "until_in_append", "until_before_from",
 }
 
 // check compares one exchange with the document: its answer must be one that the document gives its operation, to the
@@ -188,11 +189,13 @@ func TestTheDocumentListsEveryAnswerAndNoOther(t *testing.T) {
 	runPast(t, doc)
 	runRefused(t, doc)
 	runSeasons(t, doc)
+	runSessions(t, doc)
 	runFailing(t, doc)
 	runOperations(t, doc)
 	runLimits(t, doc)
 	runBatches(t, doc)
 	runLive(t, doc)
+	runAnalyses(t, doc)
 
 	declared := doc.declared(t)
 	for want := range declared {

@@ -25,6 +25,7 @@ var (
 	errRateLimited    = errors.New("the client asks more often than it may")
 	errOverloaded     = errors.New("too much is under way")
 	errNoHistory      = errors.New("no history is kept here")
+	errCrossOrigin    = errors.New("the request comes from a page of another site")
 )
 
 // problems is the one table from errors to answers: the first line whose error is the one at hand applies. What is not
@@ -37,13 +38,15 @@ var problems = []struct {
 	detail string
 }{
 	{errTokenMissing, http.StatusUnauthorized, "token_missing", "Not authenticated",
-		"send a bearer token in the Authorization header"},
+		"send a bearer token in the Authorization header, or sign in"},
 	{errTokenMalformed, http.StatusUnauthorized, "token_malformed", "Not authenticated",
 		"the Authorization header must hold one bearer token"},
 	{errTokenExpired, http.StatusUnauthorized, "token_expired", "Not authenticated",
 		"the token has expired: get a new one"},
 	{domain.ErrUnauthenticated, http.StatusUnauthorized, "token_invalid", "Not authenticated",
 		"the token is not one that this system accepts"},
+	{errCrossOrigin, http.StatusForbidden, "cross_origin", "Not allowed",
+		"a page of another site can't do this with the session of its reader: send a bearer token"},
 	{domain.ErrOwnRequest, http.StatusForbidden, "own_request", "Not allowed",
 		"nobody approves what they requested themselves: ask a colleague"},
 	{domain.ErrForbidden, http.StatusForbidden, "forbidden", "Not allowed",

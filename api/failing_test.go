@@ -18,6 +18,7 @@ import (
 	"loyalty/readmodels/history"
 	"loyalty/readmodels/leaderboard"
 	"loyalty/readmodels/ledger"
+	"loyalty/replay"
 )
 
 // fixed stands for all that is behind the API: it fails with its error at all that is asked of it, or answers with fixed
@@ -27,6 +28,7 @@ type fixed struct{ err error }
 // all makes it everything that a server works on.
 func (f fixed) all(c *api.Config) {
 	c.Commands, c.Leaderboard, c.Seasons, c.Ledger, c.Finder, c.Auditor, c.Evidence, c.Reveals, c.History = f, f, f, f, f, f, f, f, f
+	c.Earner, c.Replays = f, f
 }
 
 var errPanic = errors.New("panic, please")
@@ -99,8 +101,18 @@ func (f fixed) Explain(_ context.Context, e ledger.Entry) (evidence.Explanation,
 func (f fixed) AsOf(context.Context, string, history.Moment, domain.ProxyKey, int, int, *leaderboard.Dashboard) error {
 	return f.fail()
 }
+func (f fixed) Begins(context.Context) (time.Time, error) { return time.Unix(0, 0).UTC(), f.fail() }
 func (f fixed) Changes(context.Context, string, history.Moment, domain.ProxyKey) (history.Changes, error) {
 	return history.Changes{}, f.fail()
+}
+func (f fixed) Earnings(context.Context, time.Time, time.Time, ledger.Span) (ledger.Earnings, error) {
+	return ledger.Earnings{}, f.fail()
+}
+func (f fixed) Hours(context.Context, func(ledger.Earning) error) (ledger.State, error) {
+	return ledger.State{}, f.fail()
+}
+func (f fixed) Replay(context.Context, replay.Options, int) (replay.Report, error) {
+	return replay.Report{Top: []replay.Place{}, Policy: &replay.WhatIf{Top: []replay.Place{}}}, f.fail()
 }
 func (f fixed) Wait(context.Context, domain.Position) error { return f.fail() }
 
@@ -118,7 +130,7 @@ func runFailing(t *testing.T, doc *document) {
 		{method: "POST", path: "/loyalty/ann/adjustments/l-1/refusal", as: support, body: `{"reason": "no receipt"}`},
 	}
 	reveal := revealing(t, "ann")
-	changes := append(append(slices.Clone(writes), decisions...), reveal)
+	changes := append(append(slices.Clone(writes), decisions...), reveal, whatIf)
 	reads := []exchange{
 		{method: "GET", path: "/loyalty/ann", as: ann},
 		{method: "GET", path: "/loyalty/ann/trail", as: ann},
@@ -138,12 +150,13 @@ func runFailing(t *testing.T, doc *document) {
 		code   string
 	}{
 		{domain.ErrConflict, writes, 409, "conflict"},
-		{domain.ErrPointsLimit, changes[:4], 422, "points_limit"},
+		{domain.ErrPointsLimit, append(slices.Clone(changes[:4]), whatIf), 422, "points_limit"},
 		{domain.ErrNotFound, append(slices.Clone(decisions), writes[1]), 404, "not_found"},
 		{domain.ErrDecided, decisions, 409, "already_decided"},
 		{domain.ErrOwnRequest, decisions[:1], 403, "own_request"},
 		{domain.ErrForgotten, changes[2:4], 410, "customer_forgotten"},
-		{domain.Invalid("asOf", "moment_too_late", "later than all that is known"), lookingUp()[4:], 400, "moment_too_late"},
+		{domain.Invalid("asOf", "moment_too_late", "later than all that is known"), lookingBack(), 400, "moment_too_late"},
+		{domain.Invalid("until", "until_in_append", "in the middle"), []exchange{whatIf}, 400, "until_in_append"},
 		{domain.ErrReturnExceedsPaid, writes[1:2], 422, "return_exceeds_paid"},
 		{domain.Invalid("currency", "currency_not_in_policy", "not priced"), writes[:1], 400, "currency_not_in_policy"},
 		{domain.ErrUnavailable, append(changes, reads...), 503, "unavailable"},

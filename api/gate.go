@@ -25,6 +25,9 @@ type gate struct {
 const gatePatience = time.Second
 
 // newGate lets so many writes through at once, for which as many wait.
+// linesMetric is the name of the counter of lines.
+const linesMetric = "loyalty_batch_lines_total"
+
 func newGate(writes int, registry *prometheus.Registry) (*gate, error) {
 	turns, err := newTurns("writes", "Writes and batches", writes, writes, gatePatience, registry)
 	if err != nil {
@@ -33,7 +36,7 @@ func newGate(writes int, registry *prometheus.Registry) (*gate, error) {
 	g := &gate{
 		turns: turns, lines: make(chan struct{}, max(1, writes/2)),
 		answered: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "loyalty_batch_lines_total", Help: "Lines of batches answered, by status.",
+			Name: linesMetric, Help: "Lines of batches answered, by status.",
 		}, []string{"status"}),
 	}
 	if err := registry.Register(g.answered); err != nil {

@@ -90,6 +90,9 @@ func (s *Server) limit(l Limits) error {
 	}
 	writes, batches, past := cmp.Or(l.Writes, DefaultWrites), cmp.Or(l.Batches, DefaultBatches), cmp.Or(l.History, DefaultHistory)
 	gate, err := newGate(writes, s.config.Metrics)
+	if err == nil {
+		err = s.metrics.counted.Register(gate.answered)
+	}
 	if err != nil {
 		return err
 	}
@@ -97,7 +100,10 @@ func (s *Server) limit(l Limits) error {
 	if err != nil {
 		return err
 	}
-	if s.pages, err = newPages(s.config.Leaderboard, cmp.Or(l.LivePages, DefaultLivePages), s.config.Metrics); err != nil {
+	if s.replaying, err = newTurns("what_ifs", "What-ifs", whatIfs, 0, 0, s.config.Metrics); err != nil {
+		return err
+	}
+	if s.pages, err = newPages(cmp.Or(l.LivePages, DefaultLivePages), s.config.Metrics); err != nil {
 		return err
 	}
 	s.gated, s.batches = gated{s.config.Commands, s.config.Reveals, gate}, make(chan struct{}, batches)

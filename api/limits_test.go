@@ -46,6 +46,8 @@ func oneByOne(t *testing.T) (writes, reads []exchange) {
 			exchange{method: "GET", path: "/loyalty/ann", as: ann, status: 200},
 			exchange{method: "GET", path: "/loyalty/ann/trail", as: ann, status: 200},
 			exchange{method: "GET", path: "/seasons", as: ann, status: 200},
+			exchange{method: "GET", path: "/session", as: ann, status: 200},
+			whatIf,
 		)
 }
 
@@ -56,6 +58,7 @@ func runLimits(t *testing.T, doc *document) {
 	t.Run("a client that asks more often than its rate is told when to come again", func(t *testing.T) { runRates(t, doc) })
 	t.Run("writes beyond what may be under way are refused, and reads are not", func(t *testing.T) { runOverload(t, doc) })
 	t.Run("so are questions about the past, and nothing else", func(t *testing.T) { runPastOverload(t, doc) })
+	t.Run("and a second what-if", func(t *testing.T) { runSecondWhatIf(t, doc) })
 }
 
 func runRates(t *testing.T, doc *document) {
@@ -206,7 +209,7 @@ func runPastOverload(t *testing.T, doc *document) {
 		fixed{}.all(c)
 		c.History, c.Limits.History = behind, 1
 	})
-	past := lookingUp()[4:]
+	past := lookingBack()
 	var all sync.WaitGroup
 	all.Go(func() { s.do(t, past[0]) })
 	<-behind.begun
@@ -228,7 +231,7 @@ func runPastOverload(t *testing.T, doc *document) {
 			s.do(t, x)
 		}
 	}
-	s.waitForMetric(t, "loyalty_history_reads_refused_total 2")
+	s.waitForMetric(t, fmt.Sprintf("loyalty_history_reads_refused_total %d", len(past)))
 	s.waitForMetric(t, "loyalty_history_reads_in_flight 1")
 	close(behind.release)
 	all.Wait()

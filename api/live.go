@@ -4,18 +4,15 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"loyalty/domain"
+	"loyalty/domain/season"
 	"loyalty/readmodels/leaderboard"
 )
 
@@ -32,93 +29,12 @@ const (
 
 var eventStreamType = []string{"text/event-stream"}
 
-// pages are those that are open, who all learn from one goroutine that the leaderboard has moved. It runs while there are any: the
-// first page starts it, and the last one waits for its end.
-type pages struct {
-	board leaderboard.Reader
-	most  int
-	// refused counts the pages that were too many.
-	refused prometheus.Counter
-
-	mu   sync.Mutex
-	open int
-	stop func()
-	// moved holds the channel that is closed when the leaderboard moves next.
-	moved atomic.Pointer[chan struct{}]
-}
-
-func newPages(board leaderboard.Reader, most int, registry *prometheus.Registry) (*pages, error) {
-	p := &pages{board: board, most: most, refused: prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "loyalty_live_pages_refused_total", Help: "Live pages refused as overloaded.",
-	})}
-	p.renew()
-	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "loyalty_live_pages", Help: "Live pages that are open."}, func() float64 {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return float64(p.open)
-	})
-	if err := errors.Join(registry.Register(open), registry.Register(p.refused)); err != nil {
-		return nil, fmt.Errorf("register the metrics of live pages: %w", err)
-	}
-	return p, nil
-}
-
-// renew makes the channel for the next move, and returns that of the last.
-func (p *pages) renew() (before *chan struct{}) {
-	next := make(chan struct{})
-	return p.moved.Swap(&next)
-}
-
-// enter opens a page, or returns errOverloaded. Whoever entered must leave.
-func (p *pages) enter() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.open >= p.most {
-		p.refused.Inc()
-		return errOverloaded
-	}
-	if p.open == 0 {
-		ctx, cancel := context.WithCancel(context.Background())
-		var watching sync.WaitGroup
-		watching.Go(func() { p.watch(ctx) })
-		p.stop = func() { cancel(); watching.Wait() }
-	}
-	p.open++
-	return nil
-}
-
-func (p *pages) leave() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.open--; p.open == 0 {
-		p.stop()
-	}
-}
-
-// watch wakes the pages when the leaderboard has moved: at once if it stood still, else at livePace.
-func (p *pages) watch(ctx context.Context) {
-	pace := time.NewTicker(livePace)
-	defer pace.Stop()
-	var at domain.Position
-	for ctx.Err() == nil {
-		// A leaderboard that can't be reached is asked again at livePace, and what is wrong with it the pages find out themselves.
-		if p.board.Wait(ctx, domain.Position{Commit: at.Commit, Prepare: at.Prepare + 1}) == nil {
-			if _, _, now, err := p.board.Standing(ctx, domain.ProxyKey{}); err == nil && now != at {
-				at = now
-				close(*p.renew())
-			}
-		}
-		pace.Reset(livePace)
-		select {
-		case <-pace.C:
-		case <-ctx.Done():
-		}
-	}
-}
-
 // page is one customer's dashboard, kept up to date in a browser.
 type page struct {
-	server      *Server
+	server *Server
+	watch  *watch
+	// season is nil for the leaderboard of all time.
+	season      *season.Season
 	key         domain.ProxyKey
 	top, around int
 	to          *echo.Response
@@ -126,8 +42,9 @@ type page struct {
 	// last is the position that the reader was told before, as it came from there.
 	last string
 	// shown is the JSON of the rows that the reader sees; nil before there are any.
-	shown   []byte
-	waiting bool
+	shown []byte
+	// waited counts the looks since there was something to see.
+	waited int
 }
 
 // live sends a customer's dashboard as server-sent events (HTML Living Standard, section 9.2): now, and whenever its rows change. It
@@ -140,15 +57,25 @@ func (s *Server) live(ctx context.Context, c echo.Context, caller Claims) error 
 	if err := domain.JoinInvalid(badCustomer, badQuery, badTop, badAround); err != nil {
 		return err
 	}
-	if err := s.pages.enter(); err != nil {
+	board, proxies, all := s.config.Leaderboard, s.config.Proxies, &s.shared
+	var of *season.Season
+	if values.Has("season") {
+		found, its, names, err := s.seasonOf(values.Get("season"))
+		if err != nil {
+			return err
+		}
+		board, proxies, of, all = its, names, &found, nil
+	}
+	watch, err := s.pages.enter(board, all)
+	if err != nil {
 		return err
 	}
-	defer s.pages.leave()
+	defer s.pages.leave(watch)
 	p := &page{
-		server: s, key: s.config.Proxies.Key(customer), top: top, around: around,
+		server: s, watch: watch, season: of, key: proxies.Key(customer), top: top, around: around,
 		to: c.Response(), control: http.NewResponseController(c.Response()), last: c.Request().Header.Get("Last-Event-ID"),
 	}
-	err := p.run(ctx, caller.Expires.Add(clockLeeway).Sub(s.config.Now()))
+	err = p.run(ctx, caller.Expires.Add(clockLeeway).Sub(s.config.Now()))
 	if err != nil && c.Response().Committed {
 		s.config.Log.LogAttrs(ctx, slog.LevelWarn, "a live page", slog.String("id", s.requestID(c)), slog.Any("error", err))
 		return nil
@@ -164,12 +91,12 @@ func (p *page) run(ctx context.Context, valid time.Duration) error {
 	defer beat.Stop()
 	due := false
 	for {
-		moved := *p.server.pages.moved.Load()
+		moved := *p.watch.moved.Load()
 		if sent, err := p.look(ctx, due); err != nil || !sent {
 			return err
 		}
 		due = false
-		if p.waiting {
+		if p.waited > 0 {
 			beat.Reset(liveRetry)
 		}
 		select {
@@ -185,7 +112,19 @@ func (p *page) run(ctx context.Context, valid time.Duration) error {
 		case <-p.server.stopping.Done():
 			return nil
 		}
+		if p.over() {
+			return nil
+		}
 	}
+}
+
+// over tells whether the season is none any more. Its page ends, and whoever comes back is told which there are.
+func (p *page) over() bool {
+	if p.season == nil {
+		return false
+	}
+	_, board, _, known := p.server.config.Seasons.Season(p.season.ID)
+	return !known || board != p.watch.board
 }
 
 // look reads the dashboard and sends what is news to the reader; if nothing is, and that is due, how old the figures are. It returns
@@ -194,14 +133,14 @@ func (p *page) look(ctx context.Context, due bool) (sent bool, err error) {
 	v := views.Get().(*view)
 	defer views.Put(v)
 	d := &v.dashboard
-	err = p.server.config.Leaderboard.Dashboard(ctx, p.key, p.top, p.around, d)
+	err = p.watch.board.Dashboard(ctx, p.key, p.top, p.around, d)
 	switch {
 	case ctx.Err() != nil:
 		return false, nil
 	case errors.Is(err, domain.ErrNotCaughtUp), errors.Is(err, domain.ErrUnavailable):
-		already := p.waiting
-		p.waiting = true
-		return already || p.send([]byte("event: waiting\ndata: {}\n\n")), nil
+		told := p.waited%int(liveBeat/liveRetry) != 0
+		p.waited++
+		return told || p.send([]byte("event: waiting\ndata: {}\n\n")), nil
 	case err != nil:
 		return false, err
 	}
@@ -209,16 +148,19 @@ func (p *page) look(ctx context.Context, due bool) (sent bool, err error) {
 	v.json = append(v.json, d.Position.String()...)
 	v.json = append(v.json, "\ndata: "...)
 	start := len(v.json)
-	v.json = p.server.shared.appendDashboard(v.json, d, p.key)
+	v.json = p.watch.shared.appendDashboard(v.json, d, p.key)
 	// Of the rest, which moves with every change of anybody, a page is told with the next heartbeat.
 	rows, rest, _ := bytes.Cut(v.json[start:], []byte(`,"customers":`))
 	news := !bytes.Equal(rows, p.shown)
 	known := p.shown == nil && p.last != "" && p.last == d.Position.String()
 	p.shown = append(p.shown[:0], rows...)
-	back := p.waiting
-	p.waiting = false
+	back := p.waited > 0
+	p.waited = 0
 	switch {
 	case news && !known:
+		if p.season != nil {
+			v.json = appendSeason(v.json, *p.season)
+		}
 		return p.send(append(v.json, '\n')), nil
 	case known, due, back:
 		age := append([]byte("event: age\ndata: {\"customers\":"), rest...)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 
 	"loyalty/api"
 	"loyalty/domain"
+	"loyalty/domain/season"
 	"loyalty/readmodels/leaderboard"
 	"loyalty/readmodels/leaderboard/memory"
 )
@@ -51,6 +53,10 @@ func runLive(t *testing.T, doc *document) {
 	refused("/loyalty/ann/live?around=51", ann, 400, "around_out_of_range")
 	refused("/loyalty/ann/live?top=0&around=x", ann, 400, "invalid_input")
 	refused("/loyalty/ann/live?a=%zz", ann, 400, "query_malformed")
+	ofNone := serve(t, doc, func(c *api.Config) { fixed{}.all(c); c.Seasons = nil })
+	x := live
+	x.path, x.status, x.code, x.field = "/loyalty/ann/live?season=2026", 400, "season_unknown", "season"
+	ofNone.do(t, x)
 	refused("/loyalty/"+strings.Repeat("a", 65)+"/live", support, 400, "id_too_long")
 	refused("/loyalty/a.b/live", support, 400, "id_malformed")
 
@@ -265,6 +271,44 @@ func TestChangesInQuickSuccessionReachAPageTogether(t *testing.T) {
 	if most := 2 + int(time.Since(began)/(250*time.Millisecond)); events > most {
 		t.Errorf("%d events in %s, at most %d", events, time.Since(began), most)
 	}
+}
+
+// changingSeasons has one season until it is told that there is none any more.
+type changingSeasons struct {
+	oneSeason
+	gone atomic.Bool
+}
+
+// Season is the one, by its id, until it is gone.
+func (s *changingSeasons) Season(id string) (season.Season, leaderboard.Reader, domain.Proxies, bool) {
+	of, board, proxies, known := s.oneSeason.Season(id)
+	return of, board, proxies, known && !s.gone.Load()
+}
+
+// Given pages of ann's dashboard, of all time and of a season in which she has nothing yet
+// When somebody gets points in one of the leaderboards
+// Then the pages of that one are told, under its names.
+func TestALivePageOfASeasonIsOfThatSeason(t *testing.T) {
+	const path = "/loyalty/ann/live?season=autumn"
+	autumn := &changingSeasons{oneSeason: oneSeason{season.Season{ID: "autumn", From: time.Unix(0, 0).UTC(), Until: time.Unix(1<<32, 0).UTC()}, memory.New(), domain.Proxies{}}}
+	s := startBoard(t, true, func(c *api.Config, _ *http.Server) {
+		autumn.proxies = c.Proxies.ForSeason("autumn")
+		c.Seasons = autumn
+	})
+	ofSeason := &boardSite{site: s.site, board: autumn.board, proxies: autumn.proxies}
+	ofSeason.load(t)
+	all, pageOf := openPage(t, s.site, ann, "/loyalty/ann/live", ""), openPage(t, s.site, ann, path, "")
+	s.isNow(t, all.next(t), "/loyalty/ann/live", "1")
+	ofSeason.isNow(t, pageOf.next(t), path, "1")
+	ofSeason.isNow(t, func() event { ofSeason.give(t, "bob", 15); return pageOf.next(t) }(), path, "2")
+	s.isNow(t, func() event { s.give(t, "ann", 1); return all.next(t) }(), "/loyalty/ann/live", "2")
+	autumn.gone.Store(true)
+	ofSeason.give(t, "bob", 1)
+	if e, err := pageOf.read(); err != io.EOF {
+		t.Errorf("once there is no such season any more, its page gets %+v, %v", e, err)
+	}
+	s.give(t, "ann", 1)
+	s.isNow(t, all.next(t), "/loyalty/ann/live", "3")
 }
 
 func TestAReaderWhoComesBackIsSentOnlyWhatIsNew(t *testing.T) {

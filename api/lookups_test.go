@@ -30,15 +30,24 @@ func nameOf(t testing.TB, customer string) string {
 	return config(t, io.Discard).Proxies.Key(domain.CustomerID(customer)).Name()
 }
 
-// lookingUp is every read but that of today's dashboard and of a trail; the last two are of the past.
+// lookingUp is every read but that of today's dashboard and of a trail.
 func lookingUp() []exchange {
 	return []exchange{
 		{as: support, method: "GET", path: "/loyalty/ann/entries/" + entryID, status: 200},
 		{as: support, method: "GET", path: "/search?q=ann", status: 200},
 		{as: support, method: "GET", path: "/approvals", status: 200},
 		{as: auditor, method: "GET", path: "/acts", status: 200},
+		{as: analyst, method: "GET", path: "/earnings", status: 200},
+		lookingBack()[0], lookingBack()[1], lookingBack()[2],
+	}
+}
+
+// lookingBack is every read of the past.
+func lookingBack() []exchange {
+	return []exchange{
 		{as: ann, method: "GET", path: "/loyalty/ann/changes?since=2026-10-01", status: 200},
 		{as: support, method: "GET", path: "/loyalty/ann?asOf=2026-10-01", status: 200},
+		{as: analyst, method: "GET", path: "/leaderboard?asOf=2026-10-01", status: 200},
 	}
 }
 

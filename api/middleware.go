@@ -92,6 +92,8 @@ type metrics struct {
 	inFlight atomic.Int64
 	refused  *prometheus.CounterVec
 	duration *prometheus.HistogramVec
+	// counted has those of the metrics that Status sums up, without what takes long to gather.
+	counted *prometheus.Registry
 	// observers are those of duration by what their labels are made from, which finds them faster. The map is never changed but
 	// replaced, under mu, so that nobody who reads it waits.
 	mu        sync.Mutex
@@ -116,11 +118,15 @@ func (m *metrics) observer(o observed) prometheus.Observer {
 	return more[o]
 }
 
+// durationMetric is the name of the histogram of all requests.
+const durationMetric = "loyalty_http_request_duration_seconds"
+
 func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 	m := &metrics{
 		refused: newRefusals(),
+		counted: prometheus.NewRegistry(),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "loyalty_http_request_duration_seconds", Help: "Time from a request's arrival to its answer.",
+			Name: durationMetric, Help: "Time from a request's arrival to its answer.",
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
 		}, []string{"method", "route", "status"}),
 	}
@@ -128,7 +134,7 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 	inFlight := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "loyalty_http_requests_in_flight", Help: "Requests being answered.",
 	}, func() float64 { return float64(m.inFlight.Load()) })
-	if err := errors.Join(registry.Register(inFlight), registry.Register(m.refused), registry.Register(m.duration)); err != nil {
+	if err := errors.Join(registry.Register(inFlight), registry.Register(m.refused), registry.Register(m.duration), m.counted.Register(m.duration)); err != nil {
 		return nil, fmt.Errorf("register the metrics of the API: %w", err)
 	}
 	return m, nil
@@ -142,7 +148,7 @@ func (s *Server) observe(c echo.Context, took time.Duration) {
 	}
 	s.metrics.observer(observed{method, path, status}).Observe(took.Seconds())
 	level, ctx := slog.LevelInfo, c.Request().Context()
-	if method == http.MethodGet && status == http.StatusOK {
+	if method == http.MethodGet && (status == http.StatusOK || status == http.StatusNotModified) {
 		level = slog.LevelDebug
 	}
 	if s.config.Log.Enabled(ctx, level) {

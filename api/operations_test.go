@@ -29,6 +29,7 @@ func runOperations(t *testing.T, doc *document) {
 
 	t.Run("the process lives", func(t *testing.T) {
 		admin.do(t, exchange{method: "GET", path: "/healthz", status: 200})
+		admin.do(t, exchange{method: "GET", path: "/status.json", status: 200})
 	})
 	t.Run("it is ready, or says why not", func(t *testing.T) {
 		admin.do(t, exchange{method: "GET", path: "/readyz", status: 200})
@@ -83,12 +84,13 @@ func TestAProcessHasTheRoutesOfItsRoles(t *testing.T) {
 	dashboard := []exchange{{as: ann, method: "GET", path: "/loyalty/ann", status: 200}}
 	trail := []exchange{{as: ann, method: "GET", path: "/loyalty/ann/trail", status: 200}}
 	more := lookingUp()
-	explain, search, audit, changes, past := more[0:1], more[1:2], more[2:4], more[4:5], more[5:6]
+	explain, search, audit, earnings, changes, past, leaderboard := more[0:1], more[1:2], more[2:4], more[4:5], more[5:6], more[6:7], more[7:8]
+	whatIfs := []exchange{whatIf}
 	reveal := []exchange{revealing(t, "ann")}
 	notKept := slices.Clone(past)
 	notKept[0].status, notKept[0].code = 404, "history_not_kept"
 	seasons := []exchange{{method: "GET", path: "/seasons", as: ann, status: 200}}
-	all := [][]exchange{commands, dashboard, trail, explain, search, audit, changes, reveal, seasons}
+	all := [][]exchange{commands, dashboard, trail, explain, search, audit, changes, reveal, seasons, earnings, leaderboard, whatIfs}
 	for _, role := range []struct {
 		name    string
 		change  func(*api.Config)
@@ -98,7 +100,7 @@ func TestAProcessHasTheRoutesOfItsRoles(t *testing.T) {
 		{"commands", func(c *api.Config) { c.Commands = fixed{} }, all[:1], all[1:]},
 		{"leaderboard", func(c *api.Config) { c.Leaderboard = fixed{} }, [][]exchange{dashboard, notKept}, append(all[2:len(all):len(all)], commands)},
 		{"leaderboard and history", func(c *api.Config) { c.Leaderboard, c.History = fixed{}, fixed{} },
-			[][]exchange{dashboard, past, changes}, [][]exchange{commands, trail, explain, search, audit, reveal}},
+			[][]exchange{dashboard, past, changes, leaderboard}, [][]exchange{commands, trail, explain, search, audit, reveal, earnings, whatIfs}},
 		{"ledger", func(c *api.Config) { c.Ledger = fixed{} }, all[2:3], append(all[3:len(all):len(all)], commands, dashboard)},
 		{"ledger that can be searched", func(c *api.Config) { c.Ledger, c.Finder = fixed{}, fixed{} },
 			[][]exchange{trail, search}, [][]exchange{commands, dashboard, explain, audit, changes, reveal}},
@@ -106,6 +108,9 @@ func TestAProcessHasTheRoutesOfItsRoles(t *testing.T) {
 			[][]exchange{trail, search, explain}, [][]exchange{commands, dashboard, audit, changes, reveal}},
 		{"audit", func(c *api.Config) { c.Ledger, c.Auditor = fixed{}, fixed{} },
 			[][]exchange{trail, audit}, [][]exchange{commands, dashboard, explain, search, changes, reveal}},
+		{"earnings", func(c *api.Config) { c.Ledger, c.Earner = fixed{}, fixed{} },
+			[][]exchange{trail, earnings}, [][]exchange{commands, dashboard, audit, changes, leaderboard, whatIfs}},
+		{"what-ifs", func(c *api.Config) { c.Replays = fixed{} }, [][]exchange{whatIfs}, all[:len(all)-1]},
 		{"reveals and search", func(c *api.Config) { c.Reveals, c.Ledger, c.Finder = fixed{}, fixed{}, fixed{} },
 			[][]exchange{trail, search, reveal}, [][]exchange{commands, dashboard, explain, audit, changes, seasons}},
 		{"leaderboard and seasons", func(c *api.Config) { c.Leaderboard, c.Seasons = fixed{}, fixed{} },
@@ -140,6 +145,7 @@ func TestAnIncompleteConfigurationIsRefused(t *testing.T) {
 		"a history without proxy keys":     func(c *api.Config) { c.History, c.Proxies = fixed{}, api.Config{}.Proxies },
 		"a search without a ledger":        func(c *api.Config) { c.Finder = fixed{} },
 		"an audit without a ledger":        func(c *api.Config) { c.Auditor = fixed{} },
+		"earnings without a ledger":        func(c *api.Config) { c.Earner = fixed{} },
 		"metrics that are taken": func(c *api.Config) {
 			if _, err := api.New(*c); err != nil {
 				t.Error(err)

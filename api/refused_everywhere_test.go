@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -78,11 +79,24 @@ func refusedCallers(t *testing.T, route exchange) []exchange {
 	twice.header["Authorization"] = append(twice.header["Authorization"], twice.header["Authorization"][0])
 	no := route
 	no.name, no.status, no.code, no.as = "an analyst", 403, "forbidden", analyst
-	if route.path == "/seasons" {
+	if route.path == "/seasons" || route.as == analyst {
 		no.name, no.as = "a channel", till
 	}
-	return []exchange{
-		nobody, twice, no,
+	all := []exchange{nobody, twice}
+	if route.path != "/session" {
+		all = append(all, no)
+	}
+	if route.method == "POST" {
+		elsewhere := route
+		elsewhere.name, elsewhere.status, elsewhere.code, elsewhere.as = "with a session, from a page of another site", 403, "cross_origin", api.Claims{}
+		elsewhere.header = maps.Clone(route.header)
+		if elsewhere.header == nil {
+			elsewhere.header = make(http.Header)
+		}
+		elsewhere.header["Cookie"], elsewhere.header["Sec-Fetch-Site"] = []string{"loyalty_session=" + mint(t, route.as)}, []string{"cross-site"}
+		all = append(all, elsewhere)
+	}
+	return append(all,
 		with("another scheme", "Basic YW5uOmFubg==", "token_malformed"),
 		with("an empty token", "Bearer ", "token_malformed"),
 		with("garbage", "Bearer garbage", "token_malformed"),
@@ -99,5 +113,5 @@ func refusedCallers(t *testing.T, route exchange) []exchange {
 		claim("an unknown role", func(c jwt.MapClaims) { c["role"] = "admin" }),
 		claim("a channel of no channel", func(c jwt.MapClaims) { c["role"], c["channel"] = "channel", "" }),
 		claim("an unknown channel", func(c jwt.MapClaims) { c["role"], c["channel"] = "customer", "fax" }),
-	}
+	)
 }

@@ -66,6 +66,7 @@ func refused(t *testing.T) []exchange {
 	all = append(all, refusedLists()...)
 	all = append(all, refusedPasts()...)
 	all = append(all, refusedSeasons()...)
+	all = append(all, refusedAnalyses()...)
 	for _, route := range []exchange{
 		{method: "POST", path: "/order/o-9", body: orderOf(`1`, "ann"), as: till},
 		{method: "POST", path: "/order/o-1/returns/r-9", body: `{"amount": "1.00"}`, as: till},
@@ -79,8 +80,12 @@ func refused(t *testing.T) []exchange {
 		{method: "GET", path: "/loyalty/ann/entries/" + entryID, as: support},
 		{method: "GET", path: "/search?q=o-1", as: support},
 		{method: "GET", path: "/seasons", as: ann},
+		{method: "GET", path: "/session", as: ann},
 		{method: "GET", path: "/approvals", as: support},
 		{method: "GET", path: "/acts", as: auditor},
+		{method: "GET", path: "/leaderboard?asOf=2026-10-01", as: analyst},
+		{method: "GET", path: "/earnings", as: analyst},
+		{method: "POST", path: "/what-if", body: whatIf.body, as: analyst},
 		{method: "POST", path: "/reveals", body: revealing(t, "ann").body, as: revealer},
 	} {
 		all = append(all, refusedCallers(t, route)...)

@@ -56,9 +56,13 @@ func TestWhoMayDoWhat(t *testing.T) {
 		{exchange{method: "GET", path: "/loyalty/ann/entries/" + entryID}, staff},
 		{exchange{method: "GET", path: "/loyalty/ann?season=2026"}, customersOwn},
 		{exchange{method: "GET", path: "/seasons"}, slices.Concat(anns, []string{"bob"}, staff, analysts)},
+		{exchange{method: "GET", path: "/session"}, slices.Concat(anns, []string{"bob"}, channels, staff, analysts)},
 		{exchange{method: "GET", path: "/search?q=ann"}, staff},
 		{exchange{method: "POST", path: "/reveals", body: revealing(t, "ann").body}, []string{"support, scope reveal"}},
 		{exchange{method: "GET", path: "/approvals"}, staff},
+		{exchange{method: "GET", path: "/leaderboard?asOf=2026-10-01"}, slices.Concat(staff, analysts)},
+		{exchange{method: "GET", path: "/earnings"}, slices.Concat(staff, analysts)},
+		{whatIf, analysts},
 		{exchange{method: "GET", path: "/acts"}, []string{"support, scope audit", "analyst, scope audit"}},
 	} {
 		allowed := make(map[string]bool)

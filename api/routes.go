@@ -70,6 +70,8 @@ var routes = []route{
 		grants{RoleSupport: forAnyone}, (*Server).explain, false, false},
 	{http.MethodGet, "/loyalty/:userId/changes", hasHistory,
 		grants{RoleCustomer: forThemselves, RoleSupport: forAnyone}, (*Server).changes, false, false},
+	{http.MethodGet, "/session", hasPages,
+		grants{RoleCustomer: asThemselves, RoleChannel: asThemselves, RoleSupport: asThemselves, RoleAnalyst: asThemselves}, (*Server).session, false, false},
 	{http.MethodGet, "/seasons", hasSeasons,
 		grants{RoleCustomer: asThemselves, RoleSupport: forAnyone, RoleAnalyst: forAnyone}, (*Server).seasons, false, false},
 	{http.MethodGet, "/search", hasFinder,
@@ -80,6 +82,12 @@ var routes = []route{
 		grants{RoleSupport: forAnyone}, (*Server).approvals, false, false},
 	{http.MethodGet, "/acts", hasAuditor,
 		grants{RoleSupport: withAudit, RoleAnalyst: withAudit}, (*Server).acts, false, false},
+	{http.MethodGet, "/leaderboard", hasHistory,
+		grants{RoleSupport: forAnyone, RoleAnalyst: forAnyone}, (*Server).leaderboard, false, false},
+	{http.MethodGet, "/earnings", hasEarner,
+		grants{RoleSupport: forAnyone, RoleAnalyst: forAnyone}, (*Server).earnings, false, false},
+	{http.MethodPost, "/what-if", hasReplays,
+		grants{RoleAnalyst: forAnyone}, (*Server).whatIf, true, false},
 }
 
 func hasCommands(c Config) bool    { return c.Commands != nil }
@@ -89,7 +97,10 @@ func hasFinder(c Config) bool      { return c.Finder != nil }
 func hasAuditor(c Config) bool     { return c.Auditor != nil }
 func hasEvidence(c Config) bool    { return c.Evidence != nil && c.Finder != nil }
 func hasHistory(c Config) bool     { return c.History != nil }
+func hasEarner(c Config) bool      { return c.Earner != nil }
+func hasReplays(c Config) bool     { return c.Replays != nil }
 func hasReveals(c Config) bool     { return c.Reveals != nil && c.Finder != nil }
+func hasPages(c Config) bool       { return hasLeaderboard(c) || hasLedger(c) }
 func hasSeasons(c Config) bool     { return c.Seasons != nil }
 
 // requestTimeout bounds the work on one request, unless its route is quick.
@@ -104,7 +115,7 @@ func (s *Server) guard(r route) echo.HandlerFunc {
 			ctx, cancel = context.WithTimeout(ctx, requestTimeout)
 			defer cancel()
 		}
-		caller, err := s.authenticate(ctx, c.Request().Header)
+		caller, err := s.authenticate(ctx, c.Request())
 		if err != nil {
 			return err
 		}

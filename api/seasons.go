@@ -11,6 +11,7 @@ import (
 
 	"loyalty/domain"
 	"loyalty/domain/season"
+	"loyalty/readmodels/leaderboard"
 )
 
 type seasonsAnswer struct {
@@ -37,12 +38,9 @@ func (s *Server) seasons(_ context.Context, c echo.Context, _ Claims) error {
 
 // ofSeason answers with a customer's dashboard of one season.
 func (s *Server) ofSeason(ctx context.Context, c echo.Context, customer domain.CustomerID, id string, top, around int, position domain.Position) error {
-	if s.config.Seasons == nil {
-		return noSeason(nil)
-	}
-	of, board, proxies, known := s.config.Seasons.Season(id)
-	if !known {
-		return noSeason(s.config.Seasons.Seasons())
+	of, board, proxies, err := s.seasonOf(id)
+	if err != nil {
+		return err
 	}
 	if err := catchUp(ctx, board, position); err != nil {
 		return err
@@ -56,6 +54,18 @@ func (s *Server) ofSeason(ctx context.Context, c echo.Context, customer domain.C
 	// What readers of the leaderboard of all time share is of no use to this one.
 	v.json = appendSeason(new(shared).appendDashboard(v.json[:0], &v.dashboard, key), of)
 	return sendDashboard(c, v.json)
+}
+
+// seasonOf finds a season. The error is that there is none of this id.
+func (s *Server) seasonOf(id string) (of season.Season, board leaderboard.Reader, proxies domain.Proxies, err error) {
+	if s.config.Seasons == nil {
+		return of, nil, proxies, noSeason(nil)
+	}
+	of, board, proxies, known := s.config.Seasons.Season(id)
+	if !known {
+		err = noSeason(s.config.Seasons.Seasons())
+	}
+	return of, board, proxies, err
 }
 
 // appendSeason puts a season into the JSON of a dashboard, as its last member. An id needs no escapes.

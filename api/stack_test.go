@@ -71,6 +71,7 @@ func config(t testing.TB, log io.Writer) api.Config {
 		Proxies: proxies, Verifier: verifier, Now: time.Now, NewRequestID: uuid.NewString,
 		Log:     slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Ready:   func(context.Context) error { return nil },
+		Status:  func(context.Context) api.Status { return api.Status{Roles: []string{"query"}} },
 		Metrics: prometheus.NewRegistry(),
 	}
 }
@@ -133,6 +134,7 @@ func startStack(t testing.TB, doc *document) *stack {
 		c.Commands, c.Leaderboard, c.Ledger, c.Finder, c.Auditor = s.commands, s.board, entries, entries, entries
 		c.Evidence = evidence.Explainer{Store: s.store, Ledger: entries}
 		c.History, c.Reveals = past, s.commands
+		c.Earner, c.Replays = entries, replays{s.store, c.Proxies}
 		c.Limits.Adjustments = map[api.Role]domain.Points{api.RoleSupport: 1000}
 		project(t, s.store, projections.Ledger{Writer: entries, Proxies: c.Proxies})
 		project(t, s.store, projections.History{Writer: past, Proxies: c.Proxies})

@@ -69,6 +69,30 @@ func (e AdjustedStatus) Valid() bool {
 	}
 }
 
+// Defines values for Breakdown.
+const (
+	BreakdownChannel     Breakdown = "channel"
+	BreakdownCurrency    Breakdown = "currency"
+	BreakdownLessThannil Breakdown = "<nil>"
+	BreakdownMonth       Breakdown = "month"
+)
+
+// Valid indicates whether the value is a known member of the Breakdown enum.
+func (e Breakdown) Valid() bool {
+	switch e {
+	case BreakdownChannel:
+		return true
+	case BreakdownCurrency:
+		return true
+	case BreakdownLessThannil:
+		return true
+	case BreakdownMonth:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Channel.
 const (
 	ChannelMobile  Channel = "mobile"
@@ -101,9 +125,11 @@ const (
 	CodeAmountZero             Code = "amount_zero"
 	CodeAroundOutOfRange       Code = "around_out_of_range"
 	CodeBodyTooLarge           Code = "body_too_large"
+	CodeByUnknown              Code = "by_unknown"
 	CodeChannelUnknown         Code = "channel_unknown"
 	CodeConflict               Code = "conflict"
 	CodeContentTypeUnsupported Code = "content_type_unsupported"
+	CodeCrossOrigin            Code = "cross_origin"
 	CodeCurrencyMalformed      Code = "currency_malformed"
 	CodeCurrencyMissing        Code = "currency_missing"
 	CodeCurrencyNotInPolicy    Code = "currency_not_in_policy"
@@ -145,6 +171,10 @@ const (
 	CodePointsMissing          Code = "points_missing"
 	CodePointsOutOfRange       Code = "points_out_of_range"
 	CodePointsZero             Code = "points_zero"
+	CodePolicyInvalid          Code = "policy_invalid"
+	CodePolicyMalformed        Code = "policy_malformed"
+	CodePolicyMissing          Code = "policy_missing"
+	CodePolicyTooLong          Code = "policy_too_long"
 	CodePositionMalformed      Code = "position_malformed"
 	CodePreviewMalformed       Code = "preview_malformed"
 	CodeProxyNameMalformed     Code = "proxy_name_malformed"
@@ -160,13 +190,22 @@ const (
 	CodeRouteNotFound          Code = "route_not_found"
 	CodeSeasonAsOf             Code = "season_as_of"
 	CodeSeasonUnknown          Code = "season_unknown"
+	CodeSpanTooLong            Code = "span_too_long"
+	CodeSpanUnknown            Code = "span_unknown"
 	CodeTimeMalformed          Code = "time_malformed"
 	CodeTokenExpired           Code = "token_expired"
 	CodeTokenInvalid           Code = "token_invalid"
 	CodeTokenMalformed         Code = "token_malformed"
 	CodeTokenMissing           Code = "token_missing"
+	CodeTokenTooLong           Code = "token_too_long"
 	CodeTopOutOfRange          Code = "top_out_of_range"
 	CodeUnavailable            Code = "unavailable"
+	CodeUntilAfterLast         Code = "until_after_last"
+	CodeUntilBeforeFirst       Code = "until_before_first"
+	CodeUntilBeforeFrom        Code = "until_before_from"
+	CodeUntilEmpty             Code = "until_empty"
+	CodeUntilInAppend          Code = "until_in_append"
+	CodeUntilMalformed         Code = "until_malformed"
 )
 
 // Valid indicates whether the value is a known member of the Code enum.
@@ -190,11 +229,15 @@ func (e Code) Valid() bool {
 		return true
 	case CodeBodyTooLarge:
 		return true
+	case CodeByUnknown:
+		return true
 	case CodeChannelUnknown:
 		return true
 	case CodeConflict:
 		return true
 	case CodeContentTypeUnsupported:
+		return true
+	case CodeCrossOrigin:
 		return true
 	case CodeCurrencyMalformed:
 		return true
@@ -278,6 +321,14 @@ func (e Code) Valid() bool {
 		return true
 	case CodePointsZero:
 		return true
+	case CodePolicyInvalid:
+		return true
+	case CodePolicyMalformed:
+		return true
+	case CodePolicyMissing:
+		return true
+	case CodePolicyTooLong:
+		return true
 	case CodePositionMalformed:
 		return true
 	case CodePreviewMalformed:
@@ -308,6 +359,10 @@ func (e Code) Valid() bool {
 		return true
 	case CodeSeasonUnknown:
 		return true
+	case CodeSpanTooLong:
+		return true
+	case CodeSpanUnknown:
+		return true
 	case CodeTimeMalformed:
 		return true
 	case CodeTokenExpired:
@@ -318,9 +373,23 @@ func (e Code) Valid() bool {
 		return true
 	case CodeTokenMissing:
 		return true
+	case CodeTokenTooLong:
+		return true
 	case CodeTopOutOfRange:
 		return true
 	case CodeUnavailable:
+		return true
+	case CodeUntilAfterLast:
+		return true
+	case CodeUntilBeforeFirst:
+		return true
+	case CodeUntilBeforeFrom:
+		return true
+	case CodeUntilEmpty:
+		return true
+	case CodeUntilInAppend:
+		return true
+	case CodeUntilMalformed:
 		return true
 	default:
 		return false
@@ -423,6 +492,96 @@ const (
 func (e PlacedStatus) Valid() bool {
 	switch e {
 	case PlacedStatusPlaced:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ProcessStatusRoles.
+const (
+	ProcessStatusRolesCommand ProcessStatusRoles = "command"
+	ProcessStatusRolesProject ProcessStatusRoles = "project"
+	ProcessStatusRolesQuery   ProcessStatusRoles = "query"
+)
+
+// Valid indicates whether the value is a known member of the ProcessStatusRoles enum.
+func (e ProcessStatusRoles) Valid() bool {
+	switch e {
+	case ProcessStatusRolesCommand:
+		return true
+	case ProcessStatusRolesProject:
+		return true
+	case ProcessStatusRolesQuery:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Rounding.
+const (
+	RoundingDown        Rounding = "down"
+	RoundingHalfEven    Rounding = "half-even"
+	RoundingLessThannil Rounding = "<nil>"
+	RoundingNearest     Rounding = "nearest"
+	RoundingUp          Rounding = "up"
+)
+
+// Valid indicates whether the value is a known member of the Rounding enum.
+func (e Rounding) Valid() bool {
+	switch e {
+	case RoundingDown:
+		return true
+	case RoundingHalfEven:
+		return true
+	case RoundingLessThannil:
+		return true
+	case RoundingNearest:
+		return true
+	case RoundingUp:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SessionRole.
+const (
+	SessionRoleAnalyst  SessionRole = "analyst"
+	SessionRoleChannel  SessionRole = "channel"
+	SessionRoleCustomer SessionRole = "customer"
+	SessionRoleSupport  SessionRole = "support"
+)
+
+// Valid indicates whether the value is a known member of the SessionRole enum.
+func (e SessionRole) Valid() bool {
+	switch e {
+	case SessionRoleAnalyst:
+		return true
+	case SessionRoleChannel:
+		return true
+	case SessionRoleCustomer:
+		return true
+	case SessionRoleSupport:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Span.
+const (
+	SpanDay  Span = "day"
+	SpanHour Span = "hour"
+)
+
+// Valid indicates whether the value is a known member of the Span enum.
+func (e Span) Valid() bool {
+	switch e {
+	case SpanDay:
+		return true
+	case SpanHour:
 		return true
 	default:
 		return false
@@ -615,6 +774,18 @@ type BatchOrder struct {
 // BatchOrders Written as lines, each the JSON of an item and a line feed, without brackets and commas around and between them.
 type BatchOrders = []BatchOrder
 
+// Best defines model for Best.
+type Best struct {
+	Points Points `json:"points"`
+
+	// ProxyName The confidential name of the customer; Forgotten for whoever was forgotten since.
+	ProxyName string `json:"proxyName"`
+	Rank      int64  `json:"rank"`
+}
+
+// Breakdown What to break the sums down by.
+type Breakdown string
+
 // Changes defines model for Changes.
 type Changes struct {
 	// Adjusted The points that were given or taken by hand.
@@ -655,6 +826,18 @@ type Channel string
 // Code Stable, for programs.
 type Code string
 
+// Compared A customer as it was, and under the policy. A rank that is not there is none.
+type Compared struct {
+	OtherPoints Points `json:"otherPoints"`
+	OtherRank   *int64 `json:"otherRank,omitempty"`
+	Points      Points `json:"points"`
+	ProxyName   string `json:"proxyName"`
+	Rank        *int64 `json:"rank,omitempty"`
+}
+
+// Count defines model for Count.
+type Count = int64
+
 // Currency defines model for Currency.
 type Currency string
 
@@ -680,8 +863,77 @@ type Dashboard struct {
 	You *Rank `json:"you"`
 }
 
+// Difference What would have been under the policy.
+type Difference struct {
+	// Difference By how much `net` would be more than it was.
+	Difference int64 `json:"difference"`
+
+	// Down Customers who would have fewer.
+	Down Count `json:"down"`
+
+	// Id That of the policy.
+	Id string `json:"id"`
+
+	// Liability What the points outstanding are worth, in minor units; there if the policy says what a point is worth.
+	Liability *Liability `json:"liability,omitempty"`
+
+	// Moves How many ranks customers would move who have one both ways, up or down.
+	Moves Moves `json:"moves"`
+
+	// Same Customers who would have as many.
+	Same Count `json:"same"`
+
+	// Top The best under the policy.
+	Top    []Compared `json:"top"`
+	Totals Sums       `json:"totals"`
+
+	// Unpriced Orders in a currency that the policy does not price.
+	Unpriced Count `json:"unpriced"`
+
+	// Up Customers who would have more points.
+	Up Count `json:"up"`
+}
+
 // Earned Points that something earned, or takes back.
 type Earned = int64
+
+// Earning What the entries of one hour or day and one channel come to.
+type Earning struct {
+	// Adjusted The points that were given or taken by hand.
+	Adjusted    int64 `json:"adjusted"`
+	Adjustments Count `json:"adjustments"`
+
+	// At When the hour or day begins.
+	At time.Time `json:"at"`
+
+	// Awarded The points that orders earned.
+	Awarded int64 `json:"awarded"`
+	Awards  Count `json:"awards"`
+
+	// Channel Null for what was given or taken by hand.
+	Channel   *Channel `json:"channel"`
+	Reversals Count    `json:"reversals"`
+
+	// Reversed The points that returns took back.
+	Reversed int64 `json:"reversed"`
+}
+
+// Earnings defines model for Earnings.
+type Earnings struct {
+	// AsOf The last time this was known to be all there is, UTC; null if it never was.
+	AsOf     *AsOf     `json:"asOf"`
+	By       Span      `json:"by"`
+	Earnings []Earning `json:"earnings"`
+
+	// From The first moment that the answer covers; null if there are no entries and the request did not say.
+	From *time.Time `json:"from"`
+
+	// Position A place in the log of all that happened. Opaque; it grows.
+	Position Position `json:"position"`
+
+	// Until The first moment after what the answer covers; null likewise.
+	Until *time.Time `json:"until"`
+}
 
 // Entry defines model for Entry.
 type Entry struct {
@@ -747,6 +999,9 @@ type Explanation struct {
 	Text string `json:"text"`
 }
 
+// Factor A decimal such as "1.5", or a fraction such as "4/3", from 0 to 1000.
+type Factor = string
+
 // FieldFault What is wrong with one field.
 type FieldFault struct {
 	// Code Stable, for programs.
@@ -775,6 +1030,36 @@ type Found struct {
 
 // Id An opaque id. Nothing about a person can be read from it.
 type Id = string
+
+// Leaderboard defines model for Leaderboard.
+type Leaderboard struct {
+	// AsOf The last time this was known to be all there is, UTC; null if it never was.
+	AsOf *AsOf `json:"asOf"`
+
+	// Begins The earliest moment that can be asked for.
+	Begins time.Time `json:"begins"`
+
+	// Customers How many customers had a rank.
+	Customers int64 `json:"customers"`
+
+	// Position A place in the log of all that happened. Opaque; it grows.
+	Position Position `json:"position"`
+	Top      []Best   `json:"top"`
+}
+
+// LeastSpend defines model for LeastSpend.
+type LeastSpend struct {
+	EUR *int64 `json:"EUR,omitempty"`
+	GBP *int64 `json:"GBP,omitempty"`
+}
+
+// Liability What the points outstanding are worth, in minor units; there if the policy says what a point is worth.
+type Liability struct {
+	Actual     int64 `json:"actual"`
+	Difference int64 `json:"difference"`
+	Other      int64 `json:"other"`
+	PointValue Count `json:"pointValue"`
+}
 
 // LineStatus defines model for LineStatus.
 type LineStatus string
@@ -809,6 +1094,41 @@ type Money struct {
 	Currency Currency `json:"currency"`
 }
 
+// Moves How many ranks customers would move who have one both ways, up or down.
+type Moves struct {
+	Customers Count `json:"customers"`
+
+	// Down The longest move away from it.
+	Down Count `json:"down"`
+
+	// Joined Customers who would be on the leaderboard and were not.
+	Joined Count `json:"joined"`
+
+	// Left Customers who were on it and would not be.
+	Left   Count `json:"left"`
+	Median Count `json:"median"`
+	P90    Count `json:"p90"`
+	P99    Count `json:"p99"`
+
+	// Up The longest move towards the top.
+	Up Count `json:"up"`
+}
+
+// Multiplier Has orders of a channel and a time earn more, or less.
+type Multiplier struct {
+	// Channel Without it, every channel.
+	Channel *Channel `json:"channel,omitempty"`
+
+	// Factor A decimal such as "1.5", or a fraction such as "4/3", from 0 to 1000.
+	Factor Factor `json:"factor"`
+
+	// From Orders that occurred then or later.
+	From *Moment `json:"from,omitempty"`
+
+	// Until Orders that occurred before, which is after `from`.
+	Until *Moment `json:"until,omitempty"`
+}
+
 // Named Present where what was searched for has the form of a proxy name.
 type Named struct {
 	// Customers How many customers have it. Whoever was forgotten is not among them.
@@ -824,6 +1144,11 @@ type Named struct {
 // Next The `cursor` of the page after this one; absent on the last.
 type Next = string
 
+// OpenSession defines model for OpenSession.
+type OpenSession struct {
+	Token *string `json:"token,omitempty"`
+}
+
 // Order defines model for Order.
 type Order struct {
 	ItemIds []Id `json:"ItemIds"`
@@ -833,6 +1158,16 @@ type Order struct {
 
 	// PaymentDetails It may hold more. Nothing of it but what is described here is kept, logged or looked at.
 	PaymentDetails PaymentDetails `json:"paymentDetails"`
+}
+
+// Part defines model for Part.
+type Part struct {
+	// Name The channel, the month as in "2026-10", or the currency; empty for entries of none.
+	Name string `json:"name"`
+
+	// Other The same under the policy.
+	Other  Sums `json:"other"`
+	Totals Sums `json:"totals"`
 }
 
 // PastMoment A point in the past: a time with its zone, or a day, which begins at midnight UTC, before anything stored later; or a
@@ -889,6 +1224,27 @@ type PlacedStatus string
 // Points defines model for Points.
 type Points = int64
 
+// Policy An earning policy to try out, at most 4,096 bytes of JSON. Amounts are whole minor units, pence or cents.
+type Policy struct {
+	// Id What to call it.
+	Id string `json:"id"`
+
+	// Minimum Orders below it earn nothing.
+	Minimum *LeastSpend `json:"minimum,omitempty"`
+
+	// Multipliers Of those that match an order the one with the largest factor counts, alone.
+	Multipliers *[]Multiplier `json:"multipliers,omitempty"`
+
+	// PointValue What a point is worth, for the liability.
+	PointValue *int `json:"pointValue,omitempty"`
+
+	// Rounding What becomes of a fraction of a point; `nearest`, halves up, where nothing is said.
+	Rounding *Rounding `json:"rounding,omitempty"`
+
+	// SpendPerPoint What earns a point. Orders in a currency that is not in it earn nothing.
+	SpendPerPoint SpendPerPoint `json:"spendPerPoint"`
+}
+
 // Position A place in the log of all that happened. Opaque; it grows.
 type Position = string
 
@@ -907,6 +1263,85 @@ type Problem struct {
 	Status int    `json:"status"`
 	Title  string `json:"title"`
 	Type   string `json:"type"`
+}
+
+// ProcessStatus defines model for ProcessStatus.
+type ProcessStatus struct {
+	// Counts What the process has answered since it began, and the live pages that are open.
+	Counts struct {
+		Dashboards int64 `json:"dashboards"`
+
+		// Failed Answered with 5xx.
+		Failed    int64 `json:"failed"`
+		LivePages int64 `json:"livePages"`
+
+		// Orders Placed, those of batches too.
+		Orders int64 `json:"orders"`
+		Reads  int64 `json:"reads"`
+
+		// Refused Answered with 4xx.
+		Refused int64 `json:"refused"`
+		Writes  int64 `json:"writes"`
+	} `json:"counts"`
+
+	// NotReady Why the process should not be sent requests. Absent if it should.
+	NotReady    *string   `json:"notReady,omitempty"`
+	Now         time.Time `json:"now"`
+	Projections []struct {
+		// Applied Events applied since the process began.
+		Applied int64 `json:"applied"`
+
+		// CaughtUp It did once since the process began.
+		CaughtUp bool `json:"caughtUp"`
+
+		// LagEvents Events that are not applied yet.
+		LagEvents *int `json:"lagEvents"`
+
+		// LagSeconds Since everything was last known to be applied.
+		LagSeconds *float32 `json:"lagSeconds"`
+
+		// Live It follows new events as they come.
+		Live bool `json:"live"`
+
+		// More There are more than lagEvents says.
+		More bool   `json:"more"`
+		Name string `json:"name"`
+
+		// Position A place in the log of all that happened. Opaque; it grows.
+		Position Position `json:"position"`
+
+		// Stopped Why it has stopped for good.
+		Stopped *string `json:"stopped,omitempty"`
+	} `json:"projections"`
+	Roles   []ProcessStatusRoles `json:"roles"`
+	Started time.Time            `json:"started"`
+	Stores  []struct {
+		// Kind What it is, never its address.
+		Kind string `json:"kind"`
+		Name string `json:"name"`
+
+		// Took Milliseconds until it answered.
+		Took float32 `json:"took"`
+		Up   bool    `json:"up"`
+
+		// Why What is wrong with one that is not up.
+		Why *string `json:"why,omitempty"`
+	} `json:"stores"`
+}
+
+// ProcessStatusRoles defines model for ProcessStatus.Roles.
+type ProcessStatusRoles string
+
+// Progress defines model for Progress.
+type Progress struct {
+	// Doing In a word, "starting", "replaying" or "ranking".
+	Doing string `json:"doing"`
+
+	// Done How many events are done.
+	Done Count `json:"done"`
+
+	// Total About how many there are; 0 as long as nobody knows.
+	Total Count `json:"total"`
 }
 
 // Proof What must agree.
@@ -951,6 +1386,33 @@ type Refusal struct {
 	Reason string `json:"reason"`
 }
 
+// Report defines model for Report.
+type Report struct {
+	// Customers Those with an entry, whoever was forgotten included.
+	Customers Count `json:"customers"`
+	Events    Count `json:"events"`
+	Forgotten Count `json:"forgotten"`
+
+	// Parts What was asked for with `by`.
+	Parts *[]Part `json:"parts,omitempty"`
+
+	// Policy What would have been under the policy.
+	Policy Difference `json:"policy"`
+
+	// Position A place in the log of all that happened. Opaque; it grows.
+	Position Position `json:"position"`
+
+	// Ranked Those on the leaderboard.
+	Ranked Count `json:"ranked"`
+
+	// StoredAt When the last event was stored; "0001-01-01T00:00:00Z" if there is none.
+	StoredAt time.Time `json:"storedAt"`
+
+	// Top The best as it was.
+	Top    []Compared `json:"top"`
+	Totals Sums       `json:"totals"`
+}
+
 // Return defines model for Return.
 type Return struct {
 	// Amount As in an order, in the order's currency, and more than 0.
@@ -992,6 +1454,9 @@ type Revealed struct {
 	Position Position `json:"position"`
 }
 
+// Rounding What becomes of a fraction of a point; `nearest`, halves up, where nothing is said.
+type Rounding string
+
 // Season defines model for Season.
 type Season struct {
 	// From The first moment that belongs to it.
@@ -1008,6 +1473,31 @@ type Season struct {
 type Seasons struct {
 	// Seasons In order of their beginning, the longest first.
 	Seasons []Season `json:"seasons"`
+}
+
+// Session defines model for Session.
+type Session struct {
+	Expires time.Time `json:"expires"`
+
+	// ExpiresIn Seconds until then, for those whose clock is another.
+	ExpiresIn int         `json:"expiresIn"`
+	Role      SessionRole `json:"role"`
+	Scopes    []string    `json:"scopes"`
+
+	// Subject An opaque id. Nothing about a person can be read from it.
+	Subject Id `json:"subject"`
+}
+
+// SessionRole defines model for Session.Role.
+type SessionRole string
+
+// Span defines model for Span.
+type Span string
+
+// SpendPerPoint defines model for SpendPerPoint.
+type SpendPerPoint struct {
+	EUR *int64 `json:"EUR,omitempty"`
+	GBP *int64 `json:"GBP,omitempty"`
 }
 
 // Status defines model for Status.
@@ -1047,6 +1537,24 @@ type StoredEvent struct {
 	Type     string    `json:"type"`
 }
 
+// Sums defines model for Sums.
+type Sums struct {
+	// Adjusted The sum of all changes by hand.
+	Adjusted    int64 `json:"adjusted"`
+	Adjustments Count `json:"adjustments"`
+
+	// Awarded Points given for orders.
+	Awarded int64 `json:"awarded"`
+
+	// Net What is left.
+	Net     int64 `json:"net"`
+	Orders  Count `json:"orders"`
+	Returns Count `json:"returns"`
+
+	// Reversed Points taken back for returns.
+	Reversed int64 `json:"reversed"`
+}
+
 // Trail defines model for Trail.
 type Trail struct {
 	// AsOf The last time this was known to be all there is, UTC; null if it never was.
@@ -1063,6 +1571,32 @@ type Trail struct {
 	// Position A place in the log of all that happened. Opaque; it grows.
 	Position Position `json:"position"`
 }
+
+// WhatIf defines model for WhatIf.
+type WhatIf struct {
+	// By What to break the sums down by.
+	By *Breakdown `json:"by,omitempty"`
+
+	// Policy An earning policy to try out, at most 4,096 bytes of JSON. Amounts are whole minor units, pence or cents.
+	Policy Policy `json:"policy"`
+
+	// Top How many of the best to list.
+	Top *int `json:"top,omitempty"`
+
+	// Until The moment up to which to look, and no event of it later: a time and everything before the first event that was stored
+	// later than it, a day and all of it, or a position and everything up to it. Without it, the whole log.
+	Until *PastMoment `json:"until,omitempty"`
+}
+
+// WhatIfLine How far it is, or in the last line what came of it.
+type WhatIfLine struct {
+	Problem  *Problem  `json:"problem,omitempty"`
+	Progress *Progress `json:"progress,omitempty"`
+	Report   *Report   `json:"report,omitempty"`
+}
+
+// WhatIfLines Written as lines, each the JSON of an item and a line feed, without brackets and commas around and between them.
+type WhatIfLines = []WhatIfLine
 
 // Cursor defines model for Cursor.
 type Cursor = string
@@ -1098,6 +1632,9 @@ type Until = Moment
 // UserId An opaque id. Nothing about a person can be read from it.
 type UserId = Id
 
+// AnotherUnderWay defines model for AnotherUnderWay.
+type AnotherUnderWay = Problem
+
 // Conflict defines model for Conflict.
 type Conflict = Problem
 
@@ -1106,6 +1643,9 @@ type Decided = Problem
 
 // Forbidden defines model for Forbidden.
 type Forbidden = Problem
+
+// ForbiddenWrite defines model for ForbiddenWrite.
+type ForbiddenWrite = Problem
 
 // Forgotten defines model for Forgotten.
 type Forgotten = Problem
@@ -1191,6 +1731,41 @@ type ApprovalsParams struct {
 	XRequestId *RequestId `json:"X-Request-Id,omitempty"`
 }
 
+// EarningsParams defines parameters for Earnings.
+type EarningsParams struct {
+	// From Only what occurred then or later; the hour or day in which that is, is told whole. A time, or a day in UTC. Without it, from
+	// the first entry on.
+	From *Moment `form:"from,omitempty" json:"from,omitempty"`
+
+	// Until Only what occurred before; the hour or day in the middle of which that is, is told whole. A time, or a day in UTC. Without
+	// it, up to the last entry.
+	Until *Moment `form:"until,omitempty" json:"until,omitempty"`
+
+	// By What to tell them in.
+	By *Span `form:"by,omitempty" json:"by,omitempty"`
+
+	// LoyaltyMinPosition The `position` of an earlier answer, which this answer must reflect.
+	LoyaltyMinPosition *MinPosition `json:"Loyalty-Min-Position,omitempty"`
+
+	// XRequestId Names the request in the answer, in the log and in what is recorded of it. What is not an id is replaced by one.
+	XRequestId *RequestId `json:"X-Request-Id,omitempty"`
+}
+
+// LeaderboardParams defines parameters for Leaderboard.
+type LeaderboardParams struct {
+	// AsOf A moment in the past.
+	AsOf PastMoment `form:"asOf" json:"asOf"`
+
+	// Top How many of the best to list.
+	Top *int `form:"top,omitempty" json:"top,omitempty"`
+
+	// LoyaltyMinPosition The `position` of an earlier answer, which this answer must reflect.
+	LoyaltyMinPosition *MinPosition `json:"Loyalty-Min-Position,omitempty"`
+
+	// XRequestId Names the request in the answer, in the log and in what is recorded of it. What is not an id is replaced by one.
+	XRequestId *RequestId `json:"X-Request-Id,omitempty"`
+}
+
 // DashboardParams defines parameters for Dashboard.
 type DashboardParams struct {
 	// Top How many of the best to list.
@@ -1267,6 +1842,9 @@ type LiveDashboardParams struct {
 
 	// Around How many neighbours to list on each side of the customer.
 	Around *int `form:"around,omitempty" json:"around,omitempty"`
+
+	// Season The dashboard of this season, as in `GET /loyalty/{userId}`. The stream ends when there is no such leaderboard any more.
+	Season *string `form:"season,omitempty" json:"season,omitempty"`
 
 	// LastEventID The `id` of the last event that came before a connection was lost. Browsers send it by themselves.
 	LastEventID *string `json:"Last-Event-ID,omitempty"`
@@ -1353,6 +1931,30 @@ type SeasonsParams struct {
 	XRequestId *RequestId `json:"X-Request-Id,omitempty"`
 }
 
+// CloseSessionParams defines parameters for CloseSession.
+type CloseSessionParams struct {
+	// XRequestId Names the request in the answer, in the log and in what is recorded of it. What is not an id is replaced by one.
+	XRequestId *RequestId `json:"X-Request-Id,omitempty"`
+}
+
+// SessionParams defines parameters for Session.
+type SessionParams struct {
+	// XRequestId Names the request in the answer, in the log and in what is recorded of it. What is not an id is replaced by one.
+	XRequestId *RequestId `json:"X-Request-Id,omitempty"`
+}
+
+// OpenSessionParams defines parameters for OpenSession.
+type OpenSessionParams struct {
+	// XRequestId Names the request in the answer, in the log and in what is recorded of it. What is not an id is replaced by one.
+	XRequestId *RequestId `json:"X-Request-Id,omitempty"`
+}
+
+// WhatIfParams defines parameters for WhatIf.
+type WhatIfParams struct {
+	// XRequestId Names the request in the answer, in the log and in what is recorded of it. What is not an id is replaced by one.
+	XRequestId *RequestId `json:"X-Request-Id,omitempty"`
+}
+
 // AdjustPointsJSONRequestBody defines body for AdjustPoints for application/json ContentType.
 type AdjustPointsJSONRequestBody = Adjustment
 
@@ -1367,6 +1969,12 @@ type ReturnItemsJSONRequestBody = Return
 
 // RevealJSONRequestBody defines body for Reveal for application/json ContentType.
 type RevealJSONRequestBody = Reveal
+
+// OpenSessionJSONRequestBody defines body for OpenSession for application/json ContentType.
+type OpenSessionJSONRequestBody = OpenSession
+
+// WhatIfJSONRequestBody defines body for WhatIf for application/json ContentType.
+type WhatIfJSONRequestBody = WhatIf
 
 // Getter for additional properties for PaymentDetails. Returns the specified
 // element and whether it was found
@@ -1675,10 +2283,26 @@ type ClientInterface interface {
 	// Corresponds with GET /approvals (the `Approvals` operationId).
 	Approvals(ctx context.Context, params *ApprovalsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// Earnings What was earned when, and through which channel
+	//
+	// For support and analysts: how many entries there are in every hour or day (UTC) by when they occurred, and what their points
+	// come to, through each channel and by hand. At most 31 days are told by the hour, and ten years by the day.
+	//
+	// Corresponds with GET /earnings (the `Earnings` operationId).
+	Earnings(ctx context.Context, params *EarningsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// Healthz The process lives
 	//
 	// Corresponds with GET /healthz (the `Healthz` operationId).
 	Healthz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Leaderboard The best customers as they stood at a moment
+	//
+	// For support and analysts, under confidential names. Whoever was forgotten since is in their place, under the name Forgotten.
+	// It takes time in proportion to the number of customers, and few are worked on at once. Not there where no history is kept.
+	//
+	// Corresponds with GET /leaderboard (the `Leaderboard` operationId).
+	Leaderboard(ctx context.Context, params *LeaderboardParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// Dashboard A customer's dashboard
 	//
@@ -1763,7 +2387,8 @@ type ClientInterface interface {
 	// - `dashboard`: the JSON of `GET /loyalty/{userId}`, now and whenever its rows change, at most four times a second. Its `id`
 	//   is the position.
 	// - `age`: `customers`, `position` and `asOf` as they are by now, every 15 seconds in which no row changes.
-	// - `waiting`: there is nothing to show yet, or it can't be reached; a `dashboard` or an `age` follows once there is.
+	// - `waiting`: there is nothing to show yet, or it can't be reached; a `dashboard` or an `age` follows once there is, until
+	//   then another `waiting` within 20 seconds.
 	// - `expired`: the token has expired, and the stream ends. Come again with a new one.
 	//
 	// Without an event for longer than 20 seconds the connection is lost. Whoever comes back with `Last-Event-ID` is sent a
@@ -1884,6 +2509,75 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /seasons (the `Seasons` operationId).
 	Seasons(ctx context.Context, params *SeasonsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CloseSession Sign out
+	//
+	// The cookie is taken back. The token itself goes on until its end.
+	//
+	// Corresponds with DELETE /session (the `CloseSession` operationId).
+	CloseSession(ctx context.Context, params *CloseSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Session Who is signed in
+	//
+	// For everybody with a token, whether in the session's cookie or in the Authorization header.
+	//
+	// Corresponds with GET /session (the `Session` operationId).
+	Session(ctx context.Context, params *SessionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// OpenSessionWithBody Make a token the session of this browser
+	//
+	// For those who have a token from elsewhere. The cookie is out of reach of scripts and of other sites, and ends with the token.
+	// Signing in at the identity provider, at `/sign-in`, does the same.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /session (the `OpenSession` operationId).
+	OpenSessionWithBody(ctx context.Context, params *OpenSessionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// OpenSession Make a token the session of this browser
+	//
+	// For those who have a token from elsewhere. The cookie is out of reach of scripts and of other sites, and ends with the token.
+	// Signing in at the identity provider, at `/sign-in`, does the same.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /session (the `OpenSession` operationId).
+	OpenSession(ctx context.Context, params *OpenSessionParams, body OpenSessionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Status How the process fares, and what it works with
+	//
+	// What the page `/status` on the same address shows. A look takes 2 seconds at most and is good for one.
+	//
+	// Corresponds with GET /status.json (the `Status` operationId).
+	Status(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WhatIfWithBody What would have been under another earning policy
+	//
+	// For analysts. The whole log is folded again, twice at once: as it was, and under the policy. Nothing is appended and nothing
+	// that is live is touched. Returns take back what the same order was given under that policy, and adjustments stay as they were.
+	//
+	// It takes a while. The answer is lines: `progress`, up to four times a second and at least every five seconds, and in the last
+	// one the `report`, or a `problem` if it came to nothing. An answer without either broke off. It ends when the caller goes. One
+	// is worked on at a time; others are refused with 503 `overloaded`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /what-if (the `WhatIf` operationId).
+	WhatIfWithBody(ctx context.Context, params *WhatIfParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WhatIf What would have been under another earning policy
+	//
+	// For analysts. The whole log is folded again, twice at once: as it was, and under the policy. Nothing is appended and nothing
+	// that is live is touched. Returns take back what the same order was given under that policy, and adjustments stay as they were.
+	//
+	// It takes a while. The answer is lines: `progress`, up to four times a second and at least every five seconds, and in the last
+	// one the `report`, or a `problem` if it came to nothing. An answer without either broke off. It ends when the caller goes. One
+	// is worked on at a time; others are refused with 503 `overloaded`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /what-if (the `WhatIf` operationId).
+	WhatIf(ctx context.Context, params *WhatIfParams, body WhatIfJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
 // Acts What was requested, approved, declined, forgotten, certified and revealed
@@ -1921,11 +2615,47 @@ func (c *Client) Approvals(ctx context.Context, params *ApprovalsParams, reqEdit
 	return c.Client.Do(req)
 }
 
+// Earnings What was earned when, and through which channel
+//
+// For support and analysts: how many entries there are in every hour or day (UTC) by when they occurred, and what their points
+// come to, through each channel and by hand. At most 31 days are told by the hour, and ten years by the day.
+//
+// Corresponds with GET /earnings (the `Earnings` operationId).
+func (c *Client) Earnings(ctx context.Context, params *EarningsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEarningsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // Healthz The process lives
 //
 // Corresponds with GET /healthz (the `Healthz` operationId).
 func (c *Client) Healthz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewHealthzRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Leaderboard The best customers as they stood at a moment
+//
+// For support and analysts, under confidential names. Whoever was forgotten since is in their place, under the name Forgotten.
+// It takes time in proportion to the number of customers, and few are worked on at once. Not there where no history is kept.
+//
+// Corresponds with GET /leaderboard (the `Leaderboard` operationId).
+func (c *Client) Leaderboard(ctx context.Context, params *LeaderboardParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLeaderboardRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -2099,7 +2829,8 @@ func (c *Client) Explain(ctx context.Context, userId UserId, entryId Id, params 
 //   - `dashboard`: the JSON of `GET /loyalty/{userId}`, now and whenever its rows change, at most four times a second. Its `id`
 //     is the position.
 //   - `age`: `customers`, `position` and `asOf` as they are by now, every 15 seconds in which no row changes.
-//   - `waiting`: there is nothing to show yet, or it can't be reached; a `dashboard` or an `age` follows once there is.
+//   - `waiting`: there is nothing to show yet, or it can't be reached; a `dashboard` or an `age` follows once there is, until
+//     then another `waiting` within 20 seconds.
 //   - `expired`: the token has expired, and the stream ends. Come again with a new one.
 //
 // Without an event for longer than 20 seconds the connection is lost. Whoever comes back with `Last-Event-ID` is sent a
@@ -2341,6 +3072,145 @@ func (c *Client) Search(ctx context.Context, params *SearchParams, reqEditors ..
 // Corresponds with GET /seasons (the `Seasons` operationId).
 func (c *Client) Seasons(ctx context.Context, params *SeasonsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewSeasonsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CloseSession Sign out
+//
+// The cookie is taken back. The token itself goes on until its end.
+//
+// Corresponds with DELETE /session (the `CloseSession` operationId).
+func (c *Client) CloseSession(ctx context.Context, params *CloseSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCloseSessionRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Session Who is signed in
+//
+// For everybody with a token, whether in the session's cookie or in the Authorization header.
+//
+// Corresponds with GET /session (the `Session` operationId).
+func (c *Client) Session(ctx context.Context, params *SessionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSessionRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// OpenSessionWithBody Make a token the session of this browser
+//
+// For those who have a token from elsewhere. The cookie is out of reach of scripts and of other sites, and ends with the token.
+// Signing in at the identity provider, at `/sign-in`, does the same.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /session (the `OpenSession` operationId).
+func (c *Client) OpenSessionWithBody(ctx context.Context, params *OpenSessionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOpenSessionRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// OpenSession Make a token the session of this browser
+//
+// For those who have a token from elsewhere. The cookie is out of reach of scripts and of other sites, and ends with the token.
+// Signing in at the identity provider, at `/sign-in`, does the same.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /session (the `OpenSession` operationId).
+func (c *Client) OpenSession(ctx context.Context, params *OpenSessionParams, body OpenSessionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOpenSessionRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Status How the process fares, and what it works with
+//
+// What the page `/status` on the same address shows. A look takes 2 seconds at most and is good for one.
+//
+// Corresponds with GET /status.json (the `Status` operationId).
+func (c *Client) Status(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStatusRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WhatIfWithBody What would have been under another earning policy
+//
+// For analysts. The whole log is folded again, twice at once: as it was, and under the policy. Nothing is appended and nothing
+// that is live is touched. Returns take back what the same order was given under that policy, and adjustments stay as they were.
+//
+// It takes a while. The answer is lines: `progress`, up to four times a second and at least every five seconds, and in the last
+// one the `report`, or a `problem` if it came to nothing. An answer without either broke off. It ends when the caller goes. One
+// is worked on at a time; others are refused with 503 `overloaded`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /what-if (the `WhatIf` operationId).
+func (c *Client) WhatIfWithBody(ctx context.Context, params *WhatIfParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWhatIfRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WhatIf What would have been under another earning policy
+//
+// For analysts. The whole log is folded again, twice at once: as it was, and under the policy. Nothing is appended and nothing
+// that is live is touched. Returns take back what the same order was given under that policy, and adjustments stay as they were.
+//
+// It takes a while. The answer is lines: `progress`, up to four times a second and at least every five seconds, and in the last
+// one the `report`, or a `problem` if it came to nothing. An answer without either broke off. It ends when the caller goes. One
+// is worked on at a time; others are refused with 503 `overloaded`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /what-if (the `WhatIf` operationId).
+func (c *Client) WhatIf(ctx context.Context, params *WhatIfParams, body WhatIfJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWhatIfRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2595,6 +3465,110 @@ func NewApprovalsRequest(server string, params *ApprovalsParams) (*http.Request,
 	return req, nil
 }
 
+// NewEarningsRequest constructs an http.Request for the Earnings method
+func NewEarningsRequest(server string, params *EarningsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/earnings")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.By != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "by", *params.By, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.LoyaltyMinPosition != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Loyalty-Min-Position", *params.LoyaltyMinPosition, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Loyalty-Min-Position", headerParam0)
+		}
+
+		if params.XRequestId != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewHealthzRequest constructs an http.Request for the Healthz method
 func NewHealthzRequest(server string) (*http.Request, error) {
 	var err error
@@ -2617,6 +3591,94 @@ func NewHealthzRequest(server string) (*http.Request, error) {
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewLeaderboardRequest constructs an http.Request for the Leaderboard method
+func NewLeaderboardRequest(server string, params *LeaderboardParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/leaderboard")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "asOf", params.AsOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if params.Top != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "top", *params.Top, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.LoyaltyMinPosition != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Loyalty-Min-Position", *params.LoyaltyMinPosition, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Loyalty-Min-Position", headerParam0)
+		}
+
+		if params.XRequestId != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam1)
+		}
+
 	}
 
 	return req, nil
@@ -3197,6 +4259,18 @@ func NewLiveDashboardRequest(server string, userId UserId, params *LiveDashboard
 		if params.Around != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "around", *params.Around, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Season != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "season", *params.Season, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -3846,6 +4920,227 @@ func NewSeasonsRequest(server string, params *SeasonsParams) (*http.Request, err
 	return req, nil
 }
 
+// NewCloseSessionRequest constructs an http.Request for the CloseSession method
+func NewCloseSessionRequest(server string, params *CloseSessionParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/session")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XRequestId != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewSessionRequest constructs an http.Request for the Session method
+func NewSessionRequest(server string, params *SessionParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/session")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XRequestId != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewOpenSessionRequest calls the generic OpenSession builder with application/json body
+func NewOpenSessionRequest(server string, params *OpenSessionParams, body OpenSessionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewOpenSessionRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewOpenSessionRequestWithBody constructs an http.Request for the OpenSession method, with any body, and a specified content type
+func NewOpenSessionRequestWithBody(server string, params *OpenSessionParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/session")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XRequestId != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewStatusRequest constructs an http.Request for the Status method
+func NewStatusRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/status.json")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewWhatIfRequest calls the generic WhatIf builder with application/json body
+func NewWhatIfRequest(server string, params *WhatIfParams, body WhatIfJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewWhatIfRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewWhatIfRequestWithBody constructs an http.Request for the WhatIf method, with any body, and a specified content type
+func NewWhatIfRequestWithBody(server string, params *WhatIfParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/what-if")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XRequestId != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 func (c *Client) applyEditors(ctx context.Context, req *http.Request, additionalEditors []RequestEditorFn) error {
 	for _, r := range c.RequestEditors {
 		if err := r(ctx, req); err != nil {
@@ -3909,12 +5204,32 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /approvals (the `Approvals` operationId).
 	ApprovalsWithResponse(ctx context.Context, params *ApprovalsParams, reqEditors ...RequestEditorFn) (*ApprovalsResponse, error)
 
+	// EarningsWithResponse What was earned when, and through which channel
+	//
+	// For support and analysts: how many entries there are in every hour or day (UTC) by when they occurred, and what their points
+	// come to, through each channel and by hand. At most 31 days are told by the hour, and ten years by the day.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /earnings (the `Earnings` operationId).
+	EarningsWithResponse(ctx context.Context, params *EarningsParams, reqEditors ...RequestEditorFn) (*EarningsResponse, error)
+
 	// HealthzWithResponse The process lives
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /healthz (the `Healthz` operationId).
 	HealthzWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*HealthzResponse, error)
+
+	// LeaderboardWithResponse The best customers as they stood at a moment
+	//
+	// For support and analysts, under confidential names. Whoever was forgotten since is in their place, under the name Forgotten.
+	// It takes time in proportion to the number of customers, and few are worked on at once. Not there where no history is kept.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /leaderboard (the `Leaderboard` operationId).
+	LeaderboardWithResponse(ctx context.Context, params *LeaderboardParams, reqEditors ...RequestEditorFn) (*LeaderboardResponse, error)
 
 	// DashboardWithResponse A customer's dashboard
 	//
@@ -4007,7 +5322,8 @@ type ClientWithResponsesInterface interface {
 	// - `dashboard`: the JSON of `GET /loyalty/{userId}`, now and whenever its rows change, at most four times a second. Its `id`
 	//   is the position.
 	// - `age`: `customers`, `position` and `asOf` as they are by now, every 15 seconds in which no row changes.
-	// - `waiting`: there is nothing to show yet, or it can't be reached; a `dashboard` or an `age` follows once there is.
+	// - `waiting`: there is nothing to show yet, or it can't be reached; a `dashboard` or an `age` follows once there is, until
+	//   then another `waiting` within 20 seconds.
 	// - `expired`: the token has expired, and the stream ends. Come again with a new one.
 	//
 	// Without an event for longer than 20 seconds the connection is lost. Whoever comes back with `Last-Event-ID` is sent a
@@ -4140,6 +5456,81 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /seasons (the `Seasons` operationId).
 	SeasonsWithResponse(ctx context.Context, params *SeasonsParams, reqEditors ...RequestEditorFn) (*SeasonsResponse, error)
+
+	// CloseSessionWithResponse Sign out
+	//
+	// The cookie is taken back. The token itself goes on until its end.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /session (the `CloseSession` operationId).
+	CloseSessionWithResponse(ctx context.Context, params *CloseSessionParams, reqEditors ...RequestEditorFn) (*CloseSessionResponse, error)
+
+	// SessionWithResponse Who is signed in
+	//
+	// For everybody with a token, whether in the session's cookie or in the Authorization header.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /session (the `Session` operationId).
+	SessionWithResponse(ctx context.Context, params *SessionParams, reqEditors ...RequestEditorFn) (*SessionResponse, error)
+
+	// OpenSessionWithBodyWithResponse Make a token the session of this browser
+	//
+	// For those who have a token from elsewhere. The cookie is out of reach of scripts and of other sites, and ends with the token.
+	// Signing in at the identity provider, at `/sign-in`, does the same.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /session (the `OpenSession` operationId).
+	OpenSessionWithBodyWithResponse(ctx context.Context, params *OpenSessionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OpenSessionResponse, error)
+
+	// OpenSessionWithResponse Make a token the session of this browser
+	//
+	// For those who have a token from elsewhere. The cookie is out of reach of scripts and of other sites, and ends with the token.
+	// Signing in at the identity provider, at `/sign-in`, does the same.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /session (the `OpenSession` operationId).
+	OpenSessionWithResponse(ctx context.Context, params *OpenSessionParams, body OpenSessionJSONRequestBody, reqEditors ...RequestEditorFn) (*OpenSessionResponse, error)
+
+	// StatusWithResponse How the process fares, and what it works with
+	//
+	// What the page `/status` on the same address shows. A look takes 2 seconds at most and is good for one.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /status.json (the `Status` operationId).
+	StatusWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*StatusResponse, error)
+
+	// WhatIfWithBodyWithResponse What would have been under another earning policy
+	//
+	// For analysts. The whole log is folded again, twice at once: as it was, and under the policy. Nothing is appended and nothing
+	// that is live is touched. Returns take back what the same order was given under that policy, and adjustments stay as they were.
+	//
+	// It takes a while. The answer is lines: `progress`, up to four times a second and at least every five seconds, and in the last
+	// one the `report`, or a `problem` if it came to nothing. An answer without either broke off. It ends when the caller goes. One
+	// is worked on at a time; others are refused with 503 `overloaded`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /what-if (the `WhatIf` operationId).
+	WhatIfWithBodyWithResponse(ctx context.Context, params *WhatIfParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WhatIfResponse, error)
+
+	// WhatIfWithResponse What would have been under another earning policy
+	//
+	// For analysts. The whole log is folded again, twice at once: as it was, and under the policy. Nothing is appended and nothing
+	// that is live is touched. Returns take back what the same order was given under that policy, and adjustments stay as they were.
+	//
+	// It takes a while. The answer is lines: `progress`, up to four times a second and at least every five seconds, and in the last
+	// one the `report`, or a `problem` if it came to nothing. An answer without either broke off. It ends when the caller goes. One
+	// is worked on at a time; others are refused with 503 `overloaded`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /what-if (the `WhatIf` operationId).
+	WhatIfWithResponse(ctx context.Context, params *WhatIfParams, body WhatIfJSONRequestBody, reqEditors ...RequestEditorFn) (*WhatIfResponse, error)
 }
 
 // ActsResponse200Headers the declared response headers of an HTTP 200 response for Acts
@@ -4426,6 +5817,148 @@ func (r ApprovalsResponse) ContentType() string {
 	return ""
 }
 
+// EarningsResponse200Headers the declared response headers of an HTTP 200 response for Earnings
+type EarningsResponse200Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// EarningsResponse400Headers the declared response headers of an HTTP 400 response for Earnings
+type EarningsResponse400Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// EarningsResponse401Headers the declared response headers of an HTTP 401 response for Earnings
+type EarningsResponse401Headers struct {
+	CacheControl    string
+	WWWAuthenticate string
+	XRequestId      Id
+}
+
+// EarningsResponse403Headers the declared response headers of an HTTP 403 response for Earnings
+type EarningsResponse403Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// EarningsResponse429Headers the declared response headers of an HTTP 429 response for Earnings
+type EarningsResponse429Headers struct {
+	CacheControl string
+	RetryAfter   int
+	XRequestId   Id
+}
+
+// EarningsResponse500Headers the declared response headers of an HTTP 500 response for Earnings
+type EarningsResponse500Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// EarningsResponse503Headers the declared response headers of an HTTP 503 response for Earnings
+type EarningsResponse503Headers struct {
+	CacheControl string
+	RetryAfter   int
+	XRequestId   Id
+}
+
+type EarningsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Earnings
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *RateLimited
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Internal
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *NotCaughtUp
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *EarningsResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *EarningsResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *EarningsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *EarningsResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *EarningsResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *EarningsResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *EarningsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r EarningsResponse) GetJSON200() *Earnings {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r EarningsResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r EarningsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r EarningsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r EarningsResponse) GetApplicationproblemJSON429() *RateLimited {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r EarningsResponse) GetApplicationproblemJSON500() *Internal {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r EarningsResponse) GetApplicationproblemJSON503() *NotCaughtUp {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r EarningsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EarningsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EarningsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EarningsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type HealthzResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4461,6 +5994,148 @@ func (r HealthzResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r HealthzResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// LeaderboardResponse200Headers the declared response headers of an HTTP 200 response for Leaderboard
+type LeaderboardResponse200Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// LeaderboardResponse400Headers the declared response headers of an HTTP 400 response for Leaderboard
+type LeaderboardResponse400Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// LeaderboardResponse401Headers the declared response headers of an HTTP 401 response for Leaderboard
+type LeaderboardResponse401Headers struct {
+	CacheControl    string
+	WWWAuthenticate string
+	XRequestId      Id
+}
+
+// LeaderboardResponse403Headers the declared response headers of an HTTP 403 response for Leaderboard
+type LeaderboardResponse403Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// LeaderboardResponse429Headers the declared response headers of an HTTP 429 response for Leaderboard
+type LeaderboardResponse429Headers struct {
+	CacheControl string
+	RetryAfter   int
+	XRequestId   Id
+}
+
+// LeaderboardResponse500Headers the declared response headers of an HTTP 500 response for Leaderboard
+type LeaderboardResponse500Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// LeaderboardResponse503Headers the declared response headers of an HTTP 503 response for Leaderboard
+type LeaderboardResponse503Headers struct {
+	CacheControl string
+	RetryAfter   int
+	XRequestId   Id
+}
+
+type LeaderboardResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Leaderboard
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *RateLimited
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Internal
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *PastUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *LeaderboardResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *LeaderboardResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *LeaderboardResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *LeaderboardResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *LeaderboardResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *LeaderboardResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *LeaderboardResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r LeaderboardResponse) GetJSON200() *Leaderboard {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r LeaderboardResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r LeaderboardResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r LeaderboardResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r LeaderboardResponse) GetApplicationproblemJSON429() *RateLimited {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r LeaderboardResponse) GetApplicationproblemJSON500() *Internal {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r LeaderboardResponse) GetApplicationproblemJSON503() *PastUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r LeaderboardResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LeaderboardResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LeaderboardResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LeaderboardResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -4726,7 +6401,7 @@ type AdjustPointsResponse struct {
 	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationproblemJSON401 *Unauthenticated
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationproblemJSON403 *Forbidden
+	ApplicationproblemJSON403 *ForbiddenWrite
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationproblemJSON409 *Conflict
 	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
@@ -4799,7 +6474,7 @@ func (r AdjustPointsResponse) GetApplicationproblemJSON401() *Unauthenticated {
 }
 
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r AdjustPointsResponse) GetApplicationproblemJSON403() *Forbidden {
+func (r AdjustPointsResponse) GetApplicationproblemJSON403() *ForbiddenWrite {
 	return r.ApplicationproblemJSON403
 }
 
@@ -5178,7 +6853,7 @@ type DeclineAdjustmentResponse struct {
 	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationproblemJSON401 *Unauthenticated
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationproblemJSON403 *Forbidden
+	ApplicationproblemJSON403 *ForbiddenWrite
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NothingWaits
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
@@ -5240,7 +6915,7 @@ func (r DeclineAdjustmentResponse) GetApplicationproblemJSON401() *Unauthenticat
 }
 
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r DeclineAdjustmentResponse) GetApplicationproblemJSON403() *Forbidden {
+func (r DeclineAdjustmentResponse) GetApplicationproblemJSON403() *ForbiddenWrite {
 	return r.ApplicationproblemJSON403
 }
 
@@ -6006,7 +7681,7 @@ type PlaceOrderResponse struct {
 	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationproblemJSON401 *Unauthenticated
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationproblemJSON403 *Forbidden
+	ApplicationproblemJSON403 *ForbiddenWrite
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationproblemJSON409 *Conflict
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
@@ -6068,7 +7743,7 @@ func (r PlaceOrderResponse) GetApplicationproblemJSON401() *Unauthenticated {
 }
 
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r PlaceOrderResponse) GetApplicationproblemJSON403() *Forbidden {
+func (r PlaceOrderResponse) GetApplicationproblemJSON403() *ForbiddenWrite {
 	return r.ApplicationproblemJSON403
 }
 
@@ -6230,7 +7905,7 @@ type ReturnItemsResponse struct {
 	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationproblemJSON401 *Unauthenticated
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationproblemJSON403 *Forbidden
+	ApplicationproblemJSON403 *ForbiddenWrite
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *Problem
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
@@ -6296,7 +7971,7 @@ func (r ReturnItemsResponse) GetApplicationproblemJSON401() *Unauthenticated {
 }
 
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r ReturnItemsResponse) GetApplicationproblemJSON403() *Forbidden {
+func (r ReturnItemsResponse) GetApplicationproblemJSON403() *ForbiddenWrite {
 	return r.ApplicationproblemJSON403
 }
 
@@ -6413,7 +8088,7 @@ type PlaceOrdersResponse struct {
 	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationproblemJSON401 *Unauthenticated
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationproblemJSON403 *Forbidden
+	ApplicationproblemJSON403 *ForbiddenWrite
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationproblemJSON415 *NotLines
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -6440,7 +8115,7 @@ func (r PlaceOrdersResponse) GetApplicationproblemJSON401() *Unauthenticated {
 }
 
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r PlaceOrdersResponse) GetApplicationproblemJSON403() *Forbidden {
+func (r PlaceOrdersResponse) GetApplicationproblemJSON403() *ForbiddenWrite {
 	return r.ApplicationproblemJSON403
 }
 
@@ -6616,7 +8291,7 @@ type RevealResponse struct {
 	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationproblemJSON401 *Unauthenticated
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationproblemJSON403 *Forbidden
+	ApplicationproblemJSON403 *ForbiddenWrite
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *Problem
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
@@ -6667,7 +8342,7 @@ func (r RevealResponse) GetApplicationproblemJSON401() *Unauthenticated {
 }
 
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r RevealResponse) GetApplicationproblemJSON403() *Forbidden {
+func (r RevealResponse) GetApplicationproblemJSON403() *ForbiddenWrite {
 	return r.ApplicationproblemJSON403
 }
 
@@ -6998,6 +8673,517 @@ func (r SeasonsResponse) ContentType() string {
 	return ""
 }
 
+// CloseSessionResponse204Headers the declared response headers of an HTTP 204 response for CloseSession
+type CloseSessionResponse204Headers struct {
+	CacheControl string
+	SetCookie    string
+	XRequestId   Id
+}
+
+// CloseSessionResponse403Headers the declared response headers of an HTTP 403 response for CloseSession
+type CloseSessionResponse403Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+type CloseSessionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// Headers204 the parsed response headers for an HTTP 204 response
+	Headers204 *CloseSessionResponse204Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CloseSessionResponse403Headers
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CloseSessionResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r CloseSessionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CloseSessionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CloseSessionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CloseSessionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// SessionResponse200Headers the declared response headers of an HTTP 200 response for Session
+type SessionResponse200Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// SessionResponse401Headers the declared response headers of an HTTP 401 response for Session
+type SessionResponse401Headers struct {
+	CacheControl    string
+	WWWAuthenticate string
+	XRequestId      Id
+}
+
+// SessionResponse429Headers the declared response headers of an HTTP 429 response for Session
+type SessionResponse429Headers struct {
+	CacheControl string
+	RetryAfter   int
+	XRequestId   Id
+}
+
+// SessionResponse503Headers the declared response headers of an HTTP 503 response for Session
+type SessionResponse503Headers struct {
+	CacheControl string
+	RetryAfter   int
+	XRequestId   Id
+}
+
+type SessionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Session
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *RateLimited
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *SessionResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *SessionResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *SessionResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *SessionResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SessionResponse) GetJSON200() *Session {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r SessionResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r SessionResponse) GetApplicationproblemJSON429() *RateLimited {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r SessionResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r SessionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SessionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SessionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SessionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// OpenSessionResponse204Headers the declared response headers of an HTTP 204 response for OpenSession
+type OpenSessionResponse204Headers struct {
+	CacheControl string
+	SetCookie    string
+	XRequestId   Id
+}
+
+// OpenSessionResponse400Headers the declared response headers of an HTTP 400 response for OpenSession
+type OpenSessionResponse400Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// OpenSessionResponse401Headers the declared response headers of an HTTP 401 response for OpenSession
+type OpenSessionResponse401Headers struct {
+	CacheControl    string
+	WWWAuthenticate string
+	XRequestId      Id
+}
+
+// OpenSessionResponse403Headers the declared response headers of an HTTP 403 response for OpenSession
+type OpenSessionResponse403Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// OpenSessionResponse413Headers the declared response headers of an HTTP 413 response for OpenSession
+type OpenSessionResponse413Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// OpenSessionResponse415Headers the declared response headers of an HTTP 415 response for OpenSession
+type OpenSessionResponse415Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// OpenSessionResponse503Headers the declared response headers of an HTTP 503 response for OpenSession
+type OpenSessionResponse503Headers struct {
+	CacheControl string
+	RetryAfter   int
+	XRequestId   Id
+}
+
+type OpenSessionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *NotJSON
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers204 the parsed response headers for an HTTP 204 response
+	Headers204 *OpenSessionResponse204Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *OpenSessionResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *OpenSessionResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *OpenSessionResponse403Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *OpenSessionResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *OpenSessionResponse415Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *OpenSessionResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r OpenSessionResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r OpenSessionResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r OpenSessionResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r OpenSessionResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r OpenSessionResponse) GetApplicationproblemJSON415() *NotJSON {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r OpenSessionResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r OpenSessionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r OpenSessionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r OpenSessionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r OpenSessionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type StatusResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ProcessStatus
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r StatusResponse) GetJSON200() *ProcessStatus {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r StatusResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r StatusResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StatusResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r StatusResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// WhatIfResponse200Headers the declared response headers of an HTTP 200 response for WhatIf
+type WhatIfResponse200Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// WhatIfResponse400Headers the declared response headers of an HTTP 400 response for WhatIf
+type WhatIfResponse400Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// WhatIfResponse401Headers the declared response headers of an HTTP 401 response for WhatIf
+type WhatIfResponse401Headers struct {
+	CacheControl    string
+	WWWAuthenticate string
+	XRequestId      Id
+}
+
+// WhatIfResponse403Headers the declared response headers of an HTTP 403 response for WhatIf
+type WhatIfResponse403Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// WhatIfResponse413Headers the declared response headers of an HTTP 413 response for WhatIf
+type WhatIfResponse413Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// WhatIfResponse415Headers the declared response headers of an HTTP 415 response for WhatIf
+type WhatIfResponse415Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// WhatIfResponse422Headers the declared response headers of an HTTP 422 response for WhatIf
+type WhatIfResponse422Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// WhatIfResponse429Headers the declared response headers of an HTTP 429 response for WhatIf
+type WhatIfResponse429Headers struct {
+	CacheControl string
+	RetryAfter   int
+	XRequestId   Id
+}
+
+// WhatIfResponse500Headers the declared response headers of an HTTP 500 response for WhatIf
+type WhatIfResponse500Headers struct {
+	CacheControl string
+	XRequestId   Id
+}
+
+// WhatIfResponse503Headers the declared response headers of an HTTP 503 response for WhatIf
+type WhatIfResponse503Headers struct {
+	CacheControl string
+	RetryAfter   int
+	XRequestId   Id
+}
+
+type WhatIfResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *ForbiddenWrite
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *NotJSON
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *RateLimited
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Internal
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *AnotherUnderWay
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *WhatIfResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *WhatIfResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *WhatIfResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *WhatIfResponse403Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *WhatIfResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *WhatIfResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *WhatIfResponse422Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *WhatIfResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *WhatIfResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *WhatIfResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r WhatIfResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WhatIfResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WhatIfResponse) GetApplicationproblemJSON403() *ForbiddenWrite {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r WhatIfResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r WhatIfResponse) GetApplicationproblemJSON415() *NotJSON {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r WhatIfResponse) GetApplicationproblemJSON422() *Problem {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r WhatIfResponse) GetApplicationproblemJSON429() *RateLimited {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r WhatIfResponse) GetApplicationproblemJSON500() *Internal {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r WhatIfResponse) GetApplicationproblemJSON503() *AnotherUnderWay {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r WhatIfResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WhatIfResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WhatIfResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WhatIfResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ActsWithResponse What was requested, approved, declined, forgotten, certified and revealed
 //
 // For auditors: support and analysts whose token has the scope `audit`. Newest first. A cursor goes on with the filter of its
@@ -7029,6 +9215,22 @@ func (c *ClientWithResponses) ApprovalsWithResponse(ctx context.Context, params 
 	return ParseApprovalsResponse(rsp)
 }
 
+// EarningsWithResponse What was earned when, and through which channel
+//
+// For support and analysts: how many entries there are in every hour or day (UTC) by when they occurred, and what their points
+// come to, through each channel and by hand. At most 31 days are told by the hour, and ten years by the day.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /earnings (the `Earnings` operationId).
+func (c *ClientWithResponses) EarningsWithResponse(ctx context.Context, params *EarningsParams, reqEditors ...RequestEditorFn) (*EarningsResponse, error) {
+	rsp, err := c.Earnings(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEarningsResponse(rsp)
+}
+
 // HealthzWithResponse The process lives
 //
 // Returns a wrapper object for the known response body format(s).
@@ -7040,6 +9242,22 @@ func (c *ClientWithResponses) HealthzWithResponse(ctx context.Context, reqEditor
 		return nil, err
 	}
 	return ParseHealthzResponse(rsp)
+}
+
+// LeaderboardWithResponse The best customers as they stood at a moment
+//
+// For support and analysts, under confidential names. Whoever was forgotten since is in their place, under the name Forgotten.
+// It takes time in proportion to the number of customers, and few are worked on at once. Not there where no history is kept.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /leaderboard (the `Leaderboard` operationId).
+func (c *ClientWithResponses) LeaderboardWithResponse(ctx context.Context, params *LeaderboardParams, reqEditors ...RequestEditorFn) (*LeaderboardResponse, error) {
+	rsp, err := c.Leaderboard(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLeaderboardResponse(rsp)
 }
 
 // DashboardWithResponse A customer's dashboard
@@ -7181,7 +9399,8 @@ func (c *ClientWithResponses) ExplainWithResponse(ctx context.Context, userId Us
 //   - `dashboard`: the JSON of `GET /loyalty/{userId}`, now and whenever its rows change, at most four times a second. Its `id`
 //     is the position.
 //   - `age`: `customers`, `position` and `asOf` as they are by now, every 15 seconds in which no row changes.
-//   - `waiting`: there is nothing to show yet, or it can't be reached; a `dashboard` or an `age` follows once there is.
+//   - `waiting`: there is nothing to show yet, or it can't be reached; a `dashboard` or an `age` follows once there is, until
+//     then another `waiting` within 20 seconds.
 //   - `expired`: the token has expired, and the stream ends. Come again with a new one.
 //
 // Without an event for longer than 20 seconds the connection is lost. Whoever comes back with `Last-Event-ID` is sent a
@@ -7391,6 +9610,123 @@ func (c *ClientWithResponses) SeasonsWithResponse(ctx context.Context, params *S
 		return nil, err
 	}
 	return ParseSeasonsResponse(rsp)
+}
+
+// CloseSessionWithResponse Sign out
+//
+// The cookie is taken back. The token itself goes on until its end.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /session (the `CloseSession` operationId).
+func (c *ClientWithResponses) CloseSessionWithResponse(ctx context.Context, params *CloseSessionParams, reqEditors ...RequestEditorFn) (*CloseSessionResponse, error) {
+	rsp, err := c.CloseSession(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCloseSessionResponse(rsp)
+}
+
+// SessionWithResponse Who is signed in
+//
+// For everybody with a token, whether in the session's cookie or in the Authorization header.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /session (the `Session` operationId).
+func (c *ClientWithResponses) SessionWithResponse(ctx context.Context, params *SessionParams, reqEditors ...RequestEditorFn) (*SessionResponse, error) {
+	rsp, err := c.Session(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSessionResponse(rsp)
+}
+
+// OpenSessionWithBodyWithResponse Make a token the session of this browser
+//
+// For those who have a token from elsewhere. The cookie is out of reach of scripts and of other sites, and ends with the token.
+// Signing in at the identity provider, at `/sign-in`, does the same.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /session (the `OpenSession` operationId).
+func (c *ClientWithResponses) OpenSessionWithBodyWithResponse(ctx context.Context, params *OpenSessionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OpenSessionResponse, error) {
+	rsp, err := c.OpenSessionWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOpenSessionResponse(rsp)
+}
+
+// OpenSessionWithResponse Make a token the session of this browser
+//
+// For those who have a token from elsewhere. The cookie is out of reach of scripts and of other sites, and ends with the token.
+// Signing in at the identity provider, at `/sign-in`, does the same.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /session (the `OpenSession` operationId).
+func (c *ClientWithResponses) OpenSessionWithResponse(ctx context.Context, params *OpenSessionParams, body OpenSessionJSONRequestBody, reqEditors ...RequestEditorFn) (*OpenSessionResponse, error) {
+	rsp, err := c.OpenSession(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOpenSessionResponse(rsp)
+}
+
+// StatusWithResponse How the process fares, and what it works with
+//
+// What the page `/status` on the same address shows. A look takes 2 seconds at most and is good for one.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /status.json (the `Status` operationId).
+func (c *ClientWithResponses) StatusWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*StatusResponse, error) {
+	rsp, err := c.Status(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStatusResponse(rsp)
+}
+
+// WhatIfWithBodyWithResponse What would have been under another earning policy
+//
+// For analysts. The whole log is folded again, twice at once: as it was, and under the policy. Nothing is appended and nothing
+// that is live is touched. Returns take back what the same order was given under that policy, and adjustments stay as they were.
+//
+// It takes a while. The answer is lines: `progress`, up to four times a second and at least every five seconds, and in the last
+// one the `report`, or a `problem` if it came to nothing. An answer without either broke off. It ends when the caller goes. One
+// is worked on at a time; others are refused with 503 `overloaded`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /what-if (the `WhatIf` operationId).
+func (c *ClientWithResponses) WhatIfWithBodyWithResponse(ctx context.Context, params *WhatIfParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WhatIfResponse, error) {
+	rsp, err := c.WhatIfWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWhatIfResponse(rsp)
+}
+
+// WhatIfWithResponse What would have been under another earning policy
+//
+// For analysts. The whole log is folded again, twice at once: as it was, and under the policy. Nothing is appended and nothing
+// that is live is touched. Returns take back what the same order was given under that policy, and adjustments stay as they were.
+//
+// It takes a while. The answer is lines: `progress`, up to four times a second and at least every five seconds, and in the last
+// one the `report`, or a `problem` if it came to nothing. An answer without either broke off. It ends when the caller goes. One
+// is worked on at a time; others are refused with 503 `overloaded`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /what-if (the `WhatIf` operationId).
+func (c *ClientWithResponses) WhatIfWithResponse(ctx context.Context, params *WhatIfParams, body WhatIfJSONRequestBody, reqEditors ...RequestEditorFn) (*WhatIfResponse, error) {
+	rsp, err := c.WhatIf(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWhatIfResponse(rsp)
 }
 
 // ParseActsResponse parses an HTTP response from a ActsWithResponse call
@@ -7815,6 +10151,217 @@ func ParseApprovalsResponse(rsp *http.Response) (*ApprovalsResponse, error) {
 	return response, nil
 }
 
+// ParseEarningsResponse parses an HTTP response from a EarningsWithResponse call
+func ParseEarningsResponse(rsp *http.Response) (*EarningsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EarningsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Earnings
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest NotCaughtUp
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers EarningsResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers EarningsResponse400Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers EarningsResponse401Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers EarningsResponse403Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers EarningsResponse429Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers EarningsResponse500Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers EarningsResponse503Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseHealthzResponse parses an HTTP response from a HealthzWithResponse call
 func ParseHealthzResponse(rsp *http.Response) (*HealthzResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -7836,6 +10383,217 @@ func ParseHealthzResponse(rsp *http.Response) (*HealthzResponse, error) {
 		}
 		response.JSON200 = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseLeaderboardResponse parses an HTTP response from a LeaderboardWithResponse call
+func ParseLeaderboardResponse(rsp *http.Response) (*LeaderboardResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LeaderboardResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Leaderboard
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest PastUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers LeaderboardResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers LeaderboardResponse400Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers LeaderboardResponse401Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers LeaderboardResponse403Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers LeaderboardResponse429Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers LeaderboardResponse500Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers LeaderboardResponse503Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -8126,7 +10884,7 @@ func ParseAdjustPointsResponse(rsp *http.Response) (*AdjustPointsResponse, error
 		response.ApplicationproblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
+		var dest ForbiddenWrite
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -8843,7 +11601,7 @@ func ParseDeclineAdjustmentResponse(rsp *http.Response) (*DeclineAdjustmentRespo
 		response.ApplicationproblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
+		var dest ForbiddenWrite
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -10061,7 +12819,7 @@ func ParsePlaceOrderResponse(rsp *http.Response) (*PlaceOrderResponse, error) {
 		response.ApplicationproblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
+		var dest ForbiddenWrite
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -10399,7 +13157,7 @@ func ParseReturnItemsResponse(rsp *http.Response) (*ReturnItemsResponse, error) 
 		response.ApplicationproblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
+		var dest ForbiddenWrite
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -10740,7 +13498,7 @@ func ParsePlaceOrdersResponse(rsp *http.Response) (*PlaceOrdersResponse, error) 
 		response.ApplicationproblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
+		var dest ForbiddenWrite
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -10973,7 +13731,7 @@ func ParseRevealResponse(rsp *http.Response) (*RevealResponse, error) {
 		response.ApplicationproblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
+		var dest ForbiddenWrite
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -11606,6 +14364,727 @@ func ParseSeasonsResponse(rsp *http.Response) (*SeasonsResponse, error) {
 			headers.XRequestId = value
 		}
 		response.Headers500 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCloseSessionResponse parses an HTTP response from a CloseSessionWithResponse call
+func ParseCloseSessionResponse(rsp *http.Response) (*CloseSessionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CloseSessionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		var headers CloseSessionResponse204Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers204 = &headers
+	case rsp.StatusCode == 403:
+		var headers CloseSessionResponse403Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers403 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseSessionResponse parses an HTTP response from a SessionWithResponse call
+func ParseSessionResponse(rsp *http.Response) (*SessionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SessionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Session
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers SessionResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers SessionResponse401Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers SessionResponse429Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers SessionResponse503Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseOpenSessionResponse parses an HTTP response from a OpenSessionWithResponse call
+func ParseOpenSessionResponse(rsp *http.Response) (*OpenSessionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &OpenSessionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest NotJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		var headers OpenSessionResponse204Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers204 = &headers
+	case rsp.StatusCode == 400:
+		var headers OpenSessionResponse400Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers OpenSessionResponse401Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers OpenSessionResponse403Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 413:
+		var headers OpenSessionResponse413Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers OpenSessionResponse415Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 503:
+		var headers OpenSessionResponse503Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseStatusResponse parses an HTTP response from a StatusWithResponse call
+func ParseStatusResponse(rsp *http.Response) (*StatusResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StatusResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ProcessStatus
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseWhatIfResponse parses an HTTP response from a WhatIfWithResponse call
+func ParseWhatIfResponse(rsp *http.Response) (*WhatIfResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WhatIfResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest ForbiddenWrite
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest NotJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest AnotherUnderWay
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers WhatIfResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers WhatIfResponse400Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers WhatIfResponse401Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers WhatIfResponse403Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 413:
+		var headers WhatIfResponse413Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers WhatIfResponse415Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers WhatIfResponse422Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers422 = &headers
+	case rsp.StatusCode == 429:
+		var headers WhatIfResponse429Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers WhatIfResponse500Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers WhatIfResponse503Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value Id
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers503 = &headers
 	}
 
 	return response, nil

@@ -10,7 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
+	"loyalty/api"
 	"loyalty/eventstore/embedded"
 )
 
@@ -21,6 +23,7 @@ type devCommand struct {
 	seasonFlags
 	Data folder `help:"Folder that everything is kept in." default:"${data}" placeholder:"DIR"`
 	eventStoreAccess
+	originFlags
 	intakeFlags
 	Demo     bool       `help:"Have simulated shoppers buy through the API, and show the dashboard of one."`
 	LogLevel slog.Level `help:"Least level of what is logged, to standard error: debug, info, warn or error." default:"warn"`
@@ -47,12 +50,21 @@ func (c devCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
+	origins, err := c.originFlags.origins()
+	if err != nil {
+		return err
+	}
+	// Whoever reaches the page for signing in can be anybody.
+	var development func(api.Claims, time.Duration) (string, error)
+	if isLoopback(c.Addr) {
+		development = c.Data.mint
+	}
 	if err := os.MkdirAll(string(c.Data), 0o700); err != nil {
 		return err
 	}
 	err = c.addresses.serve(ctx, std, configuration{
 		roles: roles{command: true, query: true, project: true}, connections: c.Data.connections(), busFlags: c.busFlags, calendar: calendar, history: c.Data.history(),
-		embedded: options, alone: true, limits: limits, secrets: c.Data.secrets,
+		embedded: options, alone: true, limits: limits, secrets: c.Data.secrets, development: development, origins: origins,
 	}, func(s *stack, addr, admin net.Addr) (stop func() error) {
 		c.greet(std.out, addr, admin, s.server.Addr())
 		if !c.Demo {
@@ -81,11 +93,11 @@ func (c devCommand) greet(out io.Writer, addr, admin net.Addr, eventStore string
 		self = "go run ./cmd/loyalty"
 	}
 	fmt.Fprintf(out, `loyalty is listening on http://%s
-  health and metrics  http://%s/readyz, /metrics
+  health and metrics  http://%s/readyz, /metrics, and /status to look at
   data folder         %s (delete it to start over)
 
-Try, in another terminal:
-  TOKEN=$(%s token --data %s --role customer --sub alice)
+Open http://%[1]s/ to see it in a browser. Or try, in another terminal:
+  TOKEN=$(%[4]s token --data %[5]s --role customer --sub alice)
   curl -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' http://%[1]s/order/my-first \
     -d '{"ItemIds": ["mug"], "paymentDetails": {"amount": "129.99", "currency": "GBP", "method": "card"}}'
   curl -H "Authorization: Bearer $TOKEN" http://%[1]s/loyalty/alice

@@ -55,6 +55,15 @@ func (f folder) secrets(context.Context) (domain.Proxies, *api.Verifier, error) 
 	return proxies, verifier, err
 }
 
+// mint makes a token that the folder's process accepts.
+func (f folder) mint(c api.Claims, ttl time.Duration) (string, error) {
+	secret, err := readSecret(f.tokenSecret())
+	if err != nil {
+		return "", err
+	}
+	return api.Mint(secret, c, ttl, time.Now())
+}
+
 // secretLength is the length of a secret this program makes up, in bytes.
 const secretLength = 32
 

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"loyalty/api/browsertest"
 )
 
 // patience bounds every wait in these tests; none takes nearly as long.
@@ -42,7 +44,7 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, "build the program:", err)
 			return 1
 		}
-		return m.Run()
+		return browsertest.Main(m)
 	}())
 }
 

@@ -20,10 +20,13 @@ type serveCommand struct {
 	connections
 	busFlags
 	seasonFlags
-	History string `help:"Folder of this process alone, in which it keeps how the leaderboard stood at every moment, for asOf and changes; none by default." env:"LOYALTY_HISTORY" placeholder:"DIR"`
+	History  string `help:"Folder of this process alone, in which it keeps how the leaderboard stood at every moment, for asOf and changes; none by default." env:"LOYALTY_HISTORY" placeholder:"DIR"`
+	NoWhatIf bool   `help:"Answer no what-ifs (POST /what-if). One takes about 400 bytes of memory for each customer." env:"LOYALTY_NO_WHAT_IF"`
 	addresses
 	secretFlags
+	signInFlags
 	eventStoreAccess
+	originFlags
 	intakeFlags
 	LogLevel slog.Level `help:"Least level of what is logged, to standard error: debug, info, warn or error." default:"info" env:"LOYALTY_LOG_LEVEL"`
 }
@@ -60,15 +63,23 @@ func (c serveCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
+	origins, err := c.originFlags.origins()
+	if err != nil {
+		return err
+	}
+	signIn, err := c.signInFlags.signIn(c.secretFlags)
+	if err != nil {
+		return err
+	}
 	has := func(role string) bool { return slices.Contains(c.Roles, role) }
 	return c.addresses.serve(ctx, std, configuration{
 		roles:       roles{command: has("command"), query: has("query"), project: has("project")},
-		connections: c.connections, busFlags: c.busFlags, calendar: calendar, history: c.History, embedded: options, limits: limits,
+		connections: c.connections, busFlags: c.busFlags, calendar: calendar, history: c.History, noWhatIf: c.NoWhatIf, embedded: options, limits: limits, origins: origins, signIn: signIn,
 		secrets: func(ctx context.Context) (domain.Proxies, *api.Verifier, error) {
 			return c.secretFlags.open(ctx, options.Logger)
 		},
 	}, func(_ *stack, addr, admin net.Addr) (stop func() error) {
-		fmt.Fprintf(std.out, "loyalty (%s) is listening on http://%s\n  health and metrics  http://%s/readyz, /metrics\n",
+		fmt.Fprintf(std.out, "loyalty (%s) is listening on http://%s\n  health and metrics  http://%s/readyz, /metrics, and /status to look at\n",
 			strings.Join(c.Roles, ", "), addr, admin)
 		return func() error { return nil }
 	})

@@ -39,6 +39,12 @@ type configuration struct {
 	// another process serves.
 	embedded embedded.Options
 	alone    bool
+	// development makes tokens for whoever asks, nil unless this is development. origins are those whose pages show dashboards.
+	development func(api.Claims, time.Duration) (string, error)
+	origins     []string
+	signIn      api.SignIn // nil where nobody signs in to pages
+	// noWhatIf has a process for queries not answer what-ifs.
+	noWhatIf bool
 	// limits bound what callers may ask for at once.
 	limits api.Limits
 	// secrets are asked for once the event store is open, whose lock says whether the folder is free.
@@ -87,7 +93,7 @@ func openStack(ctx context.Context, c configuration) (_ *stack, err error) {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	config := api.Config{
 		Proxies: proxies, Verifier: verifier, Log: log, Now: time.Now, NewRequestID: newRequestIDs(), Ready: s.ready, Metrics: registry,
-		Limits: c.limits,
+		Limits: c.limits, Development: c.development, AllowOrigins: c.origins, SignIn: c.signIn,
 	}
 	if c.command {
 		if config.Commands, err = commands.New(s.store, commands.Options{
@@ -97,11 +103,14 @@ func openStack(ctx context.Context, c configuration) (_ *stack, err error) {
 		}
 	}
 	if c.query {
-		config.Leaderboard, config.Ledger, config.Finder, config.Auditor = s.board, s.ledger, s.ledger, s.ledger
+		config.Leaderboard, config.Ledger, config.Finder, config.Auditor, config.Earner = s.board, s.ledger, s.ledger, s.ledger, s.ledger
 		if config.Reveals, err = commands.New(s.store, commands.Options{Policy: domain.DefaultPolicy(), Now: time.Now, NewID: uuid.New}); err != nil {
 			return nil, err
 		}
 		config.Evidence = evidence.Explainer{Store: s.store, Ledger: s.ledger}
+		if !c.noWhatIf {
+			config.Replays = whatIfs{s.store, proxies}
+		}
 	}
 	follower := func(p projections.Projection) *projections.Runner {
 		return projections.NewRunner(p, s.store, projections.Options{Logger: log})
@@ -133,6 +142,7 @@ func openStack(ctx context.Context, c configuration) (_ *stack, err error) {
 		config.Seasons = s.seasons
 	}
 	registry.MustRegister(newProjectionMetrics(s.followers, time.Now))
+	config.Status = s.status(c.roles.names(), time.Now(), s.storeChecks(c.connections, c.busFlags))
 	if s.api, err = api.New(config); err != nil {
 		return nil, err
 	}

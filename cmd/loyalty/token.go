@@ -31,16 +31,12 @@ func (tokenCommand) Help() string {
 
 // Run prints the token and nothing else, so that it can stand inside another command.
 func (c tokenCommand) Run(std streams) error {
-	secret, err := readSecret(c.Data.tokenSecret())
+	token, err := c.Data.mint(api.Claims{
+		Subject: c.Sub, Role: api.Role(c.Role), Channel: domain.Channel(c.Channel), Scope: c.Scope,
+	}, c.TTL)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s is no data folder yet: start the system with loyalty dev --data %s first", c.Data, c.Data)
 	}
-	if err != nil {
-		return err
-	}
-	token, err := api.Mint(secret, api.Claims{
-		Subject: c.Sub, Role: api.Role(c.Role), Channel: domain.Channel(c.Channel), Scope: c.Scope,
-	}, c.TTL, time.Now())
 	if errors.Is(err, domain.ErrInvalid) {
 		return usageError{err}
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"sort"
+	"time"
 
 	"loyalty/domain"
 	"loyalty/readmodels/leaderboard"
@@ -57,6 +58,23 @@ func (h *History) cutAt(ctx context.Context, v *view, field string, m Moment) (c
 		c.state.AsOf = m.Time.UTC()
 	}
 	return c, nil
+}
+
+// Begins is when the first change was stored. Until there is one it returns domain.ErrNotCaughtUp.
+func (h *History) Begins(ctx context.Context) (time.Time, error) {
+	v, err := h.now()
+	if err != nil {
+		return time.Time{}, err
+	}
+	begins := int64(noTime)
+	err = h.scan(ctx, 0, v.segment(0), func(r record) bool { begins = r.stored(); return false })
+	switch {
+	case err != nil:
+		return time.Time{}, h.damaged(err)
+	case begins == noTime:
+		return time.Time{}, fmt.Errorf("the history is empty: %w", domain.ErrNotCaughtUp)
+	}
+	return timeOf(begins), nil
 }
 
 // damaged says what to do about a log that is not whole.

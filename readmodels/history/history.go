@@ -20,13 +20,16 @@ type Moment struct {
 }
 
 // Reader is the history as the query side sees it. Its methods may be called from many goroutines at once, each of which takes
-// time in proportion to the number of customers. Both return domain.ErrInvalid, in the field that they are given, for a moment
-// before the first change (code moment_too_early) or after what is known (moment_too_late), and domain.ErrNotCaughtUp while
-// nothing is known yet.
+// time in proportion to the number of customers unless it says otherwise. AsOf and Changes return domain.ErrInvalid, in the field that they are given, for a moment
+// before the first change (code moment_too_early) or after what is known (moment_too_late). They and Begins return
+// domain.ErrNotCaughtUp while nothing is known yet.
 type Reader interface {
 	// AsOf reads the dashboard as it stood at a moment: as leaderboard.Reader's, with the State of that moment. The rows of
 	// those who were forgotten since are in their places, with a zero Key.
 	AsOf(ctx context.Context, field string, moment Moment, key domain.ProxyKey, top, around int, d *leaderboard.Dashboard) error
+	// Begins is the first moment that can be looked back at: when the first change of anybody's points was stored. It takes no longer
+	// with more customers.
+	Begins(ctx context.Context) (time.Time, error)
 	// Changes says why a customer's rank is another than it was.
 	Changes(ctx context.Context, field string, since Moment, key domain.ProxyKey) (Changes, error)
 	// Wait blocks until the history reflects position. It returns domain.ErrNotCaughtUp, wrapped, when ctx ends first.

@@ -108,6 +108,9 @@ func TestATimeIsBeforeTheFirstEventThatWasStoredLater(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			if begins, err := h.Begins(t.Context()); err != nil || !begins.Equal(second(10)) {
+				t.Errorf("it begins at %s, %v", begins, err)
+			}
 			for at, want := range map[int]int64{10: 1, 20: 1, 25: 1, 29: 1, 30: 6, 39: 6, 40: 7} {
 				var d leaderboard.Dashboard
 				err := h.AsOf(t.Context(), "asOf", history.Moment{Time: second(at)}, keyOf(0), 1, 0, &d)

@@ -1,0 +1,242 @@
+package api_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"loyalty/api"
+	"loyalty/domain"
+)
+
+// surfer is a browser as far as cookies go. It follows no redirect.
+type surfer struct {
+	*http.Client
+	t *testing.T
+	s *site
+}
+
+func newSurfer(t *testing.T, s *site) surfer {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return surfer{&http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, t, s}
+}
+
+// ask makes a request with a form if there is one, and gives the answer and its body.
+func (b surfer) ask(method, path string, form url.Values, header ...string) (*http.Response, string) {
+	b.t.Helper()
+	request, err := http.NewRequestWithContext(b.t.Context(), method, b.s.url+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if form != nil {
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for _, h := range header {
+		name, value, _ := strings.Cut(h, ": ")
+		request.Header.Set(name, value)
+	}
+	response, err := b.Do(request)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return response, string(body)
+}
+
+func developing(t *testing.T) *site {
+	return serve(t, loadDocument(t), func(c *api.Config) {
+		fixed{}.all(c)
+		c.Development = func(claims api.Claims, ttl time.Duration) (string, error) {
+			return api.Mint(tokenSecret, claims, ttl, time.Now())
+		}
+	})
+}
+
+func TestADeveloperSignsInWithOneClick(t *testing.T) {
+	s := developing(t)
+	for _, who := range []struct{ role, sub, to, lands, scopes string }{
+		{"customer", "shopper-050", "/", "/", ""}, {"support", "agent-1", "/", "/support", "reveal audit"}, {"analyst", "analyst-1", "/analysis", "/analysis", "audit"},
+		{"support", "agent-2", "https://elsewhere.example/", "/support", "reveal audit"}, {"support", "agent-2", "//elsewhere.example", "/support", "reveal audit"},
+		{"support", "agent-2", `/\elsewhere.example`, "/support", "reveal audit"}, {"support", "agent-2", "/support#customer=a", "/support#customer=a", "reveal audit"},
+	} {
+		browser := newSurfer(t, s)
+		_, page := browser.ask("GET", "/sign-in?to="+url.QueryEscape(who.to), nil)
+		if !strings.Contains(page, "This is development") || !strings.Contains(page, `value="`+who.sub+`"`) {
+			t.Fatalf("the page does not say that it is development, or does not offer %s:\n%s", who.sub, page)
+		}
+		answer, _ := browser.ask("POST", "/sign-in", url.Values{"role": {who.role}, "sub": {who.sub}, "to": {who.to}}, "Sec-Fetch-Site: same-origin")
+		if answer.StatusCode != http.StatusSeeOther || answer.Header.Get("Location") != who.lands {
+			t.Errorf("%s is sent to %q with %s, want %q", who.sub, answer.Header.Get("Location"), answer.Status, who.lands)
+		}
+		_, seen := browser.ask("GET", "/session", nil)
+		if !strings.Contains(seen, fmt.Sprintf(`"subject":%q,"role":%q`, who.sub, who.role)) || !strings.Contains(strings.Join(strings.Split(seen, `","`), " "), who.scopes) {
+			t.Errorf("the session of %s is %s", who.sub, seen)
+		}
+	}
+}
+
+func TestNobodySignsInAsADeveloperFromElsewhere(t *testing.T) {
+	s := developing(t)
+	form := url.Values{"role": {"support"}, "sub": {"agent-1"}}
+	answer, _ := newSurfer(t, s).ask("POST", "/sign-in", form, "Sec-Fetch-Site: cross-site")
+	if answer.StatusCode != http.StatusForbidden || answer.Header.Get("Set-Cookie") != "" {
+		t.Errorf("a page of another site is answered with %s", answer.Status)
+	}
+	answer, page := newSurfer(t, s).ask("POST", "/sign-in", url.Values{"role": {"customer"}, "sub": {"ann@example.com"}})
+	if answer.StatusCode != http.StatusBadRequest || answer.Header.Get("Set-Cookie") != "" || !strings.Contains(page, `role="alert"`) {
+		t.Errorf("an id that is none is answered with %s and %s", answer.Status, page)
+	}
+	// Whose name leads here by somebody else's doing.
+	for _, method := range []string{"GET", "POST"} {
+		request, err := http.NewRequestWithContext(t.Context(), method, s.url+"/sign-in", strings.NewReader(form.Encode()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Host = "rebound.example"
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		if response.StatusCode != http.StatusNotFound || response.Header.Get("Set-Cookie") != "" {
+			t.Errorf("%s under another name is answered with %s", method, response.Status)
+		}
+	}
+}
+
+func TestOutsideOfDevelopmentNobodyChooses(t *testing.T) {
+	s := serve(t, loadDocument(t), fixed{}.all)
+	answer, page := newSurfer(t, s).ask("GET", "/sign-in", nil)
+	if answer.StatusCode != http.StatusNotFound || strings.Contains(page, "<form") {
+		t.Errorf("answered with %s and\n%s", answer.Status, page)
+	}
+	answer, _ = newSurfer(t, s).ask("POST", "/sign-in", url.Values{"role": {"support"}, "sub": {"agent-1"}})
+	if answer.StatusCode != http.StatusMethodNotAllowed || answer.Header.Get("Set-Cookie") != "" {
+		t.Errorf("choosing is answered with %s", answer.Status)
+	}
+}
+
+// provider stands for an identity provider that everybody comes back from with the same token, or the same error.
+type provider struct {
+	token string
+	err   error
+}
+
+func (p provider) Begin(w http.ResponseWriter, r *http.Request, to string) error {
+	if p.err != nil {
+		return p.err
+	}
+	http.Redirect(w, r, "https://provider.example/?to="+url.QueryEscape(to), http.StatusFound)
+	return nil
+}
+
+func (p provider) Finish(http.ResponseWriter, *http.Request) (token, to string, err error) {
+	return p.token, "/support", p.err
+}
+
+func TestTheTokenThatTheProviderGaveIsTheSession(t *testing.T) {
+	with := func(p provider) surfer {
+		return newSurfer(t, serve(t, loadDocument(t), func(c *api.Config) { fixed{}.all(c); c.SignIn = p }))
+	}
+	browser := with(provider{token: mint(t, support)})
+	answer, _ := browser.ask("GET", "/sign-in?to=/support", nil)
+	if answer.StatusCode != http.StatusFound || answer.Header.Get("Location") != "https://provider.example/?to=%2Fsupport" {
+		t.Errorf("the browser is sent to %s with %s", answer.Header.Get("Location"), answer.Status)
+	}
+	answer, _ = browser.ask("GET", "/signed-in?code=a&state=b", nil)
+	if answer.StatusCode != http.StatusSeeOther || answer.Header.Get("Location") != "/support" {
+		t.Errorf("afterwards to %s with %s", answer.Header.Get("Location"), answer.Status)
+	}
+	if _, seen := browser.ask("GET", "/session", nil); !strings.Contains(seen, `"subject":"staff-3"`) {
+		t.Errorf("the session is %s", seen)
+	}
+	for name, refused := range map[string]struct {
+		provider
+		status int
+		says   string
+	}{
+		"a token that is not accepted here": {provider{token: "garbage"}, 403, "You were not signed in"},
+		"declined":                          {provider{err: fmt.Errorf("%w: declined", domain.ErrUnauthenticated)}, 403, "You were not signed in"},
+		"down":                              {provider{err: fmt.Errorf("%w: refused", domain.ErrUnavailable)}, 503, "does not answer"},
+		"set up wrongly":                    {provider{err: errors.New("the secret is 12345")}, 500, "Something went wrong"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			browser := with(refused.provider)
+			answer, page := browser.ask("GET", "/signed-in?code=a&state=b", nil)
+			if answer.StatusCode != refused.status || !strings.Contains(page, refused.says) || !strings.Contains(page, "/sign-in?to=%2fsupport") || strings.Contains(page, "12345") {
+				t.Errorf("answered with %s and\n%s", answer.Status, page)
+			}
+			if answer.Header.Get("Set-Cookie") != "" {
+				t.Error("a cookie was set")
+			}
+		})
+	}
+}
+
+func TestPagesOfAllowedOriginsReadDashboardsAndNothingElse(t *testing.T) {
+	const shop = "https://shop.example"
+	s := serve(t, loadDocument(t), func(c *api.Config) { fixed{}.all(c); c.AllowOrigins = []string{shop} })
+	browser := newSurfer(t, s)
+	preflight := func(path, origin, method string) http.Header {
+		answer, _ := browser.ask("OPTIONS", path, nil, "Origin: "+origin, "Access-Control-Request-Method: "+method, "Access-Control-Request-Headers: authorization,last-event-id")
+		return answer.Header
+	}
+	for _, path := range []string{"/loyalty/ann", "/loyalty/ann/live", "/loyalty/ann/changes", "/seasons"} {
+		header := preflight(path, shop, "GET")
+		if header.Get("Access-Control-Allow-Origin") != shop || !strings.Contains(header.Get("Access-Control-Allow-Headers"), "Authorization") ||
+			header.Get("Access-Control-Allow-Methods") != "GET" || header.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("%s: the shop is told %v", path, header)
+		}
+		if got := preflight(path, "https://elsewhere.example", "GET").Get("Access-Control-Allow-Origin"); got != "" {
+			t.Errorf("%s: another origin is told %q", path, got)
+		}
+	}
+	for _, path := range []string{"/search", "/session", "/order/o-1", "/approvals"} {
+		if got := preflight(path, shop, "GET").Get("Access-Control-Allow-Origin"); got != "" {
+			t.Errorf("%s: the shop is told %q", path, got)
+		}
+	}
+	answer, _ := browser.ask("GET", "/loyalty/ann", nil, "Origin: "+shop, "Authorization: Bearer "+mint(t, ann))
+	if answer.StatusCode != 200 || answer.Header.Get("Access-Control-Allow-Origin") != shop || !strings.Contains(answer.Header.Get("Vary"), "Origin") {
+		t.Errorf("a dashboard is answered with %s, %v", answer.Status, answer.Header)
+	}
+	refused, _ := browser.ask("GET", "/loyalty/ann", nil, "Origin: "+shop)
+	if refused.StatusCode != 401 || refused.Header.Get("Access-Control-Allow-Origin") != shop {
+		t.Errorf("without a token the page is answered with %s, %v: it can't read why", refused.Status, refused.Header)
+	}
+}
+
+func TestAProcessHasThePagesItCanFill(t *testing.T) {
+	for name, process := range map[string]struct {
+		change func(*api.Config)
+		pages  map[string]int
+	}{
+		"all roles":      {fixed{}.all, map[string]int{"/": 200, "/support": 200, "/analysis": 200, "/assets/site.js": 200, "/status": 404}},
+		"commands alone": {func(c *api.Config) { c.Commands = fixed{} }, map[string]int{"/": 404, "/support": 404, "/assets/site.js": 404, "/sign-in": 404}},
+	} {
+		browser := newSurfer(t, serve(t, loadDocument(t), process.change))
+		for path, status := range process.pages {
+			if answer, _ := browser.ask("GET", path, nil); answer.StatusCode != status {
+				t.Errorf("%s: %s is answered with %s, want %d", name, path, answer.Status, status)
+			}
+		}
+		if answer, _ := browser.ask("HEAD", "/", nil); answer.StatusCode != process.pages["/"] {
+			t.Errorf("%s: HEAD / is answered with %s", name, answer.Status)
+		}
+	}
+}

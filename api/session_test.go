@@ -1,0 +1,189 @@
+package api_test
+
+import (
+	"crypto/ed25519"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"loyalty/api"
+)
+
+type sessionSeen struct {
+	Subject, Role string
+	Scopes        []string
+	Expires       time.Time
+	ExpiresIn     int64
+}
+
+func TestASessionIsATokenInACookie(t *testing.T) { runSessions(t, loadDocument(t)) }
+
+// opening is the request that makes a token a session.
+func opening(token string) exchange {
+	return exchange{method: "POST", path: "/session", body: `{"token": "` + token + `"}`, status: 204}
+}
+
+// with is a request with a cookie and nothing else to say who asks.
+func with(cookie *http.Cookie, x exchange) exchange {
+	x.as, x.header = api.Claims{}, http.Header{"Cookie": {cookie.Name + "=" + cookie.Value}, "Sec-Fetch-Site": {"same-origin"}}
+	return x
+}
+
+// cookieOf is the one cookie that an answer sets.
+func cookieOf(t *testing.T, a answer) *http.Cookie {
+	t.Helper()
+	cookies := (&http.Response{Header: a.header}).Cookies()
+	if len(cookies) != 1 || cookies[0].Name != "loyalty_session" {
+		t.Fatalf("the cookies set are %v", cookies)
+	}
+	return cookies[0]
+}
+
+// runSessions signs people in and out in every way that has an answer.
+func runSessions(t *testing.T, doc *document) {
+	s := startStack(t, doc)
+	agent := support
+	agent.Scope = "reveal audit"
+	began := time.Now()
+	cookie := cookieOf(t, s.do(t, opening(mint(t, agent))))
+	t.Run("the cookie is out of reach of scripts and of other sites, and ends with the token", func(t *testing.T) {
+		if !cookie.HttpOnly || cookie.SameSite != http.SameSiteStrictMode || cookie.Path != "/" || cookie.Domain != "" {
+			t.Errorf("the cookie is %v", cookie)
+		}
+		if left := cookie.Expires.Sub(began); left < 59*time.Minute || left > 61*time.Minute {
+			t.Errorf("it ends in %s, its token in an hour", left)
+		}
+	})
+	t.Run("it says who is signed in", func(t *testing.T) {
+		got := decode[sessionSeen](t, s.do(t, with(cookie, exchange{method: "GET", path: "/session", status: 200})))
+		if got.Subject != "staff-3" || got.Role != "support" || strings.Join(got.Scopes, " ") != "reveal audit" || got.ExpiresIn < 3500 || got.ExpiresIn > 3600 {
+			t.Errorf("it says %+v", got)
+		}
+		bearer := decode[sessionSeen](t, s.do(t, exchange{as: ann, method: "GET", path: "/session", status: 200}))
+		if bearer.Subject != "ann" || bearer.Role != "customer" || bearer.Scopes == nil || len(bearer.Scopes) != 0 {
+			t.Errorf("of a bearer it says %+v", bearer)
+		}
+	})
+	goodwill := with(cookie, exchange{method: "POST", path: "/loyalty/ann", body: `{"loyalty-points": 2, "reason": "goodwill"}`, status: 201})
+	t.Run("it reads and writes as its token would, from pages of ours", func(t *testing.T) {
+		s.do(t, goodwill)
+		s.do(t, with(cookie, exchange{method: "GET", path: "/loyalty/ann", status: 200}))
+		s.do(t, with(cookie, exchange{method: "POST", path: "/order/o-1", body: orderOf(`1`, "ann"), status: 403, code: "forbidden"}))
+		old := goodwill
+		old.header = http.Header{"Cookie": goodwill.header["Cookie"], "Origin": {s.url}}
+		s.do(t, old)
+	})
+	t.Run("from pages of others it reads for those who follow a link, and writes nothing", func(t *testing.T) {
+		end := s.end()
+		for _, header := range []http.Header{
+			{"Sec-Fetch-Site": {"cross-site"}}, {"Sec-Fetch-Site": {"same-site"}}, {"Origin": {"https://elsewhere.example"}}, {"Origin": {"null"}},
+		} {
+			x := goodwill
+			header["Cookie"] = goodwill.header["Cookie"]
+			x.header, x.status, x.code = header, 403, "cross_origin"
+			s.do(t, x)
+			x.method, x.path, x.body = "DELETE", "/session", ""
+			s.do(t, x)
+			x = opening(mint(t, agent))
+			x.header, x.status, x.code = header, 403, "cross_origin"
+			s.do(t, x)
+		}
+		if s.end() != end {
+			t.Error("something was appended")
+		}
+	})
+	t.Run("a bearer token counts before it, wherever it comes from", func(t *testing.T) {
+		x := goodwill
+		x.as, x.header = support, http.Header{"Cookie": {"loyalty_session=garbage"}, "Sec-Fetch-Site": {"cross-site"}}
+		s.do(t, x)
+	})
+	t.Run("signing out takes it back", func(t *testing.T) {
+		gone := cookieOf(t, s.do(t, with(cookie, exchange{method: "DELETE", path: "/session", status: 204})))
+		if gone.Value != "" || gone.Expires.After(began) || gone.Path != cookie.Path {
+			t.Errorf("the cookie is set to %v", gone)
+		}
+		s.do(t, with(gone, exchange{method: "GET", path: "/session", status: 401, code: "token_missing"}))
+	})
+	for _, x := range refusedSessions(t) {
+		t.Run(x.name, func(t *testing.T) {
+			if got := s.do(t, x); got.header.Get("Set-Cookie") != "" {
+				t.Errorf("a cookie was set: %s", got.header.Get("Set-Cookie"))
+			}
+		})
+	}
+
+	s2 := serve(t, doc, func(c *api.Config) {
+		fixed{}.all(c)
+		nothing := httptest.NewServer(http.NotFoundHandler())
+		t.Cleanup(nothing.Close)
+		verifier, err := api.NewJWKSVerifier(t.Context(), api.JWKS{URL: nothing.URL}, slog.New(slog.DiscardHandler), time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Verifier = verifier
+	})
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := jwt.NewWithClaims(jwt.SigningMethodEdDSA, jwt.MapClaims{"sub": "ann", "role": "customer", "exp": time.Now().Add(time.Hour).Unix()}).SignedString(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyless := opening(token)
+	keyless.status, keyless.code = 503, "unavailable"
+	s2.do(t, keyless)
+	s2.do(t, exchange{method: "GET", path: "/session", header: http.Header{"Cookie": {"loyalty_session=" + token}}, status: 503, code: "unavailable"})
+}
+
+// refusedSessions is what no session is made of.
+func refusedSessions(t *testing.T) []exchange {
+	base := opening(mint(t, ann))
+	all := append(refusedTypes(base), refusedBodies(base)...)
+	unknown := bad(base, "an unknown field", `{"token": "a", "role": "support"}`, "field_unknown", "role")
+	wrong := func(name, token, code string) exchange {
+		x := opening(token)
+		x.name, x.status, x.code = name, 401, code
+		return x
+	}
+	long := ann
+	long.Scope = strings.Repeat("a", 4096)
+	tooLong := opening(mint(t, long))
+	tooLong = bad(tooLong, "a token that no cookie holds", tooLong.body, "token_too_long", "token")
+	tooLong.wordy = true
+	expired, err := api.Mint(tokenSecret, ann, time.Minute, time.Now().Add(-time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(all, unknown, tooLong,
+		bad(base, "a token twice", `{"token": "a", "token": "a"}`, "field_repeated", "token"),
+		bad(base, "a token that is a number", `{"token": 1}`, "token_malformed", "token"),
+		bad(base, "several at fault", `{"token": 1, "role": "support"}`, "invalid_input", ""),
+		wrong("no token", "", "token_missing"), wrong("garbage", "garbage", "token_malformed"),
+		wrong("an expired token", expired, "token_expired"), wrong("a token of another's", mint(t, ann)+"x", "token_invalid"),
+	)
+}
+
+func TestTheCookieIsSecureButOnOnesOwnMachine(t *testing.T) {
+	server, err := api.New(func() api.Config { c := config(t, new(lockedBuffer)); fixed{}.all(&c); return c }())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, secure := range map[string]bool{
+		"localhost:8080": false, "127.0.0.1": false, "[::1]:80": false, "loyalty.example": true, "10.0.0.7:8080": true, "localhost.example": true, "127.0.0.1.example:80": true,
+	} {
+		r := httptest.NewRequest("POST", "/session", strings.NewReader(opening(mint(t, ann)).body))
+		r.Host = host
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		server.ServeHTTP(w, r)
+		if got := cookieOf(t, answer{header: w.Header()}); got.Secure != secure {
+			t.Errorf("at %s Secure is %t", host, got.Secure)
+		}
+	}
+}

@@ -1,0 +1,165 @@
+package signin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+
+	"loyalty/domain"
+)
+
+const (
+	// timeout bounds one request to the provider, and with that how long a tab waits for it.
+	timeout = 5 * time.Second
+	// forgiving is how long a provider that failed is left alone.
+	forgiving = time.Second
+	// maxAnswer bounds what is read of an answer, in bytes.
+	maxAnswer = 1 << 20
+	// maxConnections bounds how much of the provider we use at once; more sign-ins wait for their turn, until their timeout.
+	maxConnections = 64
+)
+
+// discovery finds out what a provider is, when that is first needed. While that fails, it asks once a second at most.
+type discovery struct {
+	config Config
+	client *http.Client
+	known  atomic.Pointer[discovered]
+	// turn has room for the one who asks, and guards what follows.
+	turn     chan struct{}
+	failed   error
+	failedAt time.Time
+}
+
+// discovered is what a provider is. It stays until the process ends; only keys are read again, when a token names an unknown one.
+type discovered struct {
+	config Config
+	client *http.Client
+	oauth  *oauth2.Config
+	keys   oidc.KeySet
+}
+
+func newDiscovery(c Config) *discovery {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxConnsPerHost, transport.MaxIdleConnsPerHost = maxConnections, maxConnections
+	client := &http.Client{
+		Timeout: timeout, Transport: guarded{transport},
+		// Whoever would send us elsewhere is not followed: a code and a secret go to the configured provider only.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return &discovery{config: c, client: client, turn: make(chan struct{}, 1)}
+}
+
+// find has the provider found out by one at a time; others wait for that, as long as ctx lets them.
+func (d *discovery) find(ctx context.Context) (*discovered, error) {
+	if known := d.known.Load(); known != nil {
+		return known, nil
+	}
+	select {
+	case d.turn <- struct{}{}:
+		defer func() { <-d.turn }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: waited for the identity provider: %w", domain.ErrUnavailable, context.Cause(ctx))
+	}
+	if known := d.known.Load(); known != nil {
+		return known, nil
+	}
+	if d.failed != nil && d.config.Now().Sub(d.failedAt) < forgiving {
+		return nil, d.failed
+	}
+	// A browser that goes away must not make this fail for those who wait.
+	found, err := d.discover(context.WithoutCancel(ctx))
+	if err != nil {
+		d.failed, d.failedAt = err, d.config.Now()
+		return nil, err
+	}
+	d.known.Store(found)
+	return found, nil
+}
+
+// metadata is what we need of the discovery document beside what package oidc reads (Discovery 1.0, section 3).
+type metadata struct {
+	JWKSURI     string   `json:"jwks_uri"`
+	AuthMethods []string `json:"token_endpoint_auth_methods_supported"`
+}
+
+func (d *discovery) discover(ctx context.Context) (*discovered, error) {
+	document, err := oidc.NewProvider(oidc.ClientContext(ctx, d.client), d.config.Issuer)
+	if err != nil {
+		return nil, unavailable(err, "discover the identity provider")
+	}
+	var more metadata
+	if err := document.Claims(&more); err != nil {
+		return nil, fmt.Errorf("the identity provider's discovery document: %w", err)
+	}
+	endpoint := document.Endpoint()
+	for name, address := range map[string]string{
+		"authorization_endpoint": endpoint.AuthURL, "token_endpoint": endpoint.TokenURL, "jwks_uri": more.JWKSURI,
+	} {
+		if at, err := url.Parse(address); err != nil || !confidential(at) {
+			return nil, fmt.Errorf("the identity provider's discovery document: its %s is %q, and should be https", name, address)
+		}
+	}
+	endpoint.AuthStyle = more.style(d.config.ClientSecret)
+	return &discovered{
+		config: d.config, client: d.client,
+		// Keys are read for whoever needs them next: their context is nobody's request.
+		keys: oidc.NewRemoteKeySet(oidc.ClientContext(context.Background(), d.client), more.JWKSURI),
+		oauth: &oauth2.Config{
+			ClientID: d.config.ClientID, ClientSecret: d.config.ClientSecret, Endpoint: endpoint,
+			RedirectURL: d.config.PublicURL + ReturnPath, Scopes: d.config.Scopes,
+		},
+	}, nil
+}
+
+// style is how we prove who we are. Left open, package oauth2 would try one after the other, with a code that is good for once.
+func (m metadata) style(secret string) oauth2.AuthStyle {
+	if secret == "" || len(m.AuthMethods) > 0 && !slices.Contains(m.AuthMethods, "client_secret_basic") {
+		return oauth2.AuthStyleInParams
+	}
+	return oauth2.AuthStyleInHeader
+}
+
+// unavailable is err as domain.ErrUnavailable if it comes from the network, or from a provider that is in trouble.
+func unavailable(err error, doing string) error {
+	if network := new(url.Error); errors.As(err, &network) {
+		return fmt.Errorf("%w: %s: %w", domain.ErrUnavailable, doing, network)
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// confidential tells whether nobody listens in on the way to an address.
+func confidential(at *url.URL) bool {
+	host := at.Hostname()
+	ip := net.ParseIP(host)
+	return host != "" && (at.Scheme == "https" || at.Scheme == "http" && (host == "localhost" || ip != nil && ip.IsLoopback()))
+}
+
+// guarded bounds answers, and makes errors of what is no answer to a GET, which package oidc would put whole into its own.
+type guarded struct{ http.RoundTripper }
+
+// RoundTrip is http.RoundTripper's.
+func (g guarded) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := g.RoundTripper.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	if r.Method == http.MethodGet && response.StatusCode != http.StatusOK {
+		response.Body.Close()
+		return nil, fmt.Errorf("answered with %d", response.StatusCode)
+	}
+	response.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(response.Body, maxAnswer), response.Body}
+	return response, nil
+}

@@ -1,0 +1,166 @@
+// Package signin signs people in at an identity provider, by the authorization code flow of OpenID Connect (Core 1.0, section
+// 3.1) with PKCE (RFC 7636). Between a browser's going and its return nothing is kept here, so that any process takes it back.
+package signin
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+
+	"loyalty/api/web"
+	"loyalty/domain"
+)
+
+// ReturnPath is where the provider sends browsers back to, below Config.PublicURL.
+const ReturnPath = "/signed-in"
+
+// Config says at which provider, and as whom.
+type Config struct {
+	// Issuer is the provider's identifier, to the letter as its discovery document has it (OpenID Connect Discovery 1.0, section 3).
+	// It is https, or http on loopback.
+	Issuer string
+	// ClientID is what the provider knows us by. ClientSecret proves it; a public client has none.
+	ClientID, ClientSecret string
+	// PublicURL is the origin at which browsers see our pages, as https://loyalty.example; http only on loopback.
+	PublicURL string
+	// Scopes are asked for beside openid.
+	Scopes []string
+	// Parameters are added to what browsers take to the provider, as audience where it needs that to issue a JWT.
+	Parameters map[string]string
+	Now        func() time.Time
+}
+
+// Provider signs people in at an identity provider, from many goroutines at once. It has none of its own between requests.
+type Provider struct {
+	config    Config
+	secure    bool // whether browsers reach us by TLS
+	discovery *discovery
+}
+
+// New makes a Provider; the identity provider itself is not asked for anything until somebody signs in. It refuses a configuration
+// that can't work as domain.ErrInvalid.
+func New(c Config) (*Provider, error) {
+	base := strings.TrimSuffix(c.PublicURL, "/")
+	at, badBase := parseAddress("publicURL", base)
+	_, badIssuer := parseAddress("issuer", c.Issuer)
+	var badOrigin, badClient, badScopes, badParameters error
+	if badBase == nil && at.Scheme+"://"+at.Host != base {
+		badOrigin = domain.Invalid("publicURL", "origin_malformed", "it is a scheme and a host, with a port if it is not the usual one, as https://loyalty.example")
+	}
+	if c.ClientID == "" {
+		badClient = domain.Invalid("clientID", "field_missing", "the provider must know us by some name")
+	}
+	for _, scope := range c.Scopes {
+		if len(strings.Fields(scope)) != 1 || strings.Fields(scope)[0] != scope {
+			badScopes = domain.Invalid("scopes", "scope_malformed", "a scope is one word")
+		}
+	}
+	for name := range c.Parameters {
+		if name == "" || slices.Contains(ours, name) {
+			badParameters = domain.Invalid("parameters", "parameter_reserved", "none of them may be "+strings.Join(ours, ", "))
+		}
+	}
+	if err := domain.JoinInvalid(badBase, badIssuer, badOrigin, badClient, badScopes, badParameters); err != nil {
+		return nil, err
+	}
+	c.PublicURL, c.Scopes, c.Parameters = base, withOpenID(c.Scopes), maps.Clone(c.Parameters)
+	return &Provider{config: c, secure: at.Scheme == "https", discovery: newDiscovery(c)}, nil
+}
+
+// ours are the parameters of an authorization request that nobody else sets.
+var ours = []string{
+	"client_id", "code_challenge", "code_challenge_method", "nonce", "redirect_uri", "response_mode", "response_type", "scope", "state",
+}
+
+func withOpenID(scopes []string) []string {
+	if slices.Contains(scopes, oidc.ScopeOpenID) {
+		return slices.Clone(scopes)
+	}
+	return append([]string{oidc.ScopeOpenID}, scopes...)
+}
+
+// parseAddress refuses what tokens or codes must not travel to.
+func parseAddress(field, address string) (*url.URL, error) {
+	at, err := url.Parse(address)
+	if err != nil || at.Host == "" || at.User != nil || at.RawQuery != "" || at.Fragment != "" {
+		return nil, domain.Invalid(field, "url_malformed", "it is an address as https://id.example")
+	}
+	if !confidential(at) {
+		return nil, domain.Invalid(field, "url_insecure", "it is https, or http on this machine itself")
+	}
+	return at, nil
+}
+
+// Begin sends the browser to the provider, and after Finish to the path to, or to "/" if that is no path of ours. Errors are
+// domain.ErrUnavailable while the provider can't be reached, and others if it is not what it should be; nothing was answered then.
+func (p *Provider) Begin(w http.ResponseWriter, r *http.Request, to string) error {
+	w.Header().Set("Cache-Control", "no-store")
+	found, err := p.discovery.find(r.Context())
+	if err != nil {
+		return err
+	}
+	a := newAttempt(web.LocalPath(to), p.config.Now())
+	state, err := a.state()
+	if err != nil {
+		return err
+	}
+	options := []oauth2.AuthCodeOption{oidc.Nonce(a.nonce()), oauth2.S256ChallengeOption(a.verifier())}
+	for name, value := range p.config.Parameters {
+		options = append(options, oauth2.SetAuthURLParam(name, value))
+	}
+	http.SetCookie(w, p.cookie(state, a.cookie(), lifetime))
+	w.Header().Set("Location", found.oauth.AuthCodeURL(state, options...))
+	w.WriteHeader(http.StatusSeeOther)
+	return nil
+}
+
+// Finish takes a browser's return from the provider: the access token, which is a JWT whose signature and claims the caller has to
+// verify, and the path that Begin was given. The path is there beside an error, too, if the return is one that Begin began.
+// Errors are domain.ErrUnauthenticated if nobody was signed in, domain.ErrUnavailable while the provider can't be reached, and
+// others if it is not what it should be. They hold no token and no code. The answer is the caller's to write; its headers
+// take back the cookie that Begin set.
+func (p *Provider) Finish(w http.ResponseWriter, r *http.Request) (token, to string, err error) {
+	w.Header().Set("Cache-Control", "no-store")
+	query := r.URL.Query()
+	a, err := p.takeBack(w, r, query.Get("state"))
+	if err != nil {
+		return "", a.to, err
+	}
+	token, err = p.token(r.Context(), a, query)
+	return token, a.to, err
+}
+
+// takeBack finds the attempt that a state is of, and takes its cookie away.
+func (p *Provider) takeBack(w http.ResponseWriter, r *http.Request, state string) (attempt, error) {
+	if len(state) < cookieSuffix || len(state) > maxState {
+		return attempt{}, errUnknownState
+	}
+	cookie, err := r.Cookie(cookiePrefix + state[:cookieSuffix])
+	if err != nil {
+		return attempt{}, errUnknownState
+	}
+	http.SetCookie(w, p.cookie(state, "", -time.Second))
+	return openAttempt(cookie.Value, state, p.config.Now())
+}
+
+// token carries an attempt to its end.
+func (p *Provider) token(ctx context.Context, a attempt, query url.Values) (string, error) {
+	if query.Has("error") {
+		return "", declined(query.Get("error"))
+	}
+	if query.Get("code") == "" {
+		return "", errNoCode
+	}
+	found, err := p.discovery.find(ctx)
+	if err != nil {
+		return "", err
+	}
+	return found.exchange(ctx, a, query.Get("code"))
+}

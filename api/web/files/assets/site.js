@@ -1,0 +1,249 @@
+// What all pages share: who is signed in, calls of the API, faults beside their fields, and how things are written.
+
+/** Problem is what the API, or the lack of a connection, said instead of an answer (RFC 9457). */
+export class Problem extends Error {
+  constructor(status, body = {}, retryAfter = 0) {
+    super(body.detail || body.title || "The system could not be reached. Look at your connection, and try again.");
+    this.name = "Problem";
+    this.status = status;
+    this.code = body.code || (status === 0 ? "offline" : "unknown");
+    this.errors = body.errors || [];
+    this.id = body.id || "";
+    /** After how many seconds it makes sense to try again; 0 if the answer did not say. */
+    this.retryAfter = retryAfter;
+  }
+
+  /** passing tells whether the same may go well in a moment. */
+  get passing() { return this.status === 0 || this.status === 429 || this.status === 503; }
+}
+
+/** problemOf reads what an answer that is no success says. */
+export async function problemOf(response) {
+  let body = {};
+  try {
+    body = await response.json();
+  } catch {
+    body = { detail: `The answer was ${response.status}, without an explanation. Try again later.` };
+  }
+  return new Problem(response.status, body, Number(response.headers.get("Retry-After")) || 0);
+}
+
+/** request is fetch on this origin, whose answer is a success. It throws a Problem; an abort is thrown as it is. */
+export async function request(method, path, { body, headers = {}, signal } = {}) {
+  const init = { method, signal, headers: { Accept: "application/json", ...headers }, credentials: "same-origin", cache: "no-store" };
+  if (body !== undefined) {
+    init.body = JSON.stringify(body);
+    init.headers["Content-Type"] = "application/json";
+  }
+  let response;
+  try {
+    response = await fetch(path, init);
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new Problem(0);
+  }
+  if (!response.ok) throw await problemOf(response);
+  return response;
+}
+
+/** call is request for an answer in JSON; null if it is empty. A session that has ended goes to the sign-in. */
+export async function call(method, path, options) {
+  try {
+    const response = await request(method, path, options);
+    return response.status === 204 ? null : await response.json();
+  } catch (error) {
+    if (error instanceof Problem && error.status === 401) signIn();
+    if (error instanceof TypeError && !options?.signal?.aborted) throw new Problem(0);
+    throw error;
+  }
+}
+
+// Where somebody was before they had to sign in again. What is behind the # may name a customer: it stays in this tab, and no server
+// log has it.
+const placeKey = "loyalty-place";
+
+/** signIn leaves the page for the sign-in, which comes back to where we are. */
+export function signIn() {
+  sessionStorage.setItem(placeKey, JSON.stringify([location.pathname, location.hash]));
+  location.assign("/sign-in?to=" + encodeURIComponent(location.pathname));
+}
+
+/** comeBack restores the place that was left for the sign-in. */
+function comeBack() {
+  const [path, hash] = JSON.parse(sessionStorage.getItem(placeKey) ?? "[]");
+  sessionStorage.removeItem(placeKey);
+  if (path === location.pathname && !location.hash && hash) history.replaceState(null, "", hash);
+}
+
+/** el makes an element. Props are attributes; class, dataset and on… are what they are elsewhere, true is an empty attribute, and
+ * false, null and undefined are none. */
+export function el(tag, props, ...children) {
+  const svg = tag === "svg" || tag.startsWith("svg:");
+  const element = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag.replace("svg:", "")) : document.createElement(tag);
+  for (const [name, value] of Object.entries(props ?? {})) {
+    if (value === false || value === null || value === undefined) continue;
+    if (name === "dataset") Object.assign(element.dataset, value);
+    else if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : String(value));
+  }
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+const numbers = new Intl.NumberFormat("en-GB");
+const signs = new Intl.NumberFormat("en-GB", { signDisplay: "exceptZero" });
+const moments = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
+
+export const number = (n) => numbers.format(n);
+export const signed = (n) => signs.format(n);
+
+/** when shows a moment in the reader's time, with the whole of it in UTC behind. */
+export function when(text) {
+  const moment = new Date(text);
+  if (Number.isNaN(moment.getTime())) return el("span", null, String(text ?? "–"));
+  return el("time", { datetime: moment.toISOString(), title: moment.toISOString() }, moments.format(moment));
+}
+
+/** ago says how long seconds are, roughly. */
+export function ago(seconds) {
+  const s = Math.max(0, Math.round(seconds));
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min`;
+  if (s < 86400) return `${Math.floor(s / 3600)} h`;
+  return `${Math.floor(s / 86400)} d`;
+}
+
+let region;
+
+/** say tells those who listen to the page what has happened, without taking them from where they are. */
+export function say(text) {
+  if (!region) {
+    region = el("div", { class: "visually-hidden", role: "status", "aria-live": "polite" });
+    document.body.append(region);
+  }
+  // The same text again is news too.
+  region.textContent = region.textContent === text ? text + "\u00a0" : text;
+}
+
+const faultOf = (id) => document.getElementById(id);
+
+/** clearFaults takes back what fault showed on a form. */
+export function clearFaults(form) {
+  for (const input of form.querySelectorAll("[aria-invalid]")) {
+    input.removeAttribute("aria-invalid");
+    faultOf(input.getAttribute("aria-describedby"))?.remove();
+    if (input.dataset.describedby) input.setAttribute("aria-describedby", input.dataset.describedby);
+    else input.removeAttribute("aria-describedby");
+    delete input.dataset.describedby;
+  }
+  form.querySelector(":scope > .banner.fault-summary")?.remove();
+}
+
+let faults = 0;
+
+/** fault shows a problem on a form: beside the fields it names, which are those of the same name or data-field, and on top what is
+ * about none of them. The first field at fault gets the focus. */
+export function fault(form, problem) {
+  clearFaults(form);
+  const rest = [];
+  let first;
+  for (const { field, detail } of problem.errors ?? []) {
+    const input = [...form.querySelectorAll("input, select, textarea, fieldset")].find((i) => i.name === field || i.dataset.field === field);
+    if (!input || input.type === "hidden" || input.getAttribute("aria-invalid")) {
+      rest.push(detail);
+      continue;
+    }
+    const note = el("span", { class: "fault", id: `fault-${++faults}` }, detail);
+    if (input.hasAttribute("aria-describedby")) input.dataset.describedby = input.getAttribute("aria-describedby");
+    input.setAttribute("aria-invalid", "true");
+    input.setAttribute("aria-describedby", note.id);
+    if (input.tagName === "FIELDSET") input.append(note);
+    else input.after(note);
+    first ??= input;
+  }
+  if (rest.length > 0 || !first) {
+    const text = rest.length > 0 ? rest.join("; ") : problem.message;
+    const named = problem.id && problem.status >= 500 ? ` (request ${problem.id})` : "";
+    form.prepend(el("p", { class: "banner bad fault-summary", role: "alert" }, text + named));
+  }
+  first?.focus();
+}
+
+/** pages are those that there are for each role. */
+const pages = { customer: [["/", "Dashboard"]], support: [["/support", "Support"]], analyst: [["/analysis", "Analysis"]], channel: [] };
+const roles = { customer: "a customer", support: "support staff", analyst: "an analyst", channel: "a channel" };
+
+/** session tells who is signed in. Without a session it leaves for the sign-in, and for somebody with none of these roles it says
+ * what the page is, and does not return. */
+export async function session(...allowed) {
+  let who;
+  for (let wait = 1; !who; wait = Math.min(2 * wait, 30)) {
+    try {
+      const response = await request("GET", "/session");
+      who = await response.json();
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      if (error.status === 401) {
+        signIn();
+        return new Promise(() => {});
+      }
+      notice("warn", error.message);
+      await new Promise((resolve) => setTimeout(resolve, 1000 * Math.max(wait, error.retryAfter)));
+    }
+  }
+  notice();
+  comeBack();
+  // By the server's clock, for this one may be wrong.
+  who.expires = new Date(Date.now() + 1000 * who.expiresIn);
+  head(who);
+  watchExpiry(who.expires);
+  if (allowed.length > 0 && !allowed.includes(who.role)) {
+    document.querySelector("main").replaceChildren(el("div", { class: "stack" },
+      el("h1", null, "This page is not for you"),
+      el("p", null, `It is for ${allowed.map((role) => roles[role]).join(" and ")}. You are signed in as ${roles[who.role]}, ${who.subject}.`),
+      el("p", { class: "row" }, ...pages[who.role].map(([path, name]) => el("a", { class: "button primary", href: path }, `Go to ${name}`)),
+        el("button", { class: "button", type: "button", onclick: signOut }, "Sign in as somebody else"))));
+    return new Promise(() => {});
+  }
+  return who;
+}
+
+/** signOut ends the session. */
+export async function signOut() {
+  try {
+    await request("DELETE", "/session");
+  } catch (error) {
+    notice("bad", error.message);
+    return;
+  }
+  location.assign("/sign-in?to=" + encodeURIComponent(location.pathname));
+}
+
+function head(who) {
+  const header = document.querySelector("header.site");
+  header.replaceChildren(
+    el("p", { class: "brand" }, "Loyalty"),
+    el("nav", { "aria-label": "Pages" }, el("ul", null, pages[who.role].map(([path, name]) =>
+      el("li", null, el("a", { href: path, "aria-current": path === location.pathname ? "page" : null }, name))))),
+    el("div", { class: "who" },
+      el("span", null, "Signed in as ", el("strong", null, who.subject)),
+      el("button", { class: "button quiet", type: "button", onclick: signOut }, "Sign out")));
+}
+
+/** notice shows one line above everything, or none. */
+export function notice(kind, text) {
+  document.getElementById("notice")?.remove();
+  if (!text) return;
+  document.querySelector("main").prepend(el("p", { class: `banner ${kind}`, id: "notice", role: "status" }, text));
+}
+
+const soon = 2 * 60 * 1000;
+// The longest that a timer takes is 2^31 ms.
+const longest = 2 ** 31 - 1;
+
+function watchExpiry(expires) {
+  const left = expires.getTime() - Date.now();
+  if (left <= 0) return signIn();
+  if (left <= soon) notice("warn", "Your session ends in less than two minutes. Finish what you are at; then you are asked to sign in again.");
+  setTimeout(() => watchExpiry(expires), Math.min(left > soon ? left - soon : left, longest));
+}

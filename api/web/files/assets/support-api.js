@@ -1,0 +1,114 @@
+// How the support page asks the API: reads show what this page wrote before, and try again while nobody answers; of several of a
+// kind only the latest counts.
+import { Problem, call, el } from "./site.js";
+
+// The positions of the last thing that was written from here, and of the last that changed points. Leaderboard and history stand
+// still for the others, and may not reach their positions before somebody buys something.
+let reached = "", changed = "";
+
+/** write posts, once. After a Problem that is passing nobody knows whether it was done. */
+export async function write(path, body, headers) {
+  const answer = await call("POST", path, { body, headers });
+  if (!answer.preview) reached = answer.position;
+  if (!answer.preview && answer.status === "made") changed = answer.position;
+  return answer;
+}
+
+/** positioned are the headers of a read of the ledger that is to show what was written from here. */
+export const positioned = (position = reached) => (position ? { "Loyalty-Min-Position": position } : {});
+
+/** pathTo puts ids into a path, and what is asked for behind it. */
+export function pathTo(ids, query = {}) {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== "");
+  return "/" + ids.map(encodeURIComponent).join("/") + (given.length > 0 ? "?" + new URLSearchParams(given) : "");
+}
+
+/** read gets an answer in JSON, however long it takes: what is passing is said, and tried again, until signal is aborted. */
+export const read = (path, signal) => keepReading(path, signal, () => reached);
+
+/** readRanks is read for what the leaderboard or the history answers. */
+export const readRanks = (path, signal) => keepReading(path, signal, () => changed);
+
+async function keepReading(path, signal, position) {
+  for (let wait = 1; ; wait = Math.min(2 * wait, 15)) {
+    let after;
+    try {
+      return await call("GET", path, { headers: positioned(position()), signal });
+    } catch (problem) {
+      if (!(problem instanceof Problem) || !problem.passing) throw problem;
+      after = Math.max(wait, problem.retryAfter);
+      said.set(signal, problem.code === "not_caught_up" ? "What you changed is recorded, but these figures don't show it yet." : problem.message);
+      saySo();
+    }
+    try {
+      await pause(after * (1 + Math.random() / 2), signal);
+    } finally {
+      said.delete(signal);
+    }
+  }
+}
+
+// What the reads that wait have been told, by their signals.
+const said = new Map();
+
+function saySo() {
+  for (const signal of said.keys()) if (signal.aborted) said.delete(signal);
+  const [text] = said.values();
+  const trouble = document.getElementById("trouble");
+  const now = text ? `${text} Trying again…` : "";
+  if (trouble.textContent !== now) trouble.replaceChildren(...(now ? [el("p", { class: "banner warn" }, now)] : []));
+}
+
+/** pause waits for seconds, or for the connection to come back, or until signal is aborted, which it throws. */
+function pause(seconds, signal) {
+  return new Promise((resolve, reject) => {
+    const done = (settle, value) => () => {
+      clearTimeout(timer);
+      removeEventListener("online", online);
+      signal.removeEventListener("abort", aborted);
+      settle(value);
+    };
+    const online = done(resolve), aborted = done(() => reject(signal.reason));
+    const timer = setTimeout(online, 1000 * seconds);
+    addEventListener("online", online);
+    signal.addEventListener("abort", aborted);
+    if (signal.aborted) aborted();
+  });
+}
+
+/** latest makes work into a function each of whose calls takes the place of the one before. Work is given a signal. */
+export function latest(work) {
+  let current = new AbortController();
+  const run = async (...given) => {
+    current.abort();
+    const mine = current = new AbortController();
+    try {
+      return await work(mine.signal, ...given);
+    } catch (error) {
+      if (!mine.signal.aborted) throw error;
+    } finally {
+      saySo();
+    }
+  };
+  run.stop = () => current.abort();
+  return run;
+}
+
+const plainly = {
+  already_decided: "A colleague has decided this meanwhile, the other way. Nothing was changed now.",
+  customer_forgotten: "This customer was forgotten: their points can't be changed any more. Nothing was changed now.",
+  own_request: "You asked for this yourself: a colleague has to approve it.",
+  not_found: "There is nothing here any more under this id.",
+  points_limit: "The customer's points would pass what a customer can have. Nothing was changed.",
+  forbidden: "What you are signed in as does not allow this.",
+};
+
+/** inWords is a problem with those of its messages that are for programs said in plain words. */
+export function inWords(problem, words = {}) {
+  problem.message = words[problem.code] ?? plainly[problem.code] ?? problem.message;
+  return problem;
+}
+
+/** told is a line about a problem that no form is to blame for. */
+export const told = (problem) => el("p", { class: "banner bad", role: "alert" },
+  inWords(problem).message + (problem.status >= 500 && problem.id ? ` (request ${problem.id})` : ""));
