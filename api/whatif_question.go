@@ -14,9 +14,6 @@ import (
 
 var whatIfFields = []string{"policy", "by", "until", "top"}
 
-// maxPolicy bounds the text of a policy, in bytes: to find the line of each of its faults it is read again.
-const maxPolicy = 4 << 10
-
 // decodeWhatIf reads what a caller wants to know.
 func decodeWhatIf(data []byte) (o replay.Options, top int, err error) {
 	body, badBody := parseObject(data, whatIfFields)
@@ -59,11 +56,8 @@ func (o *object) number(field string, byDefault, least, most int) (int, error) {
 // policy reads a member that is an earning policy, which is JSON here and YAML, of which JSON is a part, to package replay.
 func (o *object) policy(field string) (*replay.Policy, error) {
 	raw, present := o.raw(field)
-	switch {
-	case !present:
+	if !present {
 		return nil, domain.Invalid(field, "policy_missing", "say which policy to try out")
-	case len(raw) > maxPolicy:
-		return nil, domain.Invalid(field, "policy_too_long", fmt.Sprintf("a policy has at most %d bytes", maxPolicy))
 	}
 	policy, err := replay.ParsePolicy(field, raw)
 	var invalid *domain.InvalidError

@@ -23,7 +23,6 @@ func refusedWhatIfs() []exchange {
 		bad(whatIf, "null for a policy", of(`null`), "policy_missing", "policy"),
 		bad(whatIf, "a text for a policy", of(`"double"`), "policy_malformed", "policy"),
 		bad(whatIf, "a list for a policy", of(`[]`), "policy_malformed", "policy"),
-		bad(whatIf, "a policy too long", of(`{"id": "`+strings.Repeat("p", 4<<10)+`", "spendPerPoint": {"GBP": 500}}`), "policy_too_long", "policy"),
 		bad(whatIf, "a policy without a name", of(`{"spendPerPoint": {"GBP": 500}}`), "policy_invalid", "policy.id"),
 		bad(whatIf, "a policy with nothing in it", of(`{}`), "invalid_input", ""),
 		bad(whatIf, "no spend", of(`{"id": "p"}`), "policy_invalid", "policy.spendPerPoint"),

@@ -8,8 +8,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
 
 	"loyalty/domain"
 )
@@ -112,7 +115,13 @@ func ParsePolicy(name string, text []byte) (*Policy, error) {
 	if err := yaml.UnmarshalWithOptions(text, &file, yaml.Strict()); err != nil {
 		return nil, malformed(name, err)
 	}
-	c := checker{name: name, text: text}
+	c := checker{name: name, parsed: sync.OnceValue(func() *ast.File {
+		parsed, err := parser.ParseBytes(text, 0)
+		if err != nil {
+			return nil
+		}
+		return parsed
+	})}
 	p := &Policy{ID: file.ID}
 	if file.ID == "" {
 		c.refuse("id", "name the policy")
@@ -186,14 +195,21 @@ func malformed(name string, err error) error {
 // checker gathers what is wrong with a policy file.
 type checker struct {
 	name string
-	text []byte
-	errs []error
+	// parsed is the text as the lines of faults are found in it, once there is one; nil if it can't be.
+	parsed func() *ast.File
+	errs   []error
 }
 
+// maxFaults bounds how many faults are told of.
+const maxFaults = 50
+
 func (c *checker) refuse(field, detail string) {
-	line := ""
-	if path, err := yaml.PathString("$." + field); err == nil {
-		if node, err := path.ReadNode(strings.NewReader(string(c.text))); err == nil && node.GetToken() != nil {
+	if len(c.errs) >= maxFaults {
+		return
+	}
+	line, parsed := "", c.parsed()
+	if path, err := yaml.PathString("$." + field); err == nil && parsed != nil {
+		if node, err := path.FilterFile(parsed); err == nil && node.GetToken() != nil {
 			line = fmt.Sprintf(":%d", node.GetToken().Position.Line)
 		}
 	}

@@ -160,3 +160,17 @@ func FuzzPolicy(f *testing.F) {
 		}
 	})
 }
+
+// A policy of thousands of faults, such as a program may send, is told of the first of them, and soon.
+func TestOfVeryManyFaultsTheFirstAreTold(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("id: p\nspendPerPoint:\n")
+	for i := range 5000 {
+		fmt.Fprintf(&text, "  X%04d: 1\n", i)
+	}
+	_, err := ParsePolicy("p.yaml", []byte(text.String()))
+	var invalid *domain.InvalidError
+	if !errors.As(err, &invalid) || len(invalid.Fields) != 50 || invalid.Fields[0].Field != "p.yaml:3" || invalid.Fields[49].Field != "p.yaml:52" {
+		t.Errorf("the faults are %v", invalid)
+	}
+}

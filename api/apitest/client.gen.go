@@ -174,7 +174,6 @@ const (
 	CodePolicyInvalid          Code = "policy_invalid"
 	CodePolicyMalformed        Code = "policy_malformed"
 	CodePolicyMissing          Code = "policy_missing"
-	CodePolicyTooLong          Code = "policy_too_long"
 	CodePositionMalformed      Code = "position_malformed"
 	CodePreviewMalformed       Code = "preview_malformed"
 	CodeProxyNameMalformed     Code = "proxy_name_malformed"
@@ -326,8 +325,6 @@ func (e Code) Valid() bool {
 	case CodePolicyMalformed:
 		return true
 	case CodePolicyMissing:
-		return true
-	case CodePolicyTooLong:
 		return true
 	case CodePositionMalformed:
 		return true
