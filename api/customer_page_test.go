@@ -14,7 +14,9 @@ import (
 	"loyalty/api"
 	"loyalty/api/browsertest"
 	"loyalty/domain"
+	"loyalty/domain/season"
 	"loyalty/readmodels/leaderboard"
+	"loyalty/readmodels/leaderboard/memory"
 )
 
 // inside is the shadow tree of the dashboard on the page, in JavaScript.
@@ -319,4 +321,32 @@ func TestAnotherCustomersFiguresAreGoneAtOnce(t *testing.T) {
 	}
 	do(tab, `document.querySelector("loyalty-dashboard").customer = "ann";`)
 	tab.Wait(live)
+}
+
+// Given a customer with points in a season and before it
+// When they choose the season, and then all time again
+// Then they see each leaderboard, live and under the name that they have there.
+func TestACustomerChoosesASeason(t *testing.T) {
+	autumn := oneSeason{season.Season{ID: "2026-11", From: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), Until: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)}, memory.New(), domain.Proxies{}}
+	s := startBoard(t, true, func(c *api.Config, _ *http.Server) {
+		autumn.proxies = c.Proxies.ForSeason("2026-11")
+		c.Seasons = &autumn
+	})
+	of := &boardSite{site: s.site, board: autumn.board, proxies: autumn.proxies}
+	of.load(t)
+	of.give(t, "ann", 100)
+	tab := visit(t, s.site, ann, "/")
+	tab.Wait(shown("tr.self") + fmt.Sprintf(` === "2 You %s 30"`, s.name("ann")))
+	tab.Wait(`document.querySelector("#season").innerText.includes("November 2026")`)
+	tab.Type("#season select", "2026-11")
+	tab.Wait(shown("tr.self") + fmt.Sprintf(` === "1 You %s 130"`, of.name("ann")))
+	of.give(t, "ann", 5)
+	tab.Wait(shown("tr.self") + fmt.Sprintf(` === "1 You %s 135"`, of.name("ann")))
+	for _, width := range []int64{360, 1280} {
+		tab.Size(width, 800)
+		tab.Fits()
+	}
+	accessible(tab)
+	tab.Type("#season select", "")
+	tab.Wait(shown("tr.self") + fmt.Sprintf(` === "2 You %s 30"`, s.name("ann")))
 }

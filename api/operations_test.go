@@ -81,7 +81,7 @@ func TestAProcessHasTheRoutesOfItsRoles(t *testing.T) {
 		{as: support, method: "POST", path: "/loyalty/ann", body: `{"loyalty-points": 1, "reason": "goodwill"}`, status: 201},
 		{as: till, method: "POST", path: "/orders", body: lineOf("o-1", `1`, "ann"), header: ndjson, status: 200},
 	}
-	dashboard := []exchange{{as: ann, method: "GET", path: "/loyalty/ann", status: 200}}
+	dashboard := []exchange{{as: ann, method: "GET", path: "/loyalty/ann", status: 200}, {method: "GET", path: "/seasons", as: ann, status: 200}}
 	trail := []exchange{{as: ann, method: "GET", path: "/loyalty/ann/trail", status: 200}}
 	more := lookingUp()
 	explain, search, audit, earnings, changes, past, leaderboard := more[0:1], more[1:2], more[2:4], more[4:5], more[5:6], more[6:7], more[7:8]
@@ -89,8 +89,7 @@ func TestAProcessHasTheRoutesOfItsRoles(t *testing.T) {
 	reveal := []exchange{revealing(t, "ann")}
 	notKept := slices.Clone(past)
 	notKept[0].status, notKept[0].code = 404, "history_not_kept"
-	seasons := []exchange{{method: "GET", path: "/seasons", as: ann, status: 200}}
-	all := [][]exchange{commands, dashboard, trail, explain, search, audit, changes, reveal, seasons, earnings, leaderboard, whatIfs}
+	all := [][]exchange{commands, dashboard, trail, explain, search, audit, changes, reveal, earnings, leaderboard, whatIfs}
 	for _, role := range []struct {
 		name    string
 		change  func(*api.Config)
@@ -112,9 +111,7 @@ func TestAProcessHasTheRoutesOfItsRoles(t *testing.T) {
 			[][]exchange{trail, earnings}, [][]exchange{commands, dashboard, audit, changes, leaderboard, whatIfs}},
 		{"what-ifs", func(c *api.Config) { c.Replays = fixed{} }, [][]exchange{whatIfs}, all[:len(all)-1]},
 		{"reveals and search", func(c *api.Config) { c.Reveals, c.Ledger, c.Finder = fixed{}, fixed{}, fixed{} },
-			[][]exchange{trail, search, reveal}, [][]exchange{commands, dashboard, explain, audit, changes, seasons}},
-		{"leaderboard and seasons", func(c *api.Config) { c.Leaderboard, c.Seasons = fixed{}, fixed{} },
-			[][]exchange{dashboard, seasons}, [][]exchange{commands, trail, explain, search, audit, changes, reveal}},
+			[][]exchange{trail, search, reveal}, [][]exchange{commands, dashboard, explain, audit, changes}},
 		{"all", fixed{}.all, append(all[:len(all):len(all)], past), nil},
 		{"none", func(*api.Config) {}, nil, all},
 	} {

@@ -72,7 +72,7 @@ var routes = []route{
 		grants{RoleCustomer: forThemselves, RoleSupport: forAnyone}, (*Server).changes, false, false},
 	{http.MethodGet, "/session", hasPages,
 		grants{RoleCustomer: asThemselves, RoleChannel: asThemselves, RoleSupport: asThemselves, RoleAnalyst: asThemselves}, (*Server).session, false, false},
-	{http.MethodGet, "/seasons", hasSeasons,
+	{http.MethodGet, "/seasons", hasLeaderboard,
 		grants{RoleCustomer: asThemselves, RoleSupport: forAnyone, RoleAnalyst: forAnyone}, (*Server).seasons, false, false},
 	{http.MethodGet, "/search", hasFinder,
 		grants{RoleSupport: forAnyone}, (*Server).search, false, false},
@@ -101,7 +101,6 @@ func hasEarner(c Config) bool      { return c.Earner != nil }
 func hasReplays(c Config) bool     { return c.Replays != nil }
 func hasReveals(c Config) bool     { return c.Reveals != nil && c.Finder != nil }
 func hasPages(c Config) bool       { return hasLeaderboard(c) || hasLedger(c) }
-func hasSeasons(c Config) bool     { return c.Seasons != nil }
 
 // requestTimeout bounds the work on one request, unless its route is quick.
 const requestTimeout = 10 * time.Second

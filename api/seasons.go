@@ -30,7 +30,11 @@ func (s *Server) seasons(_ context.Context, c echo.Context, _ Claims) error {
 		return err
 	}
 	answer := seasonsAnswer{Seasons: []seasonAnswer{}}
-	for _, each := range s.config.Seasons.Seasons() {
+	var all []season.Season
+	if s.config.Seasons != nil {
+		all = s.config.Seasons.Seasons()
+	}
+	for _, each := range all {
 		answer.Seasons = append(answer.Seasons, seasonAnswer{each.ID, each.From, each.Until})
 	}
 	return c.JSON(http.StatusOK, answer)

@@ -15,9 +15,9 @@ function ago(milliseconds) {
   return s < 86400 ? `${Math.floor(s / 3600)} h ago` : `${counted(Math.floor(s / 86400), "day", "days")} ago`;
 }
 
-/** LoyaltyDashboard is the element. Its attributes are customer, server, top and around; token and getToken are properties only. */
+/** LoyaltyDashboard is the element. Its attributes are customer, server, season, top and around; token and getToken are properties only. */
 export class LoyaltyDashboard extends HTMLElement {
-  static observedAttributes = ["customer", "server", "top", "around"];
+  static observedAttributes = ["customer", "server", "season", "top", "around"];
   /** hiddenFor is after how many milliseconds out of sight a page lets go of its connection. */
   static hiddenFor = 60_000;
 
@@ -47,6 +47,8 @@ export class LoyaltyDashboard extends HTMLElement {
   set customer(id) { this.#reflect("customer", id); }
   get server() { return (this.getAttribute("server") || new URL(import.meta.url).origin).replace(/\/+$/, ""); }
   set server(url) { this.#reflect("server", url); }
+  get season() { return this.getAttribute("season") ?? ""; }
+  set season(id) { this.#reflect("season", id || null); }
   get top() { return this.#size("top", 10, 1, 100); }
   set top(n) { this.#reflect("top", n); }
   get around() { return this.#size("around", 2, 0, 50); }
@@ -70,7 +72,7 @@ export class LoyaltyDashboard extends HTMLElement {
 
   connectedCallback() {
     // What was set before this file was loaded hides the accessors.
-    for (const name of ["customer", "server", "top", "around", "token", "getToken"]) {
+    for (const name of ["customer", "server", "season", "top", "around", "token", "getToken"]) {
       if (!Object.hasOwn(this, name)) continue;
       const value = this[name];
       delete this[name];
@@ -125,14 +127,15 @@ export class LoyaltyDashboard extends HTMLElement {
   }
 
   #restart(again = false) {
-    const url = `${this.server}/loyalty/${encodeURIComponent(this.customer)}/live?top=${this.top}&around=${this.around}`;
+    const url = `${this.server}/loyalty/${encodeURIComponent(this.customer)}/live?top=${this.top}&around=${this.around}` +
+      (this.season && `&season=${encodeURIComponent(this.season)}`);
     if (!again && this.#connection && url === this.#url) return;
     this.#disconnect();
     if (url !== this.#url) this.#lastEventId = "";
     this.#url = url;
-    const subject = `${this.server} ${this.customer}`;
+    const subject = `${this.server} ${this.customer} ${this.season}`;
     if (subject !== this.#subject) {
-      // Nobody sees the figures of whom the page was for before.
+      // Nobody sees the figures of whom, or of when, the page was for before.
       this.#subject = subject;
       this.#figures = null;
       this.#tokens.granted = "";
