@@ -21,9 +21,11 @@ func (s *Server) Admin() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeStatus(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.readyz)
-	mux.HandleFunc("GET /status.json", s.statusNow)
-	mux.Handle("GET "+web.StatusPath, s.files)
-	mux.Handle("GET "+web.AssetsPath, s.files)
+	if s.config.Status != nil {
+		mux.HandleFunc("GET /status.json", s.statusNow)
+		mux.Handle("GET "+web.StatusPath, s.files)
+		mux.Handle("GET "+web.AssetsPath, s.files)
+	}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.config.Metrics, promhttp.HandlerOpts{}))
 	return mux
 }

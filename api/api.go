@@ -87,7 +87,8 @@ type Config struct {
 	Now func() time.Time
 	// NewRequestID names a request whose caller did not, with a valid id.
 	NewRequestID func() string
-	// Status gathers all of the process's status but whether it is ready, what it counts, and the time. It is given 2 s.
+	// Status gathers all of the process's status but whether it is ready, what it counts, and the time. It is given 2 s. Without it
+	// there is no status to look at.
 	Status func(context.Context) Status
 	// Ready says why this process should not be sent requests now, nil if it should. It is given 2 s.
 	Ready func(context.Context) error
@@ -122,7 +123,7 @@ type Server struct {
 // metrics already.
 func New(config Config) (*Server, error) {
 	switch {
-	case config.Verifier == nil, config.Log == nil, config.Now == nil, config.NewRequestID == nil, config.Ready == nil, config.Status == nil, config.Metrics == nil:
+	case config.Verifier == nil, config.Log == nil, config.Now == nil, config.NewRequestID == nil, config.Ready == nil, config.Metrics == nil:
 		return nil, errors.New("api: the configuration is incomplete")
 	case (config.Leaderboard != nil || config.Finder != nil || config.History != nil) && config.Proxies == domain.Proxies{}:
 		return nil, errors.New("api: a leaderboard, a history and a search need proxies")
