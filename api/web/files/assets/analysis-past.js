@@ -1,8 +1,8 @@
 // The leaderboard as of a moment, which a slider, buttons and a field choose.
-import { Problem, clearFaults, el, fault, number, say } from "./site.js";
+import { Problem, clearFaults, el, fault, number, pause, say } from "./site.js";
 import { Board } from "./analysis-board.js";
 import { codeOf, end, range } from "./analysis-range.js";
-import { Working, newest, pause, read } from "./analysis-read.js";
+import { Working, newest, read } from "./analysis-read.js";
 import { day, hour, local, minute, moment, second, span, timeOf, utc } from "./analysis-time.js";
 
 // How long the slider rests before the past is asked for.

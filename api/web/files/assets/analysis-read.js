@@ -1,39 +1,8 @@
 // How the analysis page asks the API: it waits where nobody answers for the moment, and of several of a kind only the newest counts.
-import { Problem, call, el } from "./site.js";
-
-/** patient does work, again and again while what stands against it passes by itself. Each time waiting is told what that is. */
-export async function patient(work, signal, waiting) {
-  for (let wait = 1; ; wait = Math.min(2 * wait, 15)) {
-    let problem;
-    try {
-      return await work();
-    } catch (error) {
-      if (!(error instanceof Problem) || !error.passing) throw error;
-      problem = error;
-    }
-    waiting(problem);
-    await pause(Math.max(wait, problem.retryAfter) * (1 + Math.random() / 4), signal);
-  }
-}
+import { call, el, patient } from "./site.js";
 
 /** read is a patient GET for JSON. What it waits for is said by waiting. */
 export const read = (path, { signal, headers, waiting }) => patient(() => call("GET", path, { signal, headers }), signal, waiting);
-
-/** pause waits for seconds, or until signal is aborted, which it throws. */
-export function pause(seconds, signal) {
-  return new Promise((resolve, reject) => {
-    const aborted = () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener("abort", aborted);
-      resolve();
-    }, 1000 * seconds);
-    signal.addEventListener("abort", aborted, { once: true });
-    if (signal.aborted) aborted();
-  });
-}
 
 /** working is a line that says that there is work under way, once it takes longer than the blink of an eye. */
 export class Working {

@@ -1,7 +1,6 @@
 // What if another policy had applied: asks, tells how far it is, and shows what came of it.
-import { Problem, clearFaults, fault, number, request, say, signIn } from "./site.js";
+import { Problem, clearFaults, fault, number, patient, request, say, signIn } from "./site.js";
 import { Policy } from "./analysis-policy.js";
-import { patient } from "./analysis-read.js";
 import { sideBySide } from "./analysis-report.js";
 import { second, span } from "./analysis-time.js";
 

@@ -58,6 +58,39 @@ export async function call(method, path, options) {
   }
 }
 
+/** patient does work, again and again while what stands against it passes by itself, until signal is aborted. Each time waiting is told
+ * what that is. */
+export async function patient(work, signal, waiting) {
+  for (let wait = 1; ; wait = Math.min(2 * wait, 15)) {
+    let problem;
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof Problem) || !error.passing) throw error;
+      problem = error;
+    }
+    waiting(problem);
+    await pause(Math.max(wait, problem.retryAfter) * (1 + Math.random() / 2), signal);
+  }
+}
+
+/** pause waits for seconds, or for the connection to come back, or until signal is aborted, which it throws. */
+export function pause(seconds, signal) {
+  return new Promise((resolve, reject) => {
+    const done = (settle, value) => () => {
+      clearTimeout(timer);
+      removeEventListener("online", over);
+      signal.removeEventListener("abort", aborted);
+      settle(value?.());
+    };
+    const over = done(resolve), aborted = done(reject, () => signal.reason);
+    const timer = setTimeout(over, 1000 * seconds);
+    addEventListener("online", over);
+    signal.addEventListener("abort", aborted);
+    if (signal.aborted) aborted();
+  });
+}
+
 // Where somebody was before they had to sign in again. What is behind the # may name a customer: it stays in this tab, and no server
 // log has it.
 const placeKey = "loyalty-place";

@@ -1,20 +1,18 @@
 // How the support page asks the API: reads show what this page wrote before, and try again while nobody answers; of several of a
 // kind only the latest counts.
-import { Problem, call, el } from "./site.js";
+import { call, el, patient } from "./site.js";
 
-// The positions of the last thing that was written from here, and of the last that changed points. Leaderboard and history stand
-// still for the others, and may not reach their positions before somebody buys something.
-let reached = "", changed = "";
+// The position of the last thing that was written from here.
+let reached = "";
 
 /** write posts, once. After a Problem that is passing nobody knows whether it was done. */
 export async function write(path, body, headers) {
   const answer = await call("POST", path, { body, headers });
   if (!answer.preview) reached = answer.position;
-  if (!answer.preview && answer.status === "made") changed = answer.position;
   return answer;
 }
 
-/** positioned are the headers of a read of the ledger that is to show what was written from here. */
+/** positioned are the headers of a read that is to show what was written from here. */
 export const positioned = (position = reached) => (position ? { "Loyalty-Min-Position": position } : {});
 
 /** pathTo puts ids into a path, and what is asked for behind it. */
@@ -24,27 +22,14 @@ export function pathTo(ids, query = {}) {
 }
 
 /** read gets an answer in JSON, however long it takes: what is passing is said, and tried again, until signal is aborted. */
-export const read = (path, signal) => keepReading(path, signal, () => reached);
-
-/** readRanks is read for what the leaderboard or the history answers. */
-export const readRanks = (path, signal) => keepReading(path, signal, () => changed);
-
-async function keepReading(path, signal, position) {
-  for (let wait = 1; ; wait = Math.min(2 * wait, 15)) {
-    let after;
-    try {
-      return await call("GET", path, { headers: positioned(position()), signal });
-    } catch (problem) {
-      if (!(problem instanceof Problem) || !problem.passing) throw problem;
-      after = Math.max(wait, problem.retryAfter);
+export async function read(path, signal) {
+  try {
+    return await patient(() => call("GET", path, { headers: positioned(), signal }), signal, (problem) => {
       said.set(signal, problem.code === "not_caught_up" ? "What you changed is recorded, but these figures don't show it yet." : problem.message);
       saySo();
-    }
-    try {
-      await pause(after * (1 + Math.random() / 2), signal);
-    } finally {
-      said.delete(signal);
-    }
+    });
+  } finally {
+    said.delete(signal);
   }
 }
 
@@ -57,23 +42,6 @@ function saySo() {
   const trouble = document.getElementById("trouble");
   const now = text ? `${text} Trying again…` : "";
   if (trouble.textContent !== now) trouble.replaceChildren(...(now ? [el("p", { class: "banner warn" }, now)] : []));
-}
-
-/** pause waits for seconds, or for the connection to come back, or until signal is aborted, which it throws. */
-function pause(seconds, signal) {
-  return new Promise((resolve, reject) => {
-    const done = (settle, value) => () => {
-      clearTimeout(timer);
-      removeEventListener("online", online);
-      signal.removeEventListener("abort", aborted);
-      settle(value);
-    };
-    const online = done(resolve), aborted = done(() => reject(signal.reason));
-    const timer = setTimeout(online, 1000 * seconds);
-    addEventListener("online", online);
-    signal.addEventListener("abort", aborted);
-    if (signal.aborted) aborted();
-  });
 }
 
 /** latest makes work into a function each of whose calls takes the place of the one before. Work is given a signal. */

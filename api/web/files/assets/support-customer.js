@@ -1,6 +1,6 @@
 // One customer: what they see of themselves, and why it is another than it was.
 import { Problem, clearFaults, el, fault, number, say, when } from "./site.js";
-import { inWords, latest, pathTo, read, readRanks, told } from "./support-api.js";
+import { inWords, latest, pathTo, read, told } from "./support-api.js";
 import { inPoints, table } from "./support-parts.js";
 
 /** standing sets up a customer's points, rank and neighbours. */
@@ -15,7 +15,7 @@ export function standing() {
     let board, trail;
     try {
       [board, trail] = await Promise.all([
-        readRanks(pathTo(["loyalty", customer], { top: 1, around: 3 }), signal),
+        read(pathTo(["loyalty", customer], { top: 1, around: 3 }), signal),
         read(pathTo(["loyalty", customer, "trail"], { limit: 1 }), signal),
       ]);
     } catch (problem) {
@@ -61,7 +61,7 @@ export function since() {
     const day = form.elements.since.value;
     const moment = day && new Date(`${day}T00:00`);
     try {
-      const changes = await readRanks(pathTo(["loyalty", customer, "changes"], { since: moment && !Number.isNaN(moment.getTime()) ? moment.toISOString() : day }), signal);
+      const changes = await read(pathTo(["loyalty", customer, "changes"], { since: moment && !Number.isNaN(moment.getTime()) ? moment.toISOString() : day }), signal);
       into.replaceChildren(whatChanged(changes));
       say("What changed is shown.");
     } catch (problem) {
