@@ -16,7 +16,8 @@ import (
 const readyTimeout = 2 * time.Second
 
 // Admin answers operators: /healthz says that the process lives, /readyz whether it should be sent requests, /metrics
-// what it measures, and /status is a page that shows how it fares, by /status.json. It asks for no token; it belongs on an address of its own that only operators reach.
+// what it measures, and /status is a page that shows how it fares, by /status.json. It asks for no token; it belongs on an
+// address of its own that only operators reach.
 func (s *Server) Admin() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeStatus(w, "ok") })

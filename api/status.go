@@ -36,7 +36,7 @@ type StoreStatus struct {
 	Up   bool   `json:"up"`
 	// Took is how long it took to answer, in milliseconds; or for how long it was waited for.
 	Took float64 `json:"took"`
-	// Why is what is wrong with one that is not up.
+	// Why is what is wrong with it, if anything is.
 	Why string `json:"why,omitempty"`
 }
 
@@ -78,7 +78,7 @@ const (
 	statusPatience = 2 * time.Second
 )
 
-// lookedAt is the last look at the process, which all who ask within statusFor share.
+// lookedAt is the last look at the process, which all who ask while it is taken, and within statusFor after, share.
 type lookedAt struct {
 	mu   sync.Mutex
 	at   time.Time
@@ -87,7 +87,7 @@ type lookedAt struct {
 
 // statusNow answers operators' pages.
 func (s *Server) statusNow(w http.ResponseWriter, r *http.Request) {
-	body, err := s.looked.get(s.config.Now(), func() ([]byte, error) {
+	body, err := s.looked.get(s.config.Now, func() ([]byte, error) {
 		// Whoever asked first may go while others wait for the same.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), statusPatience)
 		defer cancel()
@@ -105,28 +105,30 @@ func (s *Server) statusNow(w http.ResponseWriter, r *http.Request) {
 }
 
 // get gives the last look if it is young enough, else looks. Those who come while somebody looks wait for that.
-func (l *lookedAt) get(now time.Time, look func() ([]byte, error)) ([]byte, error) {
+func (l *lookedAt) get(now func() time.Time, look func() ([]byte, error)) ([]byte, error) {
+	came := now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.json != nil && now.Sub(l.at) < statusFor {
+	if l.json != nil && came.Sub(l.at) < statusFor {
 		return l.json, nil
 	}
 	body, err := look()
 	if err == nil {
-		l.at, l.json = now, body
+		l.at, l.json = now(), body
 	}
 	return body, err
 }
 
 // status looks at the process and, at the same time, at whether it is ready.
 func (s *Server) status(ctx context.Context) Status {
+	// The time and the counts together, for rates are made from them.
+	now, counts := s.config.Now(), s.counts()
 	var ready error
 	var asking sync.WaitGroup
 	asking.Go(func() { ready = s.config.Ready(ctx) })
-	now := s.config.Now()
 	status := s.config.Status(ctx)
 	asking.Wait()
-	status.Now, status.Counts = now.UTC(), s.counts()
+	status.Now, status.Counts = now.UTC(), counts
 	if status.Stores == nil {
 		status.Stores = []StoreStatus{}
 	}

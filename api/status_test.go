@@ -91,6 +91,34 @@ func TestOneLookIsForAllWhoAskWithinASecond(t *testing.T) {
 	}
 }
 
+// Given a look that takes longer than one is good for, because a store is slow
+// When others ask before it ends
+// Then they get what it finds, and nobody looks again; for a process whose stores are slow is not to be asked more.
+func TestASlowLookIsForAllWhoWaitedForIt(t *testing.T) {
+	var looks atomic.Int64
+	looking, goOn := make(chan struct{}, 2), make(chan struct{})
+	clock := &clock{now: time.Now()}
+	s := serve(t, loadDocument(t), func(c *api.Config) {
+		c.Now = clock.Now
+		c.Status = func(context.Context) api.Status {
+			looks.Add(1)
+			looking <- struct{}{}
+			<-goOn
+			return api.Status{Roles: []string{"query"}}
+		}
+	})
+	var asking sync.WaitGroup
+	asking.Go(func() { statusOf(t, s.admin) })
+	<-looking
+	clock.advance(1900 * time.Millisecond)
+	asking.Go(func() { statusOf(t, s.admin) })
+	close(goOn)
+	asking.Wait()
+	if looks.Load() != 1 {
+		t.Errorf("%d looks", looks.Load())
+	}
+}
+
 // What hangs is given two seconds, and what is known of the rest is told.
 func TestAStatusIsToldAlsoWhileAStoreHangs(t *testing.T) {
 	s := serve(t, loadDocument(t), func(c *api.Config) {

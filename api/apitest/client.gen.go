@@ -1321,7 +1321,7 @@ type ProcessStatus struct {
 		Took float32 `json:"took"`
 		Up   bool    `json:"up"`
 
-		// Why What is wrong with one that is not up.
+		// Why What is wrong with it, if anything is.
 		Why *string `json:"why,omitempty"`
 	} `json:"stores"`
 }

@@ -209,13 +209,13 @@ func (s *stack) ready(ctx context.Context) error {
 		}
 	}
 	if s.command {
-		if err := s.store.Ping(ctx); err != nil {
+		if err := s.ping(ctx); err != nil {
 			return err
 		}
 	}
 	if s.query && s.shared != nil {
 		if _, err := s.shared.Checkpoint(ctx); err != nil {
-			return err
+			return fmt.Errorf("the leaderboard: %w", err)
 		}
 	}
 	return nil

@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
 
 	"loyalty/api"
 	"loyalty/bus/redis"
+	"loyalty/domain"
 	"loyalty/projections"
 )
 
@@ -50,19 +52,42 @@ func asked(broker *redis.Broker) func(context.Context) error {
 	}
 }
 
-// kindOf is what a store is, by the scheme of its address, which may hold a password behind it.
+// kindOf is what a store is, by the scheme of its address, and nothing else of that, which may hold a password anywhere. Only PostgreSQL's
+// may have no scheme ("host=… password=…").
 func kindOf(address string) string {
 	scheme, _, _ := strings.Cut(address, ":")
 	scheme, _, _ = strings.Cut(scheme, "+")
 	switch scheme {
+	case "embedded", "sqlite", "memory":
+		return scheme
 	case "esdb", "esdbs", "kurrentdb", "kdb":
 		return "esdb"
-	case "postgres", "postgresql":
-		return "postgres"
 	case "redis", "rediss":
 		return "redis"
 	}
-	return scheme
+	return "postgres"
+}
+
+// inTime asks, and gives up when ctx ends even where what is asked does not: the client of the event store takes most of a minute to
+// connect to a silent one, whatever its context. How many such calls there are at once is bounded by the stores' own connections, and
+// the stack waits for them.
+func (s *stack) inTime(ctx context.Context, ask func(context.Context) error) error {
+	answered := make(chan error, 1)
+	s.running.Go(func() { answered <- ask(ctx) })
+	select {
+	case err := <-answered:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("it does not answer in time: %w", ctx.Err())
+	}
+}
+
+// ping asks whether the event store is there, for as long as ctx lasts.
+func (s *stack) ping(ctx context.Context) error {
+	if err := s.inTime(ctx, s.store.Ping); err != nil {
+		return fmt.Errorf("the event store: %w", err)
+	}
+	return nil
 }
 
 // status has the process looked at, all of its stores and projections at the same time.
@@ -75,32 +100,35 @@ func (s *stack) status(roles []string, started time.Time, checks []storeCheck) f
 		}
 		var asking sync.WaitGroup
 		for i, check := range checks {
-			asking.Go(func() { status.Stores[i] = check.status(ctx) })
+			asking.Go(func() { status.Stores[i] = s.storeStatus(ctx, check) })
 		}
 		for i, runner := range runners {
-			asking.Go(func() { status.Projections[i] = projectionStatus(ctx, runner) })
+			asking.Go(func() { status.Projections[i] = s.projectionStatus(ctx, runner) })
 		}
 		asking.Wait()
 		return status
 	}
 }
 
-func (c storeCheck) status(ctx context.Context) api.StoreStatus {
+// storeStatus asks a store. One that answers that it has nothing to show yet is there.
+func (s *stack) storeStatus(ctx context.Context, c storeCheck) api.StoreStatus {
 	began := time.Now()
-	err := c.ask(ctx)
+	err := s.inTime(ctx, c.ask)
 	took := time.Since(began)
-	store := api.StoreStatus{Name: c.name, Kind: c.kind, Up: err == nil, Took: float64(took.Microseconds()) / 1000}
+	store := api.StoreStatus{
+		Name: c.name, Kind: c.kind, Up: err == nil || errors.Is(err, domain.ErrNotCaughtUp), Took: float64(took.Microseconds()) / 1000,
+	}
 	switch {
 	case err == nil:
-	case errors.Is(err, context.DeadlineExceeded):
-		store.Why = "it does not answer in time: " + err.Error()
+	case !store.Up && ctx.Err() != nil:
+		store.Why = "it does not answer in time"
 	default:
 		store.Why = err.Error()
 	}
 	return store
 }
 
-func projectionStatus(ctx context.Context, runner *projections.Runner) api.ProjectionStatus {
+func (s *stack) projectionStatus(ctx context.Context, runner *projections.Runner) api.ProjectionStatus {
 	status := runner.Status()
 	projection := api.ProjectionStatus{
 		Name: status.Name, Live: status.Live, CaughtUp: status.CaughtUp, Position: status.Position, Applied: status.Applied,
@@ -112,7 +140,13 @@ func projectionStatus(ctx context.Context, runner *projections.Runner) api.Proje
 		seconds := max(0, time.Since(status.AsOf).Seconds())
 		projection.LagSeconds = &seconds
 	}
-	if behind, err := runner.Behind(ctx, countUpTo+1); err == nil {
+	counted := make(chan int, 1)
+	if err := s.inTime(ctx, func(ctx context.Context) error {
+		behind, err := runner.Behind(ctx, countUpTo+1)
+		counted <- behind
+		return err
+	}); err == nil {
+		behind := <-counted
 		events := int64(min(behind, countUpTo))
 		projection.LagEvents, projection.More = &events, behind > countUpTo
 	}

@@ -48,24 +48,28 @@ function showRates(before, after) {
 
 const chip = (kind, text) => el("span", { class: `chip ${kind}` }, text);
 
+// A reason is long, and has a row of its own, for a column would be as narrow as the chip above it.
+const note = (text, columns) => text ? [el("tr", { class: "note" }, el("td", { colspan: columns }, el("div", { class: "small" }, text)))] : [];
+
 function projectionState({ live, caughtUp, stopped }) {
-  if (stopped) return [chip("bad", "Stopped"), el("span", { class: "small" }, stopped)];
+  if (stopped) return [chip("bad", "Stopped"), stopped];
   if (live) return [chip("good", "Live")];
-  return [chip("warn", caughtUp ? "Cut off" : "Catching up"), caughtUp && el("span", { class: "small" }, "It follows the log no more, and goes on as soon as it can.")];
+  return [chip("warn", caughtUp ? "Cut off" : "Catching up"), caughtUp && "It follows the log no more, and goes on as soon as it can."];
 }
 
 function showTables(before, after) {
-  $("projections").replaceChildren(...after.projections.map((p) => {
+  $("projections").replaceChildren(...after.projections.flatMap((p) => {
     const was = before?.projections.find(({ name }) => name === p.name);
     const speed = was ? perSecond(before, after, (status) => (status === after ? p : was).applied) : null;
     const behind = p.lagEvents === null ? "not known" : (p.more ? "more than " : "") + number(p.lagEvents);
-    return el("tr", null, el("th", { scope: "row" }, p.name), el("td", null, ...projectionState(p)), el("td", { class: "num" }, behind),
-      el("td", { class: "num" }, p.lagSeconds === null ? "not known" : short(p.lagSeconds)), el("td", { class: "num" }, short(speed)));
+    const [state, why] = projectionState(p);
+    return [el("tr", null, el("th", { scope: "row" }, p.name), el("td", null, state), el("td", { class: "num" }, behind),
+      el("td", { class: "num" }, p.lagSeconds === null ? "not known" : short(p.lagSeconds)), el("td", { class: "num" }, short(speed))), ...note(why, 5)];
   }));
-  $("stores").replaceChildren(...after.stores.map(({ name, kind, up, took, why }) => el("tr", null,
+  $("stores").replaceChildren(...after.stores.flatMap(({ name, kind, up, took, why }) => [el("tr", null,
     el("th", { scope: "row" }, name, el("span", { class: "small muted" }, kind)),
-    el("td", null, up ? chip("good", "Up") : chip("bad", "Down"), why && el("span", { class: "small" }, why)),
-    el("td", { class: "num" }, up ? `${short(took)} ms` : "–"))));
+    el("td", null, up ? chip("good", "Up") : chip("bad", "Down")),
+    el("td", { class: "num" }, up ? `${short(took)} ms` : "–")), ...note(why, 3)]));
 }
 
 function showVerdict(status) {

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"net"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+)
+
+// wire leads to a server, until it is cut in such a way that neither end is told: connections still come about, and nothing passes.
+type wire struct {
+	listener        net.Listener
+	network, server string
+	running         sync.WaitGroup
+
+	mu      sync.Mutex
+	ends    []net.Conn
+	passes  chan struct{} // closed while the wire is whole
+	refuses bool
+}
+
+// wired has a setting's address lead through a wire, with a password unless that is empty.
+func (s *site) wired(setting, password string) *wire {
+	s.t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	w := &wire{listener: listener, network: "tcp", passes: make(chan struct{})}
+	close(w.passes)
+	for i, each := range s.settings {
+		name, value, _ := strings.Cut(each, "=")
+		address, err := url.Parse(value)
+		if name != setting || err != nil {
+			continue
+		}
+		w.server = address.Host
+		if query := address.Query(); query.Has("host") {
+			w.network, w.server = "unix", filepath.Join(query.Get("host"), ".s.PGSQL.5432")
+			query.Del("host")
+			address.RawQuery = query.Encode()
+		}
+		address.Host = listener.Addr().String()
+		if password != "" {
+			address.User = url.UserPassword(address.User.Username(), password)
+		}
+		s.settings[i] = name + "=" + address.String()
+	}
+	w.running.Go(w.accept)
+	s.t.Cleanup(func() {
+		_ = listener.Close()
+		w.mend()
+		w.hangUp()
+		w.running.Wait()
+	})
+	return w
+}
+
+func (w *wire) accept() {
+	for {
+		client, err := w.listener.Accept()
+		if err != nil {
+			return
+		}
+		server, err := net.Dial(w.network, w.server)
+		if err != nil {
+			_ = client.Close()
+			continue
+		}
+		w.mu.Lock()
+		w.ends = append(w.ends, client, server)
+		refuses := w.refuses
+		w.mu.Unlock()
+		if refuses {
+			w.hangUp()
+			continue
+		}
+		w.running.Go(func() { w.pass(client, server) })
+		w.running.Go(func() { w.pass(server, client) })
+	}
+}
+
+// pass takes what comes from one end to the other, while the wire is whole.
+func (w *wire) pass(to, from net.Conn) {
+	defer to.Close()
+	defer from.Close()
+	for buffer := make([]byte, 32<<10); ; {
+		n, err := from.Read(buffer)
+		w.mu.Lock()
+		passes := w.passes
+		w.mu.Unlock()
+		<-passes
+		if _, failed := to.Write(buffer[:n]); failed != nil || err != nil {
+			return
+		}
+	}
+}
+
+// cut ends all connections, and has nothing pass on those that come.
+func (w *wire) cut() {
+	w.mu.Lock()
+	w.passes, w.refuses = make(chan struct{}), false
+	w.mu.Unlock()
+	w.hangUp()
+}
+
+// refuse ends all connections, and those that come.
+func (w *wire) refuse() {
+	w.mu.Lock()
+	w.refuses = true
+	w.mu.Unlock()
+	w.hangUp()
+}
+
+// mend has pass what has waited, and all that comes.
+func (w *wire) mend() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.refuses = false
+	select {
+	case <-w.passes:
+	default:
+		close(w.passes)
+	}
+}
+
+func (w *wire) hangUp() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, end := range w.ends {
+		_ = end.Close()
+	}
+	w.ends = nil
+}
