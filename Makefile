@@ -28,6 +28,7 @@ test: packages ## Run every test, with the race detector
 	@if docker compose version >/dev/null 2>&1; then POSTGRES_PASSWORD=x REDIS_PASSWORD=x LOYALTY_PROXY_SECRET=x LOYALTY_TOKEN_SECRET=x docker compose config --quiet; \
 	else echo "docker-compose.yml is not checked: there is no docker compose here"; fi
 	go test ./readmodels/leaderboard/memory # its memory outside Go's heap, which the race detector can't follow
+	CGO_ENABLED=0 go test -run '^TestABatchOfManyOrdersTakesLittleMemory$$' ./cmd/loyalty # whose memory the race detector's own would hide
 
 client-tests: ## Run the event store client's own tests against the embedded store (part of test)
 	go test -count=1 -run '^TestTheClientsOwnTests$$' -v ./eventstore/embedded

@@ -19,10 +19,7 @@ func (s *Server) lookBack(ctx context.Context, c echo.Context, customer domain.C
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	if err := catchUp(ctx, s.config.History, position); err != nil {
-		return err
-	}
-	if err := s.lookingBack.enter(ctx); err != nil {
+	if err := s.enterPast(ctx, position); err != nil {
 		return err
 	}
 	defer s.lookingBack.leave()
@@ -35,4 +32,12 @@ func (s *Server) lookBack(ctx context.Context, c echo.Context, customer domain.C
 	// What readers of today's dashboard share is of no use to this one.
 	v.json = new(shared).appendDashboard(v.json[:0], &v.dashboard, key)
 	return sendDashboard(c, v.json)
+}
+
+// enterPast waits until the history reflects a position, and then for a turn to look back, which whoever got one leaves.
+func (s *Server) enterPast(ctx context.Context, position domain.Position) error {
+	if err := catchUp(ctx, s.config.History, position); err != nil {
+		return err
+	}
+	return s.lookingBack.enter(ctx)
 }

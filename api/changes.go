@@ -55,10 +55,7 @@ func (s *Server) changes(ctx context.Context, c echo.Context, _ Claims) error {
 	if err := domain.JoinInvalid(badCustomer, badQuery, badSince, badPosition); err != nil {
 		return err
 	}
-	if err := catchUp(ctx, s.config.History, position); err != nil {
-		return err
-	}
-	if err := s.lookingBack.enter(ctx); err != nil {
+	if err := s.enterPast(ctx, position); err != nil {
 		return err
 	}
 	defer s.lookingBack.leave()

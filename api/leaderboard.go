@@ -46,10 +46,7 @@ func (s *Server) leaderboard(ctx context.Context, c echo.Context, _ Claims) erro
 	if err := domain.JoinInvalid(badQuery, badTop, badMoment, badPosition); err != nil {
 		return err
 	}
-	if err := catchUp(ctx, s.config.History, position); err != nil {
-		return err
-	}
-	if err := s.lookingBack.enter(ctx); err != nil {
+	if err := s.enterPast(ctx, position); err != nil {
 		return err
 	}
 	defer s.lookingBack.leave()

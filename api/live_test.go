@@ -3,18 +3,14 @@ package api_test
 import (
 	"bufio"
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/golang-jwt/jwt/v5"
 
 	"loyalty/api"
 	"loyalty/domain"
@@ -68,24 +64,8 @@ func runLive(t *testing.T, doc *document) {
 	refused("/loyalty/ann/live", ann, 429, "rate_limited")
 	s = serve(t, doc, fixed{errors.New("a fault")}.all)
 	refused("/loyalty/ann/live", ann, 500, "internal")
-	s = serve(t, doc, func(c *api.Config) {
-		fixed{}.all(c)
-		nothing := httptest.NewServer(http.NotFoundHandler())
-		t.Cleanup(nothing.Close)
-		verifier, err := api.NewJWKSVerifier(t.Context(), api.JWKS{URL: nothing.URL}, slog.New(slog.DiscardHandler), time.Now)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.Verifier = verifier
-	})
-	_, key, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	token, err := jwt.NewWithClaims(jwt.SigningMethodEdDSA, jwt.MapClaims{"sub": "ann", "role": "customer", "exp": time.Now().Add(time.Hour).Unix()}).SignedString(key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	var token string
+	s, token = keylessSite(t, doc)
 	keyless := live
 	keyless.status, keyless.code, keyless.header = 503, "unavailable", http.Header{"Authorization": {"Bearer " + token}}
 	s.do(t, keyless)

@@ -117,24 +117,7 @@ func runSessions(t *testing.T, doc *document) {
 		})
 	}
 
-	s2 := serve(t, doc, func(c *api.Config) {
-		fixed{}.all(c)
-		nothing := httptest.NewServer(http.NotFoundHandler())
-		t.Cleanup(nothing.Close)
-		verifier, err := api.NewJWKSVerifier(t.Context(), api.JWKS{URL: nothing.URL}, slog.New(slog.DiscardHandler), time.Now)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.Verifier = verifier
-	})
-	_, key, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	token, err := jwt.NewWithClaims(jwt.SigningMethodEdDSA, jwt.MapClaims{"sub": "ann", "role": "customer", "exp": time.Now().Add(time.Hour).Unix()}).SignedString(key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s2, token := keylessSite(t, doc)
 	keyless := opening(token)
 	keyless.status, keyless.code = 503, "unavailable"
 	s2.do(t, keyless)
@@ -186,4 +169,28 @@ func TestTheCookieIsSecureButOnOnesOwnMachine(t *testing.T) {
 			t.Errorf("at %s Secure is %t", host, got.Secure)
 		}
 	}
+}
+
+// keylessSite is a site that has not found the keys to verify tokens with, and a token that would be ann's.
+func keylessSite(t *testing.T, doc *document) (*site, string) {
+	t.Helper()
+	s := serve(t, doc, func(c *api.Config) {
+		fixed{}.all(c)
+		nothing := httptest.NewServer(http.NotFoundHandler())
+		t.Cleanup(nothing.Close)
+		verifier, err := api.NewJWKSVerifier(t.Context(), api.JWKS{URL: nothing.URL}, slog.New(slog.DiscardHandler), time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Verifier = verifier
+	})
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := jwt.NewWithClaims(jwt.SigningMethodEdDSA, jwt.MapClaims{"sub": "ann", "role": "customer", "exp": time.Now().Add(time.Hour).Unix()}).SignedString(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, token
 }

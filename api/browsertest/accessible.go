@@ -104,7 +104,7 @@ func (tab *Tab) Accessible() {
 		tab.t.Fatal(err)
 	}
 	// What fades in has other colours until it has.
-	tab.Still()
+	tab.still()
 	do(tab, "load axe-core", chromedp.Evaluate[chromedp.Void]("(() => {"+source+"\nreturn null})()"))
 	var found []string
 	tab.Eval(`axe.run(document, {

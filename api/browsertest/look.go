@@ -43,8 +43,8 @@ func (tab *Tab) Fits() {
 	}
 }
 
-// Still waits until nothing on the page moves any more.
-func (tab *Tab) Still() {
+// still waits until nothing on the page moves any more.
+func (tab *Tab) still() {
 	tab.t.Helper()
 	tab.Wait(`(function still(root) {
   return root.getAnimations().every((a) => a.playState !== "running" || a.effect?.getComputedTiming().iterations === Infinity) &&
@@ -56,7 +56,7 @@ func (tab *Tab) Still() {
 // text at its edges would have thousands, so that it is small enough to keep.
 func (tab *Tab) Screenshot(file string) {
 	tab.t.Helper()
-	tab.Still()
+	tab.still()
 	picture, err := png.Decode(bytes.NewReader(do(tab, "take a picture", chromedp.FullScreenshot(100))))
 	if err != nil {
 		tab.t.Fatal(err)

@@ -179,11 +179,8 @@ func (tab *Tab) Reload() {
 	do(tab, "reload", chromedp.Reload())
 }
 
-// Back and Forward go through the tab's history.
+// Back goes back in the tab's history.
 func (tab *Tab) Back() { tab.t.Helper(); tab.Eval(`history.back()`, nil) }
-
-// Forward is the way back from Back.
-func (tab *Tab) Forward() { tab.t.Helper(); tab.Eval(`history.forward()`, nil) }
 
 // Eval evaluates an expression of JavaScript in the page, waits if it is a promise, and reads its value into out, which may be nil.
 func (tab *Tab) Eval(expression string, out any) {

@@ -130,7 +130,8 @@ func TestABatchOfManyOrdersTakesLittleMemory(t *testing.T) {
 	before := commands.resident(t)
 	first, most := send(commands, token, "measured", "placed", n)
 	t.Logf("%d MiB before, at most %d MiB meanwhile", before>>20, most>>20)
-	if grown := most - before; grown >= 64<<20 {
+	// The race detector's own memory, several times the program's, grows with all that was ever touched.
+	if grown := most - before; grown >= 64<<20 && !raceDetector {
 		t.Errorf("the memory grew by %d MiB", grown>>20)
 	}
 	again, _ := send(everything, secret, "measured", "replayed", n)

@@ -8,7 +8,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -42,7 +41,7 @@ func BenchmarkOpenPages(b *testing.B) {
 	}
 	c.must(http.StatusOK, nil, support, http.MethodGet, "/loyalty/c-0", nil, "Loyalty-Min-Position: "+last.Position)
 
-	unopened := residentMemory(b, p)
+	unopened := p.resident(b)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	pages := make([]*openedPage, open)
@@ -54,7 +53,7 @@ func BenchmarkOpenPages(b *testing.B) {
 	waitFor(b, "all pages to show something", func() bool {
 		return !slices.ContainsFunc(pages, func(page *openedPage) bool { return page.at() == 0 })
 	})
-	opened := residentMemory(b, p)
+	opened := p.resident(b)
 
 	type placing struct {
 		by   int
@@ -93,7 +92,7 @@ func BenchmarkOpenPages(b *testing.B) {
 		}
 	}
 	b.StopTimer()
-	after := residentMemory(b, p)
+	after := p.resident(b)
 	cancel()
 	reading.Wait()
 
@@ -185,18 +184,4 @@ func commitOf(b *testing.B, text string) uint64 {
 		b.Fatal(err)
 	}
 	return position.Commit
-}
-
-// residentMemory is what the process takes, in bytes.
-func residentMemory(b *testing.B, p *process) int64 {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.command.Process.Pid))
-	if err != nil {
-		b.Fatal(err)
-	}
-	_, rest, found := strings.Cut(string(status), "VmRSS:")
-	var kilobytes int64
-	if _, err := fmt.Sscan(rest, &kilobytes); !found || err != nil {
-		b.Fatalf("no VmRSS in %s", status)
-	}
-	return kilobytes * 1024
 }

@@ -18,7 +18,7 @@ export class Problem extends Error {
 }
 
 /** problemOf reads what an answer that is no success says. */
-export async function problemOf(response) {
+async function problemOf(response) {
   let body = {};
   try {
     body = await response.json();
@@ -242,7 +242,7 @@ export async function session(...allowed) {
 }
 
 /** signOut ends the session. */
-export async function signOut() {
+async function signOut() {
   try {
     await request("DELETE", "/session");
   } catch (error) {
@@ -264,7 +264,7 @@ function head(who) {
 }
 
 /** notice shows one line above everything, or none. */
-export function notice(kind, text) {
+function notice(kind, text) {
   document.getElementById("notice")?.remove();
   if (!text) return;
   document.querySelector("main").prepend(el("p", { class: `banner ${kind}`, id: "notice", role: "status" }, text));
