@@ -53,20 +53,30 @@ const attempts = 5
 type connection struct {
 	config  func() (*esdb.Configuration, error)
 	options Options
-	// making is held by whoever makes a client, so that its first call, the discovery, is made by one caller only.
-	making chan struct{}
+	// open ends at close. making waits for whoever makes a client then.
+	open   context.Context
+	stop   context.CancelFunc
+	making sync.WaitGroup
 
 	mu      sync.Mutex
 	current *generation
+	next    *renewal // nil while nobody makes a client
 	closed  bool
 }
 
+// renewal is the making of a client, which everybody who needs one waits for: its first call, the discovery, is then made once.
+type renewal struct {
+	done chan struct{}
+	err  error // once done
+}
+
 func newConnection(connectionString string, o Options) (*connection, error) {
-	c := &connection{options: o, making: make(chan struct{}, 1)}
+	c := &connection{options: o}
 	c.config = func() (*esdb.Configuration, error) { return parseConnectionString(connectionString) }
 	if _, err := c.config(); err != nil {
 		return nil, err
 	}
+	c.open, c.stop = context.WithCancel(context.Background())
 	return c, nil
 }
 
@@ -115,61 +125,85 @@ func (c *connection) once(ctx context.Context, call func(context.Context, *esdb.
 
 var errClosed = errors.New("the event store client is closed")
 
-// enter gives a generation to use until its leave is called.
+// enter gives a generation to use until its leave is called. It waits for one for as long as ctx allows.
 func (c *connection) enter(ctx context.Context) (*generation, error) {
 	for {
-		g, err := c.serving()
+		g, r, err := c.serving()
 		if err != nil {
 			return nil, err
 		}
-		if g != nil && g.enter() {
+		if g != nil {
 			return g, nil
 		}
-		if err := c.renew(ctx); err != nil {
+		select {
+		case <-r.done:
+			if r.err != nil {
+				return nil, r.err
+			}
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: waiting for a connection: %w", domain.ErrUnavailable, ctx.Err())
+		}
+	}
+}
+
+// serving is the current generation, entered, or else the renewal under way, which it begins if there is none.
+func (c *connection) serving() (*generation, *renewal, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, nil, fmt.Errorf("%w: %w", domain.ErrUnavailable, errClosed)
+	}
+	if c.current != nil && c.current.enter() {
+		return c.current, nil, nil
+	}
+	if c.next == nil {
+		r := &renewal{done: make(chan struct{})}
+		c.next = r
+		c.making.Go(func() { c.renew(r) })
+	}
+	return nil, c.next, nil
+}
+
+// renew makes a client. It goes on when nobody waits for it any more, so that there is one when the store is back.
+func (c *connection) renew(r *renewal) {
+	g, err := c.discover()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case err != nil:
+		r.err = err
+	case c.closed:
+		g.retire()
+		r.err = fmt.Errorf("%w: %w", domain.ErrUnavailable, errClosed)
+	default:
+		c.current = g
+	}
+	c.next = nil
+	close(r.done)
+}
+
+// discover makes as many attempts as are configured. The official client would make them without ever being told to stop: here it
+// makes one at a time, which takes at most a gossip timeout or two for each address.
+func (c *connection) discover() (*generation, error) {
+	for attempt := 1; ; attempt++ {
+		config, err := c.config()
+		if err != nil {
+			return nil, err
+		}
+		most, interval := config.MaxDiscoverAttempts, time.Duration(config.DiscoveryInterval)*time.Millisecond
+		config.MaxDiscoverAttempts, config.DiscoveryInterval = 1, 0
+		g, err := dial(config)
+		if err == nil {
+			return g, nil
+		}
+		if attempt >= most || !errors.Is(err, domain.ErrUnavailable) || pause(c.open, interval) != nil {
+			c.options.Logger.Warn("no connection to the event store", "attempts", attempt, "error", err)
 			return nil, err
 		}
 	}
 }
 
-func (c *connection) serving() (*generation, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return nil, fmt.Errorf("%w: %w", domain.ErrUnavailable, errClosed)
-	}
-	return c.current, nil
-}
-
-// renew makes a client if the current one is retired. Its one call is bounded by the configuration, not by ctx.
-func (c *connection) renew(ctx context.Context) error {
-	select {
-	case c.making <- struct{}{}:
-		defer func() { <-c.making }()
-	case <-ctx.Done():
-		return fmt.Errorf("%w: waiting for a connection: %w", domain.ErrUnavailable, ctx.Err())
-	}
-	if g, err := c.serving(); err != nil || (g != nil && !g.isRetired()) {
-		return err
-	}
-	g, err := c.dial()
-	if err != nil {
-		return err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		g.retire()
-		return fmt.Errorf("%w: %w", domain.ErrUnavailable, errClosed)
-	}
-	c.current = g
-	return nil
-}
-
-func (c *connection) dial() (*generation, error) {
-	config, err := c.config()
-	if err != nil {
-		return nil, err
-	}
+func dial(config *esdb.Configuration) (_ *generation, err error) {
 	g := &generation{}
 	config.Logger = g.hear
 	if g.client, err = esdb.NewClient(config); err != nil {
@@ -177,23 +211,30 @@ func (c *connection) dial() (*generation, error) {
 	}
 	if _, err := g.client.GetServerVersion(); err != nil {
 		g.retire()
-		c.options.Logger.Warn("no connection to the event store", "error", err)
 		return nil, translate(err, g)
 	}
 	return g, nil
 }
 
-func (c *connection) close() error {
+// closing lets nobody else in, and has whoever makes a client stop after the attempt under way.
+func (c *connection) closing() {
 	if c == nil {
-		return nil
+		return
 	}
+	c.stop()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
 	if c.current != nil {
 		c.current.retire()
 	}
-	return nil
+}
+
+// wait returns when nobody makes a client any more.
+func (c *connection) wait() {
+	if c != nil {
+		c.making.Wait()
+	}
 }
 
 // A generation is one client of the official library, and those who use it.

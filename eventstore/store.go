@@ -73,9 +73,17 @@ func Open(ctx context.Context, connectionString string, registry *Registry, o Op
 	return s, nil
 }
 
-// Close closes the connections. Calls under way end with domain.ErrUnavailable.
+// Close closes the connections. Calls under way end with domain.ErrUnavailable. While a store that does not answer is being connected
+// to, it takes as long as one attempt, which is the gossip timeout of the connection string, 5 s unless it says otherwise.
 func (s *Store) Close() error {
-	return errors.Join(s.writes.close(), s.reads.close(), s.follows.close())
+	connections := []*connection{s.writes, s.reads, s.follows}
+	for _, c := range connections {
+		c.closing()
+	}
+	for _, c := range connections {
+		c.wait()
+	}
+	return nil
 }
 
 // Ping asks the store for the log's last event and returns domain.ErrUnavailable if that fails.

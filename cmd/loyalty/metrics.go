@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -9,7 +10,7 @@ import (
 	"loyalty/projections"
 )
 
-// countUpTo bounds the events counted for the lag of a projection at one scrape, and countFor the time it may take.
+// countUpTo bounds the events counted for the lag of a projection at one scrape, and countFor the time all that may take.
 const (
 	countUpTo = 10_000
 	countFor  = 2 * time.Second
@@ -43,27 +44,33 @@ func (m *projectionMetrics) Describe(out chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect asks every runner. A lag that is not known is left out.
+// Collect asks every runner, all at the same time. A lag that is not known is left out.
 func (m *projectionMetrics) Collect(out chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), countFor)
+	defer cancel()
+	var asking sync.WaitGroup
 	for _, runner := range m.runners() {
-		status := runner.Status()
-		gauge := func(d *prometheus.Desc, value float64) {
-			out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, status.Name)
-		}
-		gauge(m.position, float64(status.Position.Commit))
-		live := 0.0
-		if status.Live {
-			live = 1
-		}
-		gauge(m.live, live)
-		out <- prometheus.MustNewConstMetric(m.applied, prometheus.CounterValue, float64(status.Applied), status.Name)
-		if !status.AsOf.IsZero() {
-			gauge(m.lagSeconds, max(0, m.now().Sub(status.AsOf).Seconds()))
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), countFor)
-		if behind, err := runner.Behind(ctx, countUpTo); err == nil {
-			gauge(m.lagEvents, float64(behind))
-		}
-		cancel()
+		asking.Go(func() { m.collect(ctx, runner, out) })
+	}
+	asking.Wait()
+}
+
+func (m *projectionMetrics) collect(ctx context.Context, runner *projections.Runner, out chan<- prometheus.Metric) {
+	status := runner.Status()
+	gauge := func(d *prometheus.Desc, value float64) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, status.Name)
+	}
+	gauge(m.position, float64(status.Position.Commit))
+	live := 0.0
+	if status.Live {
+		live = 1
+	}
+	gauge(m.live, live)
+	out <- prometheus.MustNewConstMetric(m.applied, prometheus.CounterValue, float64(status.Applied), status.Name)
+	if !status.AsOf.IsZero() {
+		gauge(m.lagSeconds, max(0, m.now().Sub(status.AsOf).Seconds()))
+	}
+	if behind, err := runner.Behind(ctx, countUpTo); err == nil {
+		gauge(m.lagEvents, float64(behind))
 	}
 }

@@ -209,8 +209,8 @@ func (s *stack) ready(ctx context.Context) error {
 		}
 	}
 	if s.command {
-		if err := s.ping(ctx); err != nil {
-			return err
+		if err := s.store.Ping(ctx); err != nil {
+			return fmt.Errorf("the event store: %w", err)
 		}
 	}
 	if s.query && s.shared != nil {

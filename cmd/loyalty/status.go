@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -68,28 +67,6 @@ func kindOf(address string) string {
 	return "postgres"
 }
 
-// inTime asks, and gives up when ctx ends even where what is asked does not: the client of the event store takes most of a minute to
-// connect to a silent one, whatever its context. How many such calls there are at once is bounded by the stores' own connections, and
-// the stack waits for them.
-func (s *stack) inTime(ctx context.Context, ask func(context.Context) error) error {
-	answered := make(chan error, 1)
-	s.running.Go(func() { answered <- ask(ctx) })
-	select {
-	case err := <-answered:
-		return err
-	case <-ctx.Done():
-		return fmt.Errorf("it does not answer in time: %w", ctx.Err())
-	}
-}
-
-// ping asks whether the event store is there, for as long as ctx lasts.
-func (s *stack) ping(ctx context.Context) error {
-	if err := s.inTime(ctx, s.store.Ping); err != nil {
-		return fmt.Errorf("the event store: %w", err)
-	}
-	return nil
-}
-
 // status has the process looked at, all of its stores and projections at the same time.
 func (s *stack) status(roles []string, started time.Time, checks []storeCheck) func(context.Context) api.Status {
 	return func(ctx context.Context) api.Status {
@@ -100,10 +77,10 @@ func (s *stack) status(roles []string, started time.Time, checks []storeCheck) f
 		}
 		var asking sync.WaitGroup
 		for i, check := range checks {
-			asking.Go(func() { status.Stores[i] = s.storeStatus(ctx, check) })
+			asking.Go(func() { status.Stores[i] = storeStatus(ctx, check) })
 		}
 		for i, runner := range runners {
-			asking.Go(func() { status.Projections[i] = s.projectionStatus(ctx, runner) })
+			asking.Go(func() { status.Projections[i] = projectionStatus(ctx, runner) })
 		}
 		asking.Wait()
 		return status
@@ -111,9 +88,9 @@ func (s *stack) status(roles []string, started time.Time, checks []storeCheck) f
 }
 
 // storeStatus asks a store. One that answers that it has nothing to show yet is there.
-func (s *stack) storeStatus(ctx context.Context, c storeCheck) api.StoreStatus {
+func storeStatus(ctx context.Context, c storeCheck) api.StoreStatus {
 	began := time.Now()
-	err := s.inTime(ctx, c.ask)
+	err := c.ask(ctx)
 	took := time.Since(began)
 	store := api.StoreStatus{
 		Name: c.name, Kind: c.kind, Up: err == nil || errors.Is(err, domain.ErrNotCaughtUp), Took: float64(took.Microseconds()) / 1000,
@@ -128,7 +105,7 @@ func (s *stack) storeStatus(ctx context.Context, c storeCheck) api.StoreStatus {
 	return store
 }
 
-func (s *stack) projectionStatus(ctx context.Context, runner *projections.Runner) api.ProjectionStatus {
+func projectionStatus(ctx context.Context, runner *projections.Runner) api.ProjectionStatus {
 	status := runner.Status()
 	projection := api.ProjectionStatus{
 		Name: status.Name, Live: status.Live, CaughtUp: status.CaughtUp, Position: status.Position, Applied: status.Applied,
@@ -140,13 +117,7 @@ func (s *stack) projectionStatus(ctx context.Context, runner *projections.Runner
 		seconds := max(0, time.Since(status.AsOf).Seconds())
 		projection.LagSeconds = &seconds
 	}
-	counted := make(chan int, 1)
-	if err := s.inTime(ctx, func(ctx context.Context) error {
-		behind, err := runner.Behind(ctx, countUpTo+1)
-		counted <- behind
-		return err
-	}); err == nil {
-		behind := <-counted
+	if behind, err := runner.Behind(ctx, countUpTo+1); err == nil {
 		events := int64(min(behind, countUpTo))
 		projection.LagEvents, projection.More = &events, behind > countUpTo
 	}

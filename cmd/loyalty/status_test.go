@@ -1,21 +1,18 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"loyalty/api"
-	"loyalty/domain"
-	"loyalty/projections"
 )
 
 // operator asks for a status. It takes two seconds at most, and here ten times that is waited for.
@@ -118,60 +115,46 @@ func TestAStoreThatIsSilentHidesNoOther(t *testing.T) {
 	}
 }
 
-// The client of the event store connects to a silent one for most of a minute, whatever the context of the call that has it connect. Each
-// question is asked alone here, and so is that call.
-func TestWhatIsAskedOfASilentEventStoreIsGivenUpInTime(t *testing.T) {
-	for name, asked := range map[string]func(context.Context, *stack) error{
-		"is the process ready": func(ctx context.Context, s *stack) error { s.roles = roles{command: true}; return s.ready(ctx) },
-		"is the store up": func(ctx context.Context, s *stack) error {
-			checks := s.storeChecks(connections{Eventstore: "esdb://a"}, busFlags{})
-			return errors.New(s.storeStatus(ctx, checks[0]).Why)
-		},
-		"how far is a projection behind": func(ctx context.Context, s *stack) error {
-			if is := s.projectionStatus(ctx, projections.NewRunner(projections.Ledger{}, s.store, projections.Options{})); is.LagEvents != nil {
-				return fmt.Errorf("by %d", *is.LagEvents)
-			}
-			return errors.New("it does not answer in time, and so nobody knows")
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			site := openSite(t)
-			w := site.wired("LOYALTY_EVENTSTORE", "")
-			_, address, _ := strings.Cut(site.settings[0], "=")
-			s := &stack{}
-			if err := s.openEventStore(t.Context(), address, quiet(), false); err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() {
-				w.mend()
-				s.running.Wait()
-				if err := s.stores.close(context.Background()); err != nil {
-					t.Error(err)
-				}
-			})
-			// The client must be gone first, so that it is the question that has another connect.
-			w.refuse()
-			once, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			if err := s.store.Ping(once); !errors.Is(err, domain.ErrUnavailable) {
-				t.Fatal(err)
-			}
-			w.cut()
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			answered := make(chan error, 1)
-			go func() { answered <- asked(ctx, s) }()
-			select {
-			case err := <-answered:
-				if err == nil || !strings.Contains(err.Error(), "it does not answer in time") {
-					t.Errorf("the answer is %v", err)
-				}
-			case <-time.After(operator.Timeout):
-				w.mend()
-				<-answered
-				t.Error("nobody gave up")
-			}
-		})
+// The client of the event store would connect to a silent one for most of a minute, whatever the context of the call that has it connect.
+//
+// Given a process for everything, whose event store falls silent
+// When it is asked whether it is ready, for its metrics, to take an order, for a dashboard, and to stop
+// Then each is answered within a fraction of that, the dashboard as if nothing were the matter.
+func TestASilentEventStoreHoldsNothingUp(t *testing.T) {
+	s := openSite(t)
+	w := s.wired("LOYALTY_EVENTSTORE", "")
+	p := s.role("command,query,project")
+	c := s.client(p)
+	c.http.Timeout = operator.Timeout
+	var placed placedAnswer
+	c.must(http.StatusCreated, &placed, webshop, http.MethodPost, "/order/first", orderBody("c-0", "10.00"))
+	c.must(http.StatusOK, nil, support, http.MethodGet, "/loyalty/c-0", nil, "Loyalty-Min-Position: "+placed.Position)
+	w.cut()
+	waitFor(t, "the loss is noticed", func() bool { return strings.Contains(p.err.String(), "lost the event store") })
+
+	for path, want := range map[string]string{"/readyz": "the event store: ", "/metrics": `loyalty_projection_live{projection="ledger"} 0`} {
+		response, err := operator.Get(p.admin + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil || !strings.Contains(string(body), want) {
+			t.Errorf("%s is answered with %s: %s, %v", path, response.Status, body, err)
+		}
+	}
+	got, err := c.call(webshop, http.MethodPost, "/order/late", orderBody("c-0", "10.00"))
+	if err != nil || got.status != http.StatusServiceUnavailable {
+		t.Errorf("an order is answered with %d: %s, %v", got.status, got.body, err)
+	}
+	var screen dashboardAnswer
+	if c.must(http.StatusOK, &screen, support, http.MethodGet, "/loyalty/c-0", nil); screen.You == nil || screen.You.Points != 1 {
+		t.Errorf("the dashboard is %+v", screen)
+	}
+	stopping := time.AfterFunc(operator.Timeout, w.mend)
+	p.stop(syscall.SIGTERM)
+	if !stopping.Stop() {
+		t.Error("it stopped only when the event store spoke again")
 	}
 }
 
