@@ -74,8 +74,13 @@ func (s *Server) placeOrders(ctx context.Context, c echo.Context, caller Claims)
 	// What is left of a batch that ended early must not be taken for another request.
 	header["Connection"] = []string{"close"}
 
-	ctx, cancel := context.WithCancel(ctx)
+	// Nothing more is read once the client is gone, nobody takes the answers, or the server stops. But net/http ends a request's context
+	// as soon as reading from it fails, also because we stop: what was read is carried out all the same.
+	reading, stopReading := context.WithCancel(ctx)
+	defer stopReading()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	giveUp := func() { stopReading(); cancel() }
 	body := &patientBody{from: request.Body, control: control}
 	defer body.finish()
 	b := &batch{
@@ -85,15 +90,12 @@ func (s *Server) placeOrders(ctx context.Context, c echo.Context, caller Claims)
 	for range batchWindow {
 		b.free <- new(entry)
 	}
-	// Nothing more is read once the server stops or nobody takes the answers.
-	reading, stopReading := context.WithCancel(ctx)
-	defer stopReading()
 	defer context.AfterFunc(s.stopping, stopReading)()
 	defer context.AfterFunc(reading, body.stop)()
 
 	var failed error
 	var writing sync.WaitGroup
-	writing.Go(func() { failed = b.write(&patientWriter{response, control}, cancel) })
+	writing.Go(func() { failed = b.write(&patientWriter{response, control}, giveUp) })
 	func() {
 		defer writing.Wait()
 		defer close(b.inOrder)

@@ -4,11 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -112,7 +115,10 @@ func TestAServerThatStopsEndsABatchInOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	public := httptest.NewServer(server)
+	public := httptest.NewUnstartedServer(server)
+	interrupted := make(chan struct{}, 1)
+	public.Listener = interruptedListener{public.Listener, interrupted}
+	public.Start()
 	defer public.Close()
 	public.Config.RegisterOnShutdown(server.Stop)
 	b := (&site{t: t, url: public.URL}).open(t)
@@ -124,6 +130,7 @@ func TestAServerThatStopsEndsABatchInOrder(t *testing.T) {
 	}
 	stopped := make(chan error, 1)
 	go func() { stopped <- public.Config.Shutdown(t.Context()) }()
+	<-interrupted
 	close(behind.release)
 	for i := range 10 {
 		if got, _ := b.next(t); got.Line != i+1 || got.Status != "placed" {
@@ -136,6 +143,33 @@ func TestAServerThatStopsEndsABatchInOrder(t *testing.T) {
 	if err := <-stopped; err != nil {
 		t.Error(err)
 	}
+}
+
+// interruptedListener tells when reading from a connection was ended by a deadline.
+type interruptedListener struct {
+	net.Listener
+	interrupted chan<- struct{}
+}
+
+func (l interruptedListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	return interruptedConn{conn, l.interrupted}, err
+}
+
+type interruptedConn struct {
+	net.Conn
+	interrupted chan<- struct{}
+}
+
+func (c interruptedConn) Read(data []byte) (int, error) {
+	n, err := c.Conn.Read(data)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		select {
+		case c.interrupted <- struct{}{}:
+		default:
+		}
+	}
+	return n, err
 }
 
 // Given a client that sends and does not read
