@@ -37,6 +37,11 @@ func TestMain(m *testing.M) {
 		args := []string{"build", "-o", program}
 		if raceDetector {
 			args = append(args, "-race")
+			// Every program would wait a second before it ends, for goroutines that might still race.
+			if err := os.Setenv("GORACE", "atexit_sleep_ms=20 "+os.Getenv("GORACE")); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				return 1
+			}
 		}
 		build := exec.Command("go", append(args, ".")...)
 		build.Stdout, build.Stderr = os.Stderr, os.Stderr
