@@ -289,7 +289,7 @@ func TestSubscribeWithFilter(t *testing.T) {
 // TestASlowSubscriberCostsLittleAndLosesNothing has one stop reading while far more is written than a page or a connection
 // holds.
 func TestASlowSubscriberCostsLittleAndLosesNothing(t *testing.T) {
-	const total, batch = 200_000, 1000
+	const total, batch = 100_000, 1000
 	dir := t.TempDir()
 	open(t, embedded.Options{Dir: dir})
 	reader, writer := connect(t, dir), connect(t, dir)
