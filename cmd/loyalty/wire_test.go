@@ -14,10 +14,9 @@ type wire struct {
 	network, server string
 	running         sync.WaitGroup
 
-	mu      sync.Mutex
-	ends    []net.Conn
-	passes  chan struct{} // closed while the wire is whole
-	refuses bool
+	mu     sync.Mutex
+	ends   []net.Conn
+	passes chan struct{} // closed while the wire is whole
 }
 
 // wired has a setting's address lead through a wire, with a password unless that is empty.
@@ -70,12 +69,7 @@ func (w *wire) accept() {
 		}
 		w.mu.Lock()
 		w.ends = append(w.ends, client, server)
-		refuses := w.refuses
 		w.mu.Unlock()
-		if refuses {
-			w.hangUp()
-			continue
-		}
 		w.running.Go(func() { w.pass(client, server) })
 		w.running.Go(func() { w.pass(server, client) })
 	}
@@ -100,15 +94,7 @@ func (w *wire) pass(to, from net.Conn) {
 // cut ends all connections, and has nothing pass on those that come.
 func (w *wire) cut() {
 	w.mu.Lock()
-	w.passes, w.refuses = make(chan struct{}), false
-	w.mu.Unlock()
-	w.hangUp()
-}
-
-// refuse ends all connections, and those that come.
-func (w *wire) refuse() {
-	w.mu.Lock()
-	w.refuses = true
+	w.passes = make(chan struct{})
 	w.mu.Unlock()
 	w.hangUp()
 }
@@ -117,7 +103,6 @@ func (w *wire) refuse() {
 func (w *wire) mend() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.refuses = false
 	select {
 	case <-w.passes:
 	default:
