@@ -132,7 +132,7 @@ func TestASilentEventStoreHoldsNothingUp(t *testing.T) {
 	w.cut()
 	waitFor(t, "the loss is noticed", func() bool { return strings.Contains(p.err.String(), "lost the event store") })
 
-	for path, want := range map[string]string{"/readyz": "the event store: ", "/metrics": `loyalty_projection_live{projection="ledger"} 0`} {
+	for path, want := range map[string]string{"/readyz": "the event store: ", "/metrics": `loyalty_projection_position{projection="ledger"}`} {
 		response, err := operator.Get(p.admin + path)
 		if err != nil {
 			t.Fatal(err)
