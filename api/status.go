@@ -47,7 +47,7 @@ type ProjectionStatus struct {
 	Live     bool            `json:"live"`
 	CaughtUp bool            `json:"caughtUp"`
 	Position domain.Position `json:"position"`
-	// LagEvents counts the events that it has not applied yet, up to a bound; More tells that there are more.
+	// LagEvents counts the events that it has not applied yet, as far as bounds in number and time allow; More tells that there may be more.
 	LagEvents *int64 `json:"lagEvents"`
 	More      bool   `json:"more"`
 	// LagSeconds is how long ago everything in the log was last known to be applied.

@@ -129,7 +129,8 @@ func (s *Store) End(ctx context.Context, types ...string) (domain.Position, erro
 	return end, err
 }
 
-// CountAfter counts the events of the given types after a position, at most limit. It reads them, so limit bounds the work.
+// CountAfter counts the events of the given types after a position, at most limit. It reads them, so limit bounds the work. With the
+// error of a ctx that ended meanwhile comes the number counted by then.
 func (s *Store) CountAfter(ctx context.Context, after domain.Position, types []string, limit int) (int, error) {
 	names, err := s.registry.storedNames(types)
 	if err != nil {

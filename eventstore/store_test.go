@@ -3,6 +3,7 @@ package eventstore_test
 import (
 	"context"
 	"errors"
+	"math"
 	"os"
 	"runtime"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"loyalty/domain"
+	"loyalty/domain/account"
 	"loyalty/eventstore"
 	"loyalty/eventstore/embedded"
 	"loyalty/eventstore/storetest"
@@ -189,6 +191,42 @@ func TestCallsUnderWayWhenTheStoreDiesEndAndAreCarriedOutOnce(t *testing.T) {
 		if err != nil || (len(events) != want && len(events) != want+1) {
 			t.Errorf("stream %d holds %d events, %v; %d were acknowledged and at most one was under way", i, len(events), err, want)
 		}
+	}
+}
+
+// Given a log of many events
+// When they are counted, for ever longer
+// Then as long as that is too short it tells how many were counted by then, and never more than there are.
+func TestACountThatIsCutShortTellsHowFarItGot(t *testing.T) {
+	store := startServer(t).open()
+	many := make([]domain.Event, 1000)
+	for i := range many {
+		many[i] = storetest.Adjusted("a", 1)
+	}
+	const rounds = 5
+	for range rounds {
+		storetest.Add(t, store, "account-a", many...)
+	}
+	partly := 0
+	for wait := time.Millisecond; ; wait += wait / 4 {
+		ctx, cancel := context.WithTimeout(t.Context(), wait)
+		count, err := store.CountAfter(ctx, domain.Position{}, []string{account.TypePointsAdjusted}, math.MaxInt)
+		cancel()
+		if err == nil {
+			if count != rounds*len(many) {
+				t.Errorf("%d events are counted as %d", rounds*len(many), count)
+			}
+			break
+		}
+		if !errors.Is(err, domain.ErrUnavailable) || count > rounds*len(many) {
+			t.Errorf("after %s it has counted %d, %v", wait, count, err)
+		}
+		if count > 0 {
+			partly++
+		}
+	}
+	if partly == 0 {
+		t.Error("it told nothing until it had counted all")
 	}
 }
 

@@ -95,7 +95,8 @@ func (r *Runner) Status() Status {
 	return r.status
 }
 
-// Behind counts the events in the log that the projection handles and has not applied, at most limit.
+// Behind counts the events in the log that the projection handles and has not applied, at most limit. With the error of a ctx that
+// ended meanwhile comes the number counted by then.
 func (r *Runner) Behind(ctx context.Context, limit int) (int, error) {
 	return r.store.CountAfter(ctx, r.Status().Position, r.projection.Types(), limit)
 }

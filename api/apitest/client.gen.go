@@ -1291,7 +1291,7 @@ type ProcessStatus struct {
 		// CaughtUp It did once since the process began.
 		CaughtUp bool `json:"caughtUp"`
 
-		// LagEvents Events that are not applied yet.
+		// LagEvents Events that are not applied yet, counted for two seconds at most.
 		LagEvents *int `json:"lagEvents"`
 
 		// LagSeconds Since everything was last known to be applied.
@@ -1300,7 +1300,7 @@ type ProcessStatus struct {
 		// Live It follows new events as they come.
 		Live bool `json:"live"`
 
-		// More There are more than lagEvents says.
+		// More There may be more than lagEvents says.
 		More bool   `json:"more"`
 		Name string `json:"name"`
 

@@ -33,7 +33,7 @@ func newProjectionMetrics(runners func() []*projections.Runner, now func() time.
 		live:       describe("live", "1 if the projection has caught up and follows new events, else 0."),
 		applied:    describe("events_applied_total", "Events applied since the process began."),
 		lagSeconds: describe("lag_seconds", "Seconds since everything in the log was last known to be applied."),
-		lagEvents:  describe("lag_events", "Events in the log that are not applied yet, counted up to 10000."),
+		lagEvents:  describe("lag_events", "Events in the log that are not applied yet, counted up to 10000 and for 2 seconds."),
 	}
 }
 
@@ -70,7 +70,7 @@ func (m *projectionMetrics) collect(ctx context.Context, runner *projections.Run
 	if !status.AsOf.IsZero() {
 		gauge(m.lagSeconds, max(0, m.now().Sub(status.AsOf).Seconds()))
 	}
-	if behind, err := runner.Behind(ctx, countUpTo); err == nil {
+	if behind, err := runner.Behind(ctx, countUpTo); err == nil || behind > 0 {
 		gauge(m.lagEvents, float64(behind))
 	}
 }

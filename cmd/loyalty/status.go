@@ -117,9 +117,9 @@ func projectionStatus(ctx context.Context, runner *projections.Runner) api.Proje
 		seconds := max(0, time.Since(status.AsOf).Seconds())
 		projection.LagSeconds = &seconds
 	}
-	if behind, err := runner.Behind(ctx, countUpTo+1); err == nil {
+	if behind, err := runner.Behind(ctx, countUpTo+1); err == nil || behind > 0 {
 		events := int64(min(behind, countUpTo))
-		projection.LagEvents, projection.More = &events, behind > countUpTo
+		projection.LagEvents, projection.More = &events, err != nil || behind > countUpTo
 	}
 	return projection
 }

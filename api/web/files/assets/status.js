@@ -61,7 +61,7 @@ function showTables(before, after) {
   $("projections").replaceChildren(...after.projections.flatMap((p) => {
     const was = before?.projections.find(({ name }) => name === p.name);
     const speed = was ? perSecond(before, after, (status) => (status === after ? p : was).applied) : null;
-    const behind = p.lagEvents === null ? "not known" : (p.more ? "more than " : "") + number(p.lagEvents);
+    const behind = p.lagEvents === null ? "not known" : (p.more ? "at least " : "") + number(p.lagEvents);
     const [state, why] = projectionState(p);
     return [el("tr", null, el("th", { scope: "row" }, p.name), el("td", null, state), el("td", { class: "num" }, behind),
       el("td", { class: "num" }, p.lagSeconds === null ? "not known" : short(p.lagSeconds)), el("td", { class: "num" }, short(speed))), ...note(why, 5)];
