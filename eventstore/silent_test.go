@@ -104,27 +104,31 @@ func TestAStoreThatSpeaksAgainIsFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer store.Close()
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	storetest.Add(t, store, "account-a", storetest.Adjusted("a", 1))
 	f := storetest.Follow(t, store, domain.Position{})
 	storetest.WaitFor(t, "the event", func() bool { return len(f.Points()) == 1 })
 
 	stop()
 	s := listenInSilence(t, addr)
-	load := func() ([]eventstore.Recorded, error) {
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	load := func(patience time.Duration) ([]eventstore.Recorded, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		return store.Load(ctx, "account-a")
 	}
 	for range 3 {
-		if _, err := load(); !errors.Is(err, domain.ErrUnavailable) {
+		if _, err := load(50 * time.Millisecond); !errors.Is(err, domain.ErrUnavailable) {
 			t.Errorf("got %v, want domain.ErrUnavailable", err)
 		}
 	}
 	s.end()
 
 	defer serve()()
-	storetest.WaitFor(t, "the store to be found", func() bool { events, err := load(); return err == nil && len(events) == 1 })
+	storetest.WaitFor(t, "the store to be found", func() bool { events, err := load(time.Second); return err == nil && len(events) == 1 })
 	storetest.Add(t, store, "account-a", storetest.Adjusted("a", 2))
 	storetest.WaitFor(t, "the second event", func() bool { return len(f.Points()) == 2 })
 }
