@@ -42,15 +42,7 @@ type placeAnswer struct {
 func (s *Server) changes(ctx context.Context, c echo.Context, _ Claims) error {
 	customer, badCustomer := pathID[domain.CustomerID](c, "userId")
 	values, badQuery := query(c)
-	var since history.Moment
-	var badSince error
-	switch text := values.Get("since"); {
-	case badQuery != nil:
-	case text == "":
-		badSince = domain.Invalid("since", "moment_missing", "say since when: a time, a day, or the position of an earlier answer")
-	default:
-		since, badSince = parseMoment("since", text)
-	}
+	since, badSince := momentAsked(values, badQuery, "since", "say since when: a time, a day, or the position of an earlier answer")
 	position, badPosition := minPosition(c)
 	if err := domain.JoinInvalid(badCustomer, badQuery, badSince, badPosition); err != nil {
 		return err

@@ -24,10 +24,10 @@ type gate struct {
 // gatePatience bounds how long a write waits for its turn.
 const gatePatience = time.Second
 
-// newGate lets so many writes through at once, for which as many wait.
 // linesMetric is the name of the counter of lines.
 const linesMetric = "loyalty_batch_lines_total"
 
+// newGate lets so many writes through at once, for which as many wait.
 func newGate(writes int, registry *prometheus.Registry) (*gate, error) {
 	turns, err := newTurns("writes", "Writes and batches", writes, writes, gatePatience, registry)
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 
 	"loyalty/answers"
 	"loyalty/domain"
-	"loyalty/readmodels/history"
 	"loyalty/readmodels/leaderboard"
 )
 
@@ -34,15 +33,7 @@ func (s *Server) leaderboard(ctx context.Context, c echo.Context, _ Claims) erro
 	values, badQuery := query(c)
 	top, badTop := number(values, "top", defaultTop, 1, leaderboard.MaxTop)
 	position, badPosition := minPosition(c)
-	var moment history.Moment
-	var badMoment error
-	switch text := values.Get("asOf"); {
-	case badQuery != nil:
-	case text == "":
-		badMoment = domain.Invalid("asOf", "moment_missing", "say as of when: a time, a day, or the position of an earlier answer")
-	default:
-		moment, badMoment = parseMoment("asOf", text)
-	}
+	moment, badMoment := momentAsked(values, badQuery, "asOf", "say as of when: a time, a day, or the position of an earlier answer")
 	if err := domain.JoinInvalid(badQuery, badTop, badMoment, badPosition); err != nil {
 		return err
 	}

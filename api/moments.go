@@ -24,6 +24,19 @@ func fromUntil(values url.Values) (from, until time.Time, _ error) {
 	return from, until, domain.JoinInvalid(errs...)
 }
 
+// momentAsked reads the moment that a question can't do without. missing is what to do about one that is not there, which nobody can tell of
+// a malformed query.
+func momentAsked(values url.Values, badQuery error, name, missing string) (history.Moment, error) {
+	switch text := values.Get(name); {
+	case badQuery != nil:
+		return history.Moment{}, nil
+	case text == "":
+		return history.Moment{}, domain.Invalid(name, "moment_missing", missing)
+	default:
+		return parseMoment(name, text)
+	}
+}
+
 // parseMoment reads a point in the past: a time, a day, or a position.
 func parseMoment(name, text string) (history.Moment, error) {
 	if position, err := domain.ParsePosition(name, text); err == nil {
