@@ -37,7 +37,7 @@ chaos: packages ## Kill every part of a busy system at random, for long (LOYALTY
 	LOYALTY_CHAOS=$${LOYALTY_CHAOS:-10m} go test -race -count=1 -timeout 24h -run '^TestNothingIsLostOrDoubledInChaos$$' -v ./cmd/loyalty
 
 duckdb: ## Ask DuckDB the ten questions of docs/analysts.md; needs npm, which fetches it (test answers them in Go)
-	LOYALTY_DUCKDB=1 go test -count=1 -run TenQuestions -v ./export
+	LOYALTY_DUCKDB=1 go test -count=1 -run TenQuestions -v ./analytics/export
 
 screenshots: packages ## Take the pictures of docs/screenshots anew, after a made-up month
 	LOYALTY_SCREENSHOTS=$(CURDIR)/docs/screenshots go test -count=1 -run '^TestPagesWithAMonthOfOrdersFit$$' ./cmd/loyalty
@@ -51,7 +51,7 @@ lint: ## Check style and likely mistakes
 	go run $(STATICCHECK) ./...
 
 bench: ## Measure: dashboards/s, orders/s, events/s, each beside what it is compared with
-	go test -run '^$$' -bench . -skip BenchmarkMemory -benchmem -timeout 30m ./readmodels/... ./eventstore/... ./projections/... ./replay/... ./export/... ./api/... ./cmd/...
+	go test -run '^$$' -bench . -skip BenchmarkMemory -benchmem -timeout 30m ./readmodels/... ./eventstore/... ./projections/... ./analytics/... ./api/... ./cmd/...
 	CGO_ENABLED=0 go test -run '^$$' -bench BenchmarkMemory -benchtime 1x -timeout 30m ./eventstore/embedded # as the binary in the image
 	go run ./cmd/loyalty bench dashboards
 	go run ./cmd/loyalty bench orders --max

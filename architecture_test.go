@@ -36,10 +36,10 @@ var arrows = map[string][]string{
 	"readmodels/leaderboard/leaderboardtest":  {"domain", "readmodels/leaderboard"},
 	"readmodels/history":                      {"domain", "readmodels/leaderboard"},
 	"evidence":                                {"domain", "domain/order", "domain/account", "eventstore", "readmodels/ledger"},
-	"export":                                  {"domain", "eventstore"},
-	"replay":                                  {"domain", "eventstore", "projections", "readmodels/ledger", "readmodels/leaderboard", "export"},
+	"analytics/export":                        {"domain", "eventstore"},
+	"analytics/replay":                        {"domain", "eventstore", "projections", "readmodels/ledger", "readmodels/leaderboard", "analytics/export"},
 	"answers":                                 {"domain", "evidence", "readmodels/ledger"},
-	"api":                                     {"domain", "domain/order", "domain/account", "commands", "answers", "evidence", "readmodels/ledger", "readmodels/leaderboard", "readmodels/history", "replay", "api/web"},
+	"api":                                     {"domain", "domain/order", "domain/account", "commands", "answers", "evidence", "readmodels/ledger", "readmodels/leaderboard", "readmodels/history", "analytics/replay", "api/web"},
 	"api/web":                                 {},
 	"api/signin":                              {"domain", "api/web"},
 	"api/signin/signintest":                   {},
@@ -64,8 +64,8 @@ var homes = map[string][]string{
 	"github.com/alecthomas/kong":                     {"cmd"},
 	"github.com/oapi-codegen/runtime":                {"api/apitest"},
 	"github.com/chromedp":                            {"api/browsertest"},
-	"github.com/parquet-go/parquet-go":               {"export", "replay"},
-	"github.com/goccy/go-yaml":                       {"replay"},
+	"github.com/parquet-go/parquet-go":               {"analytics"},
+	"github.com/goccy/go-yaml":                       {"analytics/replay"},
 }
 
 func TestImportsFollowTheArrowsOfTheDesign(t *testing.T) {

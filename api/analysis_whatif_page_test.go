@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"loyalty/analytics/replay"
 	"loyalty/api"
 	"loyalty/domain"
-	"loyalty/replay"
 )
 
 // cells are the texts of a table's body, row by row.

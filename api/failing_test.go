@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"loyalty/analytics/replay"
 	"loyalty/api"
 	"loyalty/commands"
 	"loyalty/domain"
@@ -18,7 +19,6 @@ import (
 	"loyalty/readmodels/history"
 	"loyalty/readmodels/leaderboard"
 	"loyalty/readmodels/ledger"
-	"loyalty/replay"
 )
 
 // fixed stands for all that is behind the API: it fails with its error at all that is asked of it, or answers with fixed

@@ -13,8 +13,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"loyalty/analytics/replay"
 	"loyalty/domain"
-	"loyalty/replay"
 )
 
 // Replays folds the history again.

@@ -7,9 +7,9 @@ import (
 	"strconv"
 	"strings"
 
+	"loyalty/analytics/replay"
 	"loyalty/domain"
 	"loyalty/readmodels/leaderboard"
-	"loyalty/replay"
 )
 
 var whatIfFields = []string{"policy", "by", "until", "top"}

@@ -18,10 +18,10 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"loyalty/analytics/replay"
 	"loyalty/api"
 	"loyalty/domain"
 	"loyalty/eventstore"
-	"loyalty/replay"
 )
 
 // double is a policy.

@@ -7,8 +7,8 @@ import (
 	"io"
 	"time"
 
+	"loyalty/analytics/export"
 	"loyalty/domain"
-	"loyalty/export"
 )
 
 // exportCommand writes the event history as files.

@@ -10,8 +10,8 @@ import (
 	"syscall"
 	"time"
 
+	"loyalty/analytics/replay"
 	"loyalty/domain"
-	"loyalty/replay"
 )
 
 // replayCommand folds the history again.

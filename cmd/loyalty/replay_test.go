@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"loyalty/replay"
+	"loyalty/analytics/replay"
 )
 
 // replayed runs "replay --json" and reads what it prints.

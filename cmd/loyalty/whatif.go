@@ -6,9 +6,9 @@ import (
 	"runtime/debug"
 	"time"
 
+	"loyalty/analytics/replay"
 	"loyalty/domain"
 	"loyalty/eventstore"
-	"loyalty/replay"
 )
 
 // whatIfs folds the log again in a process that answers other requests too.

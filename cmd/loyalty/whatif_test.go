@@ -19,12 +19,12 @@ import (
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"loyalty/analytics/replay"
 	"loyalty/api"
 	"loyalty/domain"
 	"loyalty/domain/order"
 	"loyalty/eventstore"
 	"loyalty/eventstore/storetest"
-	"loyalty/replay"
 )
 
 var analyst = api.Claims{Subject: "analyst-1", Role: api.RoleAnalyst}

@@ -14,10 +14,10 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
+	"loyalty/analytics/export"
 	"loyalty/domain"
 	"loyalty/domain/account"
 	"loyalty/domain/order"
-	"loyalty/export"
 )
 
 // FromExport folds what package export wrote as Parquet into a folder, in the order of the file names, as FromLog folds the log.

@@ -9,12 +9,12 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"loyalty/analytics/replay"
 	"loyalty/domain"
 	"loyalty/domain/account"
 	"loyalty/domain/order"
 	"loyalty/eventstore"
 	"loyalty/readmodels/leaderboard"
-	"loyalty/replay"
 )
 
 const autumn = `id: autumn

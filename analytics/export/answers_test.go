@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"loyalty/export"
+	"loyalty/analytics/export"
 )
 
 func whole(l line, column string) int64 {

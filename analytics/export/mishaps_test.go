@@ -15,9 +15,9 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/google/uuid"
 
+	"loyalty/analytics/export"
 	"loyalty/domain"
 	"loyalty/eventstore/storetest"
-	"loyalty/export"
 )
 
 const (

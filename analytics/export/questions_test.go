@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"loyalty/export"
+	"loyalty/analytics/export"
 )
 
 // question is one of docs/analysts.md.
@@ -26,7 +26,7 @@ type question struct {
 // questions reads the document: what is run first, and the questions.
 func questions(t *testing.T) (setup string, all []question) {
 	t.Helper()
-	text, err := os.ReadFile("../docs/analysts.md")
+	text, err := os.ReadFile("../../docs/analysts.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,13 +11,13 @@ import (
 
 	"github.com/google/uuid"
 
+	"loyalty/analytics/replay"
 	"loyalty/commands"
 	"loyalty/domain"
 	"loyalty/domain/account"
 	"loyalty/eventstore"
 	"loyalty/eventstore/embedded"
 	"loyalty/eventstore/storetest"
-	"loyalty/replay"
 )
 
 // shop is a shop with a log whose clock the test turns.

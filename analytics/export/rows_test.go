@@ -18,10 +18,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/parquet-go/parquet-go"
 
+	"loyalty/analytics/export"
 	"loyalty/domain"
 	"loyalty/domain/account"
 	"loyalty/eventstore"
-	"loyalty/export"
 )
 
 // line is a row of an export: texts, json.Number, and times as text. What the event does not have is not in it.

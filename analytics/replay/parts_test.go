@@ -10,7 +10,7 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
-	"loyalty/replay"
+	"loyalty/analytics/replay"
 )
 
 func TestABreakdownIsWrittenAsItIsReported(t *testing.T) {

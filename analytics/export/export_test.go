@@ -16,12 +16,12 @@ import (
 	"testing"
 	"time"
 
+	"loyalty/analytics/export"
 	"loyalty/domain"
 	"loyalty/domain/account"
 	"loyalty/domain/order"
 	"loyalty/eventstore"
 	"loyalty/eventstore/storetest"
-	"loyalty/export"
 )
 
 const smallPart = 1024

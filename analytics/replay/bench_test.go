@@ -11,10 +11,10 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/google/uuid"
 
+	"loyalty/analytics/replay"
 	"loyalty/domain"
 	"loyalty/domain/order"
 	"loyalty/eventstore"
-	"loyalty/replay"
 )
 
 const (

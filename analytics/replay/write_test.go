@@ -14,7 +14,7 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
-	"loyalty/replay"
+	"loyalty/analytics/replay"
 )
 
 func TestTheLeaderboardIsWrittenWhole(t *testing.T) {

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"loyalty/analytics/export"
 	"loyalty/domain"
-	"loyalty/export"
 )
 
 // threeDays has an order on each of three days: positions 1 and 2, 3 and 4, 5 and 6.

@@ -191,7 +191,7 @@ func (h *history) all() []eventstore.Recorded {
 // everyType are the types that the golden files of the event store have, which has all of them.
 func everyType(t testing.TB) []string {
 	t.Helper()
-	files, err := filepath.Glob("../eventstore/testdata/golden/*.json")
+	files, err := filepath.Glob("../../eventstore/testdata/golden/*.json")
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"loyalty/analytics/replay"
 	"loyalty/domain"
 	"loyalty/domain/account"
 	"loyalty/eventstore"
@@ -17,7 +18,6 @@ import (
 	"loyalty/readmodels/leaderboard"
 	"loyalty/readmodels/leaderboard/memory"
 	"loyalty/readmodels/ledger/sqlite"
-	"loyalty/replay"
 )
 
 const today = "id: 2026-01\nspendPerPoint: {GBP: 1000, EUR: 1150}\n"

@@ -12,9 +12,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"loyalty/analytics/export"
+	"loyalty/analytics/replay"
 	"loyalty/domain"
-	"loyalty/export"
-	"loyalty/replay"
 )
 
 // exported is a folder with the history of a shop, in files of at most so many rows.

@@ -17,11 +17,11 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/google/uuid"
 
+	"loyalty/analytics/export"
 	"loyalty/domain"
 	"loyalty/domain/order"
 	"loyalty/eventstore"
 	"loyalty/eventstore/storetest"
-	"loyalty/export"
 )
 
 // fill has shoppers place n orders, two events each.
