@@ -4,11 +4,10 @@ SHELL := /usr/bin/env bash
 .DEFAULT_GOAL := help
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
-OAPI_CODEGEN := github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.2
 # The race detector needs cgo, and cgo a C compiler.
 export CGO_ENABLED := 1
 
-.PHONY: help run test client-tests chaos duckdb screenshots generate lint bench fuzz packages
+.PHONY: help run test client-tests chaos duckdb screenshots lint bench fuzz packages
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,9 +40,6 @@ duckdb: ## Ask DuckDB the ten questions of docs/analysts.md; needs npm, which fe
 
 screenshots: packages ## Take the pictures of docs/screenshots anew, after a made-up month
 	LOYALTY_SCREENSHOTS=$(CURDIR)/docs/screenshots go test -count=1 -run '^TestPagesWithAMonthOfOrdersFit$$' ./cmd/loyalty
-
-generate: ## Write the client of api/apitest anew from docs/openapi.yaml (test says when)
-	go run $(OAPI_CODEGEN) -config api/apitest/oapi-codegen.yaml -o api/apitest/client.gen.go docs/openapi.yaml
 
 lint: ## Check style and likely mistakes
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt would change: $$unformatted"; exit 1; }

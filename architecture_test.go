@@ -43,7 +43,6 @@ var arrows = map[string][]string{
 	"api/web":                                 {},
 	"api/signin":                              {"domain", "api/web"},
 	"api/signin/signintest":                   {},
-	"api/apitest":                             {},
 	"api/browsertest":                         {},
 }
 
@@ -62,7 +61,6 @@ var homes = map[string][]string{
 	"modernc.org/sqlite":                             {"readmodels/ledger/sqlite"},
 	"github.com/pressly/goose":                       {"readmodels/ledger"},
 	"github.com/alecthomas/kong":                     {"cmd"},
-	"github.com/oapi-codegen/runtime":                {"api/apitest"},
 	"github.com/chromedp":                            {"api/browsertest"},
 	"github.com/parquet-go/parquet-go":               {"analytics"},
 	"github.com/goccy/go-yaml":                       {"analytics/replay"},
