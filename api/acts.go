@@ -8,8 +8,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"loyalty/answers"
 	"loyalty/domain"
+	"loyalty/queries/view"
 	"loyalty/readmodels/ledger"
 )
 
@@ -62,7 +62,7 @@ func (s *Server) approvals(ctx context.Context, c echo.Context, _ Claims) error 
 		return err
 	}
 	answer := approvalsAnswer{
-		Approvals: make([]approvalAnswer, len(page.Acts)), Next: page.Next, Position: page.Position, AsOf: answers.Known(page.AsOf),
+		Approvals: make([]approvalAnswer, len(page.Acts)), Next: page.Next, Position: page.Position, AsOf: view.OptionalTime(page.AsOf),
 	}
 	for i, a := range page.Acts {
 		answer.Approvals[i] = approvalAnswer{
@@ -79,7 +79,7 @@ func (s *Server) acts(ctx context.Context, c echo.Context, _ Claims) error {
 	if err != nil {
 		return err
 	}
-	answer := actsAnswer{Acts: make([]actAnswer, len(page.Acts)), Next: page.Next, Position: page.Position, AsOf: answers.Known(page.AsOf)}
+	answer := actsAnswer{Acts: make([]actAnswer, len(page.Acts)), Next: page.Next, Position: page.Position, AsOf: view.OptionalTime(page.AsOf)}
 	for i, a := range page.Acts {
 		answer.Acts[i] = actAnswer{
 			EventID: a.EventID, Kind: a.Kind, CustomerID: a.Customer, LoyaltyID: a.Loyalty, Points: a.Points, Reason: a.Reason,

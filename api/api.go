@@ -17,7 +17,7 @@ import (
 	"loyalty/commands"
 	"loyalty/domain"
 	"loyalty/domain/season"
-	"loyalty/evidence"
+	"loyalty/queries"
 	"loyalty/readmodels/history"
 	"loyalty/readmodels/leaderboard"
 	"loyalty/readmodels/ledger"
@@ -46,9 +46,9 @@ type Seasons interface {
 	Seasons() []season.Season
 }
 
-// Evidence explains entries of the ledger, from many goroutines at once. An evidence.Explainer does.
+// Evidence explains entries of the ledger, from many goroutines at once. An queries.Explainer does.
 type Evidence interface {
-	Explain(context.Context, ledger.Entry) (evidence.Explanation, error)
+	Explain(context.Context, ledger.Entry) (queries.Explanation, error)
 }
 
 // Config is what a Server works with. Commands, Leaderboard, Seasons, Ledger, Finder, Auditor, Earner, Evidence, Reveals, History

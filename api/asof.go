@@ -23,8 +23,8 @@ func (s *Server) lookBack(ctx context.Context, c echo.Context, customer domain.C
 		return err
 	}
 	defer s.lookingBack.leave()
-	v := views.Get().(*view)
-	defer views.Put(v)
+	v := buffers.Get().(*buffer)
+	defer buffers.Put(v)
 	key := s.config.Proxies.Key(customer)
 	if err := s.config.History.AsOf(ctx, "asOf", moment, key, top, around, &v.dashboard); err != nil {
 		return err

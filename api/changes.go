@@ -8,8 +8,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"loyalty/answers"
 	"loyalty/domain"
+	"loyalty/queries/view"
 	"loyalty/readmodels/history"
 )
 
@@ -66,7 +66,7 @@ func answerChanges(c history.Changes) changesAnswer {
 }
 
 func answerPlace(p history.Place) placeAnswer {
-	answer := placeAnswer{Points: p.Points, Customers: p.Customers, Position: p.Position, AsOf: answers.Known(p.AsOf)}
+	answer := placeAnswer{Points: p.Points, Customers: p.Customers, Position: p.Position, AsOf: view.OptionalTime(p.AsOf)}
 	if p.Ranked {
 		answer.Rank = &p.Rank
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"loyalty/answers"
+	"loyalty/queries/view"
 	"loyalty/readmodels/ledger"
 )
 
@@ -35,10 +35,10 @@ func sendCSV(c echo.Context, pages iter.Seq2[ledger.Trail, error], role Role) er
 			begun = true
 			response.Header()["Content-Type"] = []string{mimeCSV + "; charset=utf-8"}
 			response.WriteHeader(http.StatusOK)
-			_ = out.Write(answers.TrailColumns()) // out.Error has it
+			_ = out.Write(view.TrailColumns()) // out.Error has it
 		}
 		for _, e := range page.Entries {
-			_ = out.Write(answers.TrailRow(seenBy(role, e)))
+			_ = out.Write(view.TrailRow(seenBy(role, e)))
 		}
 		if out.Flush(); out.Error() != nil {
 			return nil // the client is gone

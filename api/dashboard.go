@@ -21,13 +21,13 @@ const (
 	defaultAround = 2
 )
 
-// view is what answering one dashboard needs, used again for the next.
-type view struct {
+// buffer is what answering one dashboard needs, used again for the next.
+type buffer struct {
 	dashboard leaderboard.Dashboard
 	json      []byte
 }
 
-var views = sync.Pool{New: func() any { return new(view) }}
+var buffers = sync.Pool{New: func() any { return new(buffer) }}
 
 func (s *Server) dashboard(ctx context.Context, c echo.Context, caller Claims) error {
 	customer, badCustomer := pathID[domain.CustomerID](c, "userId")
@@ -57,8 +57,8 @@ func (s *Server) dashboard(ctx context.Context, c echo.Context, caller Claims) e
 	if err := catchUp(ctx, s.config.Leaderboard, position); err != nil {
 		return err
 	}
-	v := views.Get().(*view)
-	defer views.Put(v)
+	v := buffers.Get().(*buffer)
+	defer buffers.Put(v)
 	key := caller.proxyKey
 	if string(customer) != caller.Subject || key == (domain.ProxyKey{}) {
 		key = s.config.Proxies.Key(customer)

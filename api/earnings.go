@@ -8,8 +8,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"loyalty/answers"
 	"loyalty/domain"
+	"loyalty/queries/view"
 	"loyalty/readmodels/ledger"
 )
 
@@ -56,8 +56,8 @@ func (s *Server) earnings(ctx context.Context, c echo.Context, _ Claims) error {
 
 func answerEarnings(by ledger.Span, e *ledger.Earnings) earningsAnswer {
 	answer := earningsAnswer{
-		By: by, From: answers.Known(e.From), Until: answers.Known(e.Until),
-		Earnings: make([]earningAnswer, len(e.Rows)), Position: e.Position, AsOf: answers.Known(e.AsOf),
+		By: by, From: view.OptionalTime(e.From), Until: view.OptionalTime(e.Until),
+		Earnings: make([]earningAnswer, len(e.Rows)), Position: e.Position, AsOf: view.OptionalTime(e.AsOf),
 	}
 	for i := range e.Rows {
 		row := &e.Rows[i]

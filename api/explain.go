@@ -6,8 +6,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"loyalty/answers"
 	"loyalty/domain"
+	"loyalty/queries/view"
 )
 
 // explain says how an entry's points came about.
@@ -29,5 +29,5 @@ func (s *Server) explain(ctx context.Context, c echo.Context, _ Claims) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, answers.ExplanationOf(explained))
+	return c.JSON(http.StatusOK, view.ExplanationOf(explained))
 }

@@ -15,7 +15,7 @@ import (
 	"loyalty/commands"
 	"loyalty/domain"
 	"loyalty/domain/season"
-	"loyalty/evidence"
+	"loyalty/queries"
 	"loyalty/readmodels/history"
 	"loyalty/readmodels/leaderboard"
 	"loyalty/readmodels/ledger"
@@ -95,8 +95,8 @@ func (f fixed) Drawer(context.Context, ledger.Drawer) ([]domain.CustomerID, erro
 func (f fixed) Acts(context.Context, ledger.ActFilter, string, int) (ledger.Acts, error) {
 	return ledger.Acts{}, f.fail()
 }
-func (f fixed) Explain(_ context.Context, e ledger.Entry) (evidence.Explanation, error) {
-	return evidence.Explanation{Entry: e}, f.fail()
+func (f fixed) Explain(_ context.Context, e ledger.Entry) (queries.Explanation, error) {
+	return queries.Explanation{Entry: e}, f.fail()
 }
 func (f fixed) AsOf(context.Context, string, history.Moment, domain.ProxyKey, int, int, *leaderboard.Dashboard) error {
 	return f.fail()

@@ -7,8 +7,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"loyalty/answers"
 	"loyalty/domain"
+	"loyalty/queries/view"
 	"loyalty/readmodels/leaderboard"
 )
 
@@ -54,7 +54,7 @@ func (s *Server) leaderboard(ctx context.Context, c echo.Context, _ Claims) erro
 }
 
 func answerLeaderboard(d *leaderboard.Dashboard, begins time.Time) leaderboardAnswer {
-	answer := leaderboardAnswer{Top: make([]bestAnswer, len(d.Top)), Customers: d.Customers, Begins: begins, Position: d.Position, AsOf: answers.Known(d.AsOf)}
+	answer := leaderboardAnswer{Top: make([]bestAnswer, len(d.Top)), Customers: d.Customers, Begins: begins, Position: d.Position, AsOf: view.OptionalTime(d.AsOf)}
 	for i, row := range d.Top {
 		name := forgottenName
 		if row.Key != (domain.ProxyKey{}) {

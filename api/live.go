@@ -130,8 +130,8 @@ func (p *page) over() bool {
 // look reads the dashboard and sends what is news to the reader; if nothing is, and that is due, how old the figures are. It returns
 // false if the reader is gone.
 func (p *page) look(ctx context.Context, due bool) (sent bool, err error) {
-	v := views.Get().(*view)
-	defer views.Put(v)
+	v := buffers.Get().(*buffer)
+	defer buffers.Put(v)
 	d := &v.dashboard
 	err = p.watch.board.Dashboard(ctx, p.key, p.top, p.around, d)
 	switch {

@@ -9,8 +9,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"loyalty/answers"
 	"loyalty/domain"
+	"loyalty/queries/view"
 	"loyalty/readmodels/ledger"
 )
 
@@ -18,8 +18,8 @@ import (
 const maxSearch = domain.MaxIDLength
 
 type searchAnswer struct {
-	Matches []answers.Match `json:"matches"`
-	More    bool            `json:"more"`
+	Matches []view.Match `json:"matches"`
+	More    bool         `json:"more"`
 	// ProxyName is there where that is what was searched for.
 	ProxyName *namedAnswer    `json:"proxyName,omitempty"`
 	Position  domain.Position `json:"position"`
@@ -51,7 +51,7 @@ func (s *Server) search(ctx context.Context, c echo.Context, _ Claims) error {
 		return err
 	}
 	answer := searchAnswer{
-		Matches: answers.MatchesOf(found.Matches), More: found.More, Position: found.Position, AsOf: answers.Known(found.AsOf),
+		Matches: view.MatchesOf(found.Matches), More: found.More, Position: found.Position, AsOf: view.OptionalTime(found.AsOf),
 	}
 	if name, ok := domain.ParseProxyName(wanted); ok {
 		customers, err := ledger.Named(ctx, s.config.Finder, s.config.Proxies, name)

@@ -49,8 +49,8 @@ func (s *Server) ofSeason(ctx context.Context, c echo.Context, customer domain.C
 	if err := catchUp(ctx, board, position); err != nil {
 		return err
 	}
-	v := views.Get().(*view)
-	defer views.Put(v)
+	v := buffers.Get().(*buffer)
+	defer buffers.Put(v)
 	key := proxies.Key(customer)
 	if err := board.Dashboard(ctx, key, top, around, &v.dashboard); err != nil {
 		return err

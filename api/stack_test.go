@@ -23,8 +23,8 @@ import (
 	"loyalty/domain/season"
 	"loyalty/eventstore"
 	"loyalty/eventstore/storetest"
-	"loyalty/evidence"
 	"loyalty/projections"
+	"loyalty/queries"
 	"loyalty/readmodels/history"
 	"loyalty/readmodels/leaderboard/memory"
 	"loyalty/readmodels/ledger"
@@ -132,7 +132,7 @@ func startStack(t testing.TB, doc *document) *stack {
 	}
 	s.site = serve(t, doc, func(c *api.Config) {
 		c.Commands, c.Leaderboard, c.Ledger, c.Finder, c.Auditor = s.commands, s.board, entries, entries, entries
-		c.Evidence = evidence.Explainer{Store: s.store, Ledger: entries}
+		c.Evidence = queries.Explainer{Store: s.store, Ledger: entries}
 		c.History, c.Reveals = past, s.commands
 		c.Earner, c.Replays = entries, replays{s.store, c.Proxies}
 		c.Limits.Adjustments = map[api.Role]domain.Points{api.RoleSupport: 1000}

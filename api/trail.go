@@ -8,8 +8,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"loyalty/answers"
 	"loyalty/domain"
+	"loyalty/queries/view"
 	"loyalty/readmodels/ledger"
 )
 
@@ -19,7 +19,7 @@ const defaultPage = 50
 type trailAnswer struct {
 	CustomerID domain.CustomerID `json:"customerId"`
 	Points     domain.Points     `json:"points"`
-	Entries    []answers.Entry   `json:"entries"`
+	Entries    []view.Entry      `json:"entries"`
 	Next       string            `json:"next,omitempty"`
 	Position   domain.Position   `json:"position"`
 	// AsOf is nil while the ledger was never known to be complete. So it is in all answers.
@@ -79,11 +79,11 @@ func trailFilter(values url.Values) (f ledger.Filter, err error) {
 // answerTrail is a trail as a role may see it: who of the staff did something is not for customers.
 func answerTrail(customer domain.CustomerID, t ledger.Trail, role Role) trailAnswer {
 	answer := trailAnswer{
-		CustomerID: customer, Points: t.Account.Points, Entries: make([]answers.Entry, len(t.Entries)),
-		Next: t.Next, Position: t.Position, AsOf: answers.Known(t.AsOf),
+		CustomerID: customer, Points: t.Account.Points, Entries: make([]view.Entry, len(t.Entries)),
+		Next: t.Next, Position: t.Position, AsOf: view.OptionalTime(t.AsOf),
 	}
 	for i, e := range t.Entries {
-		answer.Entries[i] = answers.EntryOf(seenBy(role, e))
+		answer.Entries[i] = view.EntryOf(seenBy(role, e))
 	}
 	return answer
 }

@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"loyalty/answers"
 	"loyalty/domain/account"
+	"loyalty/queries/view"
 )
 
 // forget runs "loyalty customer forget" on a folder.
@@ -80,7 +80,7 @@ func TestForgettingACustomerTakesThemOffTheLeaderboardAndLeavesTotalsThatAddUp(t
 		t.Errorf("of alice, support sees %+v", got)
 	}
 	// Their entries stay, and add up.
-	trail := lines[answers.Entry](d, "trail", "alice")
+	trail := lines[view.Entry](d, "trail", "alice")
 	if len(trail) != 4 || trail[0].Total != 39 {
 		t.Errorf("the trail is %+v", trail)
 	}

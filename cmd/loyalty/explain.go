@@ -8,12 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"time"
 
-	"loyalty/answers"
 	"loyalty/domain"
-	"loyalty/evidence"
+	"loyalty/queries"
+	"loyalty/queries/view"
 	"loyalty/readmodels/ledger"
 )
 
@@ -51,7 +50,7 @@ func (c explainCommand) Run(ctx context.Context, std streams) error {
 		if err != nil {
 			return err
 		}
-		explained, err := evidence.Explainer{Store: s.store, Ledger: s.ledger}.Explain(ctx, entry)
+		explained, err := queries.Explainer{Store: s.store, Ledger: s.ledger}.Explain(ctx, entry)
 		if err != nil {
 			return err
 		}
@@ -110,9 +109,9 @@ func latestOf(ctx context.Context, s stores, order domain.OrderID, customer doma
 	return entry, fmt.Errorf("no points came of an order %s: %w", order, domain.ErrNotFound)
 }
 
-func (c explainCommand) print(out io.Writer, x evidence.Explanation) error {
+func (c explainCommand) print(out io.Writer, x queries.Explanation) error {
 	if c.JSON {
-		return printJSON(out, answers.ExplanationOf(x))
+		return printJSON(out, view.ExplanationOf(x))
 	}
 	if c.CSV {
 		return stepsCSV(out, x.Steps)
@@ -135,14 +134,14 @@ func (c explainCommand) print(out io.Writer, x evidence.Explanation) error {
 	if p.Agrees {
 		fmt.Fprintln(out, "Events and ledger agree.")
 	}
-	for _, trouble := range p.Trouble {
-		fmt.Fprintln(out, "This does not agree:", trouble)
+	for _, mismatch := range p.Mismatches {
+		fmt.Fprintln(out, "This does not agree:", mismatch)
 	}
 	if !c.Events {
 		return nil
 	}
 	for _, event := range x.Events {
-		fmt.Fprintf(out, "\n%s, number %d of %s, id %s, stored %s\n", event.Type, event.Revision, event.Stream, event.ID, event.StoredAt.UTC().Format(time.RFC3339Nano))
+		fmt.Fprintf(out, "\n%s, number %d of %s, id %s, stored %s\n", event.Type, event.Revision, event.Stream, event.EventID, event.StoredAt.UTC().Format(time.RFC3339Nano))
 		for _, part := range []json.RawMessage{event.Data, event.Metadata} {
 			var pretty bytes.Buffer
 			if err := json.Indent(&pretty, part, "  ", "  "); err != nil {
@@ -154,11 +153,11 @@ func (c explainCommand) print(out io.Writer, x evidence.Explanation) error {
 	return nil
 }
 
-func stepsCSV(out io.Writer, steps []evidence.Step) error {
+func stepsCSV(out io.Writer, steps []queries.Step) error {
 	file := csv.NewWriter(out)
-	_ = file.Write([]string{"eventId", "points", "text", "this"}) // file.Error has it
+	_ = file.Write(view.StepColumns()) // file.Error has it
 	for _, step := range steps {
-		_ = file.Write([]string{step.EventID, strconv.FormatInt(int64(step.Points), 10), answers.Cell(step.Text), strconv.FormatBool(step.This)})
+		_ = file.Write(view.StepRow(step))
 	}
 	file.Flush()
 	return file.Error()

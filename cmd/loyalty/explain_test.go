@@ -6,12 +6,12 @@ import (
 	"strings"
 	"testing"
 
-	"loyalty/answers"
+	"loyalty/queries/view"
 )
 
 func TestExplainSaysHowPointsCameAboutAndProvesIt(t *testing.T) {
 	d := openDesk(t)
-	trail := lines[answers.Entry](d, "trail", "alice")
+	trail := lines[view.Entry](d, "trail", "alice")
 	goodwill, reversal := trail[1], trail[2]
 
 	got, _ := d.tool(exitFine, "explain", reversal.EntryID, "--customer", "alice")
@@ -45,17 +45,17 @@ func TestExplainSaysHowPointsCameAboutAndProvesIt(t *testing.T) {
 		!strings.HasPrefix(rows[2], reversal.EntryID+`,-4,"£40.00 returned: `) || !strings.HasSuffix(rows[2], ",true") {
 		t.Errorf("as CSV it prints\n%s", asCSV)
 	}
-	x := lines[answers.Explanation](d, "explain", reversal.EntryID, "--customer", "alice")[0]
+	x := lines[view.Explanation](d, "explain", reversal.EntryID, "--customer", "alice")[0]
 	if x.Entry.EntryID != reversal.EntryID || len(x.Steps) != 2 || !x.Steps[1].This || x.Steps[0].This || x.Steps[1].Points != -4 {
 		t.Errorf("in JSON it is %+v", x)
 	}
-	if p := x.Proof; !p.Agrees || p.Sum != 9 || p.Computed != 9 || p.Before != 13 || p.After != 9 || len(p.Trouble) != 0 {
+	if p := x.Proof; !p.Agrees || p.Sum != 9 || p.Computed != 9 || p.Before != 13 || p.After != 9 || len(p.Mismatches) != 0 {
 		t.Errorf("the proof is %+v", p)
 	}
 	if len(x.Events) != 4 || x.Events[3].EventID != reversal.EntryID || !strings.Contains(string(x.Events[3].Data), `"netAfter"`) {
 		t.Errorf("the events are %+v", x.Events)
 	}
-	x = lines[answers.Explanation](d, "explain", goodwill.EntryID, "--customer", "alice")[0]
+	x = lines[view.Explanation](d, "explain", goodwill.EntryID, "--customer", "alice")[0]
 	if !x.Proof.Agrees || x.Proof.Before != 9 || x.Proof.After != 34 || !strings.Contains(x.Text, "late parcel") {
 		t.Errorf("goodwill is explained by %+v", x)
 	}

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"loyalty/answers"
 	"loyalty/commands"
 	"loyalty/domain"
+	"loyalty/queries/view"
 	"loyalty/readmodels/ledger"
 )
 
@@ -39,7 +39,7 @@ is appended to the log with your name before the answer, for auditors to read. W
 
 // searchReport is what a search came to, in JSON, as the API has it.
 type searchReport struct {
-	Matches []answers.Match `json:"matches"`
+	Matches []view.Match `json:"matches"`
 	// More tells that there are others beyond those listed.
 	More bool `json:"more"`
 	// ProxyName is there where that is what was looked for.
@@ -82,12 +82,12 @@ func (c searchCommand) Run(ctx context.Context, std streams) error {
 
 func (c searchCommand) find(ctx context.Context, s stores, id string) (searchReport, error) {
 	found, err := s.ledger.Search(ctx, id)
-	return searchReport{Matches: answers.MatchesOf(found.Matches), More: found.More}, err
+	return searchReport{Matches: view.MatchesOf(found.Matches), More: found.More}, err
 }
 
 // named looks a proxy name up. Customers are in the report only after the event that says so of each is in the log.
 func (c searchCommand) named(ctx context.Context, s stores, caller commands.Caller, name string) (searchReport, error) {
-	report := searchReport{Matches: []answers.Match{}}
+	report := searchReport{Matches: []view.Match{}}
 	proxies, err := c.storeFlags.proxies()
 	if err != nil {
 		return report, err
@@ -112,7 +112,7 @@ func (c searchCommand) named(ctx context.Context, s stores, caller commands.Call
 		case err != nil:
 			return report, err
 		default:
-			report.Matches = append(report.Matches, answers.Match{By: byProxyName, CustomerID: customer})
+			report.Matches = append(report.Matches, view.Match{By: byProxyName, CustomerID: customer})
 		}
 	}
 	return report, c.catchUp(ctx, s) // the reveals are in the ledger, too
@@ -170,7 +170,7 @@ func searchCSV(out io.Writer, r searchReport) error {
 		if m.OccurredAt != nil {
 			at = m.OccurredAt.Format(time.RFC3339Nano)
 		}
-		_ = file.Write([]string{string(m.By), answers.Cell(string(m.CustomerID)), answers.Cell(string(m.OrderID)), at, m.EntryID})
+		_ = file.Write([]string{string(m.By), view.Cell(string(m.CustomerID)), view.Cell(string(m.OrderID)), at, m.EntryID})
 	}
 	file.Flush()
 	return file.Error()

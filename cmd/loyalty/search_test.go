@@ -5,10 +5,10 @@ import (
 	"strings"
 	"testing"
 
-	"loyalty/answers"
 	"loyalty/domain"
 	"loyalty/domain/account"
 	"loyalty/eventstore"
+	"loyalty/queries/view"
 )
 
 // proxyName is the name of a customer of the desk.
@@ -42,7 +42,7 @@ func stream(t *testing.T, data, name string) []eventstore.Recorded {
 
 func TestSearchLeadsFromWhateverSupportKnowsToTheCustomer(t *testing.T) {
 	d := openDesk(t)
-	trail := lines[answers.Entry](d, "trail", "alice")
+	trail := lines[view.Entry](d, "trail", "alice")
 	goodwill, reversal, award := trail[1], trail[2], trail[3]
 	for q, want := range map[string]string{
 		"alice":                    "customer alice  ",

@@ -17,8 +17,8 @@ import (
 	"loyalty/domain"
 	"loyalty/domain/season"
 	"loyalty/eventstore/embedded"
-	"loyalty/evidence"
 	"loyalty/projections"
+	"loyalty/queries"
 	"loyalty/readmodels/history"
 	"loyalty/readmodels/leaderboard"
 	"loyalty/readmodels/ledger"
@@ -107,7 +107,7 @@ func openStack(ctx context.Context, c configuration) (_ *stack, err error) {
 		if config.Reveals, err = commands.New(s.store, commands.Options{Policy: domain.DefaultPolicy(), Now: time.Now, NewID: uuid.New}); err != nil {
 			return nil, err
 		}
-		config.Evidence = evidence.Explainer{Store: s.store, Ledger: s.ledger}
+		config.Evidence = queries.Explainer{Store: s.store, Ledger: s.ledger}
 		if !c.noWhatIf {
 			config.Replays = whatIfs{s.store, proxies}
 		}

@@ -9,8 +9,8 @@ import (
 	"io"
 	"iter"
 
-	"loyalty/answers"
 	"loyalty/domain"
+	"loyalty/queries/view"
 	"loyalty/readmodels/ledger"
 )
 
@@ -153,7 +153,7 @@ func trailJSON(out io.Writer, pages iter.Seq2[ledger.Trail, error]) error {
 			return err
 		}
 		for _, e := range page.Entries {
-			if err := lines.Encode(answers.EntryOf(e)); err != nil {
+			if err := lines.Encode(view.EntryOf(e)); err != nil {
 				return err
 			}
 		}
@@ -164,14 +164,14 @@ func trailJSON(out io.Writer, pages iter.Seq2[ledger.Trail, error]) error {
 // trailCSV writes a page at a time.
 func trailCSV(out io.Writer, pages iter.Seq2[ledger.Trail, error]) error {
 	file := csv.NewWriter(out)
-	_ = file.Write(answers.TrailColumns()) // file.Error has it
+	_ = file.Write(view.TrailColumns()) // file.Error has it
 	for page, err := range pages {
 		if err != nil {
 			file.Flush()
 			return errors.Join(err, file.Error())
 		}
 		for _, e := range page.Entries {
-			_ = file.Write(answers.TrailRow(e))
+			_ = file.Write(view.TrailRow(e))
 		}
 		if file.Flush(); file.Error() != nil {
 			return file.Error()

@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"loyalty/answers"
+	"loyalty/queries/view"
 )
 
 // desk is a shop whose support works from a terminal, on the data folder of a running process.
@@ -94,7 +94,7 @@ func TestTrailIsATableNewestFirstWithTheTotalOfEachEntry(t *testing.T) {
 	}
 
 	t.Run("nobody has heard of them", func(t *testing.T) {
-		for format, want := range map[string]string{"": "nobody has no entries, as of position ", "--json": "", "--csv": strings.Join(answers.TrailColumns(), ",") + "\n"} {
+		for format, want := range map[string]string{"": "nobody has no entries, as of position ", "--json": "", "--csv": strings.Join(view.TrailColumns(), ",") + "\n"} {
 			args := []string{"trail", "nobody"}
 			if format != "" {
 				args = append(args, format)
@@ -105,14 +105,14 @@ func TestTrailIsATableNewestFirstWithTheTotalOfEachEntry(t *testing.T) {
 		}
 	})
 	t.Run("JSON has what the API says of each", func(t *testing.T) {
-		got := lines[answers.Entry](d, "trail", "alice")
-		var page struct{ Entries []answers.Entry }
+		got := lines[view.Entry](d, "trail", "alice")
+		var page struct{ Entries []view.Entry }
 		d.must(http.StatusOK, &page, support, http.MethodGet, "/loyalty/alice/trail", nil)
 		if diff := cmp.Diff(page.Entries, got); diff != "" || len(got) != 4 {
 			t.Fatalf("the API's entries (-), and those that it prints (+):\n%s", diff)
 		}
 		first := got[3]
-		if first.Amount == nil || *first.Amount != (answers.Money{Amount: "129.99", Currency: "GBP"}) || *got[0].Amount != (answers.Money{Amount: "50.00", Currency: "GBP"}) {
+		if first.Amount == nil || *first.Amount != (view.Money{Amount: "129.99", Currency: "GBP"}) || *got[0].Amount != (view.Money{Amount: "50.00", Currency: "GBP"}) {
 			t.Errorf("the amounts are %+v and %+v", first.Amount, got[0].Amount)
 		}
 		if first.Actor != "shop-1" || first.Stream != "order-o-1" || first.Revision != 1 || first.Position.Commit == 0 || first.Correlation == "" {
@@ -137,7 +137,7 @@ func TestTrailIsATableNewestFirstWithTheTotalOfEachEntry(t *testing.T) {
 		}
 	})
 	t.Run("filters leave entries out, never totals", func(t *testing.T) {
-		all := lines[answers.Entry](d, "trail", "alice")
+		all := lines[view.Entry](d, "trail", "alice")
 		midnight := time.Now().UTC().Truncate(24 * time.Hour).Add(24 * time.Hour).Format(time.DateOnly)
 		for args, want := range map[string][]int{
 			"--kind award":                 {0, 3},
@@ -152,8 +152,8 @@ func TestTrailIsATableNewestFirstWithTheTotalOfEachEntry(t *testing.T) {
 			"--limit 9":              {0, 1, 2, 3},
 			"--kind award --limit 1": {0},
 		} {
-			got := lines[answers.Entry](d, append([]string{"trail", "alice"}, strings.Fields(args)...)...)
-			expected := []answers.Entry{}
+			got := lines[view.Entry](d, append([]string{"trail", "alice"}, strings.Fields(args)...)...)
+			expected := []view.Entry{}
 			for _, i := range want {
 				expected = append(expected, all[i])
 			}
@@ -177,7 +177,7 @@ func TestTrailIsATableNewestFirstWithTheTotalOfEachEntry(t *testing.T) {
 	})
 }
 
-func summaries(entries []answers.Entry) (all []string) {
+func summaries(entries []view.Entry) (all []string) {
 	for _, e := range entries {
 		all = append(all, e.EntryID+" "+strconv.Itoa(int(e.Total)))
 	}
@@ -204,7 +204,7 @@ func TestTrailReadsAllPagesAlsoOfAFolderWhoseProcessWasKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got := lines[answers.Entry](d, "trail", "alice")
+	got := lines[view.Entry](d, "trail", "alice")
 	if len(got) != more+4 || got[0].Total != more+39 {
 		t.Fatalf("it prints %d entries, the newest with a total of %d", len(got), got[0].Total)
 	}
@@ -218,7 +218,7 @@ func TestTrailReadsAllPagesAlsoOfAFolderWhoseProcessWasKilled(t *testing.T) {
 	if len(seen) != len(got) {
 		t.Errorf("%d entries are %d", len(got), len(seen))
 	}
-	if got := lines[answers.Entry](d, "trail", "alice", "--limit", "250"); len(got) != 250 {
+	if got := lines[view.Entry](d, "trail", "alice", "--limit", "250"); len(got) != 250 {
 		t.Errorf("limited to 250, it prints %d", len(got))
 	}
 	file, _ := d.tool(exitFine, "trail", "alice", "--csv")

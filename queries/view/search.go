@@ -1,4 +1,4 @@
-package answers
+package view
 
 import (
 	"time"
@@ -20,7 +20,7 @@ type Match struct {
 func MatchesOf(found []ledger.Match) []Match {
 	matches := make([]Match, len(found))
 	for i, m := range found {
-		matches[i] = Match{By: m.By, CustomerID: m.Customer, OrderID: m.Order, EntryID: m.EventID, OccurredAt: Known(m.OccurredAt)}
+		matches[i] = Match{By: m.By, CustomerID: m.Customer, OrderID: m.Order, EntryID: m.EventID, OccurredAt: OptionalTime(m.OccurredAt)}
 	}
 	return matches
 }

@@ -1,6 +1,4 @@
-// Package answers is what those outside get to see of the ledger: its entries, what explains them, and what a search has found, in
-// JSON and in CSV. It is the same over HTTP and on the command line.
-package answers
+package view
 
 import (
 	"time"
@@ -48,8 +46,8 @@ func EntryOf(e ledger.Entry) Entry {
 	return answer
 }
 
-// Known is a time in UTC, or nil where there is none.
-func Known(t time.Time) *time.Time {
+// OptionalTime is t in UTC, or nil if t is zero.
+func OptionalTime(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package answers_test
+package view_test
 
 import (
 	"encoding/json"
@@ -9,8 +9,8 @@ import (
 
 	"pgregory.net/rapid"
 
-	"loyalty/answers"
 	"loyalty/domain"
+	"loyalty/queries/view"
 	"loyalty/readmodels/ledger"
 )
 
@@ -22,14 +22,14 @@ func TestNoCellOfATrailIsAFormula(t *testing.T) {
 			Loyalty: domain.LoyaltyID(text.Draw(t, "loyalty")), Reason: text.Draw(t, "reason"), Actor: text.Draw(t, "actor"),
 			Correlation: text.Draw(t, "correlation"), Stream: text.Draw(t, "stream"), OccurredAt: time.Unix(0, 0),
 		}
-		row := answers.TrailRow(e)
-		if len(row) != len(answers.TrailColumns()) {
-			t.Fatalf("%d cells under %d columns", len(row), len(answers.TrailColumns()))
+		row := view.TrailRow(e)
+		if len(row) != len(view.TrailColumns()) {
+			t.Fatalf("%d cells under %d columns", len(row), len(view.TrailColumns()))
 		}
 		for i, cell := range row {
-			number := slices.Contains([]string{"points", "total", "amount"}, answers.TrailColumns()[i])
+			number := slices.Contains([]string{"points", "total", "amount"}, view.TrailColumns()[i])
 			if cell != "" && strings.ContainsRune("=+-@\t\r\n", rune(cell[0])) && !number {
-				t.Errorf("%s is %q", answers.TrailColumns()[i], cell)
+				t.Errorf("%s is %q", view.TrailColumns()[i], cell)
 			}
 		}
 	})
@@ -42,7 +42,7 @@ func TestTheColumnsAreTheFields(t *testing.T) {
 		Stream: "order-o", Revision: 3, Order: "o", Return: "r", Loyalty: "l", Amount: domain.Money{Minor: 999, Currency: domain.GBP},
 		Channel: domain.Store, Actor: "till-7", Reason: "chipped", Correlation: "c",
 	}
-	text, err := json.Marshal(answers.EntryOf(e))
+	text, err := json.Marshal(view.EntryOf(e))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestTheColumnsAreTheFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	fields["currency"] = nil
-	for _, column := range answers.TrailColumns() {
+	for _, column := range view.TrailColumns() {
 		if _, has := fields[column]; !has {
 			t.Errorf("%s is a column and no field", column)
 		}

@@ -1,4 +1,4 @@
-package evidence_test
+package queries_test
 
 import (
 	"context"
@@ -20,8 +20,8 @@ import (
 	"loyalty/domain/order"
 	"loyalty/eventstore"
 	"loyalty/eventstore/storetest"
-	"loyalty/evidence"
 	"loyalty/projections"
+	"loyalty/queries"
 	"loyalty/readmodels/ledger"
 	"loyalty/readmodels/ledger/sqlite"
 )
@@ -45,7 +45,7 @@ type shop struct {
 	t     testing.TB
 	store *eventstore.Store
 	do    *commands.Handler
-	evidence.Explainer
+	queries.Explainer
 }
 
 func open(t testing.TB) shop {
@@ -72,7 +72,7 @@ func open(t testing.TB) shop {
 			t.Error(err)
 		}
 	})
-	s.Explainer = evidence.Explainer{Store: s.store, Ledger: l}
+	s.Explainer = queries.Explainer{Store: s.store, Ledger: l}
 	return s
 }
 
@@ -89,7 +89,7 @@ func (s shop) trail(at domain.Position, customer domain.CustomerID) []ledger.Ent
 	return trail.Entries
 }
 
-func (s shop) explain(e ledger.Entry) evidence.Explanation {
+func (s shop) explain(e ledger.Entry) queries.Explanation {
 	s.t.Helper()
 	told, err := s.Explain(bounded(s.t), e)
 	if err != nil {
@@ -135,7 +135,7 @@ func TestAnOrderIsExplainedInWordsAndNumbersWithItsEventsAndTheProof(t *testing.
 	if told.Text != want {
 		t.Errorf("it says\n%s, not\n%s", told.Text, want)
 	}
-	if diff := cmp.Diff(evidence.Proof{Sum: 9, Computed: 9, Before: 18, After: 14, Agrees: true}, told.Proof); diff != "" {
+	if diff := cmp.Diff(queries.Proof{Sum: 9, Computed: 9, Before: 18, After: 14, Agrees: true}, told.Proof); diff != "" {
 		t.Errorf("the proof (-want +got):\n%s", diff)
 	}
 	if len(told.Steps) != 2 || told.Steps[0].This || !told.Steps[1].This || told.Steps[1].Points != -4 {
@@ -152,7 +152,7 @@ func TestAnOrderIsExplainedInWordsAndNumbersWithItsEventsAndTheProof(t *testing.
 	if want := []string{order.TypePlaced, order.TypePointsAwarded, order.TypeItemsReturned, order.TypePointsReversed}; !slices.Equal(types, want) {
 		t.Errorf("the events are %v, not %v", types, want)
 	}
-	if last := told.Events[3]; last.ID != entries[0].EventID || last.Position != entries[0].Position {
+	if last := told.Events[3]; last.EventID != entries[0].EventID || last.Position != entries[0].Position {
 		t.Errorf("the last event is %+v, and the entry %+v", last, entries[0])
 	}
 
@@ -182,7 +182,7 @@ func TestAnAdjustmentIsExplainedByWhoAskedAndWhoApproved(t *testing.T) {
 	}; !slices.Equal(said, want) {
 		t.Errorf("the large one is explained by %q, not %q", said, want)
 	}
-	if diff := cmp.Diff(evidence.Proof{Sum: 500, Computed: 500, Before: 5, After: 505, Agrees: true}, large.Proof); diff != "" || len(large.Events) != 3 {
+	if diff := cmp.Diff(queries.Proof{Sum: 500, Computed: 500, Before: 5, After: 505, Agrees: true}, large.Proof); diff != "" || len(large.Events) != 3 {
 		t.Errorf("%d events, the proof (-want +got):\n%s", len(large.Events), diff)
 	}
 	small := s.explain(entries[1])
@@ -210,7 +210,7 @@ func TestWhatDoesNotAddUpIsSaid(t *testing.T) {
 			wrong := entry
 			c.change(&wrong)
 			told := s.explain(wrong)
-			if told.Proof.Agrees || !strings.Contains(strings.Join(told.Proof.Trouble, "\n"), c.says) {
+			if told.Proof.Agrees || !strings.Contains(strings.Join(told.Proof.Mismatches, "\n"), c.says) {
 				t.Errorf("it says %+v, nothing of %q", told.Proof, c.says)
 			}
 		})
@@ -228,8 +228,8 @@ func TestAnEntryThatIsSomebodyElsesIsFound(t *testing.T) {
 	s := open(t)
 	entry := s.trail(s.place("o-1", 12999), "alice")[0]
 	s.Ledger, entry.Customer = misfiled{s.Ledger}, "bob"
-	if told := s.explain(entry); !slices.Equal(told.Proof.Trouble, []string{"the event is about another customer"}) {
-		t.Errorf("it finds %q", told.Proof.Trouble)
+	if told := s.explain(entry); !slices.Equal(told.Proof.Mismatches, []string{"the event is about another customer"}) {
+		t.Errorf("it finds %q", told.Proof.Mismatches)
 	}
 }
 
@@ -244,7 +244,7 @@ func TestAnAwardThatItsPolicyDoesNotGiveIsFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	told := s.explain(s.trail(at, "alice")[0])
-	if told.Proof.Agrees || told.Proof.Sum != 14 || told.Proof.Computed != 13 || len(told.Proof.Trouble) != 2 {
+	if told.Proof.Agrees || told.Proof.Sum != 14 || told.Proof.Computed != 13 || len(told.Proof.Mismatches) != 2 {
 		t.Errorf("the proof is %+v", told.Proof)
 	}
 }
@@ -260,8 +260,8 @@ func TestAnApprovalOfOnesOwnRequestIsFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	told := s.explain(s.trail(at, "alice")[0])
-	if want := []string{"agent-1 approved what they asked for themselves", "+600 points were made of a request for +500"}; !slices.Equal(told.Proof.Trouble, want) {
-		t.Errorf("it finds %q, not %q", told.Proof.Trouble, want)
+	if want := []string{"agent-1 approved what they asked for themselves", "+600 points were made of a request for +500"}; !slices.Equal(told.Proof.Mismatches, want) {
+		t.Errorf("it finds %q, not %q", told.Proof.Mismatches, want)
 	}
 }
 

@@ -1,4 +1,4 @@
-package evidence
+package queries
 
 import (
 	"context"
@@ -13,14 +13,15 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// Explainer explains entries from the event store, and holds them against the ledger. It may be used from many goroutines at once.
+// Explainer explains entries of the ledger from the events behind them. It may be used from many goroutines at once.
 type Explainer struct {
 	Store  *eventstore.Store
 	Ledger ledger.Reader
 }
 
-// Explain reads the stream that an entry of the ledger came from and explains the entry. What does not add up is in the
-// Proof, not an error. Errors are domain.ErrUnavailable of either store and domain.ErrUndecodable of a stored event.
+// Explain reads the stream that an entry came from, folds it, and compares the result with the ledger. It takes nothing from the ledger
+// on trust: what does not agree is in the Proof and is no error. Errors are domain.ErrUnavailable of either store and
+// domain.ErrUndecodable of a stored event.
 func (x Explainer) Explain(ctx context.Context, entry ledger.Entry) (Explanation, error) {
 	stored, err := x.Store.Load(ctx, entry.Stream)
 	if err != nil {
@@ -40,7 +41,7 @@ func (x Explainer) Explain(ctx context.Context, entry ledger.Entry) (Explanation
 		told.Events = append(told.Events, eventOf(r))
 	}
 	told.compare(stored)
-	told.Proof.Agrees = len(told.Proof.Trouble) == 0
+	told.Proof.Agrees = len(told.Proof.Mismatches) == 0
 	return told, nil
 }
 
@@ -82,16 +83,16 @@ func (t *Explanation) order(stored []eventstore.Recorded) {
 		}
 		t.Proof.Sum += step.Points
 		if step.Left != step.Computed {
-			t.trouble("after event %s the order is worth %d points, and by its policy %d", id, step.Left, step.Computed)
+			t.mismatch("after event %s the order is worth %d points, and by its policy %d", id, step.Left, step.Computed)
 		}
 	}
 	computed, err := state.Policy.Points(state.Net())
 	if err != nil {
-		t.trouble("the policy pinned in the order does not price what is left of the payment: %v", err)
+		t.mismatch("the policy pinned in the order does not price what is left of the payment: %v", err)
 		return
 	}
 	if t.Proof.Computed = computed; t.Proof.Sum != computed {
-		t.trouble("the order's points add up to %d, and by its policy %s is worth %d", t.Proof.Sum, state.Net(), computed)
+		t.mismatch("the order's points add up to %d, and by its policy %s is worth %d", t.Proof.Sum, state.Net(), computed)
 	}
 }
 
@@ -113,7 +114,7 @@ func (t *Explanation) adjustment(stored []eventstore.Recorded) (about []eventsto
 			}
 			step.Text = fmt.Sprintf("%s approved what %s asked for", e.Actor, e.RequestedBy)
 			if e.Actor == e.RequestedBy {
-				t.trouble("%s approved what they asked for themselves", e.Actor)
+				t.mismatch("%s approved what they asked for themselves", e.Actor)
 			}
 		case account.PointsAdjusted:
 			if e.LoyaltyID != t.Entry.Loyalty {
@@ -135,7 +136,7 @@ func (t *Explanation) adjustment(stored []eventstore.Recorded) (about []eventsto
 		t.Proof.Sum += step.Points
 	}
 	if t.Proof.Sum != t.Proof.Computed {
-		t.trouble("%+d points were made of a request for %+d", t.Proof.Sum, t.Proof.Computed)
+		t.mismatch("%+d points were made of a request for %+d", t.Proof.Sum, t.Proof.Computed)
 	}
 	return about
 }
@@ -143,38 +144,38 @@ func (t *Explanation) adjustment(stored []eventstore.Recorded) (about []eventsto
 // compare holds the ledger's entry against the stored event that it came from.
 func (t *Explanation) compare(stored []eventstore.Recorded) {
 	if t.Proof.Before+t.Entry.Points != t.Proof.After {
-		t.trouble("the ledger's total went from %d to %d with an entry of %d points", t.Proof.Before, t.Proof.After, t.Entry.Points)
+		t.mismatch("the ledger's total went from %d to %d with an entry of %d points", t.Proof.Before, t.Proof.After, t.Entry.Points)
 	}
 	for i, r := range stored {
 		if r.ID.String() != t.Entry.EventID {
 			continue
 		}
 		if r.Revision != t.Entry.Revision {
-			t.trouble("the event has revision %d, and in the ledger %d", r.Revision, t.Entry.Revision)
+			t.mismatch("the event has revision %d, and in the ledger %d", r.Revision, t.Entry.Revision)
 		}
 		if t.Events[i].Position != (domain.Position{}) && r.Position != t.Entry.Position {
-			t.trouble("the event stands at position %s, and in the ledger at %s", r.Position, t.Entry.Position)
+			t.mismatch("the event stands at position %s, and in the ledger at %s", r.Position, t.Entry.Position)
 		}
 		if r.Event.Customer() != t.Entry.Customer {
-			t.trouble("the event is about another customer")
+			t.mismatch("the event is about another customer")
 		}
 		for _, step := range t.Steps {
 			if step.This && step.Points != t.Entry.Points {
-				t.trouble("the event changed the points by %d, and in the ledger by %d", step.Points, t.Entry.Points)
+				t.mismatch("the event changed the points by %d, and in the ledger by %d", step.Points, t.Entry.Points)
 			}
 		}
 		return
 	}
-	t.trouble("the event is not in stream %s", t.Entry.Stream)
+	t.mismatch("the event is not in stream %s", t.Entry.Stream)
 }
 
-func (t *Explanation) trouble(format string, values ...any) {
-	t.Proof.Trouble = append(t.Proof.Trouble, fmt.Sprintf(format, values...))
+func (t *Explanation) mismatch(format string, values ...any) {
+	t.Proof.Mismatches = append(t.Proof.Mismatches, fmt.Sprintf(format, values...))
 }
 
 func eventOf(r eventstore.Recorded) Event {
 	e := Event{
-		ID: r.ID.String(), Type: r.Type, Stream: r.Stream, Revision: r.Revision, StoredAt: r.Created,
+		EventID: r.ID.String(), Type: r.Type, Stream: r.Stream, Revision: r.Revision, StoredAt: r.Created.UTC(),
 		Data: json.RawMessage(r.Data), Metadata: json.RawMessage(r.Stored),
 	}
 	if r.Positioned() {

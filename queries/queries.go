@@ -1,0 +1,3 @@
+// Package queries has the use cases that only read: explaining an entry, searching, saying what changed, and checking what a
+// forgotten customer has left behind. They append nothing; what appends is in package commands.
+package queries
