@@ -7,7 +7,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 # The race detector needs cgo, and cgo a C compiler.
 export CGO_ENABLED := 1
 
-.PHONY: help run test client-tests chaos duckdb screenshots lint bench fuzz packages
+.PHONY: help run test client-tests chaos duckdb screenshots house lint bench fuzz packages
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ duckdb: ## Ask DuckDB the ten questions of docs/analysts.md; needs npm, which fe
 
 screenshots: packages ## Take the pictures of docs/screenshots anew, after a made-up month
 	LOYALTY_SCREENSHOTS=$(CURDIR)/docs/screenshots go test -count=1 -run '^TestPagesWithAMonthOfOrdersFit$$' ./cmd/loyalty
+
+house: ## Draw the picture of the packages in docs/architecture.md anew, from their imports (test says when)
+	LOYALTY_HOUSE=write go test -count=1 -run '^TestThePictureOfTheHouseIsUpToDate$$' .
 
 lint: ## Check style and likely mistakes
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt would change: $$unformatted"; exit 1; }
