@@ -40,7 +40,7 @@ type actsAnswer struct {
 
 type actAnswer struct {
 	EventID     string            `json:"eventId"`
-	Kind        ledger.ActKind    `json:"kind"`
+	Kind        ledger.AuditKind  `json:"kind"`
 	CustomerID  domain.CustomerID `json:"customerId"`
 	LoyaltyID   domain.LoyaltyID  `json:"loyaltyId,omitempty"`
 	Points      domain.Points     `json:"points,omitempty"`
@@ -55,16 +55,16 @@ type actAnswer struct {
 
 // approvals lists the adjustments that wait for a second person, newest first.
 func (s *Server) approvals(ctx context.Context, c echo.Context, _ Claims) error {
-	page, err := s.actsOf(ctx, c, func(url.Values) (ledger.ActFilter, error) {
-		return ledger.ActFilter{Kinds: []ledger.ActKind{ledger.Requested}, Waiting: true}, nil
+	page, err := s.actsOf(ctx, c, func(url.Values) (ledger.AuditFilter, error) {
+		return ledger.AuditFilter{Kinds: []ledger.AuditKind{ledger.Requested}, Waiting: true}, nil
 	})
 	if err != nil {
 		return err
 	}
 	answer := approvalsAnswer{
-		Approvals: make([]approvalAnswer, len(page.Acts)), Next: page.Next, Position: page.Position, AsOf: view.OptionalTime(page.AsOf),
+		Approvals: make([]approvalAnswer, len(page.Records)), Next: page.Next, Position: page.Position, AsOf: view.OptionalTime(page.AsOf),
 	}
-	for i, a := range page.Acts {
+	for i, a := range page.Records {
 		answer.Approvals[i] = approvalAnswer{
 			CustomerID: a.Customer, LoyaltyID: a.Loyalty, Points: a.Points, Reason: a.Reason, RequestedBy: a.Actor,
 			OccurredAt: a.OccurredAt.UTC(), Position: a.Position,
@@ -79,8 +79,8 @@ func (s *Server) acts(ctx context.Context, c echo.Context, _ Claims) error {
 	if err != nil {
 		return err
 	}
-	answer := actsAnswer{Acts: make([]actAnswer, len(page.Acts)), Next: page.Next, Position: page.Position, AsOf: view.OptionalTime(page.AsOf)}
-	for i, a := range page.Acts {
+	answer := actsAnswer{Acts: make([]actAnswer, len(page.Records)), Next: page.Next, Position: page.Position, AsOf: view.OptionalTime(page.AsOf)}
+	for i, a := range page.Records {
 		answer.Acts[i] = actAnswer{
 			EventID: a.EventID, Kind: a.Kind, CustomerID: a.Customer, LoyaltyID: a.Loyalty, Points: a.Points, Reason: a.Reason,
 			Actor: a.Actor, Correlation: a.Correlation, OccurredAt: a.OccurredAt.UTC(), Position: a.Position,
@@ -93,25 +93,25 @@ func (s *Server) acts(ctx context.Context, c echo.Context, _ Claims) error {
 }
 
 // actsOf reads the page of acts that a request asks for.
-func (s *Server) actsOf(ctx context.Context, c echo.Context, filterOf func(url.Values) (ledger.ActFilter, error)) (ledger.Acts, error) {
+func (s *Server) actsOf(ctx context.Context, c echo.Context, filterOf func(url.Values) (ledger.AuditFilter, error)) (ledger.AuditPage, error) {
 	values, badQuery := query(c)
 	limit, badLimit := number(values, "limit", defaultPage, 1, ledger.MaxPage)
 	filter, badFilter := filterOf(values)
 	position, badPosition := minPosition(c)
 	if err := domain.JoinInvalid(badQuery, badLimit, badFilter, badPosition); err != nil {
-		return ledger.Acts{}, err
+		return ledger.AuditPage{}, err
 	}
 	if err := catchUp(ctx, s.config.Ledger, position); err != nil {
-		return ledger.Acts{}, err
+		return ledger.AuditPage{}, err
 	}
-	return s.config.Auditor.Acts(ctx, filter, values.Get("cursor"), limit)
+	return s.config.Auditor.AuditLog(ctx, filter, values.Get("cursor"), limit)
 }
 
 // actFilter reads which acts are wanted: all, unless the reader says.
-func actFilter(values url.Values) (f ledger.ActFilter, err error) {
+func actFilter(values url.Values) (f ledger.AuditFilter, err error) {
 	var errs []error
 	for _, kind := range values["kind"] {
-		switch k := ledger.ActKind(kind); k {
+		switch k := ledger.AuditKind(kind); k {
 		case ledger.Requested, ledger.Approved, ledger.Declined, ledger.Forgotten, ledger.Certified, ledger.Revealed:
 			f.Kinds = append(f.Kinds, k)
 		default:

@@ -89,11 +89,11 @@ func (f fixed) Entry(context.Context, domain.CustomerID, string) (ledger.Entry, 
 func (f fixed) Search(context.Context, string) (ledger.Found, error) {
 	return ledger.Found{}, f.fail()
 }
-func (f fixed) Drawer(context.Context, ledger.Drawer) ([]domain.CustomerID, error) {
+func (f fixed) Bucket(context.Context, ledger.Bucket) ([]domain.CustomerID, error) {
 	return []domain.CustomerID{"ann"}, f.fail()
 }
-func (f fixed) Acts(context.Context, ledger.ActFilter, string, int) (ledger.Acts, error) {
-	return ledger.Acts{}, f.fail()
+func (f fixed) AuditLog(context.Context, ledger.AuditFilter, string, int) (ledger.AuditPage, error) {
+	return ledger.AuditPage{}, f.fail()
 }
 func (f fixed) Explain(_ context.Context, e ledger.Entry) (queries.Explanation, error) {
 	return queries.Explanation{Entry: e}, f.fail()

@@ -89,7 +89,7 @@ type halfWay struct {
 	err error
 }
 
-func (halfWay) Drawer(context.Context, ledger.Drawer) ([]domain.CustomerID, error) {
+func (halfWay) Bucket(context.Context, ledger.Bucket) ([]domain.CustomerID, error) {
 	return slices.Clone(twins), nil
 }
 

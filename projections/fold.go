@@ -14,17 +14,17 @@ import (
 // Fold is what the log says of every customer up to a position, folded in memory without touching any read model. It
 // takes about 120 bytes of heap for a customer. It is for one goroutine.
 type Fold struct {
-	store    *eventstore.Store
-	at       domain.Position
-	last     lastEvents
-	accounts map[domain.CustomerID]*folded
-	acts     actsOf
-	earnings earningsOf
-	listed   int64 // customers whose account a ledger hands out
-	ranked   int64 // those of them who are on a leaderboard
-	events   uint64
-	changed  func(customer domain.CustomerID, before, after folded) // told of every event
-	pass     int                                                    // counts the comparisons with a ledger
+	store     *eventstore.Store
+	at        domain.Position
+	last      lastEvents
+	accounts  map[domain.CustomerID]*folded
+	auditSums auditSums
+	earnings  earningsOf
+	listed    int64 // customers whose account a ledger hands out
+	ranked    int64 // those of them who are on a leaderboard
+	events    uint64
+	changed   func(customer domain.CustomerID, before, after folded) // told of every event
+	pass      int                                                    // counts the comparisons with a ledger
 }
 
 // lastEvents are where the events stand that a read model must have reached to be as the fold is: a projection whose types
@@ -70,7 +70,7 @@ func (a *folded) standing(customer domain.CustomerID, proxies domain.Proxies) le
 
 // NewFold begins before the first event of the log in store.
 func NewFold(store *eventstore.Store) *Fold {
-	return &Fold{store: store, accounts: map[domain.CustomerID]*folded{}, acts: actsOf{}, earnings: earningsOf{}}
+	return &Fold{store: store, accounts: map[domain.CustomerID]*folded{}, auditSums: auditSums{}, earnings: earningsOf{}}
 }
 
 // Position is how far the log is folded, and Events how many events of it counted.
@@ -114,10 +114,10 @@ func (f *Fold) add(r eventstore.Recorded) error {
 		return fmt.Errorf("the event at position %s: %w", r.Position, err)
 	}
 	before := *a
-	act, isAct := actOf(r)
-	if isAct {
-		f.acts.add(act)
-		a.gone = a.gone || act.Kind == ledger.Forgotten
+	record, isAuditRecord := auditRecordOf(r)
+	if isAuditRecord {
+		f.auditSums.add(record)
+		a.gone = a.gone || record.Kind == ledger.Forgotten
 	} else {
 		a.entries++
 		f.earnings.add(r)
@@ -129,7 +129,7 @@ func (f *Fold) add(r eventstore.Recorded) error {
 	f.ranked += difference(before.ranked(), a.ranked())
 	f.events++
 	f.at, f.last.ledger = r.Position, r.Position
-	if !isAct || act.Kind == ledger.Forgotten {
+	if !isAuditRecord || record.Kind == ledger.Forgotten {
 		f.last.leaderboard = r.Position
 	}
 	if f.changed != nil {

@@ -14,7 +14,7 @@ import (
 // Ledger is the projection that writes every change of points into a ledger, and what support did.
 type Ledger struct {
 	Writer ledger.Writer
-	// Proxies, if set, tell in which drawer a customer's proxy name is, so that whoever has them finds its customer again. The
+	// Proxies, if set, tell in which bucket a customer's proxy name is, so that whoever has them finds its customer again. The
 	// ledger learns neither the secret nor the name.
 	Proxies domain.Proxies
 }
@@ -30,12 +30,12 @@ func (l Ledger) Checkpoint(ctx context.Context) (domain.Position, error) {
 	return l.Writer.Checkpoint(ctx)
 }
 
-// Apply adds an entry or an act for each event.
+// Apply adds an entry or an audit record for each event.
 func (l Ledger) Apply(ctx context.Context, b Batch) error {
 	batch := ledger.Batch{From: b.From, To: b.To, AsOf: b.AsOf, Entries: make([]ledger.Entry, 0, len(b.Events))}
 	for _, event := range b.Events {
-		if act, ok := actOf(event); ok {
-			batch.Acts = append(batch.Acts, act)
+		if record, ok := auditRecordOf(event); ok {
+			batch.AuditRecords = append(batch.AuditRecords, record)
 			continue
 		}
 		entry, err := entryOf(event)
@@ -43,7 +43,7 @@ func (l Ledger) Apply(ctx context.Context, b Batch) error {
 			return err
 		}
 		if l.Proxies != (domain.Proxies{}) {
-			entry.Drawer = ledger.DrawerOf(l.Proxies.Key(entry.Customer).Name())
+			entry.Bucket = ledger.BucketOf(l.Proxies.Key(entry.Customer).Name())
 		}
 		batch.Entries = append(batch.Entries, entry)
 	}

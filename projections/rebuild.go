@@ -167,7 +167,7 @@ func RebuildLedger(ctx context.Context, store *eventstore.Store, live Rebuildabl
 	case err != nil:
 		rebuilt.NotCompared = "the live ledger does not catch up: " + err.Error()
 	default:
-		if rebuilt.Differs, err = c.actsDiffer(ctx, live, copied); err != nil {
+		if rebuilt.Differs, err = c.auditLogsDiffer(ctx, live, copied); err != nil {
 			return rebuilt, err
 		}
 		earningsDiffer, err := c.earningsDiffer(ctx, live, copied)
@@ -195,20 +195,20 @@ func RebuildLedger(ctx context.Context, store *eventstore.Store, live Rebuildabl
 	return rebuilt, err
 }
 
-// actsDiffer brings the copy to where the live ledger stands, and tells whether they have other acts.
-func (c *copying) actsDiffer(ctx context.Context, live ledger.Reader, copied ledger.Auditor) (bool, error) {
+// auditLogsDiffer brings the copy to where the live ledger stands, and tells whether they have other audit records.
+func (c *copying) auditLogsDiffer(ctx context.Context, live ledger.Reader, copied ledger.Auditor) (bool, error) {
 	auditor, ok := live.(ledger.Auditor)
 	if !ok {
 		return false, nil
 	}
-	want, at, err := readActs(ctx, auditor, c.audit)
+	want, at, err := readAuditLog(ctx, auditor, c.audit)
 	if err == nil {
 		err = c.advance(ctx, at)
 	}
 	if err != nil {
 		return false, err
 	}
-	got, _, err := readActs(ctx, copied, c.audit)
+	got, _, err := readAuditLog(ctx, copied, c.audit)
 	return !maps.Equal(want, got), err
 }
 

@@ -258,18 +258,18 @@ func (c *counter) trailAddsUp(ctx context.Context, r *rapid.T, name string, l re
 	if err != nil || sum != s.points || has.Points != s.points || newest != s.points || has.Entries != read || has.Forgotten != s.gone || has.ReachedAt.IsZero() == s.ranked {
 		r.Fatalf("in %s the trail of %s, who is %+v, adds up to %d and ends at %d in %d entries; the account is %+v, %v", name, customer, s, sum, newest, read, has, err)
 	}
-	waiting, err := l.Acts(ctx, ledger.ActFilter{Customer: customer, Waiting: true}, "", ledger.MaxPage)
+	waiting, err := l.AuditLog(ctx, ledger.AuditFilter{Customer: customer, Waiting: true}, "", ledger.MaxPage)
 	left := map[domain.LoyaltyID]bool{}
 	for _, id := range s.waiting {
 		left[id] = true
 	}
-	for _, a := range waiting.Acts {
+	for _, a := range waiting.Records {
 		if !left[a.Loyalty] {
 			r.Fatalf("in %s the request %s of %s waits", name, a.Loyalty, customer)
 		}
 	}
-	if err != nil || len(waiting.Acts) != len(left) {
-		r.Fatalf("in %s %d requests of %s wait, %v; want %v", name, len(waiting.Acts), customer, err, s.waiting)
+	if err != nil || len(waiting.Records) != len(left) {
+		r.Fatalf("in %s %d requests of %s wait, %v; want %v", name, len(waiting.Records), customer, err, s.waiting)
 	}
 	named, err := ledger.Named(ctx, l, c.proxies, c.proxies.Key(customer).Name())
 	if err != nil || (len(named) == 1) != (read > 0 && !s.gone) {

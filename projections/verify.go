@@ -56,7 +56,7 @@ type Finding struct {
 // Differs tells whether anything does.
 func (f Finding) Differs() bool { return f.Drifted > 0 || f.EarningsDrifted > 0 }
 
-// Drift is a customer whose total in a read model, or whose acts in a ledger, are not what the log says.
+// Drift is a customer whose total in a read model, or whose audit records in a ledger, are not what the log says.
 type Drift struct {
 	Customer domain.CustomerID `json:"customerId"`
 	// Log and ReadModel are what each says, nil where it knows nothing of the customer. A leaderboard keeps times to the
@@ -72,9 +72,9 @@ type DriftTotal struct {
 	Entries   int64         `json:"entries,omitempty"`
 	// Forgotten tells that the customer was forgotten: a leaderboard must keep them out.
 	Forgotten bool `json:"forgotten,omitempty"`
-	// Acts counts what support did about the customer, where that differs and the total does not. The same number on both
+	// AuditRecords counts what support did about the customer, where that differs and the total does not. The same number on both
 	// sides says that they are others.
-	Acts int64 `json:"acts,omitempty"`
+	AuditRecords int64 `json:"acts,omitempty"`
 }
 
 func (f *Finding) drift(d Drift) { f.Drifted, f.Drifts = f.Drifted+1, append(f.Drifts, d) }
@@ -149,10 +149,10 @@ func (f *Fold) VerifyLedger(ctx context.Context, l ledger.Reader, a Audit) (Find
 	if err := patiently(ctx, a, f.last.ledger, l.Wait); err != nil {
 		return found, fmt.Errorf("the ledger is behind position %s: %w", f.last.ledger, err)
 	}
-	var acts []Drift
+	var records []Drift
 	if auditor, ok := l.(ledger.Auditor); ok {
 		var err error
-		if acts, err = f.compareActs(ctx, auditor, a); err != nil {
+		if records, err = f.compareAuditLogs(ctx, auditor, a); err != nil {
 			return found, err
 		}
 	}
@@ -196,7 +196,7 @@ func (f *Fold) VerifyLedger(ctx context.Context, l ledger.Reader, a Audit) (Find
 		return found, err
 	}
 	f.compareAccounts(&found, differ, before)
-	found.driftBeside(acts)
+	found.driftBeside(records)
 	found.Position, found.Customers, found.Digest = f.at, f.listed, f.LedgerDigest()
 	found.limit(a.Listed)
 	return found, nil

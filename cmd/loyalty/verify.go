@@ -141,8 +141,8 @@ func total(t *projections.DriftTotal) string {
 		return "forgotten"
 	}
 	text := fmt.Sprintf("%d since %s", t.Points, t.ReachedAt.Format(time.RFC3339))
-	if t.Acts > 0 {
-		text += ", with " + count(uint64(t.Acts), "act", "acts") + " of support"
+	if t.AuditRecords > 0 {
+		text += ", with " + count(uint64(t.AuditRecords), "act", "acts") + " of support"
 	}
 	return text
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // Check says what is wrong with a batch that no ledger could apply: positions out of order or out of the batch's range, an
-// entry and an act at one place, an event id that is not a canonical UUID, a customer id or kind that is none. Such a batch is
+// entry and an audit record at one place, an event id that is not a canonical UUID, a customer id or kind that is none. Such a batch is
 // a mistake of the program that made it. What it says about the checkpoint and the totals only the ledger can check.
 func (b Batch) Check() error {
 	if b.To.Before(b.From) {
@@ -34,23 +34,23 @@ func (b Batch) Check() error {
 		}
 	}
 	after = b.From
-	for i := range b.Acts {
-		a := &b.Acts[i]
+	for i := range b.AuditRecords {
+		a := &b.AuditRecords[i]
 		if err := b.place(after, a.Position); err != nil {
-			return fmt.Errorf("ledger batch: an act %w", err)
+			return fmt.Errorf("ledger batch: an audit record %w", err)
 		}
 		after = a.Position
 		if _, taken := slices.BinarySearchFunc(b.Entries, a.Position, compareEntry); taken {
-			return fmt.Errorf("ledger batch: an act and an entry stand at %s", a.Position)
+			return fmt.Errorf("ledger batch: an audit record and an entry stand at %s", a.Position)
 		}
 		if err := a.check(); err != nil {
-			return fmt.Errorf("ledger batch: the act at %s: %w", a.Position, err)
+			return fmt.Errorf("ledger batch: the audit record at %s: %w", a.Position, err)
 		}
 	}
 	return nil
 }
 
-// place says what is wrong with the place of an entry or act that follows one at after, or the batch's start.
+// place says what is wrong with the place of an entry or audit record that follows one at after, or the batch's start.
 func (b Batch) place(after, at domain.Position) error {
 	if !after.Before(at) || b.To.Before(at) {
 		return fmt.Errorf("at %s stands after one at %s in a batch to %s", at, after, b.To)
@@ -78,8 +78,8 @@ func (e *Entry) check() error {
 	if e.Kind != Award && e.Kind != Reversal && e.Kind != Adjustment {
 		return fmt.Errorf("there is no kind %q of entry", e.Kind)
 	}
-	if e.Drawer < 0 || e.Drawer > drawers {
-		return fmt.Errorf("there is no drawer %d", e.Drawer)
+	if e.Bucket < 0 || e.Bucket > buckets {
+		return fmt.Errorf("there is no bucket %d", e.Bucket)
 	}
 	if !storable(e.Position) || e.Revision > math.MaxInt64 {
 		return fmt.Errorf("revision %d is beyond any log", e.Revision)
@@ -101,8 +101,8 @@ type Change struct {
 	// Entries counts the customer's entries in the batch, and Last is the index of the last of them.
 	Entries int64
 	Last    int
-	// Drawer is that of the customer's first entry in the batch.
-	Drawer Drawer
+	// Bucket is that of the customer's first entry in the batch.
+	Bucket Bucket
 }
 
 // Changes sums the batch up by customer, in the order of their first entry. Points that no total could bear, wherever it
@@ -116,7 +116,7 @@ func (b Batch) Changes() ([]Change, error) {
 		if !known {
 			place = len(changes)
 			places[e.Customer] = place
-			changes = append(changes, Change{Customer: e.Customer, Drawer: e.Drawer})
+			changes = append(changes, Change{Customer: e.Customer, Bucket: e.Bucket})
 		}
 		c := &changes[place]
 		c.Entries, c.Last = c.Entries+1, i

@@ -19,8 +19,8 @@ func entry(n uint64, customer domain.CustomerID, points domain.Points) Entry {
 	}
 }
 
-func act(n uint64, customer domain.CustomerID) Act {
-	return Act{EventID: "5f0c6f4e-8a57-5c0e-9d6e-0123456789ab", Kind: Revealed, Customer: customer, OccurredAt: time.Unix(int64(n), 0).UTC(), Position: at(n)}
+func record(n uint64, customer domain.CustomerID) AuditRecord {
+	return AuditRecord{EventID: "5f0c6f4e-8a57-5c0e-9d6e-0123456789ab", Kind: Revealed, Customer: customer, OccurredAt: time.Unix(int64(n), 0).UTC(), Position: at(n)}
 }
 
 func TestABatchIsRefusedWhen(t *testing.T) {
@@ -29,40 +29,40 @@ func TestABatchIsRefusedWhen(t *testing.T) {
 		change(&e)
 		return Batch{From: at(1), To: at(9), Entries: []Entry{e}}
 	}
-	did := func(change func(*Act)) Batch {
-		a := act(6, "anna")
+	did := func(change func(*AuditRecord)) Batch {
+		a := record(6, "anna")
 		change(&a)
-		return Batch{From: at(1), To: at(9), Acts: []Act{a}}
+		return Batch{From: at(1), To: at(9), AuditRecords: []AuditRecord{a}}
 	}
-	for _, b := range []Batch{with(func(*Entry) {}), did(func(*Act) {}), {From: at(1), To: at(9), Entries: []Entry{entry(2, "anna", 1), entry(7, "bob", 1)}, Acts: []Act{act(3, "bob"), act(9, "anna")}}} {
+	for _, b := range []Batch{with(func(*Entry) {}), did(func(*AuditRecord) {}), {From: at(1), To: at(9), Entries: []Entry{entry(2, "anna", 1), entry(7, "bob", 1)}, AuditRecords: []AuditRecord{record(3, "bob"), record(9, "anna")}}} {
 		if err := b.Check(); err != nil {
 			t.Fatalf("a batch that the others are made from: %v", err)
 		}
 	}
 	for name, b := range map[string]Batch{
-		"it leads back":                      {From: at(9), To: at(8)},
-		"its end is no log's":                {To: at(math.MaxUint64)},
-		"an entry stands at its start":       {From: at(5), To: at(9), Entries: []Entry{entry(5, "anna", 1)}},
-		"an entry stands after its end":      {From: at(1), To: at(4), Entries: []Entry{entry(5, "anna", 1)}},
-		"two entries stand at one place":     {To: at(9), Entries: []Entry{entry(5, "anna", 1), entry(5, "bob", 1)}},
-		"entries are out of order":           {To: at(9), Entries: []Entry{entry(5, "anna", 1), entry(4, "anna", 1)}},
-		"an event id is missing":             with(func(e *Entry) { e.EventID = "" }),
-		"an event id is no UUID":             with(func(e *Entry) { e.EventID = "order-a" }),
-		"an event id is in another spelling": with(func(e *Entry) { e.EventID = "5F0C6F4E-8A57-5C0E-9D6E-0123456789AB" }),
-		"a customer is missing":              with(func(e *Entry) { e.Customer = "" }),
-		"a drawer is none":                   with(func(e *Entry) { e.Drawer = 4097 }),
-		"a kind is unknown":                  with(func(e *Entry) { e.Kind = "gift" }),
-		"a revision is no log's":             with(func(e *Entry) { e.Revision = math.MaxUint64 }),
-		"an act stands at its start":         {From: at(5), To: at(9), Acts: []Act{act(5, "anna")}},
-		"an act stands after its end":        {From: at(1), To: at(4), Acts: []Act{act(5, "anna")}},
-		"acts are out of order":              {To: at(9), Acts: []Act{act(5, "anna"), act(4, "anna")}},
-		"an act stands where an entry does":  {To: at(9), Entries: []Entry{entry(4, "anna", 1), entry(5, "anna", 1), entry(7, "bob", 1)}, Acts: []Act{act(3, "bob"), act(5, "anna")}},
-		"an act's event id is no UUID":       did(func(a *Act) { a.EventID = "5F0C6F4E-8A57-5C0E-9D6E-0123456789AB" }),
-		"an act is nobody's":                 did(func(a *Act) { a.Customer = "" }),
-		"an act's kind is unknown":           did(func(a *Act) { a.Kind = "award" }),
-		"an act was done at no time":         did(func(a *Act) { a.OccurredAt = time.Time{} }),
-		"an act is about too many points":    did(func(a *Act) { a.Points = domain.MaxTotal + 1 }),
-		"an act is about too few points":     did(func(a *Act) { a.Points = -domain.MaxTotal - 1 }),
+		"it leads back":                              {From: at(9), To: at(8)},
+		"its end is no log's":                        {To: at(math.MaxUint64)},
+		"an entry stands at its start":               {From: at(5), To: at(9), Entries: []Entry{entry(5, "anna", 1)}},
+		"an entry stands after its end":              {From: at(1), To: at(4), Entries: []Entry{entry(5, "anna", 1)}},
+		"two entries stand at one place":             {To: at(9), Entries: []Entry{entry(5, "anna", 1), entry(5, "bob", 1)}},
+		"entries are out of order":                   {To: at(9), Entries: []Entry{entry(5, "anna", 1), entry(4, "anna", 1)}},
+		"an event id is missing":                     with(func(e *Entry) { e.EventID = "" }),
+		"an event id is no UUID":                     with(func(e *Entry) { e.EventID = "order-a" }),
+		"an event id is in another spelling":         with(func(e *Entry) { e.EventID = "5F0C6F4E-8A57-5C0E-9D6E-0123456789AB" }),
+		"a customer is missing":                      with(func(e *Entry) { e.Customer = "" }),
+		"a bucket is none":                           with(func(e *Entry) { e.Bucket = 4097 }),
+		"a kind is unknown":                          with(func(e *Entry) { e.Kind = "gift" }),
+		"a revision is no log's":                     with(func(e *Entry) { e.Revision = math.MaxUint64 }),
+		"an audit record stands at its start":        {From: at(5), To: at(9), AuditRecords: []AuditRecord{record(5, "anna")}},
+		"an audit record stands after its end":       {From: at(1), To: at(4), AuditRecords: []AuditRecord{record(5, "anna")}},
+		"audit records are out of order":             {To: at(9), AuditRecords: []AuditRecord{record(5, "anna"), record(4, "anna")}},
+		"an audit record stands where an entry does": {To: at(9), Entries: []Entry{entry(4, "anna", 1), entry(5, "anna", 1), entry(7, "bob", 1)}, AuditRecords: []AuditRecord{record(3, "bob"), record(5, "anna")}},
+		"an audit record's event id is no UUID":      did(func(a *AuditRecord) { a.EventID = "5F0C6F4E-8A57-5C0E-9D6E-0123456789AB" }),
+		"an audit record is nobody's":                did(func(a *AuditRecord) { a.Customer = "" }),
+		"an audit record's kind is unknown":          did(func(a *AuditRecord) { a.Kind = "award" }),
+		"an audit record was done at no time":        did(func(a *AuditRecord) { a.OccurredAt = time.Time{} }),
+		"an audit record is about too many points":   did(func(a *AuditRecord) { a.Points = domain.MaxTotal + 1 }),
+		"an audit record is about too few points":    did(func(a *AuditRecord) { a.Points = -domain.MaxTotal - 1 }),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if b.Check() == nil {

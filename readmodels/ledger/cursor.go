@@ -10,9 +10,9 @@ import (
 	"loyalty/domain"
 )
 
-// A cursor is the position of the last entry or act of a page, so it means the same however many have arrived since, and in a
+// A cursor is the position of the last entry or audit record of a page, so it means the same however many have arrived since, and in a
 // ledger that was folded again. In bytes: the format (2), commit and prepare (8 each, big endian), and a tag (8) that binds them
-// to what is read, the trail of a customer or the acts, and to the filter. The tag keeps a cursor from being used by mistake; who
+// to what is read, the trail of a customer or the audit records, and to the filter. The tag keeps a cursor from being used by mistake; who
 // may read what is decided elsewhere.
 const (
 	cursorFormat = 2
@@ -37,18 +37,18 @@ func DecodeCursor(customer domain.CustomerID, filter Filter, cursor string) (bef
 	return decodeCursor(trailOf(customer), filter, cursor)
 }
 
-// EncodeActsCursor makes the cursor that leads to the acts that a filter lets through before a position; see EncodeCursor.
-func EncodeActsCursor(filter ActFilter, before domain.Position) string {
-	return encodeCursor(acts, filter, before)
+// EncodeAuditCursor makes the cursor that leads to the audit records that a filter lets through before a position; see EncodeCursor.
+func EncodeAuditCursor(filter AuditFilter, before domain.Position) string {
+	return encodeCursor(auditLog, filter, before)
 }
 
-// DecodeActsCursor reads the position before which the next page of acts starts; see DecodeCursor.
-func DecodeActsCursor(filter ActFilter, cursor string) (before domain.Position, err error) {
-	return decodeCursor(acts, filter, cursor)
+// DecodeAuditCursor reads the position before which the next page of audit records starts; see DecodeCursor.
+func DecodeAuditCursor(filter AuditFilter, cursor string) (before domain.Position, err error) {
+	return decodeCursor(auditLog, filter, cursor)
 }
 
 // What is read, as a cursor's tag has it.
-const acts = "acts"
+const auditLog = "acts"
 
 func trailOf(customer domain.CustomerID) string { return "trail of " + string(customer) }
 

@@ -83,24 +83,24 @@ func FuzzDecodeCursor(f *testing.F) {
 
 func TestACursorOfActsIsForThemAndTheirFilter(t *testing.T) {
 	at, noon := domain.Position{Commit: 700, Prepare: 699}, time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
-	filters := []ActFilter{
-		{}, {Kinds: []ActKind{Approved}}, {Kinds: []ActKind{Approved, Declined}}, {Customer: "anna"}, {Actor: "anna"}, {From: noon}, {Until: noon},
+	filters := []AuditFilter{
+		{}, {Kinds: []AuditKind{Approved}}, {Kinds: []AuditKind{Approved, Declined}}, {Customer: "anna"}, {Actor: "anna"}, {From: noon}, {Until: noon},
 		{From: noon, Until: noon}, {Waiting: true}, {Customer: "anna", Waiting: true},
 	}
 	for i, mine := range filters {
-		cursor := EncodeActsCursor(mine, at)
+		cursor := EncodeAuditCursor(mine, at)
 		for j, filter := range filters {
-			got, err := DecodeActsCursor(filter, cursor)
+			got, err := DecodeAuditCursor(filter, cursor)
 			if i == j && (err != nil || got != at) || i != j && (!errors.Is(err, domain.ErrInvalid) || got != (domain.Position{})) {
 				t.Errorf("the cursor of %+v leads with %+v to %v, %v", mine, filter, got, err)
 			}
 		}
 	}
-	if _, err := DecodeActsCursor(ActFilter{Kinds: []ActKind{Declined, Approved, Declined}}, EncodeActsCursor(filters[2], at)); err != nil {
+	if _, err := DecodeAuditCursor(AuditFilter{Kinds: []AuditKind{Declined, Approved, Declined}}, EncodeAuditCursor(filters[2], at)); err != nil {
 		t.Errorf("the same kinds in another order: %v", err)
 	}
 	for name, err := range map[string]error{
-		"acts": second(DecodeActsCursor(ActFilter{}, EncodeCursor("", Filter{}, at))), "a trail": second(DecodeCursor("", Filter{}, EncodeActsCursor(ActFilter{}, at))),
+		"audit log": second(DecodeAuditCursor(AuditFilter{}, EncodeCursor("", Filter{}, at))), "a trail": second(DecodeCursor("", Filter{}, EncodeAuditCursor(AuditFilter{}, at))),
 	} {
 		if !errors.Is(err, domain.ErrInvalid) {
 			t.Errorf("%s are read with the other's cursor: %v", name, err)

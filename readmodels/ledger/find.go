@@ -20,9 +20,9 @@ type Finder interface {
 	// Search looks for whatever has exactly this id: a customer with entries, an order, returns or adjustments. What is no id
 	// at all is found nowhere.
 	Search(ctx context.Context, id string) (Found, error)
-	// Drawer lists every customer whose proxy name is in a drawer, in any order. Customers whose name was not known when their
+	// Bucket lists every customer whose proxy name is in a bucket, in any order. Customers whose name was not known when their
 	// first entry came are in none, nor is anybody who was forgotten.
-	Drawer(ctx context.Context, drawer Drawer) ([]domain.CustomerID, error)
+	Bucket(ctx context.Context, bucket Bucket) ([]domain.CustomerID, error)
 }
 
 // By is what a search has found something by.
@@ -59,18 +59,19 @@ type Found struct {
 // MaxMatches is the most matches that a search gives.
 const MaxMatches = 20
 
-// Drawer is one of 4,096 (1 to 4,096) in which customers are kept by their proxy name: all who share a name are in the same
-// one, and so is every 4,096th customer besides. With the proxy secret, the customer behind a name is found by going through
-// one drawer; without it, a drawer tells next to nothing about who has which name. 0 is that of a name that is not known.
-type Drawer int16
+// Bucket is a hash bucket of proxy names, 1 to 4,096; 0 stands for a name that is not known. The ledger stores each customer's bucket
+// instead of the name or the proxy key. Whoever has the proxy secret finds the customer behind a name by computing the name of every
+// customer in its bucket. Without the secret, a bucket says next to nothing: 1 of 4,096 customers shares it by chance.
+// Stored under the name "drawer".
+type Bucket int16
 
-const drawers = 4096
+const buckets = 4096
 
-// DrawerOf is the drawer of a proxy name. Upper and lower case are one, and so are one space and several. It is computed from
-// the first bytes of SHA-256.
-func DrawerOf(name string) Drawer {
+// BucketOf is the bucket of a proxy name, from the first two bytes of the SHA-256 of the normalized name: letter case and the number of
+// spaces between words make no difference.
+func BucketOf(name string) Bucket {
 	hash := sha256.Sum256([]byte(plain(name)))
-	return Drawer(1 + binary.BigEndian.Uint16(hash[:])%drawers)
+	return Bucket(1 + binary.BigEndian.Uint16(hash[:])%buckets)
 }
 
 func plain(name string) string { return strings.ToLower(strings.Join(strings.Fields(name), " ")) }
@@ -78,7 +79,7 @@ func plain(name string) string { return strings.ToLower(strings.Join(strings.Fie
 // Named finds the customers who have a proxy name, in whatever case and spacing it is written. Several may share it, and most
 // names are nobody's. To find them is a reveal: who may do it, and what is noted of it, is decided elsewhere.
 func Named(ctx context.Context, f Finder, proxies domain.Proxies, name string) ([]domain.CustomerID, error) {
-	customers, err := f.Drawer(ctx, DrawerOf(name))
+	customers, err := f.Bucket(ctx, BucketOf(name))
 	if err != nil {
 		return nil, err
 	}

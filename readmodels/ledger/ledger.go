@@ -49,23 +49,23 @@ type Entry struct {
 	Actor       string
 	Reason      string
 	Correlation string
-	// Drawer is that of the customer's proxy name, 0 if it is not known. Apply keeps the one that comes with a customer's
+	// Bucket is that of the customer's proxy name, 0 if it is not known. Apply keeps the one that comes with a customer's
 	// first entry; what is read has none.
-	Drawer Drawer
+	Bucket Bucket
 }
 
-// Batch is a run of entries and acts in the order of the log, with the checkpoint it starts from and the one it leads to.
+// Batch is a run of entries and audit records in the order of the log, with the checkpoint it starts from and the one it leads to.
 type Batch struct {
 	// From is the checkpoint the batch was made for. Apply refuses the batch when the ledger is elsewhere.
 	From domain.Position
-	// To is the checkpoint after it, not before From. It may equal From in a batch without entries and acts.
+	// To is the checkpoint after it, not before From. It may equal From in a batch without entries and audit records.
 	To domain.Position
 	// AsOf is a time at which everything in the log up to To was known and nothing later was. Zero says nothing.
 	AsOf time.Time
 	// Entries stand after From and not after To, each at a position after the one before it.
 	Entries []Entry
-	// Acts stand likewise, none where an entry stands.
-	Acts []Act
+	// Audit records stand likewise, none where an entry stands.
+	AuditRecords []AuditRecord
 }
 
 // Account is a customer's total.
@@ -124,10 +124,10 @@ type Reader interface {
 type Writer interface {
 	// Checkpoint is the position up to which the ledger has applied the log; zero for a new one.
 	Checkpoint(ctx context.Context) (domain.Position, error)
-	// Apply adds a batch's entries and acts, moves the totals, the earnings and the checkpoint, all in one transaction or not at all. Who is
-	// forgotten leaves their drawer, and never comes into one again. A batch whose From is not the checkpoint is
+	// Apply adds a batch's entries and audit records, moves the totals, the earnings and the checkpoint, all in one transaction or not at all. Who is
+	// forgotten leaves their bucket, and never comes into one again. A batch whose From is not the checkpoint is
 	// domain.ErrCheckpointMoved; a total beyond ±domain.MaxTotal is domain.ErrPointsLimit. An entry whose event id another entry
-	// in the ledger has, or an act whose another act has, is an error: the checkpoint makes sure that it can't happen, and nothing
+	// in the ledger has, or an audit record whose another audit record has, is an error: the checkpoint makes sure that it can't happen, and nothing
 	// is silently counted twice or left out. Apply may be called from many goroutines and processes at once, of which one wins; it
 	// does not change the batch, and returns domain.ErrUnavailable when the store can't be reached, in which case the checkpoint
 	// says whether the batch went in.

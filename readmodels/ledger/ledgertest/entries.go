@@ -49,9 +49,9 @@ func adjustment(n uint64, customer domain.CustomerID, points domain.Points) ledg
 	}
 }
 
-// did makes the act of the n-th event of the log, about the adjustment that has the id "gift" where it is about one.
-func did(n uint64, kind ledger.ActKind, customer domain.CustomerID) ledger.Act {
-	a := ledger.Act{
+// did makes the audit record of the n-th event of the log, about the adjustment that has the id "gift" where it is about one.
+func did(n uint64, kind ledger.AuditKind, customer domain.CustomerID) ledger.AuditRecord {
+	a := ledger.AuditRecord{
 		EventID: eventID(n), Kind: kind, Customer: customer, Reason: "wegen „Größe“ 📦", Actor: "agent-7", Correlation: eventID(n + 1),
 		OccurredAt: moment(n), Position: at(n),
 	}
@@ -109,13 +109,13 @@ func compareContents(ctx context.Context, l contents, m *Model) error {
 	if err := compareEarned(ctx, l, m); err != nil {
 		return err
 	}
-	for _, filter := range []ledger.ActFilter{{}, {Waiting: true}} {
-		got, err := wholeActs(ctx, l, m, filter, 30)
+	for _, filter := range []ledger.AuditFilter{{}, {Waiting: true}} {
+		got, err := wholeAuditLog(ctx, l, m, filter, 30)
 		if err != nil {
 			return err
 		}
-		if diff := gocmp.Diff(m.Acts(filter), got); diff != "" {
-			return fmt.Errorf("the acts that %+v lets through differ (-want +got):\n%s", filter, diff)
+		if diff := gocmp.Diff(m.AuditLog(filter), got); diff != "" {
+			return fmt.Errorf("the audit records that %+v lets through differ (-want +got):\n%s", filter, diff)
 		}
 	}
 	for _, customer := range append(m.Customers(), "nobody") {

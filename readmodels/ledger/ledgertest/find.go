@@ -72,19 +72,19 @@ var findClauses = []clause{
 		f.equalsModel()
 	}},
 
-	{"a drawer holds the customers who came with it", func(f *fixture) {
-		in := func(e ledger.Entry, drawer ledger.Drawer) ledger.Entry { e.Drawer = drawer; return e }
+	{"a bucket holds the customers who came with it", func(f *fixture) {
+		in := func(e ledger.Entry, bucket ledger.Bucket) ledger.Entry { e.Bucket = bucket; return e }
 		f.add(in(award(1, "anna", 5), 7), in(award(2, "bob", 0), 7), in(award(3, "cleo", 5), 8), in(award(4, "dora", 5), 0), in(award(5, "anna", 5), 7))
 		f.add(in(award(6, "anna", 5), 7), in(award(7, "dora", 5), 7), in(award(8, "cleo", 5), 0))
-		for drawer, want := range map[ledger.Drawer][]domain.CustomerID{7: {"anna", "bob"}, 8: {"cleo"}, 9: nil, 0: nil, -1: nil} {
-			if got, err := drawn(f.ctx, f, drawer); err != nil || !slices.Equal(got, want) {
-				f.Errorf("drawer %d holds %v, %v; want %v", drawer, got, err, want)
+		for bucket, want := range map[ledger.Bucket][]domain.CustomerID{7: {"anna", "bob"}, 8: {"cleo"}, 9: nil, 0: nil, -1: nil} {
+			if got, err := drawn(f.ctx, f, bucket); err != nil || !slices.Equal(got, want) {
+				f.Errorf("bucket %d holds %v, %v; want %v", bucket, got, err, want)
 			}
 		}
 		f.refused(f.batch(in(award(9, "eva", 1), 4097)), nil)
 	}},
 
-	{"a proxy name leads to its customer, and to nobody else of the drawer", func(f *fixture) {
+	{"a proxy name leads to its customer, and to nobody else of the bucket", func(f *fixture) {
 		proxies, err := domain.NewProxies([]byte("a secret of these tests"))
 		if err != nil {
 			f.Fatal(err)
@@ -93,7 +93,7 @@ var findClauses = []clause{
 		var entries []ledger.Entry
 		for n, customer := range []domain.CustomerID{"bob", "anna", "cleo"} {
 			e := award(uint64(n+1), customer, 1)
-			e.Drawer = ledger.DrawerOf(name)
+			e.Bucket = ledger.BucketOf(name)
 			entries = append(entries, e)
 		}
 		f.add(entries...)
@@ -110,7 +110,7 @@ var findClauses = []clause{
 	}},
 
 	{"what is to be found goes over to a copy, and not what it has not", func(f *fixture) {
-		in := func(e ledger.Entry) ledger.Entry { e.Drawer = 7; return e }
+		in := func(e ledger.Entry) ledger.Entry { e.Bucket = 7; return e }
 		f.add(in(award(1, "anna", 5)), in(award(2, "bob", 5)))
 		c := f.copied()
 		c.add(in(award(1, "anna", 6)), in(adjustment(2, "cleo", 1)), reversal(3, "anna", -1))
@@ -121,22 +121,22 @@ var findClauses = []clause{
 	}},
 }
 
-// drawn is a drawer, sorted.
-func drawn(ctx context.Context, l ledger.Finder, drawer ledger.Drawer) ([]domain.CustomerID, error) {
-	got, err := l.Drawer(ctx, drawer)
+// drawn is a bucket, sorted.
+func drawn(ctx context.Context, l ledger.Finder, bucket ledger.Bucket) ([]domain.CustomerID, error) {
+	got, err := l.Bucket(ctx, bucket)
 	slices.SortFunc(got, cmp.Compare)
 	return got, err
 }
 
 // compareFound tells in what a ledger's answers to those who look for something differ from the model's: for every id that
-// occurs, every entry, and every drawer that entries came with.
+// occurs, every entry, and every bucket that entries came with.
 func compareFound(ctx context.Context, l Ledger, m *Model) error {
-	ids, seen := map[string]bool{"nothing": true}, map[ledger.Drawer]bool{1: true}
+	ids, seen := map[string]bool{"nothing": true}, map[ledger.Bucket]bool{1: true}
 	for _, e := range m.entries {
 		for _, id := range []string{string(e.Customer), string(e.Order), string(e.Return), string(e.Loyalty)} {
 			ids[id] = true
 		}
-		seen[m.drawers[e.EventID]] = true
+		seen[m.buckets[e.EventID]] = true
 	}
 	// A large history is not looked for in full: the ids of its newest entries stand for the others.
 	const most = 8
@@ -155,9 +155,9 @@ func compareFound(ctx context.Context, l Ledger, m *Model) error {
 			return fmt.Errorf("the entry %s is %+v, %v; want %+v", e.EventID, got, err, e)
 		}
 	}
-	for drawer := range seen {
-		if got, err := drawn(ctx, l, drawer); err != nil || !slices.Equal(got, m.Drawer(drawer)) {
-			return fmt.Errorf("drawer %d holds %v, %v; want %v", drawer, got, err, m.Drawer(drawer))
+	for bucket := range seen {
+		if got, err := drawn(ctx, l, bucket); err != nil || !slices.Equal(got, m.Bucket(bucket)) {
+			return fmt.Errorf("bucket %d holds %v, %v; want %v", bucket, got, err, m.Bucket(bucket))
 		}
 	}
 	return nil

@@ -63,36 +63,36 @@ var forgottenClauses = []clause{
 		}
 	}},
 
-	{"who was forgotten leaves their drawer, and nothing puts them back", func(f *fixture) {
-		in := func(e ledger.Entry) ledger.Entry { e.Drawer = 7; return e }
-		inDrawer := func(want ...domain.CustomerID) {
+	{"who was forgotten leaves their bucket, and nothing puts them back", func(f *fixture) {
+		in := func(e ledger.Entry) ledger.Entry { e.Bucket = 7; return e }
+		inBucket := func(want ...domain.CustomerID) {
 			f.Helper()
 			if got, err := drawn(f.ctx, f, 7); err != nil || !slices.Equal(got, want) {
-				f.Fatalf("the drawer holds %v, %v; want %v", got, err, want)
+				f.Fatalf("the bucket holds %v, %v; want %v", got, err, want)
 			}
 			f.equalsModel()
 		}
 		f.add(in(award(1, "anna", 5)), in(award(2, "bob", 5)))
-		inDrawer("anna", "bob")
+		inBucket("anna", "bob")
 		f.did(did(3, ledger.Forgotten, "anna"), did(4, ledger.Forgotten, "cleo"))
-		inDrawer("bob")
+		inBucket("bob")
 		f.add(in(award(5, "anna", 1)), in(award(6, "cleo", 1)), in(award(7, "dora", 1)))
-		inDrawer("bob", "dora")
+		inBucket("bob", "dora")
 		// In one batch: first known and then forgotten, and the other way around.
 		f.applied(batchAfter(&f.model, []ledger.Entry{in(award(8, "eva", 1)), in(award(11, "finn", 1)), in(award(12, "gus", 1))},
-			[]ledger.Act{did(9, ledger.Forgotten, "eva"), did(10, ledger.Forgotten, "finn")}))
-		inDrawer("bob", "dora", "gus")
+			[]ledger.AuditRecord{did(9, ledger.Forgotten, "eva"), did(10, ledger.Forgotten, "finn")}))
+		inBucket("bob", "dora", "gus")
 		f.did(did(13, ledger.Forgotten, "bob"), did(14, ledger.Forgotten, "bob"))
-		inDrawer("dora", "gus")
+		inBucket("dora", "gus")
 	}},
 
-	{"acts, and who was forgotten, go over to a copy", func(f *fixture) {
+	{"audit records, and who was forgotten, go over to a copy", func(f *fixture) {
 		f.add(award(1, "anna", 5))
 		f.did(did(2, ledger.Requested, "anna"), did(3, ledger.Forgotten, "bob"))
 		c := f.copied()
 		c.equalsModel()
 		c.applied(batchAfter(&c.model, []ledger.Entry{award(1, "anna", 6)},
-			[]ledger.Act{did(2, ledger.Requested, "anna"), did(3, ledger.Requested, "dora"), did(4, ledger.Declined, "dora"), did(5, ledger.Forgotten, "anna")}))
+			[]ledger.AuditRecord{did(2, ledger.Requested, "anna"), did(3, ledger.Requested, "dora"), did(4, ledger.Declined, "dora"), did(5, ledger.Forgotten, "anna")}))
 		c.equalsModel()
 		f.equalsModel()
 		c.switched()
@@ -102,8 +102,8 @@ var forgottenClauses = []clause{
 		f.waits(2)
 		f.did(did(6, ledger.Approved, "anna"), did(7, ledger.Forgotten, "dora"))
 		f.waits()
-		if got, err := wholeActs(f.ctx, f.another(), &f.model, ledger.ActFilter{}, 2); err != nil || len(got) != 6 {
-			f.Errorf("in a handle opened later: %d acts, %v", len(got), err)
+		if got, err := wholeAuditLog(f.ctx, f.another(), &f.model, ledger.AuditFilter{}, 2); err != nil || len(got) != 6 {
+			f.Errorf("in a handle opened later: %d audit records, %v", len(got), err)
 		}
 	}},
 }

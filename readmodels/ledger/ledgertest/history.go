@@ -13,7 +13,7 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// anyHistory drives a ledger and the model through random histories of entries and acts, cut into random batches, with
+// anyHistory drives a ledger and the model through random histories of entries and audit records, cut into random batches, with
 // redelivery, duplicate events, totals beyond the limit and reopening in between. It compares the account and trail of one customer as it goes,
 // and every answer every few steps and at the end.
 func anyHistory(t *testing.T, place Place) {
@@ -22,16 +22,16 @@ func anyHistory(t *testing.T, place Place) {
 		defer func() { _ = f.Close() }()
 		h := &history{fixture: f}
 		r.Repeat(map[string]func(*rapid.T){
-			"":          h.sometimes,
-			"batch":     h.batch,
-			"redeliver": h.redeliver,
-			"duplicate": h.duplicate,
-			"excess":    h.excess,
-			"reopen":    h.reopen,
-			"page":      h.page,
-			"walk":      h.walk,
-			"walk acts": h.walkActs,
-			"earnings":  h.earnings,
+			"":                   h.sometimes,
+			"batch":              h.batch,
+			"redeliver":          h.redeliver,
+			"duplicate":          h.duplicate,
+			"excess":             h.excess,
+			"reopen":             h.reopen,
+			"page":               h.page,
+			"walk":               h.walk,
+			"walk audit records": h.walkAuditLog,
+			"earnings":           h.earnings,
 		})
 		h.same(r)
 	})
@@ -41,7 +41,7 @@ type history struct {
 	*fixture
 	// next is the number of the next event of the log.
 	next uint64
-	// sent are the batches that went in, with at least one entry or act.
+	// sent are the batches that went in, with at least one entry or audit record.
 	sent  []ledger.Batch
 	steps int
 }
@@ -73,7 +73,7 @@ func (h *history) entry(r *rapid.T) ledger.Entry {
 	if e.Loyalty != "" && rapid.Bool().Draw(r, "gift again") {
 		e.Loyalty = rapid.SampledFrom([]domain.LoyaltyID{"1", "gift", "o-1"}).Draw(r, "gift")
 	}
-	e.Drawer = rapid.SampledFrom([]ledger.Drawer{0, 1, 2, 4096}).Draw(r, "drawer")
+	e.Bucket = rapid.SampledFrom([]ledger.Bucket{0, 1, 2, 4096}).Draw(r, "bucket")
 	if rapid.IntRange(1, 3).Draw(r, "another channel") == 1 {
 		e.Channel = rapid.SampledFrom([]domain.Channel{"", domain.Mobile, domain.Store, domain.Website}).Draw(r, "channel")
 	}
@@ -85,13 +85,13 @@ func (h *history) entry(r *rapid.T) ledger.Entry {
 }
 
 var (
-	someKinds  = rapid.SampledFrom([]ledger.ActKind{ledger.Requested, ledger.Requested, ledger.Approved, ledger.Declined, ledger.Forgotten, ledger.Certified, ledger.Revealed})
+	someKinds  = rapid.SampledFrom([]ledger.AuditKind{ledger.Requested, ledger.Requested, ledger.Approved, ledger.Declined, ledger.Forgotten, ledger.Certified, ledger.Revealed})
 	someActors = rapid.SampledFrom([]string{"agent-7", "lead-1", "Lead-1", "zoë"})
 )
 
-func (h *history) act(r *rapid.T) ledger.Act {
+func (h *history) record(r *rapid.T) ledger.AuditRecord {
 	h.next += rapid.Uint64Range(1, 3).Draw(r, "gap")
-	a := did(h.next, someKinds.Draw(r, "act"), someCustomers.Draw(r, "customer"))
+	a := did(h.next, someKinds.Draw(r, "audit record"), someCustomers.Draw(r, "customer"))
 	a.Actor = someActors.Draw(r, "actor")
 	if a.Loyalty != "" {
 		a.Loyalty = rapid.SampledFrom([]domain.LoyaltyID{"1", "gift"}).Draw(r, "request")
@@ -102,9 +102,9 @@ func (h *history) act(r *rapid.T) ledger.Act {
 
 func (h *history) draw(r *rapid.T) ledger.Batch {
 	b := ledger.Batch{From: h.model.State().Position}
-	for range rapid.IntRange(0, 12).Draw(r, "entries and acts") {
-		if rapid.IntRange(1, 4).Draw(r, "an act") == 1 {
-			b.Acts = append(b.Acts, h.act(r))
+	for range rapid.IntRange(0, 12).Draw(r, "entries and audit records") {
+		if rapid.IntRange(1, 4).Draw(r, "an audit record") == 1 {
+			b.AuditRecords = append(b.AuditRecords, h.record(r))
 			continue
 		}
 		b.Entries = append(b.Entries, h.entry(r))
@@ -124,7 +124,7 @@ func (h *history) batch(r *rapid.T) {
 	if err != nil || want != nil {
 		r.Fatalf("apply: %v, in the model: %v", err, want)
 	}
-	if len(b.Entries)+len(b.Acts) > 0 {
+	if len(b.Entries)+len(b.AuditRecords) > 0 {
 		h.sent = append(h.sent, b)
 	}
 }
@@ -153,8 +153,8 @@ func (h *history) duplicate(r *rapid.T) {
 		b.Entries = append(b.Entries, again)
 	} else {
 		again := did(h.next, ledger.Revealed, someCustomers.Draw(r, "customer"))
-		again.EventID = rapid.SampledFrom(old.Acts).Draw(r, "act").EventID
-		b.Acts = append(b.Acts, again)
+		again.EventID = rapid.SampledFrom(old.AuditRecords).Draw(r, "audit record").EventID
+		b.AuditRecords = append(b.AuditRecords, again)
 	}
 	if err, want := h.Apply(h.ctx, b), h.model.Apply(b); err == nil || want == nil {
 		r.Fatalf("an event id again: %v, in the model: %v", err, want)
@@ -276,10 +276,10 @@ func (h *history) filter(r *rapid.T) (f ledger.Filter) {
 	return f
 }
 
-// walkActs reads the acts that a filter lets through, page by page, while batches arrive. All pages together are what the model had
+// walkAuditLog reads the audit records that a filter lets through, page by page, while batches arrive. All pages together are what the model had
 // when the first was read, but that requests are decided meanwhile; of those that wait nothing arrives.
-func (h *history) walkActs(r *rapid.T) {
-	var filter ledger.ActFilter
+func (h *history) walkAuditLog(r *rapid.T) {
+	var filter ledger.AuditFilter
 	some := func(what string) bool { return rapid.IntRange(1, 3).Draw(r, what) == 1 }
 	if some("by kind") {
 		filter.Kinds = rapid.SliceOfN(someKinds, 1, 4).Draw(r, "kinds")
@@ -298,14 +298,14 @@ func (h *history) walkActs(r *rapid.T) {
 	}
 	filter.Waiting = some("waiting")
 	limit := rapid.IntRange(1, 5).Draw(r, "limit")
-	want := h.model.Acts(filter)
-	var got []ledger.Act
+	want := h.model.AuditLog(filter)
+	var got []ledger.AuditRecord
 	for cursor := ""; ; {
-		page, err := h.Acts(h.ctx, filter, cursor, limit)
-		if err != nil || len(page.Acts) > limit || (len(page.Acts) < limit && page.Next != "") || page.State != h.model.State() {
-			r.Fatalf("a page of %d acts in %+v, next %q, %v", len(page.Acts), page.State, page.Next, err)
+		page, err := h.AuditLog(h.ctx, filter, cursor, limit)
+		if err != nil || len(page.Records) > limit || (len(page.Records) < limit && page.Next != "") || page.State != h.model.State() {
+			r.Fatalf("a page of %d audit records in %+v, next %q, %v", len(page.Records), page.State, page.Next, err)
 		}
-		got = append(got, page.Acts...)
+		got = append(got, page.Records...)
 		if cursor = page.Next; cursor == "" {
 			break
 		}
@@ -313,12 +313,12 @@ func (h *history) walkActs(r *rapid.T) {
 			h.batch(r)
 		}
 	}
-	undecided := func(acts []ledger.Act) []ledger.Act {
-		acts = slices.Clone(acts)
-		for i := range acts {
-			acts[i].Decided = false
+	undecided := func(records []ledger.AuditRecord) []ledger.AuditRecord {
+		records = slices.Clone(records)
+		for i := range records {
+			records[i].Decided = false
 		}
-		return acts
+		return records
 	}
 	if !slices.Equal(undecided(got), undecided(want)) {
 		r.Fatalf("%+v lets through %+v, want %+v", filter, got, want)

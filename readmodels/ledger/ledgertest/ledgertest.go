@@ -39,7 +39,7 @@ type Place func(t *testing.T) (open func(ctx context.Context) (Ledger, error))
 
 // Run holds an adapter to the contract.
 func Run(t *testing.T, place Place) {
-	for _, clause := range slices.Concat(applyClauses, trailClauses, filterClauses, findClauses, accountClauses, actClauses, forgottenClauses, seasonClauses, earningClauses, sharingClauses, waitClauses, rebuildClauses, switchClauses) {
+	for _, clause := range slices.Concat(applyClauses, trailClauses, filterClauses, findClauses, accountClauses, auditClauses, forgottenClauses, seasonClauses, earningClauses, sharingClauses, waitClauses, rebuildClauses, switchClauses) {
 		t.Run(strings.ReplaceAll(clause.says, " ", "_"), func(t *testing.T) {
 			clause.check(given(t, place))
 		})
@@ -88,7 +88,7 @@ func (f *fixture) another() Ledger {
 // applied applies a batch that must go in.
 func (f *fixture) applied(b ledger.Batch) {
 	f.Helper()
-	before := ledger.Batch{From: b.From, To: b.To, AsOf: b.AsOf, Entries: slices.Clone(b.Entries), Acts: slices.Clone(b.Acts)}
+	before := ledger.Batch{From: b.From, To: b.To, AsOf: b.AsOf, Entries: slices.Clone(b.Entries), AuditRecords: slices.Clone(b.AuditRecords)}
 	if err := f.Apply(f.ctx, b); err != nil {
 		f.Fatalf("apply: %v", err)
 	}
@@ -111,22 +111,22 @@ func (f *fixture) batch(entries ...ledger.Entry) ledger.Batch {
 	return batchAfter(&f.model, entries, nil)
 }
 
-// did applies the acts from the checkpoint to the last of them.
-func (f *fixture) did(acts ...ledger.Act) {
+// did applies the audit records from the checkpoint to the last of them.
+func (f *fixture) did(records ...ledger.AuditRecord) {
 	f.Helper()
-	f.applied(batchAfter(&f.model, nil, acts))
+	f.applied(batchAfter(&f.model, nil, records))
 }
 
-func batchAfter(m *Model, entries []ledger.Entry, acts []ledger.Act) ledger.Batch {
+func batchAfter(m *Model, entries []ledger.Entry, records []ledger.AuditRecord) ledger.Batch {
 	from := m.State().Position
 	to := from
 	if len(entries) > 0 {
 		to = entries[len(entries)-1].Position
 	}
-	if len(acts) > 0 && to.Before(acts[len(acts)-1].Position) {
-		to = acts[len(acts)-1].Position
+	if len(records) > 0 && to.Before(records[len(records)-1].Position) {
+		to = records[len(records)-1].Position
 	}
-	return ledger.Batch{From: from, To: to, AsOf: moment(to.Commit), Entries: entries, Acts: acts}
+	return ledger.Batch{From: from, To: to, AsOf: moment(to.Commit), Entries: entries, AuditRecords: records}
 }
 
 // refused applies a batch that must be refused, and makes sure that it leaves no trace.

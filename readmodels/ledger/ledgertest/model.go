@@ -10,14 +10,14 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// Model is a ledger in its simplest form: the lists of all entries and acts. Every answer goes through all of it, so that it can be
+// Model is a ledger in its simplest form: the lists of all entries and audit records. Every answer goes through all of it, so that it can be
 // checked by reading. It shares no code with the adapters. It is for one goroutine.
 type Model struct {
 	state   ledger.State
 	entries []ledger.Entry
-	// drawers are those that entries came with, by event id: no entry that is read has one.
-	drawers map[string]ledger.Drawer
-	acts    []ledger.Act
+	// buckets are those that entries came with, by event id: no entry that is read has one.
+	buckets map[string]ledger.Bucket
+	records []ledger.AuditRecord
 }
 
 var errDuplicate = errors.New("an event id is in the ledger already")
@@ -27,8 +27,8 @@ func (m *Model) Apply(b ledger.Batch) error {
 	if b.From != m.state.Position {
 		return domain.ErrCheckpointMoved
 	}
-	entries, drawers := slices.Clone(m.entries), map[string]ledger.Drawer{}
-	maps.Copy(drawers, m.drawers)
+	entries, buckets := slices.Clone(m.entries), map[string]ledger.Bucket{}
+	maps.Copy(buckets, m.buckets)
 	for _, e := range b.Entries {
 		e.Total = e.Points
 		for _, earlier := range entries {
@@ -43,13 +43,13 @@ func (m *Model) Apply(b ledger.Batch) error {
 			return domain.ErrPointsLimit
 		}
 		e.OccurredAt = e.OccurredAt.UTC().Truncate(time.Microsecond)
-		drawers[e.EventID], e.Drawer = e.Drawer, 0
+		buckets[e.EventID], e.Bucket = e.Bucket, 0
 		entries = append(entries, e)
 	}
-	acts := slices.Clone(m.acts)
-	for _, a := range b.Acts {
-		for i := range acts {
-			earlier := &acts[i]
+	records := slices.Clone(m.records)
+	for _, a := range b.AuditRecords {
+		for i := range records {
+			earlier := &records[i]
 			if earlier.EventID == a.EventID {
 				return errDuplicate
 			}
@@ -59,9 +59,9 @@ func (m *Model) Apply(b ledger.Batch) error {
 			}
 		}
 		a.OccurredAt, a.Decided = a.OccurredAt.UTC().Truncate(time.Microsecond), false
-		acts = append(acts, a)
+		records = append(records, a)
 	}
-	m.drawers, m.acts = drawers, acts
+	m.buckets, m.records = buckets, records
 	m.entries, m.state.Position = entries, b.To
 	if asOf := b.AsOf.UTC().Truncate(time.Microsecond); asOf.After(m.state.AsOf) {
 		m.state.AsOf = asOf
@@ -74,12 +74,12 @@ func (m *Model) State() ledger.State { return m.state }
 
 // Forgotten tells whether a customer was forgotten.
 func (m *Model) Forgotten(customer domain.CustomerID) bool {
-	return slices.ContainsFunc(m.acts, func(a ledger.Act) bool { return a.Kind == ledger.Forgotten && a.Customer == customer })
+	return slices.ContainsFunc(m.records, func(a ledger.AuditRecord) bool { return a.Kind == ledger.Forgotten && a.Customer == customer })
 }
 
-// Acts is what a filter lets through of the acts, newest first.
-func (m *Model) Acts(f ledger.ActFilter) (some []ledger.Act) {
-	for _, a := range slices.Backward(m.acts) {
+// AuditLog is what a filter lets through of the audit records, newest first.
+func (m *Model) AuditLog(f ledger.AuditFilter) (some []ledger.AuditRecord) {
+	for _, a := range slices.Backward(m.records) {
 		if (len(f.Kinds) == 0 || slices.Contains(f.Kinds, a.Kind)) &&
 			(f.Customer == "" || f.Customer == a.Customer) &&
 			(f.Actor == "" || f.Actor == a.Actor) &&
@@ -170,11 +170,11 @@ func (m *Model) Search(id string) (all []ledger.Match) {
 	return slices.Concat(all, orders, returns, gifts)
 }
 
-// Drawer lists the customers whose first entry came with a drawer, and who were not forgotten, sorted.
-func (m *Model) Drawer(drawer ledger.Drawer) (all []domain.CustomerID) {
+// Bucket lists the customers whose first entry came with a bucket, and who were not forgotten, sorted.
+func (m *Model) Bucket(bucket ledger.Bucket) (all []domain.CustomerID) {
 	for _, customer := range m.Customers() {
 		first := slices.IndexFunc(m.entries, func(e ledger.Entry) bool { return e.Customer == customer })
-		if m.drawers[m.entries[first].EventID] == drawer && drawer > 0 && !m.Forgotten(customer) {
+		if m.buckets[m.entries[first].EventID] == bucket && bucket > 0 && !m.Forgotten(customer) {
 			all = append(all, customer)
 		}
 	}
@@ -195,7 +195,7 @@ func (m *Model) Customers() []domain.CustomerID {
 func (m *Model) Accounts() []ledger.Account {
 	var all []ledger.Account
 	customers := m.Customers()
-	for _, a := range m.acts {
+	for _, a := range m.records {
 		customers = append(customers, a.Customer)
 	}
 	slices.Sort(customers)

@@ -11,8 +11,8 @@ import (
 )
 
 // Upgraded makes sure that a ledger of an earlier version, to which one batch was applied, answers as one of this
-// version does but for what was not kept then: correlations, loyalty ids and drawers. Then it applies the batch after it, and
-// acts, and makes sure of the same.
+// version does but for what was not kept then: correlations, loyalty ids and buckets. Then it applies the batch after it, and
+// audit records, and makes sure of the same.
 func Upgraded(t *testing.T, l Ledger, applied, next ledger.Batch) {
 	t.Helper()
 	var m Model
@@ -22,11 +22,11 @@ func Upgraded(t *testing.T, l Ledger, applied, next ledger.Batch) {
 	for i := range m.entries {
 		m.entries[i].Correlation, m.entries[i].Loyalty = "", ""
 	}
-	clear(m.drawers)
+	clear(m.buckets)
 	if err := compare(t.Context(), l, &m); err != nil {
 		t.Fatal(err)
 	}
-	next = withActs(next)
+	next = withAuditRecords(next)
 	if err := errors.Join(l.Apply(t.Context(), next), m.Apply(next), compare(t.Context(), l, &m)); err != nil {
 		t.Fatal(err)
 	}
@@ -52,19 +52,19 @@ func Varied(entries []ledger.Entry) []ledger.Entry {
 	return entries
 }
 
-// withActs is a batch that goes on after its last entry: an adjustment of the first entry's customer is requested and approved,
+// withAuditRecords is a batch that goes on after its last entry: an adjustment of the first entry's customer is requested and approved,
 // and that of the last entry is forgotten.
-func withActs(b ledger.Batch) ledger.Batch {
+func withAuditRecords(b ledger.Batch) ledger.Batch {
 	n := b.To.Commit
 	first, last := b.Entries[0].Customer, b.Entries[len(b.Entries)-1].Customer
-	for i, a := range []ledger.Act{did(n+1, ledger.Requested, first), did(n+2, ledger.Approved, first), did(n+3, ledger.Forgotten, last)} {
+	for i, a := range []ledger.AuditRecord{did(n+1, ledger.Requested, first), did(n+2, ledger.Approved, first), did(n+3, ledger.Forgotten, last)} {
 		a.Position = domain.Position{Commit: n + uint64(i) + 1, Prepare: n + uint64(i) + 1}
-		b.Acts, b.To = append(b.Acts, a), a.Position
+		b.AuditRecords, b.To = append(b.AuditRecords, a), a.Position
 	}
 	return b
 }
 
-// Rebuilt folds entries up to a position into a copy, and acts after them, switches to it, and makes sure that the ledger is the
+// Rebuilt folds entries up to a position into a copy, and audit records after them, switches to it, and makes sure that the ledger is the
 // same as a new one with them.
 func Rebuilt(t *testing.T, l Ledger, to domain.Position, entries []ledger.Entry) {
 	t.Helper()
@@ -72,9 +72,9 @@ func Rebuilt(t *testing.T, l Ledger, to domain.Position, entries []ledger.Entry)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := withActs(ledger.Batch{To: to, Entries: slices.Clone(entries)})
+	b := withAuditRecords(ledger.Batch{To: to, Entries: slices.Clone(entries)})
 	for i := range b.Entries {
-		b.Entries[i].Correlation, b.Entries[i].Drawer = "request", ledger.DrawerOf(string(b.Entries[i].Customer))
+		b.Entries[i].Correlation, b.Entries[i].Bucket = "request", ledger.BucketOf(string(b.Entries[i].Customer))
 	}
 	var m Model
 	if err := m.Apply(b); err != nil {

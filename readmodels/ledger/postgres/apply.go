@@ -76,13 +76,13 @@ func (l *Ledger) applyOnce(ctx context.Context, b ledger.Batch, changes []ledger
 	})
 }
 
-// change moves the checkpoint, the accounts and the earnings, in one round trip, and adds the acts. It returns the points that the customers have
+// change moves the checkpoint, the accounts and the earnings, in one round trip, and adds the audit records. It returns the points that the customers have
 // after the batch.
 func (l *Ledger) change(ctx context.Context, tx pgx.Tx, b ledger.Batch, changes []ledger.Change) (map[domain.CustomerID]domain.Points, error) {
 	var outstanding domain.Points
 	customers, points := make([]string, len(changes)), make([]int32, len(changes))
 	reached, entries := make([]*time.Time, len(changes)), make([]int64, len(changes))
-	drawers := make([]int16, len(changes))
+	buckets := make([]int16, len(changes))
 	// A transaction that has lost the checkpoint to another goes on to the accounts before it is told. As all lock them in the same
 	// order, none waits for one that waits for it.
 	slices.SortFunc(changes, func(a, b ledger.Change) int { return strings.Compare(string(a.Customer), string(b.Customer)) })
@@ -90,7 +90,7 @@ func (l *Ledger) change(ctx context.Context, tx pgx.Tx, b ledger.Batch, changes 
 		c := &changes[i]
 		outstanding += c.Points
 		customers[i], points[i], reached[i], entries[i] = string(c.Customer), int32(c.Points), instant(&c.ReachedAt), c.Entries
-		drawers[i] = int16(c.Drawer)
+		buckets[i] = int16(c.Bucket)
 	}
 	after := make(map[domain.CustomerID]domain.Points, len(changes))
 	var all pgx.Batch
@@ -102,15 +102,15 @@ func (l *Ledger) change(ctx context.Context, tx pgx.Tx, b ledger.Batch, changes 
 		}
 		return err
 	})
-	if len(b.Acts) > 0 {
-		// Acts lock accounts in another order, so nothing of theirs is begun without the checkpoint. They are few.
+	if len(b.AuditRecords) > 0 {
+		// Audit records lock accounts in another order, so nothing of theirs is begun without the checkpoint. They are few.
 		if err := tx.SendBatch(ctx, &all).Close(); err != nil {
 			return nil, err
 		}
 		all = pgx.Batch{}
 	}
 	if len(changes) > 0 {
-		all.Queue(l.in(upsertAccounts), customers, points, reached, entries, drawers).Query(func(changed pgx.Rows) error {
+		all.Queue(l.in(upsertAccounts), customers, points, reached, entries, buckets).Query(func(changed pgx.Rows) error {
 			var customer string
 			var points int32
 			_, err := pgx.ForEachRow(changed, []any{&customer, &points}, func() error {
@@ -120,7 +120,7 @@ func (l *Ledger) change(ctx context.Context, tx pgx.Tx, b ledger.Batch, changes 
 			return err
 		})
 	}
-	l.queueActs(&all, b.Acts)
+	l.queueAuditRecords(&all, b.AuditRecords)
 	l.queueEarnings(&all, b)
 	return after, tx.SendBatch(ctx, &all).Close()
 }

@@ -34,7 +34,7 @@ const (
 				FROM ledger.entries WHERE loyalty_id COLLATE "C" = $1 AND loyalty_id <> '' LIMIT $2)) m ON true
 		WHERE s.id = 1
 		ORDER BY m.rank, m.commit_position, m.prepare_position LIMIT $2`
-	selectDrawer = `SELECT customer FROM ledger.accounts WHERE drawer = $1 AND drawer > 0`
+	selectBucket = `SELECT customer FROM ledger.accounts WHERE drawer = $1 AND drawer > 0`
 )
 
 // Entry reads one of a customer's entries; see ledger.Finder.
@@ -95,17 +95,17 @@ func (l *Ledger) Search(ctx context.Context, id string) (ledger.Found, error) {
 	return found, nil
 }
 
-// Drawer lists the customers in a drawer; see ledger.Finder.
-func (l *Ledger) Drawer(ctx context.Context, drawer ledger.Drawer) ([]domain.CustomerID, error) {
+// Bucket lists the customers in a bucket; see ledger.Finder.
+func (l *Ledger) Bucket(ctx context.Context, bucket ledger.Bucket) ([]domain.CustomerID, error) {
 	customers, err := ask(ctx, l, func(ctx context.Context) ([]domain.CustomerID, error) {
-		rows, err := l.pool.Query(ctx, l.in(selectDrawer), int16(drawer))
+		rows, err := l.pool.Query(ctx, l.in(selectBucket), int16(bucket))
 		if err != nil {
 			return nil, err
 		}
 		return pgx.CollectRows(rows, pgx.RowTo[domain.CustomerID])
 	})
 	if err != nil {
-		return nil, fmt.Errorf("ledger drawer: %w", err)
+		return nil, fmt.Errorf("ledger bucket: %w", err)
 	}
 	return customers, nil
 }

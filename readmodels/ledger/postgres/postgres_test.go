@@ -227,7 +227,7 @@ func TestReadsUseTheirKeys(t *testing.T) {
 		{selectEntry, "('5f0c6f4e-8a57-5c0e-9d6e-0123456789ab', 'anna')", []string{"Index Scan using entries_2026_01_event_id_key"}},
 		{selectFound, "('web-1', 21)", []string{"using accounts_pkey on accounts", "Index Scan using entries_2026_01_order_id_idx",
 			"Index Scan using entries_2026_01_return_id_idx", "Index Scan using entries_2026_06_loyalty_id_idx"}},
-		{selectDrawer, "(7)", []string{"Index Scan using accounts_drawer on accounts"}},
+		{selectBucket, "(7)", []string{"Index Scan using accounts_drawer on accounts"}},
 	} {
 		if _, err := tx.Exec(t.Context(), "PREPARE read AS "+c.query); err != nil {
 			t.Fatal(err)

@@ -45,8 +45,8 @@ const loadMonth = `INSERT INTO <table> (occurred_at, commit_position, prepare_po
 		CASE WHEN n / <every> % 200 = 11 THEN 'gift-' || n ELSE '' END, md5('request' || n)
 	FROM generate_series($1::bigint, $2::bigint) n`
 
-// loadActs adds an act of 400 agents for every twenty entries: most reveal a name, and of the requests 1 in 500 waits.
-const loadActs = `INSERT INTO ledger.acts (occurred_at, commit_position, prepare_position, points, waiting, event_id, kind, customer, actor,
+// loadAuditRecords adds an audit record of 400 agents for every twenty entries: most reveal a name, and of the requests 1 in 500 waits.
+const loadAuditRecords = `INSERT INTO ledger.acts (occurred_at, commit_position, prepare_position, points, waiting, event_id, kind, customer, actor,
 		loyalty_id, reason, correlation)
 	SELECT now() + n * interval '1 second', 20 * n, 20 * n - 1, 700, n % 10000 = 3, md5('act' || n)::uuid,
 		CASE WHEN n % 100 < 5 THEN 'requested' WHEN n % 100 < 9 THEN 'approved' WHEN n % 100 = 9 THEN 'declined'
@@ -89,7 +89,7 @@ func supported(b *testing.B) (*Ledger, int) {
 			table, m.start().Unix(), (m + 1).start().Unix()))
 	}
 	for _, statement := range []string{
-		text.Replace(loadActs),
+		text.Replace(loadAuditRecords),
 		`INSERT INTO ledger.accounts (customer, points, reached_at, entries, drawer)
 			SELECT customer, sum(points), max(occurred_at), count(*), 1 + abs(hashtext(customer)) % 4096 FROM ledger.entries GROUP BY customer`,
 		`UPDATE ledger.state SET (commit_position, prepare_position, entries, outstanding) =
@@ -124,7 +124,7 @@ func measured(b *testing.B, name string, prepare func() func() error) {
 
 // BenchmarkSupport measures what support waits for: pages of 50 of a customer with 100,000 entries, the newest and from the middle
 // of the trail on, with every filter; an entry that is to be explained; searches for ids that are there and one that is not; and
-// pages of 50 acts. The bars are 20 ms for a page and 50 ms for a search, in the median.
+// pages of 50 audit records. The bars are 20 ms for a page and 50 ms for a search, in the median.
 func BenchmarkSupport(b *testing.B) {
 	l, entries := supported(b)
 	choose := rand.New(rand.NewPCG(1, 1))
@@ -206,27 +206,27 @@ func BenchmarkSupport(b *testing.B) {
 	})
 	for _, c := range []struct {
 		name   string
-		filter func() ledger.ActFilter
+		filter func() ledger.AuditFilter
 		deep   bool
 	}{
-		{"newest", func() ledger.ActFilter { return ledger.ActFilter{} }, false},
-		{"deep", func() ledger.ActFilter { return ledger.ActFilter{} }, true},
-		{"waiting", func() ledger.ActFilter { return ledger.ActFilter{Waiting: true} }, false},
-		{"kind", func() ledger.ActFilter { return ledger.ActFilter{Kinds: []ledger.ActKind{ledger.Forgotten}} }, false},
-		{"kinds", func() ledger.ActFilter {
-			return ledger.ActFilter{Kinds: []ledger.ActKind{ledger.Approved, ledger.Declined}}
+		{"newest", func() ledger.AuditFilter { return ledger.AuditFilter{} }, false},
+		{"deep", func() ledger.AuditFilter { return ledger.AuditFilter{} }, true},
+		{"waiting", func() ledger.AuditFilter { return ledger.AuditFilter{Waiting: true} }, false},
+		{"kind", func() ledger.AuditFilter { return ledger.AuditFilter{Kinds: []ledger.AuditKind{ledger.Forgotten}} }, false},
+		{"kinds", func() ledger.AuditFilter {
+			return ledger.AuditFilter{Kinds: []ledger.AuditKind{ledger.Approved, ledger.Declined}}
 		}, true},
-		{"customer", func() ledger.ActFilter { return ledger.ActFilter{Customer: heavy} }, false},
-		{"actor", func() ledger.ActFilter { return ledger.ActFilter{Actor: fmt.Sprint("agent-", choose.IntN(400))} }, true},
+		{"customer", func() ledger.AuditFilter { return ledger.AuditFilter{Customer: heavy} }, false},
+		{"actor", func() ledger.AuditFilter { return ledger.AuditFilter{Actor: fmt.Sprint("agent-", choose.IntN(400))} }, true},
 	} {
-		measured(b, "Acts/"+c.name, func() func() error {
+		measured(b, "AuditLog/"+c.name, func() func() error {
 			filter, cursor := c.filter(), ""
 			if c.deep {
-				cursor = ledger.EncodeActsCursor(filter, position(uint64(entries/4+choose.IntN(entries/2))))
+				cursor = ledger.EncodeAuditCursor(filter, position(uint64(entries/4+choose.IntN(entries/2))))
 			}
 			return func() error {
-				page, err := l.Acts(b.Context(), filter, cursor, 50)
-				return expected(len(page.Acts) > 0 && len(page.Acts) <= 50, err)
+				page, err := l.AuditLog(b.Context(), filter, cursor, 50)
+				return expected(len(page.Records) > 0 && len(page.Records) <= 50, err)
 			}
 		})
 	}

@@ -98,8 +98,8 @@ func (l *Ledger) apply(ctx context.Context, tx *sql.Tx, b ledger.Batch) error {
 	if err := l.addEarnings(ctx, tx, b); err != nil {
 		return fmt.Errorf("earnings: %w", err)
 	}
-	if err := l.recordActs(ctx, tx, b.Acts); err != nil {
-		return fmt.Errorf("acts: %w", err)
+	if err := l.insertAuditRecords(ctx, tx, b.AuditRecords); err != nil {
+		return fmt.Errorf("audit records: %w", err)
 	}
 	return nil
 }
@@ -109,7 +109,7 @@ func (l *Ledger) apply(ctx context.Context, tx *sql.Tx, b ledger.Batch) error {
 func (l *Ledger) changeAccounts(ctx context.Context, tx *sql.Tx, changes []ledger.Change, first int64) (map[domain.CustomerID]int64, map[domain.CustomerID]domain.Points, error) {
 	values := make([]any, 0, len(changes)*upsertAccounts.columns)
 	for _, c := range changes {
-		values = append(values, string(c.Customer), int64(c.Points), micros(c.ReachedAt), c.Entries, first+int64(c.Last), 0, int64(c.Drawer))
+		values = append(values, string(c.Customer), int64(c.Points), micros(c.ReachedAt), c.Entries, first+int64(c.Last), 0, int64(c.Bucket))
 	}
 	newest := make(map[domain.CustomerID]int64, len(changes))
 	after := make(map[domain.CustomerID]domain.Points, len(changes))

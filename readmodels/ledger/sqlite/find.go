@@ -32,7 +32,7 @@ const (
 				FROM parts CROSS JOIN main.entries e ON e.id >> 14 = parts.part AND e.loyalty_id = ?1 AND e.loyalty_id <> '' LIMIT ?2))
 		SELECT last.commit_position, last.prepare_position, last.as_of, m.found_by, m.customer, m.order_id, m.event_id, m.occurred_at
 		FROM last LEFT JOIN matches m ORDER BY m.rank, m.id LIMIT ?2`
-	selectDrawer = `SELECT customer FROM main.accounts WHERE drawer = ?1 AND drawer > 0`
+	selectBucket = `SELECT customer FROM main.accounts WHERE drawer = ?1 AND drawer > 0`
 )
 
 // Entry reads one of a customer's entries; see ledger.Finder.
@@ -97,22 +97,22 @@ func (l *Ledger) search(ctx context.Context, id string) (found ledger.Found, err
 	return found, rows.Err()
 }
 
-// Drawer lists the customers in a drawer; see ledger.Finder.
-func (l *Ledger) Drawer(ctx context.Context, drawer ledger.Drawer) (customers []domain.CustomerID, err error) {
-	rows, err := l.drawer.QueryContext(ctx, int64(drawer))
+// Bucket lists the customers in a bucket; see ledger.Finder.
+func (l *Ledger) Bucket(ctx context.Context, bucket ledger.Bucket) (customers []domain.CustomerID, err error) {
+	rows, err := l.bucket.QueryContext(ctx, int64(bucket))
 	if err != nil {
-		return nil, fmt.Errorf("ledger drawer: %w", classify(err))
+		return nil, fmt.Errorf("ledger bucket: %w", classify(err))
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var customer domain.CustomerID
 		if err := rows.Scan(&customer); err != nil {
-			return nil, fmt.Errorf("ledger drawer: %w", classify(err))
+			return nil, fmt.Errorf("ledger bucket: %w", classify(err))
 		}
 		customers = append(customers, customer)
 	}
 	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("ledger drawer: %w", classify(err))
+		return nil, fmt.Errorf("ledger bucket: %w", classify(err))
 	}
 	return customers, nil
 }

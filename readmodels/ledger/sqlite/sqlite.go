@@ -36,8 +36,8 @@ type Ledger struct {
 	prefix string
 	// statements were prepared on one of the two, and close with it.
 	checkpoint, outstanding, account, trail, accounts *sql.Stmt
-	entry, found, drawer                              *sql.Stmt
-	move, earn, act, decide, forget                   *sql.Stmt
+	entry, found, bucket                              *sql.Stmt
+	move, earn, record, decide, forget                *sql.Stmt
 	upserts, inserts                                  rows
 	progress                                          *ledger.Progress
 }
@@ -165,10 +165,10 @@ func (l *Ledger) prepare(ctx context.Context) (err error) {
 		{&l.accounts, l.readers, selectAccounts},
 		{&l.entry, l.readers, selectEntry},
 		{&l.found, l.readers, selectFound},
-		{&l.drawer, l.readers, selectDrawer},
+		{&l.bucket, l.readers, selectBucket},
 		{&l.move, l.writer, moveCheckpoint},
 		{&l.earn, l.writer, addEarning},
-		{&l.act, l.writer, insertAct},
+		{&l.record, l.writer, insertAuditRecord},
 		{&l.decide, l.writer, decideRequest},
 		{&l.forget, l.writer, forgetAccount},
 	} {
@@ -185,7 +185,7 @@ func (l *Ledger) prepare(ctx context.Context) (err error) {
 // release closes the statements, which Close does with their connections.
 func (l *Ledger) release() error {
 	var errs []error
-	statements := []*sql.Stmt{l.checkpoint, l.outstanding, l.account, l.trail, l.accounts, l.entry, l.found, l.drawer, l.move, l.earn, l.act, l.decide, l.forget}
+	statements := []*sql.Stmt{l.checkpoint, l.outstanding, l.account, l.trail, l.accounts, l.entry, l.found, l.bucket, l.move, l.earn, l.record, l.decide, l.forget}
 	for _, s := range slices.Concat(statements, l.upserts.forms[:], l.inserts.forms[:]) {
 		if s != nil {
 			errs = append(errs, s.Close())

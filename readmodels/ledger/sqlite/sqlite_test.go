@@ -217,7 +217,7 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 			"SEARCH e USING INDEX entries_return (<expr>=? AND return_id=?)",
 			"SEARCH e USING INDEX entries_loyalty (<expr>=? AND loyalty_id=?)",
 		}},
-		{selectDrawer, 1, []string{"USING COVERING INDEX accounts_drawer (drawer=?)"}},
+		{selectBucket, 1, []string{"USING COVERING INDEX accounts_drawer (drawer=?)"}},
 	} {
 		rows, err := l.readers.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+c.query, make([]any, c.arguments)...)
 		if err != nil {

@@ -47,11 +47,11 @@ func TestTheLedgerShowsWhatSupportDidWithItsEvidence(t *testing.T) {
 	if err := errors.Join(err, l.Wait(bounded(t), last)); err != nil {
 		t.Fatal(err)
 	}
-	page, err := l.Acts(bounded(t), ledger.ActFilter{}, "", 20)
+	page, err := l.AuditLog(bounded(t), ledger.AuditFilter{}, "", 20)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []ledger.Act{
+	want := []ledger.AuditRecord{
 		{Kind: ledger.Certified, Customer: "alice", Actor: "s-3"},
 		{Kind: ledger.Forgotten, Customer: "alice", Reason: "asked for it", Actor: "s-3"},
 		{Kind: ledger.Revealed, Customer: "bob", Reason: "a call about it", Actor: "s-2"},
@@ -64,15 +64,15 @@ func TestTheLedgerShowsWhatSupportDidWithItsEvidence(t *testing.T) {
 	for i := range want {
 		want[i].Correlation, want[i].OccurredAt = "call-7", time.Date(2026, 5, 6, 7, 8, 9, 123_456_000, time.UTC)
 	}
-	if diff := cmp.Diff(want, page.Acts, cmpopts.IgnoreFields(ledger.Act{}, "EventID", "Position")); diff != "" {
+	if diff := cmp.Diff(want, page.Records, cmpopts.IgnoreFields(ledger.AuditRecord{}, "EventID", "Position")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	stored, err := store.Load(bounded(t), "account-alice")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if first, newest := stored[0], page.Acts[0]; page.Acts[7].EventID != first.ID.String() || newest.EventID != stored[8].ID.String() || newest.Position != last {
-		t.Errorf("the first is %s and the newest %s at %s; want %s, %s, %s", page.Acts[7].EventID, newest.EventID, newest.Position, first.ID, stored[8].ID, last)
+	if first, newest := stored[0], page.Records[0]; page.Records[7].EventID != first.ID.String() || newest.EventID != stored[8].ID.String() || newest.Position != last {
+		t.Errorf("the first is %s and the newest %s at %s; want %s, %s, %s", page.Records[7].EventID, newest.EventID, newest.Position, first.ID, stored[8].ID, last)
 	}
 	if account, _, err := l.Account(bounded(t), "alice"); err != nil || account.Points != 700 || account.Entries != 1 || !account.Forgotten {
 		t.Errorf("alice has %+v, %v", account, err)
@@ -142,7 +142,7 @@ func TestALedgerThatMissedWhatSupportDidIsFoundAndPutRight(t *testing.T) {
 	}
 	want := []projections.Drift{
 		{Customer: "c-03", Log: said("c-03", func(d *projections.DriftTotal) { d.Forgotten = true }), ReadModel: said("c-03", func(*projections.DriftTotal) {})},
-		{Customer: "c-04", Log: said("c-04", func(d *projections.DriftTotal) { d.Acts = 2 }), ReadModel: said("c-04", func(*projections.DriftTotal) {})},
+		{Customer: "c-04", Log: said("c-04", func(d *projections.DriftTotal) { d.AuditRecords = 2 }), ReadModel: said("c-04", func(*projections.DriftTotal) {})},
 		{Customer: "never-seen", Log: &projections.DriftTotal{Forgotten: true}},
 	}
 	if diff := cmp.Diff(want, found.Drifts); err != nil || diff != "" || found.Drifted != 3 || found.Customers != shoppers+1 {
@@ -165,29 +165,29 @@ func TestALedgerThatMissedWhatSupportDidIsFoundAndPutRight(t *testing.T) {
 
 func TestALedgerThatShowsWhatNobodyDidIsFoundAndPutRight(t *testing.T) {
 	for name, c := range map[string]struct {
-		kind    ledger.ActKind
+		kind    ledger.AuditKind
 		drifted projections.DriftTotal
 	}{
 		"somebody forgotten":   {ledger.Forgotten, projections.DriftTotal{Forgotten: true}},
-		"a revealed name":      {ledger.Revealed, projections.DriftTotal{Acts: 1}},
-		"an adjustment's end":  {ledger.Declined, projections.DriftTotal{Acts: 1}},
-		"a certificate's text": {ledger.Certified, projections.DriftTotal{Acts: 1}},
+		"a revealed name":      {ledger.Revealed, projections.DriftTotal{AuditRecords: 1}},
+		"an adjustment's end":  {ledger.Declined, projections.DriftTotal{AuditRecords: 1}},
+		"a certificate's text": {ledger.Certified, projections.DriftTotal{AuditRecords: 1}},
 	} {
 		s := openShop(t)
-		// Given a ledger with an act that no event stands for
+		// Given a ledger with an audit record that no event stands for
 		at, err := s.ledger.Checkpoint(bounded(t))
 		if err != nil {
 			t.Fatal(err)
 		}
-		made := ledger.Act{EventID: uuid.NewString(), Kind: c.kind, Customer: "c-01", Actor: "s-9", OccurredAt: time.Now(), Position: domain.Position{Commit: at.Commit + 1, Prepare: at.Prepare + 1}}
-		if err := s.ledger.Apply(bounded(t), ledger.Batch{From: at, To: made.Position, Acts: []ledger.Act{made}}); err != nil {
+		made := ledger.AuditRecord{EventID: uuid.NewString(), Kind: c.kind, Customer: "c-01", Actor: "s-9", OccurredAt: time.Now(), Position: domain.Position{Commit: at.Commit + 1, Prepare: at.Prepare + 1}}
+		if err := s.ledger.Apply(bounded(t), ledger.Batch{From: at, To: made.Position, AuditRecords: []ledger.AuditRecord{made}}); err != nil {
 			t.Fatal(err)
 		}
 		appendOrder(t, s.store, "c-02", "o-more") // where the ledger pretends to be, the log has an event without points
 		fold := projections.NewFold(s.store)
 		found, err := fold.VerifyLedger(bounded(t), s.ledger, projections.Audit{})
-		if err != nil || found.Drifted != 1 || found.Drifts[0].Customer != "c-01" || found.Drifts[0].Log.Forgotten || found.Drifts[0].Log.Acts != 0 ||
-			found.Drifts[0].ReadModel.Forgotten != c.drifted.Forgotten || found.Drifts[0].ReadModel.Acts != c.drifted.Acts {
+		if err != nil || found.Drifted != 1 || found.Drifts[0].Customer != "c-01" || found.Drifts[0].Log.Forgotten || found.Drifts[0].Log.AuditRecords != 0 ||
+			found.Drifts[0].ReadModel.Forgotten != c.drifted.Forgotten || found.Drifts[0].ReadModel.AuditRecords != c.drifted.AuditRecords {
 			t.Fatalf("%s: before: %+v, %v", name, found, err)
 		}
 		if rebuilt, err := projections.RebuildLedger(bounded(t), s.store, s.ledger, testProxies(t), projections.Audit{}); err != nil || !rebuilt.Differs {
@@ -216,16 +216,16 @@ func TestTheDigestOfALedgerTellsWhoIsForgotten(t *testing.T) {
 	}
 }
 
-// falseActs tells other acts than there are.
-type falseActs struct {
+// falseAuditLog tells other audit records than there are.
+type falseAuditLog struct {
 	rebuildableLedger
-	tell func(*ledger.Act)
+	tell func(*ledger.AuditRecord)
 }
 
-func (l falseActs) Acts(ctx context.Context, filter ledger.ActFilter, cursor string, limit int) (ledger.Acts, error) {
-	page, err := l.rebuildableLedger.Acts(ctx, filter, cursor, limit)
-	for i := range page.Acts {
-		l.tell(&page.Acts[i])
+func (l falseAuditLog) AuditLog(ctx context.Context, filter ledger.AuditFilter, cursor string, limit int) (ledger.AuditPage, error) {
+	page, err := l.rebuildableLedger.AuditLog(ctx, filter, cursor, limit)
+	for i := range page.Records {
+		l.tell(&page.Records[i])
 	}
 	return page, err
 }
@@ -237,23 +237,23 @@ func TestEveryDriftOfAnActIsFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
-		tell  func(*ledger.Act)
+		tell  func(*ledger.AuditRecord)
 		drift int64
 	}{
-		"nothing":            {func(*ledger.Act) {}, 0},
-		"whether it waits":   {func(a *ledger.Act) { a.Decided = true }, 0}, // follows from other acts
-		"an event id":        {func(a *ledger.Act) { a.EventID = uuid.NewString() }, 1},
-		"a kind":             {func(a *ledger.Act) { a.Kind = ledger.Approved }, 1},
-		"another customer's": {func(a *ledger.Act) { a.Customer = "c-08" }, 2},
-		"a loyalty id":       {func(a *ledger.Act) { a.Loyalty = "l-2" }, 1},
-		"points":             {func(a *ledger.Act) { a.Points-- }, 1},
-		"a reason":           {func(a *ledger.Act) { a.Reason = "" }, 1},
-		"an actor":           {func(a *ledger.Act) { a.Actor = "s-2" }, 1},
-		"a correlation":      {func(a *ledger.Act) { a.Correlation = "call-8" }, 1},
-		"a time":             {func(a *ledger.Act) { a.OccurredAt = a.OccurredAt.Add(time.Microsecond) }, 1},
-		"a place":            {func(a *ledger.Act) { a.Position.Prepare++ }, 1},
+		"nothing":            {func(*ledger.AuditRecord) {}, 0},
+		"whether it waits":   {func(a *ledger.AuditRecord) { a.Decided = true }, 0}, // follows from other audit records
+		"an event id":        {func(a *ledger.AuditRecord) { a.EventID = uuid.NewString() }, 1},
+		"a kind":             {func(a *ledger.AuditRecord) { a.Kind = ledger.Approved }, 1},
+		"another customer's": {func(a *ledger.AuditRecord) { a.Customer = "c-08" }, 2},
+		"a loyalty id":       {func(a *ledger.AuditRecord) { a.Loyalty = "l-2" }, 1},
+		"points":             {func(a *ledger.AuditRecord) { a.Points-- }, 1},
+		"a reason":           {func(a *ledger.AuditRecord) { a.Reason = "" }, 1},
+		"an actor":           {func(a *ledger.AuditRecord) { a.Actor = "s-2" }, 1},
+		"a correlation":      {func(a *ledger.AuditRecord) { a.Correlation = "call-8" }, 1},
+		"a time":             {func(a *ledger.AuditRecord) { a.OccurredAt = a.OccurredAt.Add(time.Microsecond) }, 1},
+		"a place":            {func(a *ledger.AuditRecord) { a.Position.Prepare++ }, 1},
 	} {
-		found, err := projections.NewFold(s.store).VerifyLedger(bounded(t), falseActs{s.ledger, c.tell}, projections.Audit{})
+		found, err := projections.NewFold(s.store).VerifyLedger(bounded(t), falseAuditLog{s.ledger, c.tell}, projections.Audit{})
 		if err != nil || found.Drifted != c.drift {
 			t.Errorf("%s: found %+v, %v", name, found, err)
 		}

@@ -16,14 +16,14 @@ import (
 )
 
 const (
-	insertAct = `INSERT INTO ledger.acts (commit_position, prepare_position, event_id, kind, customer, loyalty_id, points, reason, actor,
+	insertAuditRecord = `INSERT INTO ledger.acts (commit_position, prepare_position, event_id, kind, customer, loyalty_id, points, reason, actor,
 		correlation, occurred_at, waiting) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
 	decideRequest = `UPDATE ledger.acts SET waiting = false WHERE customer = $1 AND loyalty_id = $2 AND waiting`
 	forgetAccount = `INSERT INTO ledger.accounts (customer, points, entries, drawer, forgotten) VALUES ($1, 0, 0, 0, true)
 		ON CONFLICT (customer) DO UPDATE SET forgotten = true, drawer = 0`
 
-	// The state comes with every act of the page, or alone if it is empty.
-	selectActs = `SELECT s.commit_position, s.prepare_position, s.as_of, a.commit_position, a.prepare_position, a.event_id, a.kind, a.customer,
+	// The state comes with every audit record of the page, or alone if it is empty.
+	selectAuditLog = `SELECT s.commit_position, s.prepare_position, s.as_of, a.commit_position, a.prepare_position, a.event_id, a.kind, a.customer,
 			a.loyalty_id, a.points, a.reason, a.actor, a.correlation, a.occurred_at, a.waiting
 		FROM ledger.state s LEFT JOIN (SELECT * FROM ledger.acts
 			WHERE (commit_position, prepare_position) < ($1, $2)<wanted>
@@ -32,15 +32,15 @@ const (
 		ORDER BY a.commit_position DESC, a.prepare_position DESC`
 )
 
-// queueActs adds a batch's acts, and does what they do to the accounts and to earlier acts, one after another: they are few, and
+// queueAuditRecords adds a batch's audit records, and does what they do to the accounts and to earlier audit records, one after another: they are few, and
 // all go to the server at once.
-func (l *Ledger) queueActs(all *pgx.Batch, acts []ledger.Act) {
+func (l *Ledger) queueAuditRecords(all *pgx.Batch, records []ledger.AuditRecord) {
 	queue := func(statement string, arguments ...any) {
 		all.Queue(l.in(statement), arguments...).Exec(func(pgconn.CommandTag) error { return nil })
 	}
-	for i := range acts {
-		a := &acts[i]
-		queue(insertAct, int64(a.Position.Commit), int64(a.Position.Prepare), uuid.MustParse(a.EventID), string(a.Kind), string(a.Customer),
+	for i := range records {
+		a := &records[i]
+		queue(insertAuditRecord, int64(a.Position.Commit), int64(a.Position.Prepare), uuid.MustParse(a.EventID), string(a.Kind), string(a.Customer),
 			string(a.Loyalty), int32(a.Points), a.Reason, a.Actor, a.Correlation, a.OccurredAt, a.Kind == ledger.Requested)
 		switch a.Kind {
 		case ledger.Approved, ledger.Declined:
@@ -51,9 +51,9 @@ func (l *Ledger) queueActs(all *pgx.Batch, acts []ledger.Act) {
 	}
 }
 
-// actsStatement is selectActs with a filter, and the arguments from $4 on. What the filter leaves open is not in it, so that the
+// auditStatement is selectAuditLog with a filter, and the arguments from $4 on. What the filter leaves open is not in it, so that the
 // server plans for what is.
-func actsStatement(f ledger.ActFilter) (string, []any) {
+func auditStatement(f ledger.AuditFilter) (string, []any) {
 	var wanted strings.Builder
 	var arguments []any
 	add := func(condition string, value any) {
@@ -82,7 +82,7 @@ func actsStatement(f ledger.ActFilter) (string, []any) {
 	if f.Waiting {
 		wanted.WriteString(" AND waiting")
 	}
-	return strings.Replace(selectActs, "<wanted>", wanted.String(), 1), arguments
+	return strings.Replace(selectAuditLog, "<wanted>", wanted.String(), 1), arguments
 }
 
 // storedText is NULL, which nothing equals, for what Postgres can't store as a text and would refuse to compare.
@@ -93,44 +93,44 @@ func storedText(text string) any {
 	return text
 }
 
-// Acts reads a page of acts; see ledger.Auditor.
-func (l *Ledger) Acts(ctx context.Context, filter ledger.ActFilter, cursor string, limit int) (ledger.Acts, error) {
-	before, err := ledger.DecodeActsCursor(filter, cursor)
+// AuditLog reads a page of audit records; see ledger.Auditor.
+func (l *Ledger) AuditLog(ctx context.Context, filter ledger.AuditFilter, cursor string, limit int) (ledger.AuditPage, error) {
+	before, err := ledger.DecodeAuditCursor(filter, cursor)
 	if err := domain.JoinInvalid(err, ledger.CheckLimit(limit)); err != nil {
-		return ledger.Acts{}, err
+		return ledger.AuditPage{}, err
 	}
-	statement, arguments := actsStatement(filter)
-	// One act more than asked for tells whether there is another page.
+	statement, arguments := auditStatement(filter)
+	// One audit record more than asked for tells whether there is another page.
 	arguments = append([]any{int64(before.Commit), int64(before.Prepare), limit + 1}, arguments...)
-	page, err := ask(ctx, l, func(ctx context.Context) (ledger.Acts, error) { return l.actsPage(ctx, statement, arguments) })
+	page, err := ask(ctx, l, func(ctx context.Context) (ledger.AuditPage, error) { return l.auditPage(ctx, statement, arguments) })
 	if err != nil {
-		return ledger.Acts{}, fmt.Errorf("ledger acts: %w", err)
+		return ledger.AuditPage{}, fmt.Errorf("ledger audit records: %w", err)
 	}
-	if len(page.Acts) > limit {
-		page.Acts = page.Acts[:limit]
-		page.Next = ledger.EncodeActsCursor(filter, page.Acts[limit-1].Position)
+	if len(page.Records) > limit {
+		page.Records = page.Records[:limit]
+		page.Next = ledger.EncodeAuditCursor(filter, page.Records[limit-1].Position)
 	}
 	return page, nil
 }
 
-func (l *Ledger) actsPage(ctx context.Context, statement string, arguments []any) (page ledger.Acts, err error) {
+func (l *Ledger) auditPage(ctx context.Context, statement string, arguments []any) (page ledger.AuditPage, err error) {
 	found, err := l.pool.Query(ctx, l.in(statement), arguments...)
 	if err != nil {
 		return page, err
 	}
 	var s stateRow
-	var a actRow
+	var a auditRow
 	_, err = pgx.ForEachRow(found, append(s.targets(), a.targets()...), func() error {
 		if page.State = s.state(); a.commit.Valid {
-			page.Acts = append(page.Acts, a.act())
+			page.Records = append(page.Records, a.record())
 		}
 		return nil
 	})
 	return page, err
 }
 
-// actRow is scanned into, again for every row. It is all NULL where a page has no acts.
-type actRow struct {
+// auditRow is scanned into, again for every row. It is all NULL where a page has no audit records.
+type auditRow struct {
 	commit, prepare, points                             pgtype.Int8
 	id                                                  pgtype.UUID
 	kind, customer, loyalty, reason, actor, correlation pgtype.Text
@@ -138,13 +138,13 @@ type actRow struct {
 	waiting                                             pgtype.Bool
 }
 
-func (a *actRow) targets() []any {
+func (a *auditRow) targets() []any {
 	return []any{&a.commit, &a.prepare, &a.id, &a.kind, &a.customer, &a.loyalty, &a.points, &a.reason, &a.actor, &a.correlation, &a.occurredAt, &a.waiting}
 }
 
-func (a *actRow) act() ledger.Act {
-	return ledger.Act{
-		EventID: uuid.UUID(a.id.Bytes).String(), Kind: ledger.ActKind(a.kind.String), Customer: domain.CustomerID(a.customer.String),
+func (a *auditRow) record() ledger.AuditRecord {
+	return ledger.AuditRecord{
+		EventID: uuid.UUID(a.id.Bytes).String(), Kind: ledger.AuditKind(a.kind.String), Customer: domain.CustomerID(a.customer.String),
 		Loyalty: domain.LoyaltyID(a.loyalty.String), Points: domain.Points(a.points.Int64), Reason: a.reason.String, Actor: a.actor.String,
 		Correlation: a.correlation.String, OccurredAt: a.occurredAt.Time.UTC(),
 		Position: domain.Position{Commit: uint64(a.commit.Int64), Prepare: uint64(a.prepare.Int64)}, Decided: a.kind.String == string(ledger.Requested) && !a.waiting.Bool,

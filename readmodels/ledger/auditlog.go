@@ -10,26 +10,26 @@ import (
 	"loyalty/domain"
 )
 
-// ActKind is what somebody did that did not by itself change any points.
-type ActKind string
+// AuditKind is the kind of operation that an audit record stands for. No such operation changes points by itself.
+type AuditKind string
 
-// The kinds of act.
+// The kinds of audit records.
 const (
 	// Requested, Approved and Declined are of adjustments that need a second person.
-	Requested ActKind = "requested"
-	Approved  ActKind = "approved"
-	Declined  ActKind = "declined"
+	Requested AuditKind = "requested"
+	Approved  AuditKind = "approved"
+	Declined  AuditKind = "declined"
 	// Forgotten and Certified are of a customer's erasure, Revealed of the customer behind a proxy name.
-	Forgotten ActKind = "forgotten"
-	Certified ActKind = "certified"
-	Revealed  ActKind = "revealed"
+	Forgotten AuditKind = "forgotten"
+	Certified AuditKind = "certified"
+	Revealed  AuditKind = "revealed"
 )
 
-// Act is what one event says that somebody did. Nothing of it but Decided ever changes.
-type Act struct {
+// AuditRecord is what one event says that somebody did. Only Decided ever changes.
+type AuditRecord struct {
 	// EventID is the id of the event, unique in the ledger: a UUID in its canonical text, lower case with dashes.
 	EventID  string
-	Kind     ActKind
+	Kind     AuditKind
 	Customer domain.CustomerID
 	// Loyalty and Points are those of the adjustment, of requests and decisions; Points is zero of a refusal.
 	Loyalty domain.LoyaltyID
@@ -46,10 +46,10 @@ type Act struct {
 	Decided bool
 }
 
-// ActFilter says which acts are wanted. The zero ActFilter wants all of them; what is set must all hold.
-type ActFilter struct {
+// AuditFilter says which audit records are wanted. The zero AuditFilter wants all of them; what is set must all hold.
+type AuditFilter struct {
 	// Kinds are those wanted; none is every kind.
-	Kinds    []ActKind
+	Kinds    []AuditKind
 	Customer domain.CustomerID
 	Actor    string
 	// From and Until bound when it was done: at From or later, and before Until. Both count to the microsecond.
@@ -58,10 +58,10 @@ type ActFilter struct {
 	Waiting bool
 }
 
-// Acts is a page of acts, newest first.
-type Acts struct {
-	Acts []Act
-	// Next leads to the page after this one; empty on the last. It is opaque, and stays valid while acts are added. A request that
+// AuditPage is a page of the audit log, newest first.
+type AuditPage struct {
+	Records []AuditRecord
+	// Next leads to the page after this one; empty on the last. It is opaque, and stays valid while audit records are added. A request that
 	// is decided meanwhile is on no later page of those that wait.
 	Next string
 	State
@@ -70,18 +70,18 @@ type Acts struct {
 // Auditor is the ledger as those see it who look at what others did. It may be used from many goroutines at once; each answer is
 // one snapshot. Both return domain.ErrUnavailable when the store can't be reached.
 type Auditor interface {
-	// Acts reads a page of at most limit (1 to MaxPage) of the acts that a filter lets through, newest first, from the start or
+	// AuditLog reads a page of at most limit (1 to MaxPage) of the audit records that a filter lets through, newest first, from the start or
 	// from a cursor that an earlier page of the same filter gave. Another cursor is domain.ErrInvalid with the code
 	// cursor_invalid; a limit out of its range is one with the code limit_out_of_range.
-	Acts(ctx context.Context, filter ActFilter, cursor string, limit int) (Acts, error)
+	AuditLog(ctx context.Context, filter AuditFilter, cursor string, limit int) (AuditPage, error)
 }
 
-func (a *Act) check() error {
+func (a *AuditRecord) check() error {
 	if err := checkEvent(a.EventID, a.Customer); err != nil {
 		return err
 	}
-	if !slices.Contains([]ActKind{Requested, Approved, Declined, Forgotten, Certified, Revealed}, a.Kind) {
-		return fmt.Errorf("there is no kind %q of act", a.Kind)
+	if !slices.Contains([]AuditKind{Requested, Approved, Declined, Forgotten, Certified, Revealed}, a.Kind) {
+		return fmt.Errorf("there is no kind %q of audit record", a.Kind)
 	}
 	if a.OccurredAt.IsZero() {
 		return errors.New("it does not say when it happened")
@@ -93,7 +93,7 @@ func (a *Act) check() error {
 }
 
 // appendTo writes the filter in bytes that no other filter has, whatever the order of its kinds.
-func (f ActFilter) appendTo(raw []byte) []byte {
+func (f AuditFilter) appendTo(raw []byte) []byte {
 	raw = appendText(appendText(appendKinds(raw, f.Kinds), string(f.Customer)), f.Actor)
 	raw = appendTime(appendTime(raw, f.From), f.Until)
 	if f.Waiting {
