@@ -13,6 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"loyalty/api/auth"
 	"loyalty/api/web"
 	"loyalty/commands"
 	"loyalty/domain"
@@ -100,12 +101,12 @@ type Config struct {
 
 // Server answers HTTP requests. It may be used from many goroutines at once, and has none of its own between requests.
 type Server struct {
-	config      Config
-	echo        *echo.Echo
-	metrics     *metrics
-	shared      shared
-	files       *web.Pages
-	crossOrigin *http.CrossOriginProtection
+	config  Config
+	echo    *echo.Echo
+	auth    *auth.Authenticator
+	metrics *metrics
+	shared  shared
+	files   *web.Pages
 
 	gated                 gated
 	batches               chan struct{}
@@ -134,7 +135,12 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: config, echo: echo.New(), metrics: metrics, crossOrigin: http.NewCrossOriginProtection()}
+	// Only dashboards are read by a customer's key.
+	var keys domain.Proxies
+	if config.Leaderboard != nil {
+		keys = config.Proxies
+	}
+	s := &Server{config: config, echo: echo.New(), auth: auth.NewAuthenticator(config.Verifier, keys), metrics: metrics}
 	if err := s.limit(config.Limits); err != nil {
 		return nil, err
 	}

@@ -59,7 +59,7 @@ func (s *Server) dashboard(ctx context.Context, c echo.Context, caller Claims) e
 	}
 	v := buffers.Get().(*buffer)
 	defer buffers.Put(v)
-	key := caller.proxyKey
+	key := caller.ProxyKey()
 	if string(customer) != caller.Subject || key == (domain.ProxyKey{}) {
 		key = s.config.Proxies.Key(customer)
 	}

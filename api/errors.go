@@ -12,20 +12,21 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"loyalty/domain"
+	"loyalty/internal/problem"
 )
 
 // What can be wrong with a request besides what package domain has words for.
 var (
-	errTokenMissing   = fmt.Errorf("%w: no token", domain.ErrUnauthenticated)
-	errTokenMalformed = fmt.Errorf("%w: not a bearer token", domain.ErrUnauthenticated)
-	errTokenExpired   = fmt.Errorf("%w: the token has expired", domain.ErrUnauthenticated)
+	errTokenMissing   = problem.ErrTokenMissing
+	errTokenMalformed = problem.ErrTokenMalformed
+	errTokenExpired   = problem.ErrTokenExpired
 	errJSONMalformed  = errors.New("the body is not one JSON object")
 	errBodyTooLarge   = errors.New("the body is too large")
 	errContentType    = errors.New("the body is not of the content type that is wanted")
-	errRateLimited    = errors.New("the client asks more often than it may")
-	errOverloaded     = errors.New("too much is under way")
-	errNoHistory      = errors.New("no history is kept here")
-	errCrossOrigin    = errors.New("the request comes from a page of another site")
+	errRateLimited    = problem.ErrRateLimited
+	errOverloaded     = problem.ErrOverloaded
+	errNoHistory      = problem.ErrNoHistory
+	errCrossOrigin    = problem.ErrCrossOrigin
 )
 
 // problems is the one table from errors to answers: the first line whose error is the one at hand applies. What is not

@@ -11,6 +11,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"loyalty/api/auth"
 	"loyalty/domain"
 	"loyalty/domain/season"
 	"loyalty/readmodels/leaderboard"
@@ -75,7 +76,7 @@ func (s *Server) live(ctx context.Context, c echo.Context, caller Claims) error 
 		server: s, watch: watch, season: of, key: proxies.Key(customer), top: top, around: around,
 		to: c.Response(), control: http.NewResponseController(c.Response()), last: c.Request().Header.Get("Last-Event-ID"),
 	}
-	err = p.run(ctx, caller.Expires.Add(clockLeeway).Sub(s.config.Now()))
+	err = p.run(ctx, caller.Expires.Add(auth.ClockLeeway).Sub(s.config.Now()))
 	if err != nil && c.Response().Committed {
 		s.config.Log.LogAttrs(ctx, slog.LevelWarn, "a live page", slog.String("id", s.requestID(c)), slog.Any("error", err))
 		return nil

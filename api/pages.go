@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
 
+	"loyalty/api/auth"
 	"loyalty/api/web"
 	"loyalty/domain"
 )
@@ -91,7 +92,7 @@ func (s *Server) signedIn(c echo.Context) error {
 	token, to, err := s.config.SignIn.Finish(c.Response(), c.Request().WithContext(ctx))
 	to = web.LocalPath(to)
 	if err == nil {
-		err = s.beSession(ctx, c, token)
+		err = s.auth.OpenSession(ctx, c.Response(), c.Request(), token)
 	}
 	if err != nil {
 		return s.notSignedIn(c, to, err)
@@ -133,7 +134,7 @@ var developmentScopes = map[Role]string{RoleSupport: "reveal audit", RoleAnalyst
 // developing tells whether the request is a developer's: by the name that only their own machine has, for a name of somebody else's
 // may lead here, too (DNS rebinding).
 func (s *Server) developing(c echo.Context) bool {
-	return s.config.Development != nil && onLoopback(c.Request())
+	return s.config.Development != nil && auth.OnLoopback(c.Request())
 }
 
 // signInAs makes a developer whoever they choose to be.
@@ -141,7 +142,7 @@ func (s *Server) signInAs(c echo.Context) error {
 	if !s.developing(c) {
 		return echo.ErrNotFound
 	}
-	if err := s.sameOrigin(c.Request()); err != nil {
+	if err := s.auth.SameOrigin(c.Request()); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(c.Request().Context(), requestTimeout)
@@ -150,7 +151,7 @@ func (s *Server) signInAs(c echo.Context) error {
 	role, to := Role(c.FormValue("role")), web.LocalPath(c.FormValue("to"))
 	token, err := s.config.Development(Claims{Subject: c.FormValue("sub"), Role: role, Scope: developmentScopes[role]}, developmentSession)
 	if err == nil {
-		err = s.beSession(ctx, c, token)
+		err = s.auth.OpenSession(ctx, c.Response(), c.Request(), token)
 	}
 	if errors.Is(err, domain.ErrInvalid) {
 		return web.SignIn{To: to, People: people, Problem: problemOf(err).Detail + "."}.Write(c.Response(), http.StatusBadRequest)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"loyalty/api/auth"
 )
 
 // rates keep each client to a number of requests a second. They remember at most 2 × rememberedClients clients, in two
@@ -25,8 +27,8 @@ const rememberedClients = 1 << 15
 // client is who a rate is for: a till, a website, a customer.
 type client struct{ kind, subject string }
 
-// kind is what the bearer of a token is to the rates.
-func (c Claims) kind() string {
+// kindOf is the kind of client that a caller is, which rates are set by.
+func kindOf(c auth.Claims) string {
 	if c.Role == RoleChannel {
 		return string(c.Channel)
 	}
@@ -71,7 +73,7 @@ func (r *rates) bucket(caller Claims) *rate.Limiter {
 	if r == nil {
 		return nil
 	}
-	who := client{caller.kind(), caller.Subject}
+	who := client{kindOf(caller), caller.Subject}
 	perSecond, limited := r.perSecond[who.kind]
 	if !limited {
 		return nil

@@ -114,7 +114,7 @@ func (s *Server) guard(r route) echo.HandlerFunc {
 			ctx, cancel = context.WithTimeout(ctx, requestTimeout)
 			defer cancel()
 		}
-		caller, err := s.authenticate(ctx, c.Request())
+		caller, err := s.auth.Authenticate(ctx, c.Request())
 		if err != nil {
 			return err
 		}

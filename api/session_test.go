@@ -194,3 +194,29 @@ func keylessSite(t *testing.T, doc *document) (*site, string) {
 	}
 	return s, token
 }
+
+func TestAnIssuerThatIsDownMakesTheServerUnavailableAndNobodyUnwelcome(t *testing.T) {
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	down := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "down", http.StatusBadGateway) }))
+	t.Cleanup(down.Close)
+	verifier, err := api.NewJWKSVerifier(t.Context(), api.JWKS{URL: down.URL}, slog.New(slog.DiscardHandler), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, loadDocument(t), func(c *api.Config) { c.Leaderboard, c.Verifier = fixed{}, verifier })
+	for _, id := range []string{"k-1", ""} {
+		token := jwt.NewWithClaims(jwt.SigningMethodEdDSA, jwt.MapClaims{"sub": "ann", "role": "customer", "exp": time.Now().Add(time.Hour).Unix()})
+		if id != "" {
+			token.Header["kid"] = id
+		}
+		signed, err := token.SignedString(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		header := http.Header{"Authorization": {"Bearer " + signed}}
+		s.do(t, exchange{method: "GET", path: "/loyalty/ann", header: header, status: 503, code: "unavailable"})
+	}
+}

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"loyalty/api"
-	"loyalty/api/signin"
+	"loyalty/api/auth/signin"
 )
 
 // signInFlags say where people sign in who look at pages. The client's secret is set by environment.

@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"loyalty/api/signin"
-	"loyalty/api/signin/signintest"
+	"loyalty/api/auth/signin"
+	"loyalty/api/auth/signin/signintest"
 )
 
 // signInSite is the real program on stores of its own, an identity provider, and the balancer between the program and browsers.

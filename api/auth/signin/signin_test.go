@@ -13,7 +13,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"loyalty/api/signin/signintest"
+	"loyalty/api/auth/signin/signintest"
 	"loyalty/domain"
 )
 

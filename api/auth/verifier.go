@@ -1,4 +1,4 @@
-package api
+package auth
 
 import (
 	"bytes"
@@ -6,30 +6,29 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
-	"strings"
 	"time"
 
 	"github.com/MicahParks/keyfunc/v3"
 	"github.com/golang-jwt/jwt/v5"
 
 	"loyalty/domain"
+	"loyalty/internal/problem"
 )
 
-// Verifier tells whose a bearer token is. It may be used from many goroutines at once.
+// Verifier checks bearer tokens. It may be used from many goroutines at once.
 type Verifier struct {
-	parser     *jwt.Parser
-	keys       func(context.Context) jwt.Keyfunc
-	now        func() time.Time
-	remembered *remembered
+	parser *jwt.Parser
+	keys   func(context.Context) jwt.Keyfunc
+	now    func() time.Time
+	cache  *tokenCache
 }
 
 const (
-	// clockLeeway is how far the clocks of issuer and server may be apart.
-	clockLeeway = 5 * time.Second
-	// maxToken bounds what is taken for a token, in bytes.
+	// ClockLeeway is how far the clocks of the issuer and of this system may differ.
+	ClockLeeway = 5 * time.Second
+	// maxToken is the longest token accepted, in bytes.
 	maxToken = 8 << 10
-	// keysRefresh is how often the keys of a JWKS address are read again, so that one taken back there is soon refused.
+	// keysRefresh is how often the keys of a JWKS address are read again, so that a withdrawn key soon stops working.
 	keysRefresh = time.Minute
 	keysTimeout = 5 * time.Second
 )
@@ -44,11 +43,11 @@ func NewSecretVerifier(secret []byte, now func() time.Time) (*Verifier, error) {
 	return &Verifier{
 		parser: newParser(now, jwt.WithValidMethods([]string{"HS256"})),
 		keys:   func(context.Context) jwt.Keyfunc { return key },
-		now:    now, remembered: new(remembered),
+		now:    now, cache: new(tokenCache),
 	}, nil
 }
 
-// JWKS names an issuer's published keys (RFC 7517), and the tokens meant for this system.
+// JWKS is where an issuer publishes its keys (RFC 7517), and which of its tokens are meant for this system.
 type JWKS struct {
 	URL string
 	// Issuer and Audience must be those of a token, where they are set. An issuer that serves more than this system
@@ -63,7 +62,7 @@ func NewJWKSVerifier(ctx context.Context, from JWKS, log *slog.Logger, now func(
 	keys, err := keyfunc.NewDefaultOverrideCtx(ctx, []string{from.URL}, keyfunc.Override{
 		HTTPTimeout:     keysTimeout,
 		RefreshInterval: keysRefresh,
-		// A token with an unknown key must not make its caller wait for the next time that the keys may be read.
+		// A token with an unknown key must not wait for the next time that the keys may be read.
 		RateLimitWaitMax: keysTimeout,
 		RefreshErrorHandlerFunc: func(url string) func(context.Context, error) {
 			return func(ctx context.Context, err error) {
@@ -81,7 +80,7 @@ func NewJWKSVerifier(ctx context.Context, from JWKS, log *slog.Logger, now func(
 	if from.Audience != "" {
 		options = append(options, jwt.WithAudience(from.Audience))
 	}
-	return &Verifier{parser: newParser(now, options...), now: now, remembered: new(remembered), keys: func(ctx context.Context) jwt.Keyfunc {
+	return &Verifier{parser: newParser(now, options...), now: now, cache: new(tokenCache), keys: func(ctx context.Context) jwt.Keyfunc {
 		find := keys.KeyfuncCtx(ctx)
 		return func(token *jwt.Token) (any, error) {
 			key, err := find(token)
@@ -94,19 +93,19 @@ func NewJWKSVerifier(ctx context.Context, from JWKS, log *slog.Logger, now func(
 }
 
 func newParser(now func() time.Time, options ...jwt.ParserOption) *jwt.Parser {
-	return jwt.NewParser(append(options, jwt.WithTimeFunc(now), jwt.WithLeeway(clockLeeway), jwt.WithExpirationRequired())...)
+	return jwt.NewParser(append(options, jwt.WithTimeFunc(now), jwt.WithLeeway(ClockLeeway), jwt.WithExpirationRequired())...)
 }
 
 // Verify checks a token's signature, its times and its claims. Errors are domain.ErrUnauthenticated, and
 // domain.ErrUnavailable while there are no keys to check it with.
 func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 	if len(token) > maxToken {
-		return Claims{}, errTokenMalformed
+		return Claims{}, problem.ErrTokenMalformed
 	}
 	find := v.keys(ctx)
 	var wire wireClaims
 	_, err := v.parser.ParseWithClaims(token, &wire, func(t *jwt.Token) (any, error) {
-		// RFC 7515 section 4.1.11: a token that demands an extension not understood is to be refused.
+		// RFC 7515, section 4.1.11: a token that demands an extension which is not understood is invalid.
 		if _, critical := t.Header["crit"]; critical {
 			return nil, errors.New("the token demands an extension")
 		}
@@ -117,9 +116,9 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 	case errors.Is(err, domain.ErrUnavailable):
 		return Claims{}, err
 	case errors.Is(err, jwt.ErrTokenMalformed):
-		return Claims{}, errTokenMalformed
+		return Claims{}, problem.ErrTokenMalformed
 	case errors.Is(err, jwt.ErrTokenExpired):
-		return Claims{}, errTokenExpired
+		return Claims{}, problem.ErrTokenExpired
 	default:
 		return Claims{}, fmt.Errorf("%w: %w", domain.ErrUnauthenticated, err)
 	}
@@ -131,28 +130,4 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 		return Claims{}, fmt.Errorf("%w: %v", domain.ErrUnauthenticated, err)
 	}
 	return claims, nil
-}
-
-// authenticate reads and verifies the bearer token (RFC 6750 section 2.1) of a request, or that of its session.
-func (s *Server) authenticate(ctx context.Context, r *http.Request) (Claims, error) {
-	values := r.Header["Authorization"]
-	if len(values) == 0 {
-		token, err := s.sessionToken(r)
-		if err != nil {
-			return Claims{}, err
-		}
-		return s.config.Verifier.verify(ctx, token, s.keyed)
-	}
-	scheme, token, _ := strings.Cut(values[0], " ")
-	if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" {
-		return Claims{}, errTokenMalformed
-	}
-	return s.config.Verifier.verify(ctx, token, s.keyed)
-}
-
-// keyed adds the proxy key to a customer's claims, where dashboards are read by it.
-func (s *Server) keyed(c *Claims) {
-	if s.config.Leaderboard != nil && c.Role == RoleCustomer {
-		c.proxyKey = s.config.Proxies.Key(domain.CustomerID(c.Subject))
-	}
 }

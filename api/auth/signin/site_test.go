@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"loyalty/api/signin/signintest"
+	"loyalty/api/auth/signin/signintest"
 	"loyalty/domain"
 )
 

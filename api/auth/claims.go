@@ -1,0 +1,64 @@
+package auth
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"loyalty/domain"
+)
+
+// Role is what a caller is to the programme. The routes of package api say what each may do.
+type Role string
+
+// The roles. An analyst sees the past only, most of it from the command line.
+const (
+	RoleCustomer Role = "customer"
+	RoleChannel  Role = "channel"
+	RoleSupport  Role = "support"
+	RoleAnalyst  Role = "analyst"
+)
+
+// Claims is what a verified token says about its bearer.
+type Claims struct {
+	// Subject is a valid id: a customer's own, or that of a till, a website or a member of staff.
+	Subject string
+	Role    Role
+	// Channel is where a channel sells, or where a customer buys. It is empty for other roles.
+	Channel domain.Channel
+	// Scope holds rights beyond the role's, separated by spaces: award, reveal, audit.
+	Scope string
+	// Expires is when the token ends.
+	Expires time.Time
+	// proxyKey is set by an Authenticator.
+	proxyKey domain.ProxyKey
+}
+
+// HasScope tells whether name is one of the scopes.
+func (c Claims) HasScope(name string) bool {
+	return slices.Contains(strings.Fields(c.Scope), name)
+}
+
+// ProxyKey is the customer's key on the leaderboard. It is zero for other roles, and in a process without a leaderboard. It is kept
+// with the verified token, because computing it for each dashboard costs more than finding the row.
+func (c Claims) ProxyKey() domain.ProxyKey { return c.proxyKey }
+
+// check completes the claims. Claims that no token may carry are domain.ErrInvalid.
+func (c Claims) check() (Claims, error) {
+	_, badSubject := domain.ParseID[string]("sub", c.Subject)
+	var badRole, badChannel error
+	switch c.Role {
+	case RoleChannel:
+		_, badChannel = domain.ParseChannel("channel", string(c.Channel))
+	case RoleCustomer:
+		if c.Channel == "" {
+			c.Channel = domain.Website
+		}
+		_, badChannel = domain.ParseChannel("channel", string(c.Channel))
+	case RoleSupport, RoleAnalyst:
+		c.Channel = ""
+	default:
+		badRole = domain.Invalid("role", "role_unknown", "the role must be customer, channel, support or analyst")
+	}
+	return c, domain.JoinInvalid(badSubject, badRole, badChannel)
+}

@@ -1,0 +1,53 @@
+package auth
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"loyalty/domain"
+)
+
+// wireClaims is Claims as a token carries them.
+type wireClaims struct {
+	jwt.RegisteredClaims
+	Role    Role           `json:"role"`
+	Channel domain.Channel `json:"channel,omitempty"`
+	Scope   string         `json:"scope,omitempty"`
+}
+
+// MinTokenSecret is the shortest secret accepted for HS256, in bytes (RFC 7518, section 3.2).
+const MinTokenSecret = 32
+
+func checkTokenSecret(secret []byte) error {
+	if len(secret) < MinTokenSecret {
+		return domain.Invalid("tokenSecret", "secret_too_short", fmt.Sprintf("the token secret needs at least %d bytes", MinTokenSecret))
+	}
+	return nil
+}
+
+// Mint signs a token with these claims by HS256. It is valid from now for ttl, which is at least a second; c.Expires is ignored.
+// Claims that a Verifier with the same secret would not accept are domain.ErrInvalid.
+func Mint(secret []byte, c Claims, ttl time.Duration, now time.Time) (string, error) {
+	c, badClaims := c.check()
+	var badTTL error
+	if ttl < time.Second {
+		badTTL = domain.Invalid("ttl", "ttl_out_of_range", "a token is valid for at least a second")
+	}
+	if err := domain.JoinInvalid(checkTokenSecret(secret), badClaims, badTTL); err != nil {
+		return "", err
+	}
+	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, wireClaims{
+		RegisteredClaims: jwt.RegisteredClaims{
+			Subject:   c.Subject,
+			IssuedAt:  jwt.NewNumericDate(now),
+			ExpiresAt: jwt.NewNumericDate(now.Add(ttl)),
+		},
+		Role: c.Role, Channel: c.Channel, Scope: c.Scope,
+	}).SignedString(secret)
+	if err != nil {
+		return "", fmt.Errorf("sign a token: %w", err)
+	}
+	return token, nil
+}

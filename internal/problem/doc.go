@@ -1,0 +1,2 @@
+// Package problem has the errors of requests, besides those of package domain.
+package problem

@@ -1,0 +1,19 @@
+package problem
+
+import (
+	"errors"
+	"fmt"
+
+	"loyalty/domain"
+)
+
+// What can be wrong with a request besides what package domain has words for.
+var (
+	ErrTokenMissing   = fmt.Errorf("%w: no token", domain.ErrUnauthenticated)
+	ErrTokenMalformed = fmt.Errorf("%w: not a bearer token", domain.ErrUnauthenticated)
+	ErrTokenExpired   = fmt.Errorf("%w: the token has expired", domain.ErrUnauthenticated)
+	ErrCrossOrigin    = errors.New("the request comes from a page of another site")
+	ErrRateLimited    = errors.New("the client asks more often than it may")
+	ErrOverloaded     = errors.New("too much is under way")
+	ErrNoHistory      = errors.New("no history is kept here")
+)
