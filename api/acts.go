@@ -14,43 +14,17 @@ import (
 )
 
 type approvalsAnswer struct {
-	Approvals []approvalAnswer `json:"approvals"`
-	Next      string           `json:"next,omitempty"`
-	Position  domain.Position  `json:"position"`
-	AsOf      *time.Time       `json:"asOf"`
-}
-
-// approvalAnswer is an adjustment that waits for a second person.
-type approvalAnswer struct {
-	CustomerID  domain.CustomerID `json:"customerId"`
-	LoyaltyID   domain.LoyaltyID  `json:"loyaltyId"`
-	Points      domain.Points     `json:"points"`
-	Reason      string            `json:"reason"`
-	RequestedBy string            `json:"requestedBy"`
-	OccurredAt  time.Time         `json:"occurredAt"`
-	Position    domain.Position   `json:"position"`
+	Approvals []view.Approval `json:"approvals"`
+	Next      string          `json:"next,omitempty"`
+	Position  domain.Position `json:"position"`
+	AsOf      *time.Time      `json:"asOf"`
 }
 
 type actsAnswer struct {
-	Acts     []actAnswer     `json:"acts"`
-	Next     string          `json:"next,omitempty"`
-	Position domain.Position `json:"position"`
-	AsOf     *time.Time      `json:"asOf"`
-}
-
-type actAnswer struct {
-	EventID     string            `json:"eventId"`
-	Kind        ledger.AuditKind  `json:"kind"`
-	CustomerID  domain.CustomerID `json:"customerId"`
-	LoyaltyID   domain.LoyaltyID  `json:"loyaltyId,omitempty"`
-	Points      domain.Points     `json:"points,omitempty"`
-	Reason      string            `json:"reason,omitempty"`
-	Actor       string            `json:"actor"`
-	Correlation string            `json:"correlationId,omitempty"`
-	OccurredAt  time.Time         `json:"occurredAt"`
-	Position    domain.Position   `json:"position"`
-	// Decided is there of a request only.
-	Decided *bool `json:"decided,omitempty"`
+	Acts     []view.AuditRecord `json:"acts"`
+	Next     string             `json:"next,omitempty"`
+	Position domain.Position    `json:"position"`
+	AsOf     *time.Time         `json:"asOf"`
 }
 
 // approvals lists the adjustments that wait for a second person, newest first.
@@ -61,35 +35,20 @@ func (s *Server) approvals(ctx context.Context, c echo.Context, _ Claims) error 
 	if err != nil {
 		return err
 	}
-	answer := approvalsAnswer{
-		Approvals: make([]approvalAnswer, len(page.Records)), Next: page.Next, Position: page.Position, AsOf: view.OptionalTime(page.AsOf),
-	}
-	for i, a := range page.Records {
-		answer.Approvals[i] = approvalAnswer{
-			CustomerID: a.Customer, LoyaltyID: a.Loyalty, Points: a.Points, Reason: a.Reason, RequestedBy: a.Actor,
-			OccurredAt: a.OccurredAt.UTC(), Position: a.Position,
-		}
-	}
-	return c.JSON(http.StatusOK, answer)
+	return c.JSON(http.StatusOK, approvalsAnswer{
+		Approvals: view.ApprovalsOf(page.Records), Next: page.Next, Position: page.Position, AsOf: view.OptionalTime(page.AsOf),
+	})
 }
 
-// acts lists what somebody did that did not by itself change any points, newest first.
+// acts lists the audit log, newest first.
 func (s *Server) acts(ctx context.Context, c echo.Context, _ Claims) error {
 	page, err := s.actsOf(ctx, c, actFilter)
 	if err != nil {
 		return err
 	}
-	answer := actsAnswer{Acts: make([]actAnswer, len(page.Records)), Next: page.Next, Position: page.Position, AsOf: view.OptionalTime(page.AsOf)}
-	for i, a := range page.Records {
-		answer.Acts[i] = actAnswer{
-			EventID: a.EventID, Kind: a.Kind, CustomerID: a.Customer, LoyaltyID: a.Loyalty, Points: a.Points, Reason: a.Reason,
-			Actor: a.Actor, Correlation: a.Correlation, OccurredAt: a.OccurredAt.UTC(), Position: a.Position,
-		}
-		if a.Kind == ledger.Requested {
-			answer.Acts[i].Decided = &a.Decided
-		}
-	}
-	return c.JSON(http.StatusOK, answer)
+	return c.JSON(http.StatusOK, actsAnswer{
+		Acts: view.AuditRecordsOf(page.Records), Next: page.Next, Position: page.Position, AsOf: view.OptionalTime(page.AsOf),
+	})
 }
 
 // actsOf reads the page of acts that a request asks for.
