@@ -1,6 +1,13 @@
 // Package embedded is an event store in this process: a folder on disk, served over the EventStoreDB protocol, so that the
 // official client talks to it exactly as it talks to a cluster.
 //
+// # In a test
+//
+// Package embeddedtest opens a store for a test and connects the client, in one line. Without it, a test opens a Server on a
+// folder of its own (t.TempDir), connects to "esdb://" + Server.Addr() + "?tls=false" or to the socket that SocketTarget names, and
+// closes the client before the Server; the package's example does so. The package imports the standard library, Pebble, gRPC and the
+// client's messages, and nothing else of this module.
+//
 // # What lies on disk
 //
 // The folder holds `lock` (held by the one process that serves the folder), `eventstore.sock` (the socket it is reached

@@ -2,38 +2,17 @@
 package storetest
 
 import (
-	"context"
-	"path/filepath"
 	"testing"
-	"time"
 
 	"loyalty/eventstore"
-	"loyalty/eventstore/embedded"
+	"loyalty/eventstore/embedded/embeddedtest"
 )
-
-// closing bounds how long a store may take to close after a test.
-const closing = 30 * time.Second
 
 // Start runs an embedded event store in a folder of the test's own until the test ends. It returns that folder, and the
 // target at which any client reaches the store.
 func Start(t testing.TB) (dir, target string) {
 	t.Helper()
-	dir = filepath.Join(t.TempDir(), "eventstore")
-	server, err := embedded.Open(t.Context(), embedded.Options{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), closing)
-		defer cancel()
-		if err := server.Close(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	if target, err = embedded.SocketTarget(dir); err != nil {
-		t.Fatal(err)
-	}
-	return dir, target
+	return embeddedtest.Start(t)
 }
 
 // Connect opens the store at a target, with every event type of this system, until the test ends.
