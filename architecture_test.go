@@ -40,13 +40,14 @@ var arrows = map[string][]string{
 	"analytics/replay":                        {"domain", "eventstore", "projections", "readmodels/ledger", "readmodels/leaderboard", "analytics/export"},
 	"queries":                                 {"domain", "domain/order", "domain/account", "eventstore", "readmodels/ledger"},
 	"queries/view":                            {"domain", "queries", "readmodels/ledger"},
-	"api":                                     {"domain", "domain/order", "domain/account", "commands", "queries", "queries/view", "readmodels/ledger", "readmodels/leaderboard", "readmodels/history", "analytics/replay", "api/web", "api/auth", "internal/problem"},
+	"api":                                     {"domain", "domain/order", "domain/account", "commands", "queries", "queries/view", "readmodels/ledger", "readmodels/leaderboard", "readmodels/history", "analytics/replay", "api/web", "api/auth", "internal/strictjson", "internal/problem"},
 	"api/web":                                 {},
 	"api/auth":                                {"domain", "internal/problem"},
 	"api/auth/signin":                         {"domain", "api/web"},
 	"api/auth/signin/signintest":              {},
 	"api/browsertest":                         {},
-	"internal/problem":                        {"domain"},
+	"internal/problem":                        {"domain", "internal/strictjson"},
+	"internal/strictjson":                     {"domain"},
 }
 
 // homes says for each library where alone it may be imported.
@@ -54,6 +55,7 @@ var homes = map[string][]string{
 	"github.com/EventStore/EventStore-Client-Go":     {"eventstore"},
 	"github.com/cockroachdb/pebble":                  {"eventstore/embedded"},
 	"github.com/labstack/echo":                       {"api"},
+	"github.com/go-json-experiment/json":             {"internal/strictjson"},
 	"github.com/golang-jwt/jwt":                      {"api/auth"},
 	"github.com/MicahParks/keyfunc":                  {"api/auth"},
 	"github.com/coreos/go-oidc":                      {"api/auth/signin"},

@@ -3,13 +3,13 @@ package api
 import (
 	"context"
 	"net/http"
-	"strconv"
 
 	"github.com/labstack/echo/v4"
 
 	"loyalty/commands"
 	"loyalty/domain"
 	"loyalty/domain/account"
+	"loyalty/internal/strictjson"
 )
 
 type adjustedAnswer struct {
@@ -54,7 +54,7 @@ func (s *Server) approveAdjustment(ctx context.Context, c echo.Context, caller C
 	return answerAdjusted(c, adjusted, preview, err)
 }
 
-var refusalFields = []string{"reason"}
+var declineFields = []string{"reason"}
 
 func (s *Server) declineAdjustment(ctx context.Context, c echo.Context, caller Claims) error {
 	customer, badCustomer := pathID[domain.CustomerID](c, "userId")
@@ -63,13 +63,13 @@ func (s *Server) declineAdjustment(ctx context.Context, c echo.Context, caller C
 	if err != nil {
 		return err
 	}
-	body, badBody := parseObject(data, refusalFields)
-	reason, badReason := body.text("reason", "reason_malformed")
-	if badReason == nil {
+	body := strictjson.Parse(data, declineFields)
+	reason, readable := body.String("reason", "reason_malformed")
+	if readable {
 		_, decided := account.Decide(account.Decline{Reason: reason}, account.State{})
-		badReason = alsoInvalid(nil, decided)
+		body.AddInvalid(decided)
 	}
-	if err := domain.JoinInvalid(badCustomer, badID, badBody, badReason); err != nil {
+	if err := domain.JoinInvalid(badCustomer, badID, body.Err()); err != nil {
 		return err
 	}
 	adjusted, err := s.gated.DeclineAdjustment(ctx, commands.DeclineAdjustment{
@@ -131,39 +131,20 @@ func idempotencyKey(c echo.Context) (domain.LoyaltyID, error) {
 var adjustmentFields = []string{"loyalty-points", "reason"}
 
 func decodeAdjustment(data []byte) (commands.AdjustPoints, error) {
-	body, badBody := parseObject(data, adjustmentFields)
-	points, badPoints := pointsOf(&body)
-	reason, badReason := body.text("reason", "reason_malformed")
-	if err := domain.JoinInvalid(badBody, badPoints, badReason); err != nil {
-		check := account.Adjust{Points: points, Reason: reason}
-		if badPoints != nil {
-			check.Points = 1
-		}
-		if badReason != nil {
-			check.Reason = "unread"
-		}
-		_, decided := account.Decide(check, account.State{})
-		return commands.AdjustPoints{}, alsoInvalid(err, decided)
+	body := strictjson.Parse(data, adjustmentFields)
+	points, hasPoints := body.Points("loyalty-points")
+	reason, hasReason := body.String("reason", "reason_malformed")
+	if body.Err() == nil {
+		return commands.AdjustPoints{Points: points, Reason: reason}, nil
 	}
-	return commands.AdjustPoints{Points: points, Reason: reason}, nil
-}
-
-// pointsOf reads points from a JSON number that is written as an integer: without point or exponent.
-func pointsOf(body *object) (domain.Points, error) {
-	const name = "loyalty-points"
-	raw, present := body.raw(name)
-	if !present {
-		return 0, domain.Invalid(name, "points_missing", "say how many points, as an integer")
+	adjust := account.Adjust{Points: points, Reason: reason}
+	if !hasPoints {
+		adjust.Points = 1
 	}
-	for i, c := range raw {
-		if (c < '0' || c > '9') && !(i == 0 && c == '-') {
-			return 0, domain.Invalid(name, "points_malformed", "points are a JSON number without decimals or exponent")
-		}
+	if !hasReason {
+		adjust.Reason = "unread"
 	}
-	n, err := strconv.ParseInt(string(raw), 10, 64)
-	if err != nil {
-		// More digits than 64 bits hold: far out of the range that the domain has for points.
-		n = int64(domain.MaxTotal) + 1
-	}
-	return domain.Points(n), nil
+	_, decided := account.Decide(adjust, account.State{})
+	body.AddInvalid(decided)
+	return commands.AdjustPoints{}, body.Err()
 }

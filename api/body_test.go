@@ -12,6 +12,7 @@ import (
 
 	"loyalty/commands"
 	"loyalty/domain"
+	"loyalty/internal/strictjson"
 )
 
 var (
@@ -22,10 +23,10 @@ var (
 // refusal makes sure that an error is one that a caller can act on.
 func refusal(t testing.TB, body []byte, err error) {
 	t.Helper()
-	if !errors.Is(err, domain.ErrInvalid) && !errors.Is(err, errJSONMalformed) && !errors.Is(err, domain.ErrForbidden) {
+	if !errors.Is(err, domain.ErrInvalid) && !errors.Is(err, strictjson.ErrMalformed) && !errors.Is(err, domain.ErrForbidden) {
 		t.Fatalf("%q is refused with %v", body, err)
 	}
-	if p := problemOf(err); p.Status == 500 || len(p.Errors) > maxFaults {
+	if p := problemOf(err); p.Status == 500 || len(p.Errors) > strictjson.MaxFaults {
 		t.Fatalf("%q is answered with %+v", body, p)
 	}
 }
@@ -163,7 +164,7 @@ func second[T any](_ T, err error) error { return err }
 func TestAnAnswerListsNoMoreFaultsThanItMay(t *testing.T) {
 	body := `{"a` + strings.Repeat(`": 1, "a`, 5000) + `": 1}`
 	_, err := decodeAdjustment([]byte(body))
-	if p := problemOf(err); len(p.Errors) != maxFaults {
-		t.Errorf("%d faults are listed, want %d", len(p.Errors), maxFaults)
+	if p := problemOf(err); len(p.Errors) != strictjson.MaxFaults {
+		t.Errorf("%d faults are listed, want %d", len(p.Errors), strictjson.MaxFaults)
 	}
 }

@@ -2,13 +2,11 @@ package api
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"io"
 	"strings"
 	"testing"
 	"testing/iotest"
-	"unicode/utf8"
 
 	"loyalty/commands"
 	"loyalty/domain"
@@ -86,56 +84,6 @@ func FuzzDecodeLine(f *testing.F) {
 				"amount": domain.FormatMinor(got.Paid.Minor), "currency": got.Paid.Currency, "method": got.Method,
 			},
 		}, func(line []byte) (commands.PlaceOrder, error) { return decodeLine(line, channelOfTests) })
-	})
-}
-
-// The walk over valid JSON finds what encoding/json finds.
-func FuzzMembers(f *testing.F) {
-	f.Add([]byte(`{"a": 1, "b\u0062": [1, "\"]", {"c": "}"}], "": {}, "a" :null}`))
-	f.Add([]byte(" {\t} "))
-	f.Add([]byte(`[[], {"a": [true, false]}, -1.5e+3, "\ud800"]`))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		if !utf8.Valid(text) || !json.Valid(text) {
-			return
-		}
-		text = skipSpace(text)
-		switch text[0] {
-		case '{':
-			decoder := json.NewDecoder(bytes.NewReader(text))
-			_, _ = decoder.Token()
-			for name, value := range members(text) {
-				wantName, err := decoder.Token()
-				var want json.RawMessage
-				if err != nil || decoder.Decode(&want) != nil || !says(name, wantName.(string)) || !bytes.Equal(value, want) {
-					t.Fatalf("in %q the member %s: %s is %v: %s to encoding/json", text, name, value, wantName, want)
-				}
-			}
-			if decoder.More() {
-				t.Fatalf("%q has more members", text)
-			}
-		case '[':
-			var want []json.RawMessage
-			if err := json.Unmarshal(text, &want); err != nil {
-				t.Fatal(err)
-			}
-			for value := range elements(text) {
-				if len(want) == 0 || !bytes.Equal(value, want[0]) {
-					t.Fatalf("in %q the element %s is of %s", text, value, want)
-				}
-				want = want[1:]
-			}
-			if len(want) > 0 {
-				t.Fatalf("%q has more elements", text)
-			}
-		case '"':
-			var want string
-			if err := json.Unmarshal(text, &want); err != nil {
-				t.Fatal(err)
-			}
-			if got, ok := unquote(bytes.TrimSpace(text)); !ok || got != want {
-				t.Fatalf("%q is %q, want %q", text, got, want)
-			}
-		}
 	})
 }
 

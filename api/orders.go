@@ -1,11 +1,8 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 
@@ -14,6 +11,7 @@ import (
 	"loyalty/commands"
 	"loyalty/domain"
 	"loyalty/domain/order"
+	"loyalty/internal/strictjson"
 )
 
 type returnedAnswer struct {
@@ -72,140 +70,76 @@ func (s *Server) returnItems(ctx context.Context, c echo.Context, caller Claims)
 	return written(c, returned.Replayed, answer)
 }
 
-// The members of the body of an order, and of a line of a batch, which names the order too.
+// The members of the body of an order, of a line of a batch, which names the order too, and of the body of a return.
 var (
-	orderFields   = []string{"ItemIds", "paymentDetails", "customerId"}
-	lineFields    = []string{"orderId", "ItemIds", "paymentDetails", "customerId"}
-	paymentFields = []string{"paymentDetails.amount", "paymentDetails.currency", "paymentDetails.method"}
+	orderFields  = []string{"ItemIds", "paymentDetails", "customerId"}
+	lineFields   = []string{"orderId", "ItemIds", "paymentDetails", "customerId"}
+	returnFields = []string{"amount", "reason"}
 )
 
 // decodeOrder reads the body of an order, and whose it is: a customer's own, or the customer's that a channel names. A
-// customer who names another gets domain.ErrForbidden. Of paymentDetails only what is read here is kept.
+// customer who names another gets domain.ErrForbidden.
 func decodeOrder(data []byte, caller Claims) (commands.PlaceOrder, error) {
-	body, badBody := parseObject(data, orderFields)
-	return orderOf(&body, badBody, caller)
+	body := strictjson.Parse(data, orderFields)
+	return orderOf(&body, caller)
 }
 
 // decodeLine does as decodeOrder with a line of a batch. The order has its id also after an error, if that could be read.
 func decodeLine(line []byte, caller Claims) (commands.PlaceOrder, error) {
-	body, badBody := parseObject(line, lineFields)
-	if errors.Is(badBody, errJSONMalformed) {
-		return commands.PlaceOrder{}, badBody
-	}
-	text, badID := body.text("orderId", "id_malformed")
-	var id domain.OrderID
-	if badID == nil {
-		id, badID = domain.ParseID[domain.OrderID]("orderId", text)
-	}
-	command, err := orderOf(&body, badBody, caller)
+	body := strictjson.Parse(line, lineFields)
+	id := strictjson.ID[domain.OrderID](&body, "orderId")
+	command, err := orderOf(&body, caller)
 	command.Order = id
-	if badID != nil {
-		err = domain.JoinInvalid(badID, err)
-	}
 	return command, err
 }
 
-// orderOf reads an order from the members of a body, in which badBody was found to be wrong.
-func orderOf(body *object, badBody error, caller Claims) (commands.PlaceOrder, error) {
-	payment, badPayment := paymentOf(body)
-	minor, badAmount := payment.amount("paymentDetails.amount")
-	currency, badCurrency := currencyOf(&payment)
-	method, badMethod := payment.text("paymentDetails.method", "method_malformed")
-	items, badItems := itemsOf(body)
-	customer, badCustomer := customerOf(body, caller)
-	if badPayment != nil {
-		badAmount, badCurrency = nil, nil
+// orderOf reads an order from the members of a body. Where something is wrong with them, the domain is asked about the rest,
+// so that a caller learns of every mistake at once; so it is with the other commands.
+func orderOf(body *strictjson.Object, caller Claims) (commands.PlaceOrder, error) {
+	customer := customerOf(body, caller)
+	items, readable := body.Items()
+	paid, method := body.Payment()
+	if body.Err() == nil {
+		return commands.PlaceOrder{Customer: customer, Items: items, Paid: paid, Method: method}, nil
 	}
-	err := domain.JoinInvalid(badBody, badCustomer, badItems, badPayment, badAmount, badCurrency, badMethod)
-	if err != nil {
-		place := order.Place{Items: items, Method: method, Paid: domain.Money{Currency: domain.GBP}, Policy: domain.DefaultPolicy()}
-		if badItems != nil {
-			place.Items = []string{"unread"}
-		}
-		_, decided := order.Decide(place, order.State{})
-		return commands.PlaceOrder{}, alsoInvalid(err, decided)
+	place := order.Place{Items: items, Method: method, Paid: domain.Money{Currency: domain.GBP}, Policy: domain.DefaultPolicy()}
+	if !readable {
+		place.Items = []string{"unread"}
 	}
-	return commands.PlaceOrder{
-		Customer: customer, Items: items, Paid: domain.Money{Minor: minor, Currency: currency}, Method: method,
-	}, nil
+	_, decided := order.Decide(place, order.State{})
+	body.AddInvalid(decided)
+	return commands.PlaceOrder{}, body.Err()
 }
 
-func paymentOf(body *object) (object, error) {
-	const name = "paymentDetails"
-	raw, present := body.raw(name)
-	switch {
-	case !present:
-		return object{}, domain.Invalid(name, "payment_missing", "say what was paid: an object with amount and currency")
-	case raw[0] != '{':
-		return object{}, domain.Invalid(name, "payment_malformed", "this must be an object with amount and currency")
-	}
-	return parseMember(raw, name+".", paymentFields)
-}
-
-func currencyOf(payment *object) (domain.Currency, error) {
-	const name = "paymentDetails.currency"
-	text, err := payment.text(name, "currency_malformed")
-	if err != nil {
-		return "", err
-	}
-	return domain.ParseCurrency(name, text)
-}
-
-// itemsOf reads the items as strings; what strings they may be is the domain's to say.
-func itemsOf(body *object) ([]string, error) {
-	const name = "ItemIds"
-	raw, present := body.raw(name)
-	if !present {
-		return nil, nil
-	}
-	if raw[0] != '[' {
-		return nil, domain.Invalid(name, "items_malformed", "this must be an array of item ids")
-	}
-	items := make([]string, 0, min(1+bytes.Count(raw, []byte{','}), order.MaxItems))
-	for value := range elements(raw) {
-		item, ok := unquote(value)
-		if !ok {
-			return nil, domain.Invalid(fmt.Sprintf("%s[%d]", name, len(items)), "id_malformed", "an item id is a JSON string")
-		}
-		items = append(items, item)
-	}
-	return items, nil
-}
-
-func customerOf(body *object, caller Claims) (domain.CustomerID, error) {
-	const name = "customerId"
+func customerOf(body *strictjson.Object, caller Claims) domain.CustomerID {
+	const field = "customerId"
 	own := domain.CustomerID(caller.Subject)
-	if _, present := body.raw(name); !present {
-		if caller.Role == RoleCustomer {
-			return own, nil
+	if _, present := body.Raw(field); !present {
+		if caller.Role != RoleCustomer {
+			body.Fail(field, "customer_id_missing", "a channel says which customer bought")
 		}
-		return "", domain.Invalid(name, "customer_id_missing", "a channel says which customer bought")
+		return own
 	}
-	text, err := body.text(name, "id_malformed")
-	if err != nil {
-		return "", err
+	named := strictjson.ID[domain.CustomerID](body, field)
+	if caller.Role == RoleCustomer && named != "" && named != own {
+		body.Add(domain.ErrForbidden)
 	}
-	named, err := domain.ParseID[domain.CustomerID](name, text)
-	if err == nil && caller.Role == RoleCustomer && named != own {
-		return "", domain.ErrForbidden
-	}
-	return named, err
+	return named
 }
-
-var returnFields = []string{"amount", "reason"}
 
 func decodeReturn(data []byte) (commands.ReturnItems, error) {
-	body, badBody := parseObject(data, returnFields)
-	amount, badAmount := body.amount("amount")
-	reason, badReason := body.text("reason", "reason_malformed")
-	if err := domain.JoinInvalid(badBody, badAmount, badReason); err != nil {
-		if badAmount != nil {
-			amount = 1
-		}
-		_, decided := order.Decide(order.Return{Amount: amount, Reason: reason}, order.State{})
-		return commands.ReturnItems{}, alsoInvalid(err, decided)
+	body := strictjson.Parse(data, returnFields)
+	amount, readable := body.Amount("amount")
+	reason, _ := body.String("reason", "reason_malformed")
+	if body.Err() == nil {
+		return commands.ReturnItems{Amount: amount, Reason: reason}, nil
 	}
-	return commands.ReturnItems{Amount: amount, Reason: reason}, nil
+	if !readable {
+		amount = 1
+	}
+	_, decided := order.Decide(order.Return{Amount: amount, Reason: reason}, order.State{})
+	body.AddInvalid(decided)
+	return commands.ReturnItems{}, body.Err()
 }
 
 // behalf is on whose behalf the caller's command is carried out.

@@ -10,6 +10,7 @@ import (
 	"loyalty/commands"
 	"loyalty/domain"
 	"loyalty/domain/account"
+	"loyalty/internal/strictjson"
 	"loyalty/readmodels/ledger"
 )
 
@@ -57,18 +58,17 @@ func (s *Server) reveal(ctx context.Context, c echo.Context, caller Claims) erro
 var revealFields = []string{"proxyName", "reason"}
 
 func decodeReveal(data []byte) (name, reason string, err error) {
-	body, badBody := parseObject(data, revealFields)
-	text, badName := body.text("proxyName", "proxy_name_malformed")
-	reason, badReason := body.text("reason", "reason_malformed")
-	if badName == nil {
-		name, badName = revealedName(text)
+	body := strictjson.Parse(data, revealFields)
+	if text, ok := body.String("proxyName", "proxy_name_malformed"); ok {
+		name, err = revealedName(text)
+		body.Add(err)
 	}
-	err = domain.JoinInvalid(badBody, badName, badReason)
-	if badReason == nil {
+	reason, readable := body.String("reason", "reason_malformed")
+	if readable {
 		_, decided := account.Decide(account.Reveal{Reason: reason}, account.State{})
-		err = alsoInvalid(err, decided)
+		body.AddInvalid(decided)
 	}
-	return name, reason, err
+	return name, reason, body.Err()
 }
 
 func revealedName(text string) (string, error) {

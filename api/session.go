@@ -8,7 +8,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"loyalty/domain"
+	"loyalty/internal/problem"
+	"loyalty/internal/strictjson"
 )
 
 type sessionAnswer struct {
@@ -40,13 +41,13 @@ func (s *Server) openSession(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	body, badBody := parseObject(data, sessionFields)
-	token, badToken := body.text("token", "token_malformed")
-	if err := domain.JoinInvalid(badBody, badToken); err != nil {
+	body := strictjson.Parse(data, sessionFields)
+	token, _ := body.String("token", "token_malformed")
+	if err := body.Err(); err != nil {
 		return err
 	}
 	if token == "" {
-		return errTokenMissing
+		return problem.ErrTokenMissing
 	}
 	if err := s.auth.OpenSession(ctx, c.Response(), c.Request(), token); err != nil {
 		return err

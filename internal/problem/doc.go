@@ -1,2 +1,0 @@
-// Package problem has the errors of requests, besides those of package domain.
-package problem
