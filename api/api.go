@@ -13,6 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"loyalty/api/admission"
 	"loyalty/api/auth"
 	"loyalty/api/web"
 	"loyalty/commands"
@@ -108,13 +109,11 @@ type Server struct {
 	shared  shared
 	files   *web.Pages
 
-	gated                 gated
-	batches               chan struct{}
-	lookingBack           *turns
-	looked                lookedAt
-	replaying             *turns
-	pages                 *pages
-	writeRates, readRates *rates
+	admission *admission.Admission
+	gated     gated
+	lines     *prometheus.CounterVec
+	looked    lookedAt
+	pages     *pages
 	// stopping ends when Stop is called.
 	stopping context.Context
 	stop     context.CancelFunc
@@ -141,9 +140,17 @@ func New(config Config) (*Server, error) {
 		keys = config.Proxies
 	}
 	s := &Server{config: config, echo: echo.New(), auth: auth.NewAuthenticator(config.Verifier, keys), metrics: metrics}
-	if err := s.limit(config.Limits); err != nil {
+	if s.admission, err = admission.New(config.Limits, config.Metrics); err != nil {
 		return nil, err
 	}
+	if s.lines, err = newLineCounter(config.Metrics, metrics.counted); err != nil {
+		return nil, err
+	}
+	if s.pages, err = newPages(config.Limits.WithDefaults().LivePages, config.Metrics); err != nil {
+		return nil, err
+	}
+	s.gated = gated{config.Commands, config.Reveals, s.admission.Writes}
+	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.echo.HTTPErrorHandler = s.fail
 	s.echo.Use(s.around)
 	s.allowOrigins(config.AllowOrigins)

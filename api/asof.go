@@ -22,7 +22,7 @@ func (s *Server) lookBack(ctx context.Context, c echo.Context, customer domain.C
 	if err := s.enterPast(ctx, position); err != nil {
 		return err
 	}
-	defer s.lookingBack.leave()
+	defer s.admission.History.Release()
 	v := buffers.Get().(*buffer)
 	defer buffers.Put(v)
 	key := s.config.Proxies.Key(customer)
@@ -39,5 +39,5 @@ func (s *Server) enterPast(ctx context.Context, position domain.Position) error 
 	if err := catchUp(ctx, s.config.History, position); err != nil {
 		return err
 	}
-	return s.lookingBack.enter(ctx)
+	return s.admission.History.Acquire(ctx)
 }

@@ -15,7 +15,9 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
 
+	"loyalty/api/slowclient"
 	"loyalty/commands"
 	"loyalty/domain"
 )
@@ -58,13 +60,10 @@ func (s *Server) placeOrders(ctx context.Context, c echo.Context, caller Claims)
 	if !hasContentType(request, mimeLines) {
 		return errContentType
 	}
-	select {
-	case s.batches <- struct{}{}:
-		defer func() { <-s.batches }()
-	default:
-		s.gated.gate.refused.Inc()
-		return errOverloaded
+	if err := s.admission.Writes.AcquireBatch(); err != nil {
+		return err
 	}
+	defer s.admission.Writes.ReleaseBatch()
 	control := http.NewResponseController(response)
 	if err := control.EnableFullDuplex(); err != nil {
 		return fmt.Errorf("answer a request while reading it: %w", err)
@@ -81,8 +80,8 @@ func (s *Server) placeOrders(ctx context.Context, c echo.Context, caller Claims)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	giveUp := func() { stopReading(); cancel() }
-	body := &patientBody{from: request.Body, control: control}
-	defer body.finish()
+	body := slowclient.NewBody(request.Body, control)
+	defer body.Finish()
 	b := &batch{
 		server: s, caller: caller, behalf: behalf(c, caller), underWay: make(map[domain.OrderID]chan struct{}),
 		free: make(chan *entry, batchWindow), inOrder: make(chan *entry, batchWindow),
@@ -91,11 +90,11 @@ func (s *Server) placeOrders(ctx context.Context, c echo.Context, caller Claims)
 		b.free <- new(entry)
 	}
 	defer context.AfterFunc(s.stopping, stopReading)()
-	defer context.AfterFunc(reading, body.stop)()
+	defer context.AfterFunc(reading, body.Stop)()
 
 	var failed error
 	var writing sync.WaitGroup
-	writing.Go(func() { failed = b.write(&patientWriter{response, control}, giveUp) })
+	writing.Go(func() { failed = b.write(slowclient.NewWriter(response, control), giveUp) })
 	func() {
 		defer writing.Wait()
 		defer close(b.inOrder)
@@ -138,7 +137,7 @@ func (b *batch) read(ctx, reading context.Context, from lines) {
 
 // pace waits until the caller's rate allows another line. It fails with domain.ErrUnavailable if reading ends before.
 func (b *batch) pace(reading context.Context) error {
-	wait := b.server.writeRates.reserve(b.caller, b.server.config.Now)
+	wait := b.server.admission.WriteRates.Reserve(b.caller, b.server.config.Now)
 	if wait <= 0 {
 		return nil
 	}
@@ -185,7 +184,7 @@ func (b *batch) place(ctx context.Context, command commands.PlaceOrder) (placed 
 	if b.away.Load() >= batchWindow {
 		return placed, domain.ErrUnavailable
 	}
-	placed, err = b.server.gated.placeLine(ctx, command)
+	placed, err = b.placeAdmitted(ctx, command)
 	if errors.Is(err, domain.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
 		if b.away.Add(1) == 1 {
 			b.server.config.Log.LogAttrs(ctx, slog.LevelWarn, "a line of a batch", slog.String("id", b.behalf.Correlation), slog.Any("error", err))
@@ -194,6 +193,32 @@ func (b *batch) place(ctx context.Context, command commands.PlaceOrder) (placed 
 		b.away.Store(0)
 	}
 	return placed, err
+}
+
+// placeAdmitted places an order once there is a slot for a line.
+func (b *batch) placeAdmitted(ctx context.Context, command commands.PlaceOrder) (commands.Placed, error) {
+	writes := b.server.admission.Writes
+	if err := writes.AcquireLine(ctx); err != nil {
+		return commands.Placed{}, err
+	}
+	defer writes.ReleaseLine()
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	return b.server.config.Commands.PlaceOrder(ctx, command)
+}
+
+// linesMetric is the name of the counter of lines.
+const linesMetric = "loyalty_batch_lines_total"
+
+// newLineCounter counts the lines of batches by what became of them.
+func newLineCounter(registries ...*prometheus.Registry) (*prometheus.CounterVec, error) {
+	lines := prometheus.NewCounterVec(prometheus.CounterOpts{Name: linesMetric, Help: "Lines of batches answered, by status."}, []string{"status"})
+	for _, registry := range registries {
+		if err := registry.Register(lines); err != nil {
+			return nil, fmt.Errorf("register the metrics of batches: %w", err)
+		}
+	}
+	return lines, nil
 }
 
 // answer writes the answer of a line, which is then done.
@@ -217,7 +242,7 @@ func (b *batch) answer(e *entry, order domain.OrderID, placed commands.Placed, e
 	default:
 		status = "problem"
 	}
-	b.server.gated.gate.answered.WithLabelValues(status).Inc()
+	b.server.lines.WithLabelValues(status).Inc()
 	answer = append(answer, `,"status":"`...)
 	answer = append(answer, status...)
 	answer = append(answer, `",`...)
@@ -248,11 +273,11 @@ func (b *batch) problem(e *entry, err error) []byte {
 
 // write sends the answers in the order of the lines, as they come, and gives each entry back. Once one can't be sent it gives
 // up the batch.
-func (b *batch) write(to *patientWriter, giveUp func()) (failed error) {
+func (b *batch) write(to *slowclient.Writer, giveUp func()) (failed error) {
 	answers := bufio.NewWriterSize(to, 32<<10)
 	flush := func() {
 		if failed == nil && answers.Buffered() > 0 {
-			if failed = errors.Join(answers.Flush(), to.flush()); failed != nil {
+			if failed = errors.Join(answers.Flush(), to.Flush()); failed != nil {
 				giveUp()
 			}
 		}

@@ -50,7 +50,7 @@ func (s *Server) changes(ctx context.Context, c echo.Context, _ Claims) error {
 	if err := s.enterPast(ctx, position); err != nil {
 		return err
 	}
-	defer s.lookingBack.leave()
+	defer s.admission.History.Release()
 	changes, err := s.config.History.Changes(ctx, "since", since, s.config.Proxies.Key(customer))
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"loyalty/api/admission"
 	"loyalty/internal/problem"
 	"loyalty/internal/strictjson"
 )
@@ -58,9 +59,9 @@ func (s *Server) fail(err error, c echo.Context) {
 	case http.StatusUnauthorized:
 		header.Set("WWW-Authenticate", challenge(p))
 	case http.StatusTooManyRequests:
-		var limited rateLimited
+		var limited admission.RateLimitedError
 		errors.As(err, &limited)
-		header.Set("Retry-After", strconv.FormatInt(limited.seconds(), 10))
+		header.Set("Retry-After", strconv.FormatInt(limited.RetryAfter(), 10))
 	case http.StatusServiceUnavailable:
 		header.Set("Retry-After", "1")
 	}

@@ -40,7 +40,7 @@ func (s *Server) leaderboard(ctx context.Context, c echo.Context, _ Claims) erro
 	if err := s.enterPast(ctx, position); err != nil {
 		return err
 	}
-	defer s.lookingBack.leave()
+	defer s.admission.History.Release()
 	var d leaderboard.Dashboard
 	// Nobody has the zero key but, in the answer, those who were forgotten.
 	if err := s.config.History.AsOf(ctx, "asOf", moment, domain.ProxyKey{}, top, 0, &d); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"loyalty/api/request"
 	"loyalty/domain"
 )
 
@@ -26,8 +27,6 @@ var (
 	// jsonType is of answers made without Echo, which makes a slice for each.
 	jsonType = []string{echo.MIMEApplicationJSON}
 )
-
-const headerRequestID = "X-Request-Id"
 
 // around is what surrounds the answering of every request. It is one middleware, because Echo puts each anew around every
 // request.
@@ -63,13 +62,7 @@ func (s *Server) identify(c echo.Context) {
 
 // requestID is the id that identify gave the request, or else gives it one.
 func (s *Server) requestID(c echo.Context) string {
-	header := c.Response().Header()
-	id := header.Get(headerRequestID)
-	if id == "" {
-		id = s.config.NewRequestID()
-		header[headerRequestID] = []string{id}
-	}
-	return id
+	return request.IDs(s.config.NewRequestID).Of(c)
 }
 
 // recovered is next with a panic turned into an error, which is answered with 500. The one by which a handler breaks the connection

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -102,9 +101,6 @@ func hasReplays(c Config) bool     { return c.Replays != nil }
 func hasReveals(c Config) bool     { return c.Reveals != nil && c.Finder != nil }
 func hasPages(c Config) bool       { return hasLeaderboard(c) || hasLedger(c) }
 
-// requestTimeout bounds the work on one request, unless its route is quick.
-const requestTimeout = 10 * time.Second
-
 // guard lets those requests through to the route's handler whose caller is known and may do this.
 func (s *Server) guard(r route) echo.HandlerFunc {
 	return func(c echo.Context) error {
@@ -118,7 +114,7 @@ func (s *Server) guard(r route) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		if err := s.rate(r, caller); err != nil {
+		if err := s.takeRate(r, caller); err != nil {
 			return err
 		}
 		if err = r.grants.admit(c, caller); err == nil {
@@ -129,6 +125,17 @@ func (s *Server) guard(r route) echo.HandlerFunc {
 		}
 		return err
 	}
+}
+
+// takeRate counts a request against its caller's rate, unless the route counts lines.
+func (s *Server) takeRate(r route, caller Claims) error {
+	switch {
+	case r.byLine:
+		return nil
+	case r.method == http.MethodGet:
+		return s.admission.ReadRates.Take(caller, s.config.Now)
+	}
+	return s.admission.WriteRates.Take(caller, s.config.Now)
 }
 
 // admit returns nil if the caller may make this request, domain.ErrForbidden if not.

@@ -14,6 +14,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"loyalty/analytics/replay"
+	"loyalty/api/slowclient"
 	"loyalty/domain"
 )
 
@@ -26,8 +27,6 @@ type Replays interface {
 }
 
 const (
-	// whatIfs is how many are worked on at once, as each holds a part of every customer in memory.
-	whatIfs = 1
 	// whatIfPace is the least time between two lines that tell of progress, and whatIfBeat the most.
 	whatIfPace = 250 * time.Millisecond
 	whatIfBeat = 5 * time.Second
@@ -58,10 +57,10 @@ func (s *Server) whatIf(ctx context.Context, c echo.Context, _ Claims) error {
 	if err != nil {
 		return err
 	}
-	if err := s.replaying.enter(ctx); err != nil {
+	if err := s.admission.WhatIfs.Acquire(ctx); err != nil {
 		return err
 	}
-	defer s.replaying.leave()
+	defer s.admission.WhatIfs.Release()
 	a := newWhatIfAnswer(c)
 	working, stop := context.WithCancel(ctx)
 	defer stop()
@@ -108,7 +107,7 @@ func (s *Server) replay(ctx context.Context, o replay.Options, top int) (report 
 type whatIfAnswer struct {
 	response *echo.Response
 	lines    *json.Encoder
-	to       *patientWriter
+	to       *slowclient.Writer
 	// now is how far the replay is.
 	now atomic.Pointer[whatIfProgress]
 }
@@ -118,7 +117,7 @@ type whatIfAnswer struct {
 func newWhatIfAnswer(c echo.Context) *whatIfAnswer {
 	control := http.NewResponseController(c.Response())
 	_ = control.SetReadDeadline(time.Time{})
-	to := &patientWriter{c.Response(), control}
+	to := slowclient.NewWriter(c.Response(), control)
 	a := &whatIfAnswer{response: c.Response(), lines: json.NewEncoder(to), to: to}
 	a.now.Store(&whatIfProgress{Doing: "starting"})
 	return a
@@ -159,5 +158,5 @@ func (a *whatIfAnswer) send(line whatIfLine) error {
 		header["X-Accel-Buffering"] = []string{"no"}
 		a.response.WriteHeader(http.StatusOK)
 	}
-	return errors.Join(a.lines.Encode(line), a.to.flush())
+	return errors.Join(a.lines.Encode(line), a.to.Flush())
 }

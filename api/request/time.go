@@ -1,4 +1,4 @@
-package api
+package request
 
 import (
 	"net/url"
@@ -8,8 +8,8 @@ import (
 	"loyalty/readmodels/history"
 )
 
-// fromUntil reads the times that bound a list; one that the reader does not give is zero.
-func fromUntil(values url.Values) (from, until time.Time, _ error) {
+// TimeRange reads the times that bound a list, from and until. One that is not given is zero.
+func TimeRange(values url.Values) (from, until time.Time, _ error) {
 	var errs []error
 	for name, bound := range map[string]*time.Time{"from": &from, "until": &until} {
 		text, ok := values.Get(name), false
@@ -24,21 +24,21 @@ func fromUntil(values url.Values) (from, until time.Time, _ error) {
 	return from, until, domain.JoinInvalid(errs...)
 }
 
-// momentAsked reads the moment that a question can't do without. missing is what to do about one that is not there, which nobody can tell of
-// a malformed query.
-func momentAsked(values url.Values, badQuery error, name, missing string) (history.Moment, error) {
+// RequiredMoment reads a moment that must be given. missing says what to do about one that is not there; where the query is malformed,
+// which badQuery says, nobody can tell.
+func RequiredMoment(values url.Values, badQuery error, name, missing string) (history.Moment, error) {
 	switch text := values.Get(name); {
 	case badQuery != nil:
 		return history.Moment{}, nil
 	case text == "":
 		return history.Moment{}, domain.Invalid(name, "moment_missing", missing)
 	default:
-		return parseMoment(name, text)
+		return Moment(name, text)
 	}
 }
 
-// parseMoment reads a point in the past: a time, a day, or a position.
-func parseMoment(name, text string) (history.Moment, error) {
+// Moment reads a point in the past: a time, a day, or a position. The error's code is moment_malformed.
+func Moment(name, text string) (history.Moment, error) {
 	if position, err := domain.ParsePosition(name, text); err == nil {
 		return history.Moment{Position: position}, nil
 	}

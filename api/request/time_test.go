@@ -1,4 +1,4 @@
-package api
+package request
 
 import (
 	"testing"
@@ -16,7 +16,7 @@ func TestAMomentIsATimeADayOrAPosition(t *testing.T) {
 		"2026-10-01T12:30:15.123456789-0030": {},
 		"2026-10-01T12:30:15.123456789Z":     time.Date(2026, 10, 1, 12, 30, 15, 123456789, time.UTC),
 	} {
-		got, err := parseMoment("since", text)
+		got, err := Moment("since", text)
 		if !got.Time.Equal(want) || got.Position != (domain.Position{}) || (err == nil) == want.IsZero() {
 			t.Errorf("%s is %+v, %v", text, got, err)
 		}
@@ -24,7 +24,7 @@ func TestAMomentIsATimeADayOrAPosition(t *testing.T) {
 	for text, want := range map[string]domain.Position{
 		"0": {}, "1042": {Commit: 1042, Prepare: 1042}, "1042-17": {Commit: 1042, Prepare: 17}, "20261001": {Commit: 20261001, Prepare: 20261001},
 	} {
-		if got, err := parseMoment("since", text); err != nil || got.Position != want || !got.Time.IsZero() {
+		if got, err := Moment("since", text); err != nil || got.Position != want || !got.Time.IsZero() {
 			t.Errorf("%s is %+v, %v", text, got, err)
 		}
 	}
@@ -35,7 +35,7 @@ func FuzzMoment(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		got, err := parseMoment("since", text)
+		got, err := Moment("since", text)
 		if err == nil && got.Position != (domain.Position{}) && !got.Time.IsZero() {
 			t.Errorf("%q is both %s and %s", text, got.Position, got.Time)
 		}

@@ -1,0 +1,81 @@
+package admission
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"loyalty/api/auth"
+	"loyalty/domain"
+)
+
+// Limits bound what callers may ask for. The zero Limits are the defaults.
+type Limits struct {
+	// Writes is how many writes are carried out at once. As many more wait for up to a second; the rest is rejected as overloaded. Lines
+	// of batches get at most half of it. 0 is DefaultWrites.
+	Writes int
+	// Batches is how many batches are read at once; the rest is rejected as overloaded. 0 is DefaultBatches.
+	Batches int
+	// History is how many questions about the past are worked on at once, each of which takes time in proportion to the number of
+	// customers. Eight times as many wait for up to 5 seconds; the rest is rejected as overloaded. 0 is DefaultHistory.
+	History int
+	// LivePages is how many live streams of dashboards are open at once; the rest is rejected as overloaded. 0 is DefaultLivePages.
+	LivePages int
+	// WriteRates and ReadRates are how many writes and reads per second one client may make, by the kind of client: customer, support,
+	// analyst, or the channel of one (website, mobile, store). A kind that is absent or has 0 may make any number. A client may make the
+	// requests of one second all at once, and at least one.
+	WriteRates, ReadRates map[string]float64
+	// Adjustments are the most points that somebody of a role, support or channel, may give or take alone; more waits for a second person.
+	// A role that is absent or has 0 has no limit.
+	Adjustments map[auth.Role]domain.Points
+}
+
+// The default limits. At 4,000 orders per second 512 writes arrive in an eighth of a second: nothing is rejected while a store pauses for
+// less, and a store that is slower soon gets no more writes.
+const (
+	DefaultWrites  = 512
+	DefaultBatches = 32
+	DefaultHistory = 2
+	// DefaultLivePages take less than 1 GB.
+	DefaultLivePages = 20_000
+)
+
+// kindsOfClients are the keys of WriteRates and ReadRates.
+var kindsOfClients = []string{
+	string(auth.RoleCustomer), string(auth.RoleSupport), string(auth.RoleAnalyst), string(domain.Website), string(domain.Mobile), string(domain.Store),
+}
+
+// WithDefaults is l with the defaults for the limits that are 0.
+func (l Limits) WithDefaults() Limits {
+	l.Writes, l.Batches = cmp.Or(l.Writes, DefaultWrites), cmp.Or(l.Batches, DefaultBatches)
+	l.History, l.LivePages = cmp.Or(l.History, DefaultHistory), cmp.Or(l.LivePages, DefaultLivePages)
+	return l
+}
+
+// Check returns domain.ErrInvalid for a negative limit, a rate that is not a number, and an unknown kind of client or role.
+func (l Limits) Check() error {
+	if l.Writes < 0 || l.Batches < 0 || l.History < 0 || l.LivePages < 0 {
+		return domain.Invalid("limits", "limit_out_of_range", "how many writes, batches, questions about the past and live pages are taken at once must not be negative")
+	}
+	for role, points := range l.Adjustments {
+		if role != auth.RoleSupport && role != auth.RoleChannel {
+			return domain.Invalid(string(role), "role_unknown", "adjustments are made by support and channel")
+		}
+		if points < 0 || points > domain.MaxTotal {
+			return domain.Invalid(string(role), "limit_out_of_range", fmt.Sprintf("a limit of points is 0 to %d", domain.MaxTotal))
+		}
+	}
+	for _, rates := range []map[string]float64{l.WriteRates, l.ReadRates} {
+		for kind, perSecond := range rates {
+			if !slices.Contains(kindsOfClients, kind) {
+				return domain.Invalid(kind, "client_unknown", "rates are for "+strings.Join(kindsOfClients, ", "))
+			}
+			if !(perSecond >= 0 && perSecond <= math.MaxInt32) {
+				return domain.Invalid(kind, "rate_out_of_range", "a rate is a number of requests per second, 0 for any")
+			}
+		}
+	}
+	return nil
+}

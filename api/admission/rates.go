@@ -1,0 +1,117 @@
+package admission
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"loyalty/api/auth"
+	"loyalty/internal/problem"
+)
+
+// Rates limit how many requests per second each client makes, with a token bucket for each. They keep the buckets of at most
+// 2 × maxClients clients, in two generations: a client whose bucket is dropped begins with a full one. They may be used from many
+// goroutines at once. The nil Rates limit nobody.
+type Rates struct {
+	perSecond map[string]float64
+
+	mu           sync.Mutex
+	young, older map[client]*rate.Limiter
+}
+
+// maxClients keeps the buckets of one server within 16 MiB.
+const maxClients = 1 << 15
+
+// client is whom a rate is for: a till, a website, a customer.
+type client struct{ kind, subject string }
+
+// kindOf is the kind of client that a caller is, by which rates are set.
+func kindOf(c auth.Claims) string {
+	if c.Role == auth.RoleChannel {
+		return string(c.Channel)
+	}
+	return string(c.Role)
+}
+
+// NewRates makes rates from the requests per second of each kind of client, where 0 is none. It returns nil where no kind has a rate.
+func NewRates(perSecond map[string]float64) *Rates {
+	perSecond = maps.Clone(perSecond)
+	maps.DeleteFunc(perSecond, func(_ string, n float64) bool { return n == 0 })
+	if len(perSecond) == 0 {
+		return nil
+	}
+	return &Rates{perSecond: perSecond}
+}
+
+// Take counts a request of a caller. It returns a RateLimitedError where the caller may not make it now.
+func (r *Rates) Take(caller auth.Claims, clock func() time.Time) error {
+	bucket := r.bucket(caller)
+	if bucket == nil {
+		return nil
+	}
+	now := clock()
+	if bucket.AllowN(now, 1) {
+		return nil
+	}
+	return RateLimitedError{After: seconds((1 - bucket.TokensAt(now)) / float64(bucket.Limit()))}
+}
+
+// Reserve counts a request that the caller is going to make, and returns how long to wait before it.
+func (r *Rates) Reserve(caller auth.Claims, clock func() time.Time) time.Duration {
+	bucket := r.bucket(caller)
+	if bucket == nil {
+		return 0
+	}
+	now := clock()
+	return bucket.ReserveN(now, 1).DelayFrom(now)
+}
+
+// bucket is a client's; nil for one without a rate.
+func (r *Rates) bucket(caller auth.Claims) *rate.Limiter {
+	if r == nil {
+		return nil
+	}
+	who := client{kindOf(caller), caller.Subject}
+	perSecond, limited := r.perSecond[who.kind]
+	if !limited {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if bucket, known := r.young[who]; known {
+		return bucket
+	}
+	bucket, known := r.older[who]
+	if !known {
+		bucket = rate.NewLimiter(rate.Limit(perSecond), max(1, int(math.Ceil(perSecond))))
+	}
+	if r.young == nil || len(r.young) >= maxClients {
+		r.young, r.older = make(map[client]*rate.Limiter), r.young
+	}
+	r.young[who] = bucket
+	return bucket
+}
+
+func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
+
+// RateLimitedError rejects a request of a client that makes more than it may. It is problem.ErrRateLimited.
+type RateLimitedError struct {
+	// After is how long from now the next request would be taken.
+	After time.Duration
+}
+
+func (e RateLimitedError) Error() string {
+	return fmt.Sprintf("%v: try again in %s", problem.ErrRateLimited, e.After)
+}
+
+// Is makes errors.Is(err, problem.ErrRateLimited) true.
+func (e RateLimitedError) Is(target error) bool { return target == problem.ErrRateLimited }
+
+// RetryAfter is After as the header Retry-After has it: whole seconds, rounded up.
+func (e RateLimitedError) RetryAfter() int64 {
+	return max(1, int64(math.Ceil(e.After.Seconds())))
+}

@@ -1,0 +1,97 @@
+package request
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"loyalty/domain"
+)
+
+// PathID reads an id from the path. The error is domain.ErrInvalid and names the id; or echo.ErrNotFound for a path that ends before it
+// or goes on after it, both of which Echo takes for the last parameter of a route.
+func PathID[T ~string](c echo.Context, name string) (T, error) {
+	text := c.Param(name)
+	if text == "" || strings.Contains(text, "/") {
+		return "", echo.ErrNotFound
+	}
+	if c.Request().URL.RawPath != "" {
+		// The path holds escapes that Go would not have written, and Echo hands them on as they are.
+		if unescaped, err := url.PathUnescape(text); err == nil {
+			text = unescaped
+		}
+	}
+	return domain.ParseID[T](name, text)
+}
+
+// Query reads the parameters after the question mark. A malformed query has the code query_malformed.
+func Query(c echo.Context) (url.Values, error) {
+	raw := c.Request().URL.RawQuery
+	if raw == "" {
+		return nil, nil
+	}
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, domain.Invalid("query", "query_malformed", "the part of the address after ? must be name=value pairs joined by &")
+	}
+	return values, nil
+}
+
+// Number reads a whole number from least to most, or returns byDefault where there is none. The error's code is the name followed by
+// _out_of_range.
+func Number(values url.Values, name string, byDefault, least, most int) (int, error) {
+	if !values.Has(name) {
+		return byDefault, nil
+	}
+	n, err := strconv.Atoi(values.Get(name))
+	if err != nil || n < least || n > most {
+		return 0, domain.Invalid(name, name+"_out_of_range", fmt.Sprintf("%s must be a whole number from %d to %d", name, least, most))
+	}
+	return n, nil
+}
+
+// catchUpTimeout is how long a read waits for the position that its caller asked for.
+const catchUpTimeout = 2 * time.Second
+
+// MinPosition reads the position that a read must reflect; the zero Position if the caller asks for none.
+func MinPosition(c echo.Context) (domain.Position, error) {
+	text := First(c.Request().Header[HeaderMinPosition])
+	if text == "" {
+		return domain.Position{}, nil
+	}
+	return domain.ParsePosition(HeaderMinPosition, text)
+}
+
+// CatchUp waits until a read model reflects a position, for 2 s at most. The error is then domain.ErrNotCaughtUp.
+func CatchUp(ctx context.Context, model interface {
+	Wait(context.Context, domain.Position) error
+}, position domain.Position) error {
+	if position == (domain.Position{}) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, catchUpTimeout)
+	defer cancel()
+	return model.Wait(ctx, position)
+}
+
+// Preview tells whether the caller only wants to know what a write would do.
+func Preview(c echo.Context) (bool, error) {
+	values, err := Query(c)
+	if err != nil {
+		return false, err
+	}
+	switch values.Get("preview") {
+	case "":
+		return false, nil
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	}
+	return false, domain.Invalid("preview", "preview_malformed", "preview is true or false")
+}

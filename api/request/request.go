@@ -1,0 +1,47 @@
+// Package request reads what all handlers need of a request, and writes what all answers have in common.
+package request
+
+import (
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"loyalty/api/auth"
+	"loyalty/commands"
+)
+
+// Timeout bounds the work on one request, unless its route bounds its own waits.
+const Timeout = 10 * time.Second
+
+// The headers that more than one package reads or writes.
+const (
+	HeaderID          = "X-Request-Id"
+	HeaderMinPosition = "Loyalty-Min-Position"
+)
+
+// IDs gives ids to requests whose callers did not. Each must be a valid id.
+type IDs func() string
+
+// Of is the id of a request, which its answer bears. A request without one gets one.
+func (ids IDs) Of(c echo.Context) string {
+	header := c.Response().Header()
+	id := header.Get(HeaderID)
+	if id == "" {
+		id = ids()
+		header[HeaderID] = []string{id}
+	}
+	return id
+}
+
+// CallerOf is on whose behalf a command is carried out.
+func CallerOf(c echo.Context, claims auth.Claims) commands.Caller {
+	return commands.Caller{Actor: claims.Subject, Channel: claims.Channel, Correlation: c.Response().Header().Get(HeaderID)}
+}
+
+// First is the first of a header's values. It is Header.Get without making the name canonical.
+func First(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
+}
