@@ -2,8 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
-	"slices"
 
 	"github.com/labstack/echo/v4"
 
@@ -19,8 +17,7 @@ type revealedAnswer struct {
 	Position  domain.Position     `json:"position"`
 }
 
-// reveal tells who is behind a proxy name, once it is recorded of each who was told it of them and why. A customer who was
-// forgotten is nobody.
+// reveal tells who is behind a proxy name, once who is told and why is recorded of each.
 func (s *Server) reveal(ctx context.Context, c echo.Context, caller Claims) error {
 	data, err := readBody(c)
 	if err != nil {
@@ -34,25 +31,14 @@ func (s *Server) reveal(ctx context.Context, c echo.Context, caller Claims) erro
 	if err != nil {
 		return err
 	}
-	slices.Sort(customers)
-	answer := revealedAnswer{Customers: make([]domain.CustomerID, 0, len(customers))}
-	for _, customer := range customers {
-		position, err := s.gated.RevealProxyName(ctx, commands.RevealProxyName{Caller: behalf(c, caller), Customer: customer, Reason: reason})
-		switch {
-		case errors.Is(err, domain.ErrForgotten):
-			continue
-		case err != nil:
-			return err
-		}
-		answer.Customers = append(answer.Customers, customer)
-		if answer.Position.Before(position) {
-			answer.Position = position
-		}
+	revealed, err := commands.Reveal(ctx, s.gated.RevealProxyName, behalf(c, caller), customers, reason)
+	if err != nil {
+		return err
 	}
-	if len(answer.Customers) == 0 {
+	if len(revealed.Customers) == 0 {
 		return domain.ErrNotFound
 	}
-	return written(c, false, answer)
+	return written(c, false, revealedAnswer(revealed))
 }
 
 var revealFields = []string{"proxyName", "reason"}

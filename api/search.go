@@ -10,27 +10,17 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"loyalty/domain"
+	"loyalty/queries"
 	"loyalty/queries/view"
-	"loyalty/readmodels/ledger"
 )
 
 // maxSearch is the most characters of what is searched for: an id has no more, a proxy name fewer.
 const maxSearch = domain.MaxIDLength
 
 type searchAnswer struct {
-	Matches []view.Match `json:"matches"`
-	More    bool         `json:"more"`
-	// ProxyName is there where that is what was searched for.
-	ProxyName *namedAnswer    `json:"proxyName,omitempty"`
-	Position  domain.Position `json:"position"`
-	AsOf      *time.Time      `json:"asOf"`
-}
-
-// namedAnswer says how many have a name and where to ask who: a search appends nothing, and so reveals nothing.
-type namedAnswer struct {
-	Name      string `json:"name"`
-	Customers int    `json:"customers"`
-	Reveal    string `json:"reveal"`
+	view.SearchResult
+	Position domain.Position `json:"position"`
+	AsOf     *time.Time      `json:"asOf"`
 }
 
 func (s *Server) search(ctx context.Context, c echo.Context, _ Claims) error {
@@ -46,19 +36,13 @@ func (s *Server) search(ctx context.Context, c echo.Context, _ Claims) error {
 	if err := catchUp(ctx, s.config.Ledger, position); err != nil {
 		return err
 	}
-	found, err := s.config.Finder.Search(ctx, wanted)
+	found, err := queries.Search(ctx, s.config.Finder, s.config.Proxies, wanted)
 	if err != nil {
 		return err
 	}
-	answer := searchAnswer{
-		Matches: view.MatchesOf(found.Matches), More: found.More, Position: found.Position, AsOf: view.OptionalTime(found.AsOf),
-	}
-	if name, ok := domain.ParseProxyName(wanted); ok {
-		customers, err := ledger.Named(ctx, s.config.Finder, s.config.Proxies, name)
-		if err != nil {
-			return err
-		}
-		answer.ProxyName = &namedAnswer{Name: name, Customers: len(customers), Reveal: "/reveals"}
+	answer := searchAnswer{view.SearchResultOf(found), found.Position, view.OptionalTime(found.AsOf)}
+	if answer.ProxyName != nil {
+		answer.ProxyName.Reveal = "/reveals" // a search appends nothing, and so reveals nothing
 	}
 	return c.JSON(http.StatusOK, answer)
 }

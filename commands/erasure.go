@@ -22,13 +22,6 @@ type CertifyErasure struct {
 	Checks   []account.Check
 }
 
-// RevealProxyName records that the caller is told which customer is behind a proxy name.
-type RevealProxyName struct {
-	Caller
-	Customer domain.CustomerID
-	Reason   string
-}
-
 // ForgetCustomer has every read model let go of a customer, and returns the position from which on they have. Once is enough:
 // later it returns the position of the first time. Errors are domain.ErrInvalid and domain.ErrUnavailable.
 func (h *Handler) ForgetCustomer(ctx context.Context, c ForgetCustomer) (domain.Position, error) {
@@ -52,18 +45,6 @@ func (h *Handler) CertifyErasure(ctx context.Context, c CertifyErasure) (domain.
 	}, h.newID(), false})
 	if err != nil {
 		return domain.Position{}, fmt.Errorf("certify that a customer is forgotten: %w", err)
-	}
-	return done.position, nil
-}
-
-// RevealProxyName appends who looks and why, and returns its position: only after that may the customer be told. Errors are
-// domain.ErrInvalid (no reason), domain.ErrForgotten and domain.ErrUnavailable.
-func (h *Handler) RevealProxyName(ctx context.Context, c RevealProxyName) (domain.Position, error) {
-	done, err := h.carryOut(ctx, onAccount{c.Caller, c.Customer, account.Reveal{
-		Customer: c.Customer, Reason: c.Reason, Actor: c.Actor, At: h.now(),
-	}, h.newID(), false})
-	if err != nil {
-		return domain.Position{}, fmt.Errorf("reveal a proxy name: %w", err)
 	}
 	return done.position, nil
 }

@@ -53,25 +53,3 @@ func TestACustomerIsForgottenOnceAndItIsCertified(t *testing.T) {
 		t.Errorf("the certificate is %+v", made)
 	}
 }
-
-func TestEveryRevealIsRecordedWithWhoAndWhy(t *testing.T) {
-	store := storetest.Open(t)
-	handler := newHandler(t, store, nil)
-	reveal := commands.RevealProxyName{Caller: agent, Customer: "alice", Reason: "a complaint about the name"}
-	for range 2 {
-		if _, err := handler.RevealProxyName(bounded(t), reveal); err != nil {
-			t.Fatal(err)
-		}
-	}
-	reveal.Reason = " "
-	if _, err := handler.RevealProxyName(bounded(t), reveal); !errors.Is(err, domain.ErrInvalid) {
-		t.Errorf("without a reason: got %v", err)
-	}
-	events := stored(t, store, "account-alice")
-	if len(events) != 2 {
-		t.Fatalf("%d events are stored, want 2", len(events))
-	}
-	if made := events[1].Event.(account.ProxyNameRevealed); made.Actor != "agent-1" || made.Reason != "a complaint about the name" {
-		t.Errorf("stored %+v", made)
-	}
-}

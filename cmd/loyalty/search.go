@@ -3,14 +3,13 @@ package main
 import (
 	"context"
 	"encoding/csv"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"loyalty/commands"
 	"loyalty/domain"
+	"loyalty/queries"
 	"loyalty/queries/view"
 	"loyalty/readmodels/ledger"
 )
@@ -37,24 +36,6 @@ is appended to the log with your name before the answer, for auditors to read. W
   loyalty search Amber Otter 482913 --reveal --reason "ticket 7: reports somebody's points" --actor agent-1 --data loyalty-data`
 }
 
-// searchReport is what a search came to, in JSON, as the API has it.
-type searchReport struct {
-	Matches []view.Match `json:"matches"`
-	// More tells that there are others beyond those listed.
-	More bool `json:"more"`
-	// ProxyName is there where that is what was looked for.
-	ProxyName *namedLine `json:"proxyName,omitempty"`
-}
-
-// namedLine says how many have a proxy name. They are among the matches only after a reveal.
-type namedLine struct {
-	Name      string `json:"name"`
-	Customers int    `json:"customers"`
-}
-
-// byProxyName is what a revealed customer was found by.
-const byProxyName ledger.By = "proxyName"
-
 // Run prints what was found.
 func (c searchCommand) Run(ctx context.Context, std streams) error {
 	q := strings.Join(strings.Fields(strings.Join(c.Words, " ")), " ")
@@ -67,58 +48,50 @@ func (c searchCommand) Run(ctx context.Context, std streams) error {
 		return usageError{err}
 	}
 	return c.looking(ctx, wanted{}, func(s stores) (err error) {
-		var report searchReport
+		var proxies domain.Proxies
 		if isName {
-			report, err = c.named(ctx, s, caller, name)
+			if proxies, err = c.storeFlags.proxies(); err != nil {
+				return err
+			}
+		}
+		var result view.SearchResult
+		if c.Reveal {
+			result, err = c.reveal(ctx, s, proxies, caller, name)
 		} else {
-			report, err = c.find(ctx, s, q)
+			var found queries.Found
+			found, err = queries.Search(ctx, s.ledger, proxies, q)
+			result = view.SearchResultOf(found)
 		}
 		if err != nil {
 			return err
 		}
-		return c.print(std, q, report)
+		return c.print(std, q, result)
 	})
 }
 
-func (c searchCommand) find(ctx context.Context, s stores, id string) (searchReport, error) {
-	found, err := s.ledger.Search(ctx, id)
-	return searchReport{Matches: view.MatchesOf(found.Matches), More: found.More}, err
-}
-
-// named looks a proxy name up. Customers are in the report only after the event that says so of each is in the log.
-func (c searchCommand) named(ctx context.Context, s stores, caller commands.Caller, name string) (searchReport, error) {
-	report := searchReport{Matches: []view.Match{}}
-	proxies, err := c.storeFlags.proxies()
-	if err != nil {
-		return report, err
-	}
+// reveal looks a proxy name up. Customers are in the result only after the event that says so of each is in the log.
+func (c searchCommand) reveal(ctx context.Context, s stores, proxies domain.Proxies, caller commands.Caller, name string) (result view.SearchResult, err error) {
 	customers, err := ledger.Named(ctx, s.ledger, proxies, name)
 	if err != nil {
-		return report, err
-	}
-	report.ProxyName = &namedLine{name, len(customers)}
-	if !c.Reveal {
-		return report, nil
+		return result, err
 	}
 	handler, err := s.handler()
 	if err != nil {
-		return report, err
+		return result, err
 	}
-	for _, customer := range customers {
-		_, err := handler.RevealProxyName(ctx, commands.RevealProxyName{Caller: caller, Customer: customer, Reason: c.Reason})
-		switch {
-		case errors.Is(err, domain.ErrForgotten): // since the ledger was asked
-			report.ProxyName.Customers--
-		case err != nil:
-			return report, err
-		default:
-			report.Matches = append(report.Matches, view.Match{By: byProxyName, CustomerID: customer})
-		}
+	revealed, err := commands.Reveal(ctx, handler.RevealProxyName, caller, customers, c.Reason)
+	if err != nil {
+		return result, err
 	}
-	return report, c.catchUp(ctx, s) // the reveals are in the ledger, too
+	result.Matches = make([]view.Match, len(revealed.Customers))
+	for i, customer := range revealed.Customers {
+		result.Matches[i] = view.Match{By: view.ByProxyName, CustomerID: customer}
+	}
+	result.ProxyName = &view.ProxyName{Name: name, Customers: len(revealed.Customers)}
+	return result, c.catchUp(ctx, s) // the reveals are in the ledger, too
 }
 
-func (c searchCommand) print(std streams, q string, r searchReport) error {
+func (c searchCommand) print(std streams, q string, r view.SearchResult) error {
 	if c.JSON {
 		return printJSON(std.out, r)
 	}
@@ -162,15 +135,11 @@ func (c searchCommand) print(std streams, q string, r searchReport) error {
 	return err
 }
 
-func searchCSV(out io.Writer, r searchReport) error {
+func searchCSV(out io.Writer, r view.SearchResult) error {
 	file := csv.NewWriter(out)
-	_ = file.Write([]string{"by", "customerId", "orderId", "occurredAt", "entryId"}) // file.Error has it
+	_ = file.Write(view.MatchColumns()) // file.Error has it
 	for _, m := range r.Matches {
-		at := ""
-		if m.OccurredAt != nil {
-			at = m.OccurredAt.Format(time.RFC3339Nano)
-		}
-		_ = file.Write([]string{string(m.By), view.Cell(string(m.CustomerID)), view.Cell(string(m.OrderID)), at, m.EntryID})
+		_ = file.Write(view.MatchRow(m))
 	}
 	file.Flush()
 	return file.Error()

@@ -50,7 +50,7 @@ func TestSearchLeadsFromWhateverSupportKnowsToTheCustomer(t *testing.T) {
 		"r-1":                      "return alice o-1 " + reversal.EntryID,
 		string(goodwill.LoyaltyID): "loyalty alice  " + goodwill.EntryID,
 	} {
-		report := lines[searchReport](d, "search", q)[0]
+		report := lines[view.SearchResult](d, "search", q)[0]
 		if len(report.Matches) != 1 || report.More || report.ProxyName != nil {
 			t.Fatalf("%s: %+v", q, report)
 		}
@@ -128,8 +128,8 @@ func TestSearchTellsWhoIsBehindAProxyNameOnlyForAReasonThatIsInTheLogBefore(t *t
 	if got := reveals(); len(got) != 1 || got[0].Actor != "agent-1" || got[0].Reason != "ticket 7" || got[0].CustomerID != "alice" {
 		t.Errorf("the log says %+v", got)
 	}
-	report := lines[searchReport](d, "search", name, "--reveal", "--reason", "ticket 7", "--actor", "agent-1")[0]
-	if len(report.Matches) != 1 || report.Matches[0].CustomerID != "alice" || report.Matches[0].By != byProxyName {
+	report := lines[view.SearchResult](d, "search", name, "--reveal", "--reason", "ticket 7", "--actor", "agent-1")[0]
+	if len(report.Matches) != 1 || report.Matches[0].CustomerID != "alice" || report.Matches[0].By != view.ByProxyName {
 		t.Errorf("in JSON it is %+v", report)
 	}
 	if got := reveals(); len(got) != 2 {
