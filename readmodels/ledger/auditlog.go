@@ -15,65 +15,83 @@ type AuditKind string
 
 // The kinds of audit records.
 const (
-	// Requested, Approved and Declined are of adjustments that need a second person.
+	// Requested, Approved and Declined belong to adjustments that need a second person's approval.
 	Requested AuditKind = "requested"
 	Approved  AuditKind = "approved"
 	Declined  AuditKind = "declined"
-	// Forgotten and Certified are of a customer's erasure, Revealed of the customer behind a proxy name.
+	// Forgotten and Certified belong to a customer's erasure. Revealed: somebody was told the customer behind a proxy name.
 	Forgotten AuditKind = "forgotten"
 	Certified AuditKind = "certified"
 	Revealed  AuditKind = "revealed"
 )
 
-// AuditRecord is what one event says that somebody did. Only Decided ever changes.
+// AuditRecord is one operation of a member of staff, from one event. A record never changes, except for Decided.
 type AuditRecord struct {
 	// EventID is the id of the event, unique in the ledger: a UUID in its canonical text, lower case with dashes.
 	EventID  string
 	Kind     AuditKind
 	Customer domain.CustomerID
-	// Loyalty and Points are those of the adjustment, of requests and decisions; Points is zero of a refusal.
+	// Loyalty and Points are the adjustment's, in Requested, Approved and Declined. Points is zero in Declined.
 	Loyalty domain.LoyaltyID
 	Points  domain.Points
-	// Reason is empty where the event has none. Actor is who did it.
+	// Reason is empty if the event has none. Actor is the subject of the token of whoever did it.
 	Reason      string
 	Actor       string
 	Correlation string
-	// OccurredAt is when it happened, UTC. The ledger keeps it to the microsecond, the rest cut off.
+	// OccurredAt is when it happened, UTC, truncated to the microsecond.
 	OccurredAt time.Time
 	Position   domain.Position
-	// Decided tells of a request that one of the same customer and loyalty id approved or declined it later. Apply works it out; it
-	// is read only.
+	// Decided is true for a request that was approved or declined later, under the same customer and loyalty id. Apply computes it;
+	// it is ignored in a batch.
 	Decided bool
 }
 
-// AuditFilter says which audit records are wanted. The zero AuditFilter wants all of them; what is set must all hold.
+// AuditFilter selects audit records. All fields that are set must match; the zero AuditFilter selects every record.
 type AuditFilter struct {
-	// Kinds are those wanted; none is every kind.
+	// Kinds are the kinds to select; empty means every kind.
 	Kinds    []AuditKind
 	Customer domain.CustomerID
 	Actor    string
-	// From and Until bound when it was done: at From or later, and before Until. Both count to the microsecond.
+	// From (inclusive) and Until (exclusive) bound OccurredAt, to the microsecond.
 	From, Until time.Time
-	// Waiting wants only requests that nobody has decided.
+	// Waiting selects only requests that are not decided.
 	Waiting bool
 }
 
 // AuditPage is a page of the audit log, newest first.
 type AuditPage struct {
 	Records []AuditRecord
-	// Next leads to the page after this one; empty on the last. It is opaque, and stays valid while audit records are added. A request that
-	// is decided meanwhile is on no later page of those that wait.
+	// Next is the cursor of the next page; empty on the last. It is opaque, and stays valid while audit records are added. With
+	// AuditFilter.Waiting, a request that is decided between two pages is missing from the later one.
 	Next string
 	State
 }
 
-// Auditor is the ledger as those see it who look at what others did. It may be used from many goroutines at once; each answer is
-// one snapshot. Both return domain.ErrUnavailable when the store can't be reached.
+// Auditor reads the audit log. It is safe for concurrent use. Each answer is one snapshot.
 type Auditor interface {
-	// AuditLog reads a page of at most limit (1 to MaxPage) of the audit records that a filter lets through, newest first, from the start or
-	// from a cursor that an earlier page of the same filter gave. Another cursor is domain.ErrInvalid with the code
-	// cursor_invalid; a limit out of its range is one with the code limit_out_of_range.
+	// AuditLog reads a page of at most limit (1 to MaxPage) matching audit records, newest first. The empty cursor starts at the
+	// newest; any other must come from an earlier page with the same filter. Errors are domain.ErrInvalid with the code
+	// cursor_invalid or limit_out_of_range, and domain.ErrUnavailable when the store can't be reached.
 	AuditLog(ctx context.Context, filter AuditFilter, cursor string, limit int) (AuditPage, error)
+}
+
+// ReadAuditLog implements Auditor.AuditLog for an adapter. It checks the cursor and the limit, and makes the page's Next cursor. read
+// selects at most so many records before a position, newest first; it is asked for one more than the page holds, which tells whether
+// there is a next page.
+func ReadAuditLog(filter AuditFilter, cursor string, limit int, read func(before domain.Position, most int) (AuditPage, error)) (AuditPage, error) {
+	before, err := DecodeAuditCursor(filter, cursor)
+	if err := domain.JoinInvalid(err, CheckLimit(limit)); err != nil {
+		return AuditPage{}, err
+	}
+	page, err := read(before, limit+1)
+	if err != nil {
+		return AuditPage{}, err
+	}
+	if len(page.Records) > limit {
+		page.Records = page.Records[:limit]
+		page.Next = EncodeAuditCursor(filter, page.Records[limit-1].Position)
+	}
+	return page, nil
 }
 
 func (a *AuditRecord) check() error {
@@ -92,7 +110,7 @@ func (a *AuditRecord) check() error {
 	return nil
 }
 
-// appendTo writes the filter in bytes that no other filter has, whatever the order of its kinds.
+// appendTo appends a canonical encoding of the filter: equal for equal filters, whatever the order of Kinds.
 func (f AuditFilter) appendTo(raw []byte) []byte {
 	raw = appendText(appendText(appendKinds(raw, f.Kinds), string(f.Customer)), f.Actor)
 	raw = appendTime(appendTime(raw, f.From), f.Until)

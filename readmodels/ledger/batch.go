@@ -12,9 +12,9 @@ import (
 	"loyalty/domain"
 )
 
-// Check says what is wrong with a batch that no ledger could apply: positions out of order or out of the batch's range, an
-// entry and an audit record at one place, an event id that is not a canonical UUID, a customer id or kind that is none. Such a batch is
-// a mistake of the program that made it. What it says about the checkpoint and the totals only the ledger can check.
+// Check validates a batch as far as that is possible without the ledger: positions in order and within the batch's range, no entry
+// and audit record at the same position, canonical UUIDs as event ids, valid customer ids and kinds. An invalid batch is a bug in the
+// program that made it. The checkpoint and the totals are checked by Apply.
 func (b Batch) Check() error {
 	if b.To.Before(b.From) {
 		return fmt.Errorf("ledger batch: it leads back from %s to %s", b.From, b.To)
@@ -25,7 +25,7 @@ func (b Batch) Check() error {
 	after := b.From
 	for i := range b.Entries {
 		e := &b.Entries[i]
-		if err := b.place(after, e.Position); err != nil {
+		if err := b.checkPosition(after, e.Position); err != nil {
 			return fmt.Errorf("ledger batch: an entry %w", err)
 		}
 		after = e.Position
@@ -36,7 +36,7 @@ func (b Batch) Check() error {
 	after = b.From
 	for i := range b.AuditRecords {
 		a := &b.AuditRecords[i]
-		if err := b.place(after, a.Position); err != nil {
+		if err := b.checkPosition(after, a.Position); err != nil {
 			return fmt.Errorf("ledger batch: an audit record %w", err)
 		}
 		after = a.Position
@@ -50,8 +50,8 @@ func (b Batch) Check() error {
 	return nil
 }
 
-// place says what is wrong with the place of an entry or audit record that follows one at after, or the batch's start.
-func (b Batch) place(after, at domain.Position) error {
+// checkPosition validates the position of an entry or audit record that follows one at after, or the batch's start.
+func (b Batch) checkPosition(after, at domain.Position) error {
 	if !after.Before(at) || b.To.Before(at) {
 		return fmt.Errorf("at %s stands after one at %s in a batch to %s", at, after, b.To)
 	}
@@ -87,38 +87,38 @@ func (e *Entry) check() error {
 	return nil
 }
 
-// storable tells whether a position fits the signed integers of a database. Above them stands only what the protocol
-// uses for "unknown".
+// storable reports whether a position fits the signed 64-bit integers of a database. Greater values occur only as the protocol's
+// "unknown".
 func storable(p domain.Position) bool { return p.Commit <= math.MaxInt64 && p.Prepare <= math.MaxInt64 }
 
-// Change is what a batch does to one customer.
+// Change is the effect of a batch on one customer's account.
 type Change struct {
 	Customer domain.CustomerID
 	// Points is the sum of the entries' points, within ±2·domain.MaxTotal.
 	Points domain.Points
-	// ReachedAt is when the last entry of other than zero points occurred; zero if there is none.
+	// ReachedAt is when the customer's last entry with points other than 0 occurred; zero if there is none.
 	ReachedAt time.Time
-	// Entries counts the customer's entries in the batch, and Last is the index of the last of them.
+	// Entries is the number of the customer's entries in the batch, and Last the index of the last of them.
 	Entries int64
 	Last    int
-	// Bucket is that of the customer's first entry in the batch.
+	// Bucket is taken from the customer's first entry in the batch.
 	Bucket Bucket
 }
 
-// Changes sums the batch up by customer, in the order of their first entry. Points that no total could bear, wherever it
-// stood before, are domain.ErrPointsLimit, so that nothing overflows on the way to Totals, which checks the totals.
+// Changes sums the batch by customer, in the order of each customer's first entry. A sum beyond ±2·domain.MaxTotal exceeds the limit
+// whatever the total was before; it is domain.ErrPointsLimit, so that no arithmetic overflows before Totals checks the totals.
 func (b Batch) Changes() ([]Change, error) {
 	changes := make([]Change, 0, len(b.Entries))
-	places := make(map[domain.CustomerID]int, len(b.Entries))
+	indexes := make(map[domain.CustomerID]int, len(b.Entries))
 	for i := range b.Entries {
 		e := &b.Entries[i]
-		place, known := places[e.Customer]
+		index, known := indexes[e.Customer]
 		if !known {
-			place = len(changes)
-			places[e.Customer] = place
+			index = len(changes)
+			indexes[e.Customer] = index
 			changes = append(changes, Change{Customer: e.Customer, Bucket: e.Bucket})
 		}
-		c := &changes[place]
+		c := &changes[index]
 		c.Entries, c.Last = c.Entries+1, i
 		c.Points += min(max(e.Points, -4*domain.MaxTotal), 4*domain.MaxTotal)
 		if c.Points > 2*domain.MaxTotal || c.Points < -2*domain.MaxTotal {
@@ -131,8 +131,8 @@ func (b Batch) Changes() ([]Change, error) {
 	return changes, nil
 }
 
-// Totals works out each entry's Total from what the customers have after the batch, back to front, and uses after up. A
-// total beyond ±domain.MaxTotal is domain.ErrPointsLimit, on the way too: the trail would show what can't be.
+// Totals computes each entry's Total, back to front, from the customers' totals after the batch. It modifies the map after. A total
+// beyond ±domain.MaxTotal, also of an entry within the batch, is domain.ErrPointsLimit.
 func (b Batch) Totals(after map[domain.CustomerID]domain.Points) ([]domain.Points, error) {
 	totals := make([]domain.Points, len(b.Entries))
 	for i, e := range slices.Backward(b.Entries) {
@@ -145,22 +145,22 @@ func (b Batch) Totals(after map[domain.CustomerID]domain.Points) ([]domain.Point
 	return totals, nil
 }
 
-// Earnings sums the batch up by hour and channel, in that order.
+// Earnings sums the batch by hour and channel, ordered by both.
 func (b Batch) Earnings() []Earning {
-	type place struct {
+	type key struct {
 		at      time.Time
 		channel domain.Channel
 	}
 	var all []Earning
-	places := map[place]int{}
+	indexes := map[key]int{}
 	for i := range b.Entries {
 		e := &b.Entries[i]
-		at := place{Hour.Begin(e.OccurredAt), e.Channel}
-		index, known := places[at]
+		k := key{Hour.Begin(e.OccurredAt), e.Channel}
+		index, known := indexes[k]
 		if !known {
 			index = len(all)
-			places[at] = index
-			all = append(all, Earning{At: at.at, Channel: at.channel})
+			indexes[k] = index
+			all = append(all, Earning{At: k.at, Channel: k.channel})
 		}
 		all[index].Add(e.Kind, e.Points)
 	}

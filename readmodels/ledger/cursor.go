@@ -10,10 +10,10 @@ import (
 	"loyalty/domain"
 )
 
-// A cursor is the position of the last entry or audit record of a page, so it means the same however many have arrived since, and in a
-// ledger that was folded again. In bytes: the format (2), commit and prepare (8 each, big endian), and a tag (8) that binds them
-// to what is read, the trail of a customer or the audit records, and to the filter. The tag keeps a cursor from being used by mistake; who
-// may read what is decided elsewhere.
+// A cursor holds the position of the last entry or audit record of a page. It stays valid when others arrive, and after a rebuild of
+// the ledger. Its bytes: the format (1 byte, 2), commit and prepare (8 bytes each, big endian), and a tag (8 bytes), the start of a
+// SHA-256 over these, the list that is read (a customer's trail, or the audit log) and the filter. The tag finds a cursor that is
+// used for another list by mistake. It is no access control.
 const (
 	cursorFormat = 2
 	cursorTag    = 8
@@ -25,31 +25,31 @@ var cursorText = base64.RawURLEncoding
 // ErrCursor is domain.ErrInvalid with the field cursor and the code cursor_invalid.
 var ErrCursor = domain.Invalid("cursor", "cursor_invalid", "a cursor is what an earlier page of the same list, read with the same filter, gave as its next")
 
-// EncodeCursor makes the cursor that leads to a customer's entries that a filter lets through before a position of at most
-// math.MaxInt64 in both parts.
+// EncodeCursor makes the cursor of a customer's matching entries before a position, each part of which is at most math.MaxInt64.
 func EncodeCursor(customer domain.CustomerID, filter Filter, before domain.Position) string {
 	return encodeCursor(trailOf(customer), filter, before)
 }
 
-// DecodeCursor reads the position before which the next page starts. The empty cursor is the first page: it leads to the
-// last position there can be. Anything that EncodeCursor did not make for this customer and filter is ErrCursor.
+// DecodeCursor reads the position before which the page starts. The empty cursor is the first page: its position is the greatest
+// possible. Anything that EncodeCursor did not make for this customer and filter is ErrCursor.
 func DecodeCursor(customer domain.CustomerID, filter Filter, cursor string) (before domain.Position, err error) {
 	return decodeCursor(trailOf(customer), filter, cursor)
 }
 
-// EncodeAuditCursor makes the cursor that leads to the audit records that a filter lets through before a position; see EncodeCursor.
+// EncodeAuditCursor makes the cursor of the matching audit records before a position; see EncodeCursor.
 func EncodeAuditCursor(filter AuditFilter, before domain.Position) string {
 	return encodeCursor(auditLog, filter, before)
 }
 
-// DecodeAuditCursor reads the position before which the next page of audit records starts; see DecodeCursor.
+// DecodeAuditCursor reads the position before which the page of audit records starts; see DecodeCursor.
 func DecodeAuditCursor(filter AuditFilter, cursor string) (before domain.Position, err error) {
 	return decodeCursor(auditLog, filter, cursor)
 }
 
-// What is read, as a cursor's tag has it.
+// auditLog names the audit log in a cursor's tag. Cursors that callers hold depend on it.
 const auditLog = "acts"
 
+// trailOf names a customer's trail in a cursor's tag.
 func trailOf(customer domain.CustomerID) string { return "trail of " + string(customer) }
 
 func encodeCursor(list string, filter interface{ appendTo([]byte) []byte }, before domain.Position) string {
@@ -68,7 +68,7 @@ func decodeCursor(list string, filter interface{ appendTo([]byte) []byte }, curs
 	if raw, err := cursorText.DecodeString(cursor); err == nil && len(raw) == cursorSize {
 		before.Commit = binary.BigEndian.Uint64(raw[1:])
 		before.Prepare = binary.BigEndian.Uint64(raw[9:])
-		// Writing it again is the strictest check: it catches the tag, the format and every other spelling of base64.
+		// Encoding it again checks the tag, the format and that the base64 text is canonical.
 		if storable(before) && encodeCursor(list, filter, before) == cursor {
 			return before, nil
 		}
@@ -76,7 +76,7 @@ func decodeCursor(list string, filter interface{ appendTo([]byte) []byte }, curs
 	return domain.Position{}, ErrCursor
 }
 
-// CheckLimit refuses a page size outside 1 to MaxPage as domain.ErrInvalid, its field limit and its code
+// CheckLimit accepts page sizes from 1 to MaxPage. Others are domain.ErrInvalid with the field limit and the code
 // limit_out_of_range.
 func CheckLimit(limit int) error {
 	if limit < 1 || limit > MaxPage {

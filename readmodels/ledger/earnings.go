@@ -8,10 +8,10 @@ import (
 	"loyalty/domain"
 )
 
-// Span is how long the pieces are that earnings are told in.
+// Span is the length of time by which earnings are summed.
 type Span string
 
-// The spans. A day is one in UTC.
+// The spans. Days begin at 00:00 UTC.
 const (
 	Hour Span = "hour"
 	Day  Span = "day"
@@ -26,7 +26,7 @@ func ParseSpan(field, text string) (Span, error) {
 	return "", domain.Invalid(field, "span_unknown", "this must be hour or day")
 }
 
-// Length is how long the span is.
+// Length is the span as a duration.
 func (s Span) Length() time.Duration {
 	if s == Day {
 		return 24 * time.Hour
@@ -34,19 +34,19 @@ func (s Span) Length() time.Duration {
 	return time.Hour
 }
 
-// Most is the longest time that is told in such spans at once: 31 days by the hour, and by the day ten years, however many of
-// them are leap years.
-func (s Span) Most() time.Duration {
+// MaxRange is the longest range that one query may cover in these spans: 31 days by the hour, and ten years by the day, three of them
+// leap years.
+func (s Span) MaxRange() time.Duration {
 	if s == Day {
 		return (10*365 + 3) * 24 * time.Hour
 	}
 	return 31 * 24 * time.Hour
 }
 
-// Begin is when the span begins that a time is in, UTC.
+// Begin is the beginning of the span that contains t, UTC.
 func (s Span) Begin(t time.Time) time.Time { return t.UTC().Truncate(s.Length()) }
 
-// end is the first beginning of a span that is not before a time.
+// end rounds t up to the beginning of a span, UTC.
 func (s Span) end(t time.Time) time.Time {
 	if begin := s.Begin(t); begin.Before(t) {
 		return begin.Add(s.Length())
@@ -54,23 +54,23 @@ func (s Span) end(t time.Time) time.Time {
 	return t.UTC()
 }
 
-// Earning is what the entries of one channel come to that occurred in one span of time.
+// Earning sums the entries of one channel that occurred in one span.
 type Earning struct {
 	// At is when the span begins, UTC.
 	At time.Time `json:"at"`
-	// Channel is empty for what was given or taken by hand.
+	// Channel is empty for adjustments made by staff.
 	Channel domain.Channel `json:"channel"`
-	// Awards, Reversals and Adjustments count entries, those of zero points too.
+	// Awards, Reversals and Adjustments count the entries, including those of 0 points.
 	Awards      int64 `json:"awards"`
 	Reversals   int64 `json:"reversals"`
 	Adjustments int64 `json:"adjustments"`
-	// Awarded, Reversed and Adjusted are the sums of their points: zero or more, zero or less, and either.
+	// Awarded (0 or more), Reversed (0 or less) and Adjusted (either) are the sums of their points.
 	Awarded  domain.Points `json:"awarded"`
 	Reversed domain.Points `json:"reversed"`
 	Adjusted domain.Points `json:"adjusted"`
 }
 
-// Add counts an entry in, whatever its time and channel.
+// Add adds an entry of any time and channel.
 func (e *Earning) Add(kind Kind, points domain.Points) {
 	switch kind {
 	case Award:
@@ -82,32 +82,52 @@ func (e *Earning) Add(kind Kind, points domain.Points) {
 	}
 }
 
-// Earnings are what was earned in a stretch of time.
+// Earnings are the sums of a range of time.
 type Earnings struct {
-	// From and Until bound what the answer covers: whole spans, From in it and Until not. Both are zero where they were not given
-	// and the ledger has no entries.
+	// From (inclusive) and Until (exclusive) bound the answer, in whole spans. A bound that was not given is zero if the ledger has no
+	// entries.
 	From, Until time.Time
-	// Rows has one for every span and channel with entries, by At and then by Channel.
+	// Rows has one Earning for each span and channel with entries, ordered by At, then Channel.
 	Rows []Earning
 	State
 }
 
-// Earner is the ledger as analysts see it, who ask what was earned when and through which channel. The sums are kept as the
-// entries come in, and reading them takes time in proportion to the hours read, not to the entries. It may be used from many
-// goroutines at once; each answer is one snapshot. Both return domain.ErrUnavailable when the store can't be reached.
+// Earner reads the sums of points by time and channel. The ledger keeps them by the hour, so that reading takes time in proportion to
+// the hours read, not to the entries. It is safe for concurrent use. Each answer is one snapshot. Both methods return
+// domain.ErrUnavailable when the store can't be reached.
 type Earner interface {
-	// Earnings adds up the entries that occurred at from or later, and before until, by span and channel. What is given is widened
-	// to whole spans; a zero from is the beginning of the span of the first entry, and a zero until the end of the last one's.
-	// Errors are domain.ErrInvalid with a code: until_before_from if until is not after from, span_too_long if there is more
-	// between them than Span.Most, until_too_late if what it is widened to can't be written as RFC 3339, and span_unknown.
+	// Earnings sums the entries from from (inclusive) until until (exclusive) by span and channel. Both bounds are widened to whole
+	// spans. A zero from is the span of the first entry, a zero until the end of the span of the last. Errors are domain.ErrInvalid
+	// with a code: until_before_from if until is not after from, span_too_long if they are further apart than Span.MaxRange,
+	// until_too_late if the widened until is after the year 9999, the last that RFC 3339 can write, and span_unknown.
 	Earnings(ctx context.Context, from, until time.Time, by Span) (Earnings, error)
-	// Hours hands the sums of every hour with entries to yield, by At and then by Channel, all from one snapshot, whose state it
-	// returns. It stops at yield's first error and returns it.
+	// Hours calls yield with the sums of every hour that has entries, ordered by At, then Channel, all from one snapshot, whose state
+	// it returns. It stops at yield's first error and returns it.
 	Hours(ctx context.Context, yield func(Earning) error) (State, error)
 }
 
-// Cover is what is told of from and until by a ledger whose first and last hour with entries begin at first and last; these are
-// zero as long as they are not known, or if there are none. Its errors are those of Earner.
+// ReadEarnings implements Earner.Earnings for an adapter: it checks and widens the bounds. read sums the hours from begin (inclusive)
+// until end (exclusive), either of which is zero where it is open, and also returns the first and the last hour with entries in the
+// whole ledger, zero if there are none. If begin and end, or the hours in their place, are further apart than most, it returns no rows.
+func ReadEarnings(from, until time.Time, by Span,
+	read func(begin, end time.Time, most time.Duration) (sums Earnings, first, last time.Time, err error)) (Earnings, error) {
+	begin, end, err := by.Cover(from, until, time.Time{}, time.Time{})
+	if err != nil {
+		return Earnings{}, err
+	}
+	// Widening to whole spans adds less than two of them.
+	sums, first, last, err := read(begin, end, by.MaxRange()+2*by.Length())
+	if err != nil {
+		return Earnings{}, err
+	}
+	if sums.From, sums.Until, err = by.Cover(from, until, first, last); err != nil {
+		return Earnings{}, err
+	}
+	return sums, nil
+}
+
+// Cover widens from and until to whole spans, and fills in an open bound from first and last, the first and the last hour with
+// entries; these are zero as long as they are not known, or if there are none. Its errors are those of Earner.Earnings.
 func (s Span) Cover(from, until, first, last time.Time) (begin, end time.Time, _ error) {
 	if _, err := ParseSpan("by", string(s)); err != nil {
 		return begin, end, err
@@ -132,9 +152,9 @@ func (s Span) Cover(from, until, first, last time.Time) (begin, end time.Time, _
 		}
 		until = end
 	}
-	if (known || !from.IsZero() && !until.IsZero()) && from.Add(s.Most()).Before(until) {
+	if (known || !from.IsZero() && !until.IsZero()) && from.Add(s.MaxRange()).Before(until) {
 		return begin, end, domain.Invalid("from", "span_too_long", fmt.Sprintf(
-			"by the %s at most %d days are told at once: ask for a later from, or an earlier until", s, s.Most()/(24*time.Hour)))
+			"by the %s at most %d days are told at once: ask for a later from, or an earlier until", s, s.MaxRange()/(24*time.Hour)))
 	}
 	return begin, end, nil
 }

@@ -30,15 +30,15 @@ func TestWhatIsToldCoversWhatWasAskedFor(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		by := rapid.SampledFrom([]ledger.Span{ledger.Hour, ledger.Day}).Draw(r, "by")
 		from := time.Unix(rapid.Int64Range(-1e10, 1e10).Draw(r, "from"), rapid.Int64Range(0, 999_999_999).Draw(r, "and"))
-		until := from.Add(time.Duration(rapid.Int64Range(1, int64(by.Most())).Draw(r, "for")))
+		until := from.Add(time.Duration(rapid.Int64Range(1, int64(by.MaxRange())).Draw(r, "for")))
 		begin, end, err := by.Cover(from, until, time.Time{}, time.Time{})
 		length := by.Length()
 		if err != nil || begin.After(from) || !begin.Add(length).After(from) || end.Before(until) || !end.Add(-length).Before(until) ||
 			begin.Unix()%int64(length/time.Second) != 0 || end.Unix()%int64(length/time.Second) != 0 {
 			r.Fatalf("%s to %s by the %s: %s to %s, %v", from, until, by, begin, end, err)
 		}
-		if _, _, err := by.Cover(from, from.Add(by.Most()+1), time.Time{}, time.Time{}); !errors.Is(err, domain.ErrInvalid) {
-			r.Fatalf("a nanosecond more than %s: %v", by.Most(), err)
+		if _, _, err := by.Cover(from, from.Add(by.MaxRange()+1), time.Time{}, time.Time{}); !errors.Is(err, domain.ErrInvalid) {
+			r.Fatalf("a nanosecond more than %s: %v", by.MaxRange(), err)
 		}
 	})
 }

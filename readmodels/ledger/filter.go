@@ -10,19 +10,19 @@ import (
 	"loyalty/domain"
 )
 
-// Filter says which entries of a trail are wanted. The zero Filter wants all of them; what is set must all hold.
+// Filter selects entries of a trail. All fields that are set must match; the zero Filter selects every entry.
 type Filter struct {
-	// Kinds are those wanted; none is every kind.
+	// Kinds are the kinds to select; empty means every kind.
 	Kinds   []Kind
 	Channel domain.Channel
 	Order   domain.OrderID
-	// From and Until bound when an entry occurred: at From or later, and before Until. Both count to the microsecond.
+	// From (inclusive) and Until (exclusive) bound OccurredAt, to the microsecond.
 	From, Until time.Time
-	// After is a place in the log: entries that stand after it are wanted.
+	// After selects entries after this position of the log.
 	After domain.Position
 }
 
-// appendTo writes the filter in bytes that no other filter has, whatever the order of its kinds.
+// appendTo appends a canonical encoding of the filter: equal for equal filters, whatever the order of Kinds.
 func (f Filter) appendTo(raw []byte) []byte {
 	raw = appendText(appendText(appendKinds(raw, f.Kinds), string(f.Channel)), string(f.Order))
 	raw = appendTime(appendTime(raw, f.From), f.Until)
@@ -50,9 +50,8 @@ func appendText(raw []byte, text string) []byte {
 	return append(binary.BigEndian.AppendUint32(raw, uint32(len(text))), text...)
 }
 
-// Pages reads a customer's trail to its end, in pages of at most limit entries, one of which is in memory at a time. What
-// arrives after the first page was read is in none of them, so the entries are those of one moment. An error is the last
-// that it yields.
+// Pages reads a customer's whole trail in pages of at most limit entries, one page in memory at a time. Entries that arrive after the
+// first page was read are in none of them, so that all pages together are one snapshot of the trail. It ends after the first error.
 func Pages(ctx context.Context, r Reader, customer domain.CustomerID, filter Filter, limit int) iter.Seq2[Trail, error] {
 	return func(yield func(Trail, error) bool) {
 		for cursor := ""; ; {

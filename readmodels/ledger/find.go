@@ -11,24 +11,23 @@ import (
 	"loyalty/domain"
 )
 
-// Finder is the ledger as support sees it, who know something about a customer and look for the rest. It may be used from many
-// goroutines at once; each answer is one snapshot. All return domain.ErrUnavailable when the store can't be reached.
+// Finder looks things up by their ids, and customers by the bucket of their proxy name. It is safe for concurrent use. Each answer is
+// one snapshot. All methods return domain.ErrUnavailable when the store can't be reached.
 type Finder interface {
-	// Entry reads one of a customer's entries by its event id. If they have none with that id, whoever else may, it is
-	// domain.ErrNotFound.
+	// Entry reads one of a customer's entries by its event id. It is domain.ErrNotFound if this customer has no such entry.
 	Entry(ctx context.Context, customer domain.CustomerID, eventID string) (Entry, error)
-	// Search looks for whatever has exactly this id: a customer with entries, an order, returns or adjustments. What is no id
-	// at all is found nowhere.
+	// Search finds everything that has exactly this id: a customer with entries, an order, returns, adjustments. A text that is not
+	// a valid id matches nothing.
 	Search(ctx context.Context, id string) (Found, error)
-	// Bucket lists every customer whose proxy name is in a bucket, in any order. Customers whose name was not known when their
-	// first entry came are in none, nor is anybody who was forgotten.
+	// Bucket lists the customers in a bucket, in any order. Forgotten customers are in none, nor are customers whose bucket was 0 in
+	// their first entry.
 	Bucket(ctx context.Context, bucket Bucket) ([]domain.CustomerID, error)
 }
 
-// By is what a search has found something by.
+// By is the kind of id that a search matched.
 type By string
 
-// What an id may be.
+// The kinds of id.
 const (
 	ByCustomer By = "customer"
 	ByOrder    By = "order"
@@ -36,27 +35,27 @@ const (
 	ByLoyalty  By = "loyalty"
 )
 
-// Match is something that has the id that was searched for.
+// Match is one thing with the id that was searched for.
 type Match struct {
 	By       By
 	Customer domain.CustomerID
-	// Order is the order, or the one that a return belongs to; otherwise empty.
+	// Order is the order itself, or the order of a return; otherwise empty.
 	Order domain.OrderID
-	// EventID and OccurredAt are those of the first entry about it; both are zero for a customer.
+	// EventID and OccurredAt are of the first entry about it; both are zero for a customer.
 	EventID    string
 	OccurredAt time.Time
 }
 
-// Found is what a search came to: customers first, then orders, returns and adjustments, each in the order of the log. An order
-// id or a loyalty id may lead to several only where two streams used the same.
+// Found is the result of a search: customers first, then orders, returns and adjustments, each in the order of the log. More than one
+// order or adjustment matches only if several streams used the same id.
 type Found struct {
 	Matches []Match
-	// More tells that there are others beyond MaxMatches.
+	// More is true if there are more than MaxMatches.
 	More bool
 	State
 }
 
-// MaxMatches is the most matches that a search gives.
+// MaxMatches is the most matches that a search returns.
 const MaxMatches = 20
 
 // Bucket is a hash bucket of proxy names, 1 to 4,096; 0 stands for a name that is not known. The ledger stores each customer's bucket
@@ -70,20 +69,21 @@ const buckets = 4096
 // BucketOf is the bucket of a proxy name, from the first two bytes of the SHA-256 of the normalized name: letter case and the number of
 // spaces between words make no difference.
 func BucketOf(name string) Bucket {
-	hash := sha256.Sum256([]byte(plain(name)))
+	hash := sha256.Sum256([]byte(normalize(name)))
 	return Bucket(1 + binary.BigEndian.Uint16(hash[:])%buckets)
 }
 
-func plain(name string) string { return strings.ToLower(strings.Join(strings.Fields(name), " ")) }
+// normalize ignores case and spacing.
+func normalize(name string) string { return strings.ToLower(strings.Join(strings.Fields(name), " ")) }
 
-// Named finds the customers who have a proxy name, in whatever case and spacing it is written. Several may share it, and most
-// names are nobody's. To find them is a reveal: who may do it, and what is noted of it, is decided elsewhere.
+// Named finds the customers with a proxy name, in any case and spacing. Several customers may share a name. Finding them is a reveal:
+// the caller checks the permission first and records the reveal.
 func Named(ctx context.Context, f Finder, proxies domain.Proxies, name string) ([]domain.CustomerID, error) {
 	customers, err := f.Bucket(ctx, BucketOf(name))
 	if err != nil {
 		return nil, err
 	}
-	wanted := plain(name)
+	wanted := normalize(name)
 	var buffer [32]byte
 	return slices.DeleteFunc(customers, func(customer domain.CustomerID) bool {
 		return !strings.EqualFold(string(proxies.Key(customer).AppendName(buffer[:0])), wanted)

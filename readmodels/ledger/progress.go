@@ -1,36 +1,99 @@
 package ledger
 
 import (
+	"context"
+	"fmt"
 	"sync"
+	"time"
 
 	"loyalty/domain"
 )
 
-// Progress is the furthest position that a process knows a ledger to have reached, for an adapter's Wait. Make it with
-// NewProgress. It may be used from many goroutines at once.
+// Progress implements Reader.Wait for an adapter. It holds the highest position that this process knows the ledger to have reached.
+// Make it with NewProgress. It is safe for concurrent use.
 type Progress struct {
-	mu    sync.Mutex
-	at    domain.Position
-	moved chan struct{} // closed, and replaced, whenever at moves
+	// polling is a semaphore of one: only its holder polls the ledger.
+	polling  chan struct{}
+	polledAt time.Time // guarded by polling
+
+	mu       sync.Mutex
+	position domain.Position
+	moved    chan struct{} // closed, and replaced, whenever position moves
 }
 
-// NewProgress knows of nothing yet.
-func NewProgress() *Progress { return &Progress{moved: make(chan struct{})} }
+// NewProgress starts before the first event.
+func NewProgress() *Progress {
+	return &Progress{polling: make(chan struct{}, 1), moved: make(chan struct{})}
+}
 
-// Reach notes that the ledger has reached a position. One that it has passed already changes nothing.
-func (p *Progress) Reach(to domain.Position) {
+// Reach records that the ledger has reached a position, and wakes those who wait for it. A position that it has passed already changes
+// nothing.
+func (p *Progress) Reach(position domain.Position) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.at.Before(to) {
-		p.at = to
+	if p.position.Before(position) {
+		p.position = position
 		close(p.moved)
 		p.moved = make(chan struct{})
 	}
 }
 
-// Known is that position, and a channel that is closed when it moves.
-func (p *Progress) Known() (domain.Position, <-chan struct{}) {
+// Current is the position that Reach recorded last, and a channel that is closed when it moves.
+func (p *Progress) Current() (domain.Position, <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.at, p.moved
+	return p.position, p.moved
+}
+
+// Wait blocks until Reach was called with position or a later one. Since another process may be the writer, one of the waiting
+// goroutines calls poll every interval, for all of them; poll reads the checkpoint and calls Reach. Wait returns domain.ErrNotCaughtUp
+// when ctx ends first, and the error of its own poll.
+func (p *Progress) Wait(ctx context.Context, position domain.Position, interval time.Duration, poll func(context.Context) error) error {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		at, moved := p.Current()
+		if !at.Before(position) {
+			return nil
+		}
+		if p.beginPoll(interval) {
+			err := poll(ctx)
+			p.endPoll()
+			if err != nil && ctx.Err() == nil {
+				return err
+			}
+			if err == nil {
+				at, moved = p.Current()
+				if !at.Before(position) {
+					return nil
+				}
+			}
+		}
+		select {
+		case <-moved:
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("the ledger is at %s and not at %s: %w (%w)", at, position, domain.ErrNotCaughtUp, context.Cause(ctx))
+		}
+	}
+}
+
+// beginPoll reports whether the caller is to poll now: nobody else does, and nobody has within the interval. If so, the caller must
+// call endPoll afterwards.
+func (p *Progress) beginPoll(interval time.Duration) bool {
+	select {
+	case p.polling <- struct{}{}:
+	default:
+		return false
+	}
+	if time.Since(p.polledAt) < interval {
+		<-p.polling
+		return false
+	}
+	return true
+}
+
+func (p *Progress) endPoll() {
+	p.polledAt = time.Now()
+	<-p.polling
 }

@@ -2,24 +2,23 @@ package ledger
 
 import "context"
 
-// Rebuilder is a ledger of which a new copy can be folded beside the live one, while that one goes on serving.
+// Rebuilder is a ledger that can be rebuilt while it serves: a copy is folded beside it and takes its place.
 type Rebuilder interface {
-	// Copy opens an empty copy beside the live ledger, on the same engine. What an interrupted rebuild left there is
-	// thrown away first, so at most one rebuild may be under way: a second one makes the first fail, never the live ledger.
+	// Copy opens an empty copy beside the live ledger, in the same store. It first removes what an interrupted rebuild left. At most
+	// one rebuild can run: a second one makes the first fail, never the live ledger.
 	Copy(ctx context.Context) (Copy, error)
 }
 
-// Copy is a ledger beside the live one. Nobody else reads or writes it.
+// Copy is a ledger under construction beside the live one. Only the rebuild reads and writes it.
 type Copy interface {
 	Reader
 	Auditor
 	Earner
 	Writer
-	// Switch puts the copy in the live ledger's place in one step, and removes what was there. Every reader, in whatever
-	// process, sees the one or the other, whole, and none fails; a writer that was applying a batch to the live ledger
-	// finds it applied before the switch, or gets domain.ErrCheckpointMoved or nothing at all if the copy stands where it
-	// stood. A copy whose checkpoint is before the live one's is domain.ErrNotCaughtUp, and nothing changes. After it the
-	// copy is of no more use.
+	// Switch atomically replaces the live ledger with the copy, and removes the former one. Every reader of every process sees either
+	// the former or the new ledger, and none fails. A concurrent Apply to the live ledger takes effect before the switch, or runs
+	// against the new ledger: domain.ErrCheckpointMoved, or success if its checkpoint is the same. If the copy's checkpoint is before
+	// the live one's, Switch returns domain.ErrNotCaughtUp and changes nothing. After a Switch the copy must not be used.
 	Switch(ctx context.Context) error
 	// Discard removes the copy. After a Switch it does nothing.
 	Discard(ctx context.Context) error

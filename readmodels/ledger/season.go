@@ -5,22 +5,21 @@ import (
 	"time"
 )
 
-// Seasons is a ledger that adds up what happened within a stretch of time. It may be used from many goroutines at once.
+// Seasons sums the entries of a range of time by customer. It is safe for concurrent use.
 type Seasons interface {
-	// AccountsWithin is Reader's Accounts as if nothing but the entries that occurred at from or later, and before until, were in the
-	// ledger: points, ReachedAt and number of entries are theirs, and who has none of other than zero points is left out.
-	// Everybody who was forgotten is there, whenever that was. Both bounds count to the microsecond. It takes time in proportion
-	// to the number of those entries at least.
+	// AccountsWithin is Reader.Accounts for a ledger with only the entries from from (inclusive) until until (exclusive), both to the
+	// microsecond: Points, ReachedAt and Entries are of these alone. Customers with no such entry of other than 0 points are left
+	// out, unless they were forgotten, at whatever time. It takes time at least in proportion to the number of these entries.
 	AccountsWithin(ctx context.Context, from, until time.Time, yield func(Account) error) (State, error)
 }
 
-// Season is a stretch of time in a ledger.
+// Season is a range of time in a ledger: From inclusive, Until exclusive.
 type Season struct {
 	Ledger      Seasons
 	From, Until time.Time
 }
 
-// Accounts is the ledger's AccountsWithin.
+// Accounts is Ledger.AccountsWithin for the season.
 func (s Season) Accounts(ctx context.Context, yield func(Account) error) (State, error) {
 	return s.Ledger.AccountsWithin(ctx, s.From, s.Until, yield)
 }

@@ -17,11 +17,11 @@ import (
 )
 
 const (
-	// The comparison and the change are one statement: of two runners with the same batch, one gets a row back.
+	// One statement compares and sets the checkpoint: of two runners with the same batch, one gets a row back.
 	moveCheckpoint = `UPDATE ledger.state SET commit_position = $1, prepare_position = $2, as_of = greatest(as_of, $3),
 			entries = entries + $4, outstanding = outstanding + $5
 		WHERE commit_position = $6 AND prepare_position = $7 RETURNING entries`
-	// An account takes its change as a difference and gives back what it came to, so that it is looked up once.
+	// Each account takes the change as a difference and returns the new total, so that it is looked up once.
 	upsertAccounts = `INSERT INTO ledger.accounts AS a (customer, points, reached_at, entries, drawer)
 		SELECT * FROM unnest($1::text[], $2::integer[], $3::timestamptz[], $4::bigint[], $5::smallint[])
 		ON CONFLICT (customer) DO UPDATE SET points = a.points + excluded.points,
@@ -29,7 +29,7 @@ const (
 		RETURNING customer, points`
 )
 
-// Apply adds a batch; see ledger.Writer. Readers of this process that wait for its position wake at once.
+// Apply adds a batch; see ledger.Writer. It wakes the readers of this process that Wait for its position.
 func (l *Ledger) Apply(ctx context.Context, b ledger.Batch) error {
 	if err := b.Check(); err != nil {
 		return err
@@ -38,8 +38,8 @@ func (l *Ledger) Apply(ctx context.Context, b ledger.Batch) error {
 	if err == nil {
 		err = l.applyOnce(ctx, b, changes)
 	}
-	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == noPartition {
-		// This process knew of partitions that are no longer there, since a switch has put another ledger here.
+	if server, ok := errors.AsType[*pgconn.PgError](err); ok && server.Code == noPartition {
+		// A switch has replaced the ledger since, and this process knows the partitions of the former one.
 		l.months.forget()
 		err = l.applyOnce(ctx, b, changes)
 	}
@@ -56,7 +56,7 @@ func (l *Ledger) applyOnce(ctx context.Context, b ledger.Batch, changes []ledger
 			return err
 		}
 	}
-	return l.transaction(ctx, besideOthers, func(ctx context.Context, tx pgx.Tx) error {
+	return l.transaction(ctx, writing, func(ctx context.Context, tx pgx.Tx) error {
 		after, err := l.change(ctx, tx, b, changes)
 		if err != nil {
 			return err
@@ -76,15 +76,15 @@ func (l *Ledger) applyOnce(ctx context.Context, b ledger.Batch, changes []ledger
 	})
 }
 
-// change moves the checkpoint, the accounts and the earnings, in one round trip, and adds the audit records. It returns the points that the customers have
-// after the batch.
+// change moves the checkpoint, updates accounts and earnings, and adds the audit records. Without audit records it takes one round
+// trip. It returns the customers' totals after the batch.
 func (l *Ledger) change(ctx context.Context, tx pgx.Tx, b ledger.Batch, changes []ledger.Change) (map[domain.CustomerID]domain.Points, error) {
 	var outstanding domain.Points
 	customers, points := make([]string, len(changes)), make([]int32, len(changes))
 	reached, entries := make([]*time.Time, len(changes)), make([]int64, len(changes))
 	buckets := make([]int16, len(changes))
-	// A transaction that has lost the checkpoint to another goes on to the accounts before it is told. As all lock them in the same
-	// order, none waits for one that waits for it.
+	// A transaction that has lost the checkpoint to another still locks the accounts before it is told. All lock them in this order,
+	// so that there is no deadlock.
 	slices.SortFunc(changes, func(a, b ledger.Change) int { return strings.Compare(string(a.Customer), string(b.Customer)) })
 	for i := range changes {
 		c := &changes[i]
@@ -103,7 +103,7 @@ func (l *Ledger) change(ctx context.Context, tx pgx.Tx, b ledger.Batch, changes 
 		return err
 	})
 	if len(b.AuditRecords) > 0 {
-		// Audit records lock accounts in another order, so nothing of theirs is begun without the checkpoint. They are few.
+		// Audit records lock accounts in another order. To avoid a deadlock, they wait for the checkpoint. They are few.
 		if err := tx.SendBatch(ctx, &all).Close(); err != nil {
 			return nil, err
 		}
@@ -125,7 +125,7 @@ func (l *Ledger) change(ctx context.Context, tx pgx.Tx, b ledger.Batch, changes 
 	return after, tx.SendBatch(ctx, &all).Close()
 }
 
-// instant is how a time is stored: NULL for the zero time, and to the microsecond otherwise.
+// instant is a time as a column stores it: NULL for the zero time.
 func instant(t *time.Time) *time.Time {
 	if t.IsZero() {
 		return nil

@@ -22,18 +22,17 @@ const (
 	forgetAccount = `INSERT INTO ledger.accounts (customer, points, entries, drawer, forgotten) VALUES ($1, 0, 0, 0, true)
 		ON CONFLICT (customer) DO UPDATE SET forgotten = true, drawer = 0`
 
-	// The state comes with every audit record of the page, or alone if it is empty.
+	// Every row has the state; an empty page is one row with the state alone.
 	selectAuditLog = `SELECT s.commit_position, s.prepare_position, s.as_of, a.commit_position, a.prepare_position, a.event_id, a.kind, a.customer,
 			a.loyalty_id, a.points, a.reason, a.actor, a.correlation, a.occurred_at, a.waiting
 		FROM ledger.state s LEFT JOIN (SELECT * FROM ledger.acts
-			WHERE (commit_position, prepare_position) < ($1, $2)<wanted>
+			WHERE (commit_position, prepare_position) < ($1, $2)<conditions>
 			ORDER BY commit_position DESC, prepare_position DESC LIMIT $3) a ON true
 		WHERE s.id = 1
 		ORDER BY a.commit_position DESC, a.prepare_position DESC`
 )
 
-// queueAuditRecords adds a batch's audit records, and does what they do to the accounts and to earlier audit records, one after another: they are few, and
-// all go to the server at once.
+// queueAuditRecords adds a batch's audit records, and their effects on accounts and earlier records: a statement each, all sent at once.
 func (l *Ledger) queueAuditRecords(all *pgx.Batch, records []ledger.AuditRecord) {
 	queue := func(statement string, arguments ...any) {
 		all.Queue(l.in(statement), arguments...).Exec(func(pgconn.CommandTag) error { return nil })
@@ -51,41 +50,31 @@ func (l *Ledger) queueAuditRecords(all *pgx.Batch, records []ledger.AuditRecord)
 	}
 }
 
-// auditStatement is selectAuditLog with a filter, and the arguments from $4 on. What the filter leaves open is not in it, so that the
-// server plans for what is.
+// auditStatement is selectAuditLog with a filter, and its arguments from $4 on. It has no condition for what the filter leaves open, so
+// that the server plans for what is set.
 func auditStatement(f ledger.AuditFilter) (string, []any) {
-	var wanted strings.Builder
-	var arguments []any
-	add := func(condition string, value any) {
-		arguments = append(arguments, value)
-		fmt.Fprintf(&wanted, " AND "+condition, 3+len(arguments))
-	}
+	c := conditions{before: 3}
 	switch len(f.Kinds) {
 	case 0:
 	case 1:
-		add("kind = $%d", string(f.Kinds[0]))
+		c.add("kind = ?", string(f.Kinds[0]))
 	default:
-		add("kind = ANY($%d::text[])", f.Kinds)
+		c.add("kind = ANY(?::text[])", f.Kinds)
 	}
 	if f.Customer != "" {
-		add("customer = $%d", storedText(string(f.Customer)))
+		c.add("customer = ?", storedText(string(f.Customer)))
 	}
 	if f.Actor != "" {
-		add("actor = $%d", storedText(f.Actor))
+		c.add("actor = ?", storedText(f.Actor))
 	}
-	if !f.From.IsZero() {
-		add("occurred_at >= $%d", f.From)
-	}
-	if !f.Until.IsZero() {
-		add("occurred_at < $%d", f.Until)
-	}
+	c.occurred(f.From, f.Until)
 	if f.Waiting {
-		wanted.WriteString(" AND waiting")
+		c.add("waiting")
 	}
-	return strings.Replace(selectAuditLog, "<wanted>", wanted.String(), 1), arguments
+	return strings.Replace(selectAuditLog, "<conditions>", c.text, 1), c.arguments
 }
 
-// storedText is NULL, which nothing equals, for what Postgres can't store as a text and would refuse to compare.
+// storedText is NULL, which equals nothing, for a text that Postgres can't store and would not compare.
 func storedText(text string) any {
 	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
 		return nil
@@ -95,22 +84,15 @@ func storedText(text string) any {
 
 // AuditLog reads a page of audit records; see ledger.Auditor.
 func (l *Ledger) AuditLog(ctx context.Context, filter ledger.AuditFilter, cursor string, limit int) (ledger.AuditPage, error) {
-	before, err := ledger.DecodeAuditCursor(filter, cursor)
-	if err := domain.JoinInvalid(err, ledger.CheckLimit(limit)); err != nil {
-		return ledger.AuditPage{}, err
-	}
-	statement, arguments := auditStatement(filter)
-	// One audit record more than asked for tells whether there is another page.
-	arguments = append([]any{int64(before.Commit), int64(before.Prepare), limit + 1}, arguments...)
-	page, err := ask(ctx, l, func(ctx context.Context) (ledger.AuditPage, error) { return l.auditPage(ctx, statement, arguments) })
-	if err != nil {
-		return ledger.AuditPage{}, fmt.Errorf("ledger audit records: %w", err)
-	}
-	if len(page.Records) > limit {
-		page.Records = page.Records[:limit]
-		page.Next = ledger.EncodeAuditCursor(filter, page.Records[limit-1].Position)
-	}
-	return page, nil
+	return ledger.ReadAuditLog(filter, cursor, limit, func(before domain.Position, most int) (ledger.AuditPage, error) {
+		statement, arguments := auditStatement(filter)
+		arguments = append([]any{int64(before.Commit), int64(before.Prepare), most}, arguments...)
+		page, err := ask(ctx, l, func(ctx context.Context) (ledger.AuditPage, error) { return l.auditPage(ctx, statement, arguments) })
+		if err != nil {
+			return page, fmt.Errorf("ledger audit log: %w", err)
+		}
+		return page, nil
+	})
 }
 
 func (l *Ledger) auditPage(ctx context.Context, statement string, arguments []any) (page ledger.AuditPage, err error) {
@@ -129,7 +111,7 @@ func (l *Ledger) auditPage(ctx context.Context, statement string, arguments []an
 	return page, err
 }
 
-// auditRow is scanned into, again for every row. It is all NULL where a page has no audit records.
+// auditRow receives one row after another. It is all NULL if a page has no audit records.
 type auditRow struct {
 	commit, prepare, points                             pgtype.Int8
 	id                                                  pgtype.UUID

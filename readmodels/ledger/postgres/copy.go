@@ -10,19 +10,18 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// copyEntries takes its rows as copyRows makes them.
+// copyEntries takes rows in the format of copyRows.
 const copyEntries = `COPY ledger.entries (customer, commit_position, prepare_position, event_id, kind, points, total, occurred_at,
 	stream, revision, order_id, return_id, loyalty_id, amount_minor, currency, channel, actor, reason, correlation) FROM STDIN (FORMAT binary)`
 
 const copyColumns = 19
 
-// copyRows writes entries in the binary format of COPY, as the manual of Postgres describes it: a header of 19 bytes; for
-// each row the number of its fields (2 bytes) and each field with its length (4) before it, all big endian; and a row of -1
-// fields at the end. It is written here, and not by the driver, because entries go in by the thousand, and the driver
-// allocates memory for every field.
+// copyRows encodes entries in the binary format of COPY (PostgreSQL documentation, COPY, "Binary Format"): a header of 19 bytes; for
+// each row the number of its fields (2 bytes), and each field after its length (4 bytes), all big endian; and -1 as the number of
+// fields at the end. The driver's own encoding allocates for every field, which is too slow for batches of thousands of entries.
 func copyRows(entries []ledger.Entry, totals []domain.Points) ([]byte, error) {
-	const ofEach = 384 // bytes that a row takes, or less
-	rows := make([]byte, 0, 32+ofEach*len(entries))
+	const rowSize = 384 // bytes; most rows take less
+	rows := make([]byte, 0, 32+rowSize*len(entries))
 	rows = append(rows, "PGCOPY\n\xff\r\n\x00"...)
 	rows = append(rows, make([]byte, 8)...) // no flags, no extension
 	for i := range entries {
@@ -55,7 +54,7 @@ func copyRows(entries []ledger.Entry, totals []domain.Points) ([]byte, error) {
 	return append(rows, 0xff, 0xff), nil
 }
 
-// epoch is where Postgres counts the microseconds of a time from.
+// epoch is the zero of Postgres's timestamps, in microseconds since 1970.
 var epoch = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
 
 func appendField[T ~string | ~[]byte](rows []byte, value T) []byte {

@@ -19,8 +19,9 @@ const (
 			awards = e.awards + excluded.awards, reversals = e.reversals + excluded.reversals, adjustments = e.adjustments + excluded.adjustments,
 			awarded = e.awarded + excluded.awarded, reversed = e.reversed + excluded.reversed, adjusted = e.adjusted + excluded.adjusted`
 
-	// The state and the edges come with every row, or alone if there is none. Rows are of hours from $1 and before $2, each NULL where
-	// it is open, in spans of $3. There are none if that is longer than $4, which is refused.
+	// Every row has the state and the edges, the first and the last hour; an empty answer is one row with these alone. Rows are sums of
+	// the hours from $1 (inclusive) until $2 (exclusive), each NULL where it is open, by spans of $3. There are none if the range is
+	// longer than $4.
 	selectEarnings = `WITH edges AS MATERIALIZED (SELECT min(at) AS first, max(at) AS last FROM ledger.earnings)
 		SELECT s.commit_position, s.prepare_position, s.as_of, edges.first, edges.last, e.*
 		FROM ledger.state s CROSS JOIN edges LEFT JOIN (
@@ -37,8 +38,8 @@ const (
 		FROM ledger.state s LEFT JOIN ledger.earnings e ON true WHERE s.id = 1 ORDER BY e.at, e.channel`
 )
 
-// queueEarnings adds what a batch comes to, by hour and channel. It comes after all that locks accounts, and in the same order in
-// every transaction, so that none waits for one that waits for it.
+// queueEarnings adds a batch's sums by hour and channel. To avoid a deadlock, every transaction locks these rows after the accounts, and
+// in the same order.
 func (l *Ledger) queueEarnings(all *pgx.Batch, b ledger.Batch) {
 	sums := b.Earnings()
 	if len(sums) == 0 {
@@ -57,33 +58,24 @@ func (l *Ledger) queueEarnings(all *pgx.Batch, b ledger.Batch) {
 		Exec(func(pgconn.CommandTag) error { return nil })
 }
 
-// Earnings adds up what was earned in a stretch of time; see ledger.Earner.
+// Earnings sums a range of time; see ledger.Earner.
 func (l *Ledger) Earnings(ctx context.Context, from, until time.Time, by ledger.Span) (ledger.Earnings, error) {
-	begin, end, err := by.Cover(from, until, time.Time{}, time.Time{})
-	if err != nil {
-		return ledger.Earnings{}, err
-	}
-	told, err := ask(ctx, l, func(ctx context.Context) (told ledger.Earnings, err error) {
-		var edges [2]pgtype.Timestamptz
-		var e earningRow
-		// Widening to whole spans adds less than two of them.
-		arguments := []any{instant(&begin), instant(&end), by.Length(), by.Most() + 2*by.Length()}
-		told.State, err = l.snapshot(ctx, "ledger earnings", selectEarnings, arguments, append([]any{&edges[0], &edges[1]}, e.targets()...), func() error {
-			if e.at.Valid {
-				told.Rows = append(told.Rows, e.earning())
-			}
-			return nil
+	return ledger.ReadEarnings(from, until, by, func(begin, end time.Time, most time.Duration) (sums ledger.Earnings, first, last time.Time, err error) {
+		arguments := []any{instant(&begin), instant(&end), by.Length(), most}
+		sums, err = ask(ctx, l, func(ctx context.Context) (sums ledger.Earnings, err error) {
+			var edges [2]pgtype.Timestamptz
+			var e earningRow
+			sums.State, err = l.snapshot(ctx, "ledger earnings", selectEarnings, arguments, append([]any{&edges[0], &edges[1]}, e.targets()...), func() error {
+				if e.at.Valid {
+					sums.Rows = append(sums.Rows, e.earning())
+				}
+				return nil
+			})
+			first, last = edges[0].Time.UTC(), edges[1].Time.UTC()
+			return sums, err
 		})
-		if err != nil {
-			return told, err
-		}
-		told.From, told.Until, err = by.Cover(from, until, edges[0].Time.UTC(), edges[1].Time.UTC())
-		return told, err
+		return sums, first, last, err
 	})
-	if err != nil {
-		return ledger.Earnings{}, err
-	}
-	return told, nil
 }
 
 // Hours streams the sums of every hour; see ledger.Earner.
@@ -97,7 +89,7 @@ func (l *Ledger) Hours(ctx context.Context, yield func(ledger.Earning) error) (l
 	})
 }
 
-// earningRow is all NULL where an answer has no rows.
+// earningRow receives one row after another. It is all NULL if there are no sums.
 type earningRow struct {
 	at                                                          pgtype.Timestamptz
 	channel                                                     pgtype.Text

@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// An event is one entry, and the customer's may be thousands: the offset keeps the server from going through those.
+	// OFFSET 0 makes the server use the index of event ids, not scan the customer's entries, of which there may be thousands.
 	selectEntry = `SELECT ` + entryColumns + ` FROM (SELECT * FROM ledger.entries WHERE event_id = $1 OFFSET 0) e WHERE e.customer = $2`
-	// Every branch stops after $2 rows, because an id such as "1" may be that of thousands of returns. An order's entries are few.
+	// Every branch stops after $2 rows, because thousands of returns may share an id such as "1". An order has few entries.
 	selectFound = `SELECT s.commit_position, s.prepare_position, s.as_of, m.found_by, m.customer, m.order_id, m.event_id, m.occurred_at
 		FROM ledger.state s LEFT JOIN (
 			(SELECT 1 AS rank, 'customer' AS found_by, 0::bigint AS commit_position, 0::bigint AS prepare_position,

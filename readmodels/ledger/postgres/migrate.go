@@ -12,19 +12,20 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-// The schemas: of the live ledger, of a copy that is being folded beside it (and a number), and of what a switch has put out
-// of use and is about to remove.
+// The schemas of the ledgers.
 const (
-	live       = "ledger"
+	live = "ledger"
+	// A number follows in the schema of a copy, which a rebuild fills.
 	copyPrefix = "ledger_copy_"
-	past       = "ledger_past"
+	// former is the ledger that a switch has replaced, until it is removed.
+	former = "ledger_past"
 )
 
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// migrate brings the ledger's schema up to date, and makes it if it is missing. Migrations and goose's table of them name
-// no schema; the connection's search path says which one is meant.
+// migrate creates the ledger's schema if it is missing, and migrates it. Neither the migrations nor goose's version table name a
+// schema: the connection's search path sets it.
 func (l *Ledger) migrate(ctx context.Context) (err error) {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
@@ -41,7 +42,7 @@ func (l *Ledger) migrate(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	// Looking first lets those open the ledger who may only read it, and those who read a standby.
+	// Without a check first, a user with read permission alone could not open the ledger, and no one a standby.
 	var missing bool
 	if err := db.QueryRowContext(ctx, "SELECT to_regnamespace($1) IS NULL", l.schema).Scan(&missing); err != nil {
 		return err
@@ -59,7 +60,7 @@ func (l *Ledger) migrate(ctx context.Context) (err error) {
 	return err
 }
 
-// lock takes the migration lock on a connection of its own, with which it ends at the latest.
+// lock takes the migration lock on a connection of its own. The lock ends with the connection.
 func lock(ctx context.Context, db *sql.DB) (unlock func() error, err error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {

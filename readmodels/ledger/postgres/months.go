@@ -13,7 +13,7 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// month is one in UTC, counted from January of year 0.
+// month counts the months since January of year 0, UTC.
 type month int
 
 func monthOf(t time.Time) month {
@@ -28,14 +28,14 @@ func (m month) start() time.Time {
 // partition names the month's partition of the table entries, as "entries_2026_03".
 func (m month) partition() string { return m.start().Format("entries_2006_01") }
 
-// months are those for which this process knows that there is a partition.
+// months are the months of which this process knows the partitions to exist.
 type months struct {
 	mu    sync.Mutex
 	known map[month]bool
 }
 
-// missing lists the months that a batch needs and that are not known: those of its entries, and the one after its last, so
-// that a month's partition is there before the month begins.
+// missing lists the months that a batch needs and that are not known: the months of its entries, and the month after its last entry,
+// so that a month's partition exists before the month begins.
 func (m *months) missing(entries []ledger.Entry) (all []month) {
 	if len(entries) == 0 {
 		return nil
@@ -71,14 +71,14 @@ func (m *months) forget() {
 	m.known = nil
 }
 
-// noPartition is how Postgres refuses a row for which there is none (check_violation without a constraint's name).
+// noPartition is the error code for a row that fits no partition (check_violation).
 const noPartition = "23514"
 
-// makeMonths makes the partitions that are missing, whoever needed them first, in a transaction of its own. A table that is
-// attached, rather than created as a partition, locks out neither readers nor other writers.
+// makeMonths creates the partitions of the wanted months where they are missing, in a transaction of its own. It creates a table and
+// attaches it, because CREATE TABLE … PARTITION OF would lock out readers and writers.
 func (l *Ledger) makeMonths(ctx context.Context, wanted []month) error {
-	err := l.transaction(ctx, besideOthers, func(ctx context.Context, tx pgx.Tx) error {
-		// One maker at a time.
+	err := l.transaction(ctx, writing, func(ctx context.Context, tx pgx.Tx) error {
+		// One process at a time.
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(partitionLock)); err != nil {
 			return err
 		}

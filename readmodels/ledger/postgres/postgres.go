@@ -1,11 +1,10 @@
-// Package postgres keeps the ledger in PostgreSQL 15 or later, or in an engine that speaks as it does.
+// Package postgres keeps the ledger in PostgreSQL 15 or later, or in a compatible engine.
 //
-// All is in the schema ledger of the database that the address names; a copy that is being folded beside the live ledger
-// is in one whose name starts with ledger_copy_. Any number of processes may open, read and feed the same ledger.
+// Everything is in the schema ledger of the database; a copy, during a rebuild, is in a schema whose name starts with ledger_copy_. Any
+// number of processes may open, read and feed the same ledger.
 //
-// A batch is one transaction, its checkpoint included, and is on the disk when Apply returns. Who would rather have it there
-// a moment later may set synchronous_commit=off in the address's options: what a crash of the server then takes away goes
-// with its checkpoint, and is folded again from the log, which is forced to the disk.
+// A batch and its checkpoint are one transaction, which is durable when Apply returns. For speed, synchronous_commit=off may be set in
+// the address's options: what a crash of the server then loses, it loses with its checkpoint, and it is folded again from the log.
 package postgres
 
 import (
@@ -25,9 +24,9 @@ import (
 // Ledger is a ledger in a Postgres database. It is a ledger.Reader, Finder, Auditor, Earner, Writer and Rebuilder.
 type Ledger struct {
 	pool *pgxpool.Pool
-	// schema is where the ledger is: live, but for a copy.
+	// schema is live, or the schema of a copy.
 	schema   string
-	progress progress
+	progress *ledger.Progress
 	months   months
 }
 
@@ -40,18 +39,18 @@ var (
 	_ ledger.Rebuilder = (*Ledger)(nil)
 )
 
-// What holds where the address says nothing else.
+// Defaults that the address can change, except answerTimeout.
 const (
 	connections    = 16
 	connectTimeout = 5 * time.Second
-	// answerTimeout bounds what a caller's context leaves open, so that a server that has vanished without a word is
-	// unavailable in the end. Accounts is without it: it takes as long as it takes.
+	// answerTimeout bounds every statement beside the caller's context, because a server can vanish without closing its connections.
+	// Streams (Accounts, Hours) are unbounded.
 	answerTimeout = time.Minute
 )
 
-// Open connects to the ledger in the database at address (postgres://user:password@host/database?…), and makes its schema or
-// brings it up to date where needed; processes that open it at once take turns. The address may set what libpq's may, and
-// pool_max_conns (default 16) and connect_timeout (in seconds, default 5). Close it after use.
+// Open connects to the ledger in the database at address (postgres://user:password@host/database?…), and creates or migrates its
+// schema where needed; processes that open it at once take turns. The address may set libpq's parameters, pool_max_conns (default 16)
+// and connect_timeout (in seconds, default 5). Close the ledger after use.
 func Open(ctx context.Context, address string) (*Ledger, error) {
 	config, err := pgxpool.ParseConfig(address)
 	if err != nil {
@@ -79,10 +78,10 @@ func Open(ctx context.Context, address string) (*Ledger, error) {
 }
 
 func newLedger(pool *pgxpool.Pool, schema string) *Ledger {
-	return &Ledger{pool: pool, schema: schema, progress: newProgress()}
+	return &Ledger{pool: pool, schema: schema, progress: ledger.NewProgress()}
 }
 
-// in is a statement that names its tables in the schema ledger, for the schema that the ledger is in.
+// in puts the ledger's own schema into a statement that names the tables in the schema ledger.
 func (l *Ledger) in(statement string) string {
 	if l.schema == live {
 		return statement
@@ -90,14 +89,14 @@ func (l *Ledger) in(statement string) string {
 	return strings.ReplaceAll(statement, live+".", l.schema+".")
 }
 
-// Close waits for what is running and closes all connections. Every method then returns domain.ErrUnavailable.
+// Close waits for running statements and closes all connections. Every method then returns domain.ErrUnavailable.
 func (l *Ledger) Close() error {
 	l.pool.Close()
 	return nil
 }
 
-// classify marks an error after which trying again may succeed as domain.ErrUnavailable: every one but the ledger's own
-// answers, the end of the caller's context, and what Postgres says about the content or the statement.
+// classify wraps an error as domain.ErrUnavailable if a retry may succeed: all but the ledger's own errors, the end of the caller's
+// context, and Postgres's errors about the content or the statement.
 func classify(ctx context.Context, err error) error {
 	for _, final := range []error{nil, domain.ErrInvalid, domain.ErrNotFound, domain.ErrCheckpointMoved, domain.ErrPointsLimit, domain.ErrNotCaughtUp, domain.ErrUnavailable} {
 		if errors.Is(err, final) {
@@ -110,8 +109,8 @@ func classify(ctx context.Context, err error) error {
 		}
 		return fmt.Errorf("%w: %w", ended, err)
 	}
-	var refused *pgconn.PgError
-	if errors.As(err, &refused) && !passing(refused.Code) {
+	var server *pgconn.PgError
+	if errors.As(err, &server) && !transient(server.Code) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", domain.ErrUnavailable, err)
@@ -119,8 +118,8 @@ func classify(ctx context.Context, err error) error {
 
 const lockNotAvailable = "55P03"
 
-// passing tells whether a condition of the server's (appendix A of its manual) may pass by itself.
-func passing(code string) bool {
+// transient reports whether an error code (PostgreSQL documentation, appendix A) stands for a condition that may end by itself.
+func transient(code string) bool {
 	switch code {
 	case "25006", // read_only_sql_transaction: the server has become a standby
 		lockNotAvailable,
@@ -138,8 +137,8 @@ func passing(code string) bool {
 	return false
 }
 
-// ask runs a read that may be repeated. A connection that was cut since it was last used says nothing about the server, so
-// the read gets a second try, on a new one; not being able to connect does.
+// ask runs a read, and retries it once on a new connection: a pooled connection may have been cut while it was idle, although the
+// server is available. If connecting fails, there is no retry.
 func ask[T any](ctx context.Context, l *Ledger, read func(context.Context) (T, error)) (answer T, err error) {
 	limited, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()

@@ -262,7 +262,7 @@ func TestManyWaitingReadersAreOneQuestion(t *testing.T) {
 	for range readers {
 		wait.Go(func() { errs <- l.Wait(t.Context(), position(10)) })
 	}
-	waitUntil(t, func() bool { return time.Since(start) > 10*pollEvery })
+	waitUntil(t, func() bool { return time.Since(start) > 10*pollInterval })
 	if err := writer.Apply(t.Context(), stretch(0)); err != nil {
 		t.Fatal(err)
 	}
@@ -273,7 +273,7 @@ func TestManyWaitingReadersAreOneQuestion(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	asked, most := l.pool.Stat().AcquireCount(), 2+int64(time.Since(start)/pollEvery)
+	asked, most := l.pool.Stat().AcquireCount(), 2+int64(time.Since(start)/pollInterval)
 	if asked > most {
 		t.Errorf("%d readers have asked %d times, more than %d", readers, asked, most)
 	}

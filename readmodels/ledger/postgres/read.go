@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -11,7 +12,7 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// Every read is one statement, and so of one moment: a snapshot, and one ledger even while another is switched to.
+// Every read is one statement. So it is one snapshot, of one ledger even during a switch.
 const (
 	selectState       = `SELECT commit_position, prepare_position, as_of FROM ledger.state WHERE id = 1`
 	selectOutstanding = `SELECT outstanding FROM ledger.state WHERE id = 1`
@@ -22,7 +23,7 @@ const (
 		FROM ledger.state s LEFT JOIN ledger.accounts a ON a.reached_at IS NOT NULL OR a.forgotten WHERE s.id = 1`
 )
 
-// Checkpoint reads how far the log was applied; see ledger.Writer.
+// Checkpoint reads the position up to which the log is applied; see ledger.Writer.
 func (l *Ledger) Checkpoint(ctx context.Context) (domain.Position, error) {
 	state, err := ask(ctx, l, func(ctx context.Context) (ledger.State, error) {
 		var s stateRow
@@ -36,8 +37,21 @@ func (l *Ledger) Checkpoint(ctx context.Context) (domain.Position, error) {
 	return state.Position, nil
 }
 
-// Outstanding is what the programme owes: the sum of all totals, those in debt taken off. It is kept beside the checkpoint
-// and costs the same however many customers there are.
+// pollInterval is how often a process with waiting readers polls the checkpoint, since the writer may be another process. LISTEN and
+// NOTIFY would be some milliseconds faster, but take a connection of their own, which poolers and distributed engines don't offer.
+const pollInterval = 10 * time.Millisecond
+
+// Wait blocks until the ledger reflects position; see ledger.Reader. An Apply in this process wakes it at once, an Apply in another
+// within a few times pollInterval.
+func (l *Ledger) Wait(ctx context.Context, position domain.Position) error {
+	return l.progress.Wait(ctx, position, pollInterval, func(ctx context.Context) error {
+		_, err := l.Checkpoint(ctx)
+		return err
+	})
+}
+
+// Outstanding is the sum of all totals, negative ones included. It is stored beside the checkpoint: reading it takes the same time for
+// any number of customers.
 func (l *Ledger) Outstanding(ctx context.Context) (domain.Points, error) {
 	points, err := ask(ctx, l, func(ctx context.Context) (points domain.Points, err error) {
 		err = l.pool.QueryRow(ctx, l.in(selectOutstanding)).Scan(&points)
@@ -63,13 +77,13 @@ func (l *Ledger) Account(ctx context.Context, customer domain.CustomerID) (ledge
 	return page.Account, page.State, nil
 }
 
-// Accounts streams every account that ever changed or is forgotten; see ledger.Reader. While it runs, Postgres keeps what was
-// replaced since it began, so the tables grow by what is written meanwhile, and use that room again afterwards.
+// Accounts streams every account that ever changed or is forgotten; see ledger.Reader. While it runs, vacuum can't reclaim row versions
+// that are newer than its snapshot, so that the tables grow by what is written meanwhile; the space is used again afterwards.
 func (l *Ledger) Accounts(ctx context.Context, yield func(ledger.Account) error) (ledger.State, error) {
 	return l.stream(ctx, selectAccounts, yield)
 }
 
-// stream hands the accounts that a statement selects, beside the state, to yield.
+// stream calls yield with the accounts that a statement selects beside the state.
 func (l *Ledger) stream(ctx context.Context, statement string, yield func(ledger.Account) error, values ...any) (ledger.State, error) {
 	var a accountRow
 	var customer pgtype.Text
@@ -81,9 +95,9 @@ func (l *Ledger) stream(ctx context.Context, statement string, yield func(ledger
 	})
 }
 
-// snapshot scans row after row of what a statement selects beside the state, and calls each after every one.
+// snapshot scans what a statement selects beside the state into targets, row after row, and calls each after every row.
 func (l *Ledger) snapshot(ctx context.Context, what, statement string, values, targets []any, each func() error) (ledger.State, error) {
-	// Ending the query's context is what stops the server from sending the rest.
+	// Ending the query's context stops the server from sending the rest.
 	query, cancel := context.WithCancel(ctx)
 	defer cancel()
 	found, err := l.pool.Query(query, l.in(statement), values...)

@@ -13,8 +13,8 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// Copy makes an empty ledger in a schema of its own beside the live one's; see ledger.Rebuilder. It uses the connections of
-// this ledger, and is of no more use once that is closed.
+// Copy creates an empty ledger in a schema of its own; see ledger.Rebuilder. It uses the connections of this ledger, and must not be used
+// once that is closed.
 func (l *Ledger) Copy(ctx context.Context) (ledger.Copy, error) {
 	c := &rebuilt{Ledger: newLedger(l.pool, "")}
 	left, err := l.leftovers(ctx)
@@ -24,7 +24,7 @@ func (l *Ledger) Copy(ctx context.Context) (ledger.Copy, error) {
 		}
 	}
 	if err == nil {
-		// A transaction's number never comes again, so no other copy ever has the name, and none is mistaken for this one.
+		// Transaction ids are never reused, so that no two copies ever have the same name.
 		err = l.pool.QueryRow(ctx, `SELECT $1 || pg_current_xact_id()`, copyPrefix).Scan(&c.schema)
 	}
 	if err == nil {
@@ -36,36 +36,36 @@ func (l *Ledger) Copy(ctx context.Context) (ledger.Copy, error) {
 	return c, nil
 }
 
-// leftovers are the schemas of copies that nobody switched to or discarded, and of a former ledger.
+// leftovers are the schemas of copies that were neither switched to nor discarded, and of a former ledger.
 func (l *Ledger) leftovers(ctx context.Context) ([]string, error) {
-	found, err := l.pool.Query(ctx, `SELECT nspname FROM pg_namespace WHERE starts_with(nspname, $1) OR nspname = $2`, copyPrefix, past)
+	found, err := l.pool.Query(ctx, `SELECT nspname FROM pg_namespace WHERE starts_with(nspname, $1) OR nspname = $2`, copyPrefix, former)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(found, pgx.RowTo[string])
 }
 
-// rebuilt is a copy.
+// rebuilt is a ledger.Copy.
 type rebuilt struct {
 	*Ledger
 	switched bool
 }
 
-// Close is the live ledger's: the copy has no connections of its own.
+// Close does nothing: the connections are the live ledger's.
 func (c *rebuilt) Close() error { return nil }
 
-// Switch puts the copy in the live ledger's place; see ledger.Copy. It renames two schemas in one transaction, which touches
-// no table, waits for no reader and takes milliseconds. The former ledger is removed as soon as nobody reads it any more;
-// where that takes longer than removeTimeout, the next Copy removes it.
+// Switch replaces the live ledger with the copy; see ledger.Copy. It renames two schemas in one transaction, which touches no table,
+// waits for no reader and takes milliseconds. Then it drops the former ledger, once nobody reads it any more; if that takes longer than
+// dropTimeout, the next Copy drops it.
 func (c *rebuilt) Switch(ctx context.Context) error {
-	err := c.transaction(ctx, alone, func(ctx context.Context, tx pgx.Tx) error {
+	err := c.transaction(ctx, switching, func(ctx context.Context, tx pgx.Tx) error {
 		if err := c.check(ctx, tx); err != nil {
 			return err
 		}
 		for _, statement := range []string{
-			// What the live ledger was known to be complete at, a copy that has come as far is.
+			// The copy has reached the live ledger's checkpoint, so its AsOf holds for the copy too.
 			`UPDATE ` + c.schema + `.state SET as_of = greatest(as_of, (SELECT as_of FROM ledger.state))`,
-			`ALTER SCHEMA ` + live + ` RENAME TO ` + past,
+			`ALTER SCHEMA ` + live + ` RENAME TO ` + former,
 			`ALTER SCHEMA ` + c.schema + ` RENAME TO ` + live,
 		} {
 			if _, err := tx.Exec(ctx, statement); err != nil {
@@ -78,11 +78,11 @@ func (c *rebuilt) Switch(ctx context.Context) error {
 		return fmt.Errorf("ledger switch: %w", err)
 	}
 	c.switched = true
-	_ = c.drop(ctx, past) // a Copy will, if this can't
+	_ = c.drop(ctx, former) // if it fails, the next Copy drops it
 	return nil
 }
 
-// check makes sure that the copy is there, and not behind.
+// check makes sure that the copy still exists, and is not behind the live ledger.
 func (c *rebuilt) check(ctx context.Context, tx pgx.Tx) error {
 	var gone, behind bool
 	err := tx.QueryRow(ctx, `SELECT to_regnamespace($1) IS NULL`, c.schema).Scan(&gone)
@@ -111,24 +111,24 @@ func (c *rebuilt) Discard(ctx context.Context) error {
 	return nil
 }
 
-// removeTimeout is how long a schema is tried to be removed while somebody uses it.
-const removeTimeout = 30 * time.Second
+// dropTimeout is for how long drop retries while the schema is in use.
+const dropTimeout = 30 * time.Second
 
-// drop removes a schema, if it is there.
+// drop drops a schema, if it exists.
 func (l *Ledger) drop(ctx context.Context, schema string) error {
-	trying, cancel := context.WithTimeout(ctx, removeTimeout)
+	limited, cancel := context.WithTimeout(ctx, dropTimeout)
 	defer cancel()
 	for {
-		err := l.transaction(trying, removing, func(ctx context.Context, tx pgx.Tx) error {
+		err := l.transaction(limited, dropping, func(ctx context.Context, tx pgx.Tx) error {
 			_, err := tx.Exec(ctx, `DROP SCHEMA IF EXISTS `+pgx.Identifier{schema}.Sanitize()+` CASCADE`)
 			return err
 		})
-		if refused, ok := errors.AsType[*pgconn.PgError](err); !ok || refused.Code != lockNotAvailable {
+		if server, ok := errors.AsType[*pgconn.PgError](err); !ok || server.Code != lockNotAvailable {
 			return classify(ctx, err)
 		}
 		select {
 		case <-time.After(10 * time.Millisecond):
-		case <-trying.Done():
+		case <-limited.Done():
 			return classify(ctx, err)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// stateRow, accountRow and entryRow are scanned into, again for every row. NULL leaves them at zero.
+// stateRow, accountRow and entryRow receive one row after another. NULL is zero.
 type stateRow struct {
 	commit, prepare int64
 	asOf            pgtype.Timestamptz
@@ -42,7 +42,7 @@ type entryRow struct {
 	actor, reason, correlation                                pgtype.Text
 }
 
-// entryColumns are an entry's own, in the order in which they are read.
+// entryColumns are the columns of an entry, in the order of entryRow.targets.
 const entryColumns = `e.commit_position, e.prepare_position, e.event_id, e.kind, e.points, e.total, e.occurred_at, e.stream, e.revision,
 	e.order_id, e.return_id, e.loyalty_id, e.amount_minor, e.currency, e.channel, e.actor, e.reason, e.correlation`
 

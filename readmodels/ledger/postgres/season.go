@@ -7,8 +7,8 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// selectSeason adds up the entries of a stretch of time, of whose months alone it reads the partitions. The greatest of the arrays
-// is that of the last entry, whose time is its third part. Who was forgotten comes in with or without entries.
+// selectSeason sums the entries of a range of time by customer. It reads the partitions of these months alone. The greatest array is
+// of the last entry, and its third element is the time. Forgotten customers are included with or without entries.
 const selectSeason = `SELECT s.commit_position, s.prepare_position, s.as_of, a.customer, coalesce(a.points, 0),
 		to_timestamp(0) + a.last[3] * interval '1 microsecond', coalesce(a.entries, 0), coalesce(a.forgotten, false)
 	FROM ledger.state s LEFT JOIN (
@@ -21,7 +21,7 @@ const selectSeason = `SELECT s.commit_position, s.prepare_position, s.as_of, a.c
 		) e FULL JOIN (SELECT customer FROM ledger.accounts WHERE forgotten) f ON f.customer = e.customer
 	) a ON true WHERE s.id = 1`
 
-// AccountsWithin is ledger.Seasons'.
+// AccountsWithin streams the accounts of a range of time; see ledger.Seasons.
 func (l *Ledger) AccountsWithin(ctx context.Context, from, until time.Time, yield func(ledger.Account) error) (ledger.State, error) {
 	return l.stream(ctx, selectSeason, yield, from.Truncate(time.Microsecond), until.Truncate(time.Microsecond))
 }

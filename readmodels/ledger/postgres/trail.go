@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -12,8 +13,8 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// State and account come with every entry of the page, or alone if it is empty. The two parts of the position are compared and
-// ordered as the key has them.
+// Every row has the state and the account; an empty page is one row with these alone. The parts of the position are compared and ordered
+// as in the primary key.
 const (
 	selectTrail = `SELECT s.commit_position, s.prepare_position, s.as_of,
 			coalesce(a.points, 0), a.reached_at, coalesce(a.entries, 0), coalesce(a.forgotten, false), ` + entryColumns + `
@@ -23,68 +24,72 @@ const (
 			ORDER BY commit_position DESC, prepare_position DESC LIMIT $4) e ON true
 		WHERE s.id = 1
 		ORDER BY e.commit_position DESC, e.prepare_position DESC`
-	// An order has few entries and an index of its own. The offset keeps the server from going through the customer's instead.
+	// An order has few entries, and there is an index of orders. OFFSET 0 makes the server use it, not scan the customer's entries.
 	entriesOfOrder = `(SELECT * FROM ledger.entries WHERE order_id COLLATE "C" = $5 OFFSET 0) AS of_order`
 )
 
-// trailStatement is selectTrail with a filter, and the arguments from $5 on. What the filter leaves open is not in it, so that the
-// server plans for what is.
-func trailStatement(f ledger.Filter) (string, []any) {
-	var conditions string
-	var arguments []any
-	add := func(condition string, values ...any) {
-		for _, value := range values {
-			arguments = append(arguments, value)
-			condition = strings.Replace(condition, "?", fmt.Sprintf("$%d", 4+len(arguments)), 1)
-		}
-		conditions += " AND " + condition
+// conditions are those of a filter: their text, and their arguments, which follow before others.
+type conditions struct {
+	before    int
+	text      string
+	arguments []any
+}
+
+// add adds a condition, in which every ? stands for one of the values.
+func (c *conditions) add(condition string, values ...any) {
+	for _, value := range values {
+		c.arguments = append(c.arguments, value)
+		condition = strings.Replace(condition, "?", fmt.Sprintf("$%d", c.before+len(c.arguments)), 1)
 	}
+	c.text += " AND " + condition
+}
+
+// occurred adds the bounds of a time, of which a zero one is open.
+func (c *conditions) occurred(from, until time.Time) {
+	if !from.IsZero() {
+		c.add("occurred_at >= ?", from)
+	}
+	if !until.IsZero() {
+		c.add("occurred_at < ?", until)
+	}
+}
+
+// trailStatement is selectTrail with a filter, and its arguments from $5 on. It has no condition for what the filter leaves open, so
+// that the server plans for what is set.
+func trailStatement(f ledger.Filter) (string, []any) {
+	c := conditions{before: 4}
 	from := "ledger.entries"
 	if f.Order != "" {
 		from = entriesOfOrder
-		arguments = append(arguments, string(f.Order))
+		c.arguments = append(c.arguments, string(f.Order))
 	}
 	if len(f.Kinds) > 0 {
-		add("kind = ANY(?::text[])", f.Kinds)
+		c.add("kind = ANY(?::text[])", f.Kinds)
 		if !slices.Contains(f.Kinds, ledger.Award) {
-			add("kind <> 'award'") // for these there is an index
+			c.add("kind <> 'award'") // there is an index with this condition
 		}
 	}
 	if f.Channel != "" {
-		add("channel = ?", string(f.Channel))
+		c.add("channel = ?", string(f.Channel))
 	}
-	if !f.From.IsZero() {
-		add("occurred_at >= ?", f.From)
-	}
-	if !f.Until.IsZero() {
-		add("occurred_at < ?", f.Until)
-	}
+	c.occurred(f.From, f.Until)
 	if f.After != (domain.Position{}) {
-		add("(commit_position, prepare_position) > (?, ?)", int64(f.After.Commit), int64(f.After.Prepare))
+		c.add("(commit_position, prepare_position) > (?, ?)", int64(f.After.Commit), int64(f.After.Prepare))
 	}
-	return strings.NewReplacer("FROM ledger.entries", "FROM "+from, "($2, $3)", "($2, $3)"+conditions).Replace(selectTrail), arguments
+	return strings.NewReplacer("FROM ledger.entries", "FROM "+from, "($2, $3)", "($2, $3)"+c.text).Replace(selectTrail), c.arguments
 }
 
 // Trail reads a page of a customer's entries; see ledger.Reader.
 func (l *Ledger) Trail(ctx context.Context, customer domain.CustomerID, filter ledger.Filter, cursor string, limit int) (ledger.Trail, error) {
-	before, err := ledger.DecodeCursor(customer, filter, cursor)
-	if err := domain.JoinInvalid(err, ledger.CheckLimit(limit)); err != nil {
-		return ledger.Trail{}, err
-	}
-	statement, arguments := trailStatement(filter)
-	// One entry more than asked for tells whether there is another page.
-	arguments = append([]any{string(customer), int64(before.Commit), int64(before.Prepare), limit + 1}, arguments...)
-	page, err := ask(ctx, l, func(ctx context.Context) (ledger.Trail, error) {
-		return l.page(ctx, customer, statement, arguments)
+	return ledger.ReadTrail(customer, filter, cursor, limit, func(before domain.Position, most int) (ledger.Trail, error) {
+		statement, arguments := trailStatement(filter)
+		arguments = append([]any{string(customer), int64(before.Commit), int64(before.Prepare), most}, arguments...)
+		page, err := ask(ctx, l, func(ctx context.Context) (ledger.Trail, error) { return l.page(ctx, customer, statement, arguments) })
+		if err != nil {
+			return page, fmt.Errorf("ledger trail: %w", err)
+		}
+		return page, nil
 	})
-	if err != nil {
-		return ledger.Trail{}, fmt.Errorf("ledger trail: %w", err)
-	}
-	if len(page.Entries) > limit {
-		page.Entries = page.Entries[:limit]
-		page.Next = ledger.EncodeCursor(customer, filter, page.Entries[limit-1].Position)
-	}
-	return page, nil
 }
 
 func (l *Ledger) page(ctx context.Context, customer domain.CustomerID, statement string, arguments []any) (page ledger.Trail, err error) {

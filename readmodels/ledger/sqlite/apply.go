@@ -12,9 +12,9 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// Statements name their tables in main, the one database that there is: a copy's are the same with its tables (see in).
+// Statements name their tables in main, the only database. Ledger.in puts a copy's tables into them.
 
-// The comparison and the change are one statement: of two runners with the same batch, one gets a row back.
+// moveCheckpoint compares and sets in one statement: of two runners with the same batch, one gets a row back.
 const moveCheckpoint = `UPDATE main.state SET commit_position = ?1, prepare_position = ?2,
 		as_of = CASE WHEN as_of IS NULL OR as_of < ?3 THEN ?3 ELSE as_of END,
 		entries = entries + ?4, outstanding = outstanding + ?5
@@ -22,7 +22,7 @@ const moveCheckpoint = `UPDATE main.state SET commit_position = ?1, prepare_posi
 	RETURNING entries`
 
 var (
-	// An account takes its change as a difference and gives back what it came to, so that it is looked up once.
+	// Each account takes the change as a difference and returns the new total, so that it is looked up once.
 	upsertAccounts = statement{
 		head:    `INSERT INTO main.accounts (customer, points, reached_at, entries, newest, before, drawer)`,
 		columns: 7,
@@ -34,7 +34,7 @@ var (
 	insertEntries = statement{head: `INSERT INTO main.entries (id, previous, customer, ` + entryColumns + `)`, columns: 21}
 )
 
-// Apply adds a batch; see ledger.Writer. Readers of this process that wait for its position wake at once.
+// Apply adds a batch; see ledger.Writer. It wakes the readers of this process that Wait for its position.
 func (l *Ledger) Apply(ctx context.Context, b ledger.Batch) error {
 	if err := b.Check(); err != nil {
 		return err
@@ -46,7 +46,7 @@ func (l *Ledger) Apply(ctx context.Context, b ledger.Batch) error {
 	return nil
 }
 
-// transaction runs what do does in one transaction of the writer's, which commits if it returns nil.
+// transaction runs do in one transaction of the writer's connection, which commits if do returns nil.
 func (l *Ledger) transaction(ctx context.Context, do func(*sql.Tx) error) error {
 	tx, err := l.writer.BeginTx(ctx, nil)
 	if err != nil {
@@ -104,8 +104,8 @@ func (l *Ledger) apply(ctx context.Context, tx *sql.Tx, b ledger.Batch) error {
 	return nil
 }
 
-// changeAccounts applies the changes of a batch, whose first entry gets the id first, to the accounts. It returns the id of the
-// newest entry that every customer had before, and the points they have after it.
+// changeAccounts updates the accounts; first is the id of the batch's first entry. It returns by customer the id of their newest entry
+// before the batch (0 if there is none), and their total after it.
 func (l *Ledger) changeAccounts(ctx context.Context, tx *sql.Tx, changes []ledger.Change, first int64) (map[domain.CustomerID]int64, map[domain.CustomerID]domain.Points, error) {
 	values := make([]any, 0, len(changes)*upsertAccounts.columns)
 	for _, c := range changes {

@@ -14,26 +14,26 @@ import (
 
 const (
 	insertAuditRecord = `INSERT INTO main.acts (` + auditColumns + `) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?4 = '` + string(ledger.Requested) + `')`
-	// The sign keeps SQLite from going through all customers' requests that wait.
+	// The unary + keeps SQLite from using the index of waiting requests, which are of all customers.
 	decideRequest = `UPDATE main.acts SET waiting = 0 WHERE customer = ?1 AND loyalty_id = ?2 AND +waiting = 1`
 	forgetAccount = `INSERT INTO main.accounts (customer, points, entries, newest, before, drawer, forgotten) VALUES (?1, 0, 0, 0, 0, 0, 1)
 		ON CONFLICT (customer) DO UPDATE SET forgotten = 1, drawer = 0`
 
 	auditColumns = `commit_position, prepare_position, event_id, kind, customer, loyalty_id, points, reason, actor, correlation, occurred_at, waiting`
-	// The state comes with every audit record of the page, or alone if it is empty.
+	// Every row has the state; an empty page is one row with the state alone.
 	selectAuditLog = `SELECT s.commit_position, s.prepare_position, s.as_of, a.*
 		FROM main.state s LEFT JOIN (SELECT ` + auditColumns + ` FROM main.acts
-			WHERE (commit_position, prepare_position) < (?1, ?2)<wanted>
+			WHERE (commit_position, prepare_position) < (?1, ?2)<conditions>
 			ORDER BY commit_position DESC, prepare_position DESC LIMIT ?3) a ON true
 		ORDER BY a.commit_position DESC, a.prepare_position DESC`
 )
 
-// insertAuditRecords adds a batch's audit records, and does what they do to the accounts and to earlier audit records, one after another: they are few.
+// insertAuditRecords adds a batch's audit records, and their effects on accounts and earlier records, one by one: they are few.
 func (l *Ledger) insertAuditRecords(ctx context.Context, tx *sql.Tx, records []ledger.AuditRecord) error {
 	for i := range records {
 		a := &records[i]
 		id := uuid.MustParse(a.EventID)
-		if _, err := tx.StmtContext(ctx, l.record).ExecContext(ctx, int64(a.Position.Commit), int64(a.Position.Prepare), id[:], string(a.Kind),
+		if _, err := tx.StmtContext(ctx, l.audit).ExecContext(ctx, int64(a.Position.Commit), int64(a.Position.Prepare), id[:], string(a.Kind),
 			string(a.Customer), string(a.Loyalty), int64(a.Points), a.Reason, a.Actor, a.Correlation, micros(a.OccurredAt)); err != nil {
 			return err
 		}
@@ -51,19 +51,19 @@ func (l *Ledger) insertAuditRecords(ctx context.Context, tx *sql.Tx, records []l
 	return nil
 }
 
-// auditStatement is selectAuditLog with a filter, and the arguments from ?4 on. What the filter leaves open is not in it. SQLite keeps no
-// statistics to plan by, so the first condition is the one whose index leads to the fewest audit records, and a sign keeps it from taking
-// another.
+// auditStatement is selectAuditLog with a filter, and its arguments from ?4 on. It has no condition for what the filter leaves open.
+// SQLite has no statistics to plan by. So the first condition is the one whose index selects the fewest audit records, and a unary +
+// before each of the others keeps SQLite from using theirs.
 func auditStatement(f ledger.AuditFilter) (string, []any) {
-	var wanted, sign string
+	var conditions, sign string
 	var arguments []any
 	add := func(condition string, value any) {
 		arguments = append(arguments, value)
-		wanted += fmt.Sprintf(" AND "+sign+condition, 3+len(arguments))
+		conditions += fmt.Sprintf(" AND "+sign+condition, 3+len(arguments))
 		sign = "+"
 	}
 	if f.Waiting {
-		wanted, sign = " AND waiting = 1", "+"
+		conditions, sign = " AND waiting = 1", "+"
 	}
 	if f.Customer != "" {
 		add("customer = ?%d", string(f.Customer))
@@ -76,11 +76,7 @@ func auditStatement(f ledger.AuditFilter) (string, []any) {
 	case 1:
 		add("kind = ?%d", string(f.Kinds[0]))
 	default:
-		kinds := make([]string, len(f.Kinds))
-		for i, kind := range f.Kinds {
-			kinds[i] = string(kind)
-		}
-		add("instr(?%d, ' ' || kind || ' ')", " "+strings.Join(kinds, "  ")+" ")
+		add("instr(?%d, ' ' || kind || ' ')", " "+joinKinds(f.Kinds, "  ")+" ")
 	}
 	if !f.From.IsZero() {
 		add("occurred_at >= ?%d", micros(f.From))
@@ -88,26 +84,19 @@ func auditStatement(f ledger.AuditFilter) (string, []any) {
 	if !f.Until.IsZero() {
 		add("occurred_at < ?%d", micros(f.Until))
 	}
-	return strings.Replace(selectAuditLog, "<wanted>", wanted, 1), arguments
+	return strings.Replace(selectAuditLog, "<conditions>", conditions, 1), arguments
 }
 
 // AuditLog reads a page of audit records; see ledger.Auditor.
 func (l *Ledger) AuditLog(ctx context.Context, filter ledger.AuditFilter, cursor string, limit int) (ledger.AuditPage, error) {
-	before, err := ledger.DecodeAuditCursor(filter, cursor)
-	if err := domain.JoinInvalid(err, ledger.CheckLimit(limit)); err != nil {
-		return ledger.AuditPage{}, err
-	}
-	statement, arguments := auditStatement(filter)
-	// One audit record more than asked for tells whether there is another page.
-	page, err := l.auditPage(ctx, statement, append([]any{int64(before.Commit), int64(before.Prepare), limit + 1}, arguments...))
-	if err != nil {
-		return ledger.AuditPage{}, fmt.Errorf("ledger audit records: %w", classify(err))
-	}
-	if len(page.Records) > limit {
-		page.Records = page.Records[:limit]
-		page.Next = ledger.EncodeAuditCursor(filter, page.Records[limit-1].Position)
-	}
-	return page, nil
+	return ledger.ReadAuditLog(filter, cursor, limit, func(before domain.Position, most int) (ledger.AuditPage, error) {
+		statement, arguments := auditStatement(filter)
+		page, err := l.auditPage(ctx, statement, append([]any{int64(before.Commit), int64(before.Prepare), most}, arguments...))
+		if err != nil {
+			return page, fmt.Errorf("ledger audit log: %w", classify(err))
+		}
+		return page, nil
+	})
 }
 
 func (l *Ledger) auditPage(ctx context.Context, statement string, arguments []any) (page ledger.AuditPage, err error) {
@@ -130,7 +119,7 @@ func (l *Ledger) auditPage(ctx context.Context, statement string, arguments []an
 	return page, found.Err()
 }
 
-// auditRow is scanned into, again for every row. It is all NULL where a page has no audit records.
+// auditRow receives one row after another. It is all NULL if a page has no audit records.
 type auditRow struct {
 	commit, prepare, points, occurredAt                 sql.Null[int64]
 	id                                                  []byte

@@ -18,9 +18,10 @@ const (
 
 	earningColumns = `at, channel, awards, reversals, adjustments, awarded, reversed, adjusted`
 
-	// The state and the edges come with every row, or alone if there is none. Rows are of hours from ?1 and before ?2, each NULL where
-	// it is open, in spans of ?3 microseconds; a remainder has the sign of what is divided. There are none if that is longer than ?4,
-	// which is refused. The order of the join has SQLite look for the hours, rather than through all of them.
+	// Every row has the state and the edges, the first and the last hour; an empty answer is one row with these alone. Rows are sums of
+	// the hours from ?1 (inclusive) until ?2 (exclusive), each NULL where it is open, by spans of ?3 microseconds. There are none if
+	// the range is longer than ?4 microseconds. The doubled % makes the remainder positive for times before 1970 too. CROSS JOIN fixes
+	// the order of the join, with which SQLite uses the index instead of scanning all hours.
 	selectEarnings = `WITH edges AS (SELECT (SELECT min(at) FROM main.earnings) AS first, (SELECT max(at) FROM main.earnings) AS last)
 		SELECT s.commit_position, s.prepare_position, s.as_of, edges.first, edges.last, e.*
 		FROM main.state s CROSS JOIN edges LEFT JOIN (
@@ -33,7 +34,7 @@ const (
 	selectHours = `SELECT ` + earningColumns + ` FROM main.earnings ORDER BY at, channel`
 )
 
-// addEarnings adds what a batch comes to, by hour and channel, of which it usually has few.
+// addEarnings adds a batch's sums by hour and channel, of which it usually has few.
 func (l *Ledger) addEarnings(ctx context.Context, tx *sql.Tx, b ledger.Batch) error {
 	for _, e := range b.Earnings() {
 		if _, err := tx.StmtContext(ctx, l.earn).ExecContext(ctx, e.At.UnixMicro(), string(e.Channel),
@@ -44,28 +45,21 @@ func (l *Ledger) addEarnings(ctx context.Context, tx *sql.Tx, b ledger.Batch) er
 	return nil
 }
 
-// Earnings adds up what was earned in a stretch of time; see ledger.Earner.
+// Earnings sums a range of time; see ledger.Earner.
 func (l *Ledger) Earnings(ctx context.Context, from, until time.Time, by ledger.Span) (ledger.Earnings, error) {
-	begin, end, err := by.Cover(from, until, time.Time{}, time.Time{})
-	if err != nil {
-		return ledger.Earnings{}, err
-	}
-	// Widening to whole spans adds less than two of them.
-	most := by.Most() + 2*by.Length()
-	told, first, last, err := l.earnings(ctx, micros(begin), micros(end), by.Length().Microseconds(), most.Microseconds())
-	if err != nil {
-		return ledger.Earnings{}, fmt.Errorf("ledger earnings: %w", classify(err))
-	}
-	if told.From, told.Until, err = by.Cover(from, until, first, last); err != nil {
-		return ledger.Earnings{}, err
-	}
-	return told, nil
+	return ledger.ReadEarnings(from, until, by, func(begin, end time.Time, most time.Duration) (sums ledger.Earnings, first, last time.Time, err error) {
+		sums, first, last, err = l.earnings(ctx, micros(begin), micros(end), by.Length().Microseconds(), most.Microseconds())
+		if err != nil {
+			return sums, first, last, fmt.Errorf("ledger earnings: %w", classify(err))
+		}
+		return sums, first, last, nil
+	})
 }
 
-func (l *Ledger) earnings(ctx context.Context, arguments ...any) (told ledger.Earnings, first, last time.Time, err error) {
+func (l *Ledger) earnings(ctx context.Context, arguments ...any) (sums ledger.Earnings, first, last time.Time, err error) {
 	found, err := l.readers.QueryContext(ctx, l.in(selectEarnings), arguments...)
 	if err != nil {
-		return told, first, last, err
+		return sums, first, last, err
 	}
 	defer found.Close()
 	var s stateRow
@@ -74,14 +68,14 @@ func (l *Ledger) earnings(ctx context.Context, arguments ...any) (told ledger.Ea
 	targets := append(append(s.targets(), &edges[0], &edges[1]), e.targets()...)
 	for found.Next() {
 		if err := found.Scan(targets...); err != nil {
-			return told, first, last, err
+			return sums, first, last, err
 		}
-		told.State, first, last = s.state(), fromMicros(edges[0]), fromMicros(edges[1])
+		sums.State, first, last = s.state(), fromMicros(edges[0]), fromMicros(edges[1])
 		if e.at.Valid {
-			told.Rows = append(told.Rows, e.earning())
+			sums.Rows = append(sums.Rows, e.earning())
 		}
 	}
-	return told, first, last, found.Err()
+	return sums, first, last, found.Err()
 }
 
 // Hours streams the sums of every hour; see ledger.Earner.
@@ -91,7 +85,7 @@ func (l *Ledger) Hours(ctx context.Context, yield func(ledger.Earning) error) (l
 	return l.snapshot(ctx, "ledger hours", find, e.targets(), func() error { return yield(e.earning()) })
 }
 
-// earningRow is all NULL where an answer has no rows.
+// earningRow receives one row after another. It is all NULL if there are no sums.
 type earningRow struct {
 	at, awards, reversals, adjustments, awarded, reversed, adjusted sql.Null[int64]
 	channel                                                         sql.Null[string]

@@ -14,8 +14,8 @@ import (
 
 const (
 	selectEntry = `SELECT ` + entryColumns + ` FROM main.entries WHERE event_id = ?1 AND customer = ?2`
-	// parts are those of the indexes (see the migration): each is looked into. Every branch stops after ?2 entries, because an id
-	// such as "1" may be that of thousands of returns. An order's entries are few. Ids are in the order of the log.
+	// The indexes are divided into parts of 2^14 entries (see the migration), each of which is searched. Every branch stops after ?2
+	// entries, because thousands of returns may share an id such as "1". An order has few entries. Ids ascend in the order of the log.
 	selectFound = `WITH RECURSIVE
 		last AS MATERIALIZED (SELECT commit_position, prepare_position, as_of, entries >> 14 AS part FROM main.state),
 		parts (part) AS (SELECT 0 UNION ALL SELECT parts.part + 1 FROM parts, last WHERE parts.part < last.part),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"time"
 
 	"loyalty/domain"
 	"loyalty/readmodels/ledger"
@@ -12,14 +13,14 @@ import (
 const (
 	selectState       = `SELECT commit_position, prepare_position, as_of FROM main.state`
 	selectOutstanding = `SELECT outstanding FROM main.state`
-	// State and account come in one statement, and so from one snapshot.
+	// One statement reads state and account, so that they are of one snapshot.
 	selectAccount = `SELECT s.commit_position, s.prepare_position, s.as_of,
 			coalesce(a.points, 0), a.reached_at, coalesce(a.entries, 0), coalesce(a.forgotten, 0)
 		FROM main.state s LEFT JOIN main.accounts a ON a.customer = ?1`
 	selectAccounts = `SELECT customer, points, reached_at, entries, forgotten FROM main.accounts WHERE reached_at IS NOT NULL OR forgotten`
 )
 
-// Checkpoint reads how far the log was applied; see ledger.Writer.
+// Checkpoint reads the position up to which the log is applied; see ledger.Writer.
 func (l *Ledger) Checkpoint(ctx context.Context) (domain.Position, error) {
 	var s stateRow
 	if err := l.checkpoint.QueryRowContext(ctx).Scan(s.targets()...); err != nil {
@@ -30,8 +31,20 @@ func (l *Ledger) Checkpoint(ctx context.Context) (domain.Position, error) {
 	return at, nil
 }
 
-// Outstanding is what the programme owes: the sum of all totals, those in debt taken off. It is kept beside the
-// checkpoint and costs the same however many customers there are.
+// pollInterval is how often a process with waiting readers polls the checkpoint, since the writer may be another process.
+const pollInterval = 25 * time.Millisecond
+
+// Wait blocks until the ledger reflects position; see ledger.Reader. An Apply in this process wakes it at once, an Apply in another
+// within a few times pollInterval.
+func (l *Ledger) Wait(ctx context.Context, position domain.Position) error {
+	return l.progress.Wait(ctx, position, pollInterval, func(ctx context.Context) error {
+		_, err := l.Checkpoint(ctx)
+		return err
+	})
+}
+
+// Outstanding is the sum of all totals, negative ones included. It is stored beside the checkpoint: reading it takes the same time for
+// any number of customers.
 func (l *Ledger) Outstanding(ctx context.Context) (domain.Points, error) {
 	var points domain.Points
 	if err := l.outstanding.QueryRowContext(ctx).Scan(&points); err != nil {
@@ -49,20 +62,20 @@ func (l *Ledger) Account(ctx context.Context, customer domain.CustomerID) (ledge
 	return now.account(customer), now.state(), nil
 }
 
-// Accounts streams every account that ever changed or is forgotten; see ledger.Reader. While it runs, the write-ahead log can't
-// be folded into the file and grows by what is written meanwhile.
+// Accounts streams every account that ever changed or is forgotten; see ledger.Reader. While it runs, the write-ahead log can't be
+// checkpointed past its snapshot, and grows by what is written meanwhile.
 func (l *Ledger) Accounts(ctx context.Context, yield func(ledger.Account) error) (ledger.State, error) {
 	return l.stream(ctx, yield, func(tx *sql.Tx) (*sql.Rows, error) { return tx.StmtContext(ctx, l.accounts).QueryContext(ctx) })
 }
 
-// stream hands the accounts that are found to yield, and returns the state of the same snapshot.
+// stream calls yield with the accounts that find selects, and returns the state of the same snapshot.
 func (l *Ledger) stream(ctx context.Context, yield func(ledger.Account) error, find func(*sql.Tx) (*sql.Rows, error)) (ledger.State, error) {
 	var customer domain.CustomerID
 	var a accountRow
 	return l.snapshot(ctx, "ledger accounts", find, append([]any{&customer}, a.targets()...), func() error { return yield(a.account(customer)) })
 }
 
-// snapshot scans row after row of what is found, calls each after every one, and returns the state of the same snapshot.
+// snapshot scans what find selects into targets, row after row, calls each after every row, and returns the state of the same snapshot.
 func (l *Ledger) snapshot(ctx context.Context, what string, find func(*sql.Tx) (*sql.Rows, error), targets []any, each func() error) (ledger.State, error) {
 	failed := func(err error) (ledger.State, error) {
 		return ledger.State{}, fmt.Errorf("%s: %w", what, classify(err))

@@ -11,10 +11,10 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// tables are a ledger's. A copy has the same with a prefix of its own, in the same file.
+// tables are the tables of a ledger. A copy has the same in the same file, with a prefix of its own.
 var tables = []string{"state", "accounts", "entries", "acts", "earnings"}
 
-// indexes are a ledger's, as the migrations make them. A copy's keep the names that they got with it: no statement names one.
+// indexes are the indexes of a ledger, as in the migrations. After a switch, a copy's indexes keep their names: no statement uses one.
 var indexes = []struct{ name, on string }{
 	{"accounts_drawer", "accounts (drawer) WHERE drawer > 0"},
 	{"entries_order", "entries (id >> 14, order_id)"},
@@ -28,14 +28,15 @@ var indexes = []struct{ name, on string }{
 
 const (
 	copyPrefix = "copy_"
-	pastPrefix = "past_"
+	// formerPrefix is of the ledger that a switch has replaced, until it is removed.
+	formerPrefix = "past_"
 )
 
-// Copy makes an empty ledger in tables of its own beside the live one's; see ledger.Rebuilder. It uses the connections of
-// this ledger, and is of no more use once that is closed; the two write by turns.
+// Copy creates an empty ledger in tables of its own; see ledger.Rebuilder. It uses the connections of this ledger, and must not be used
+// once that is closed; the two ledgers write by turns.
 func (l *Ledger) Copy(ctx context.Context) (ledger.Copy, error) {
 	c := &rebuilt{Ledger: &Ledger{writer: l.writer, readers: l.readers, progress: ledger.NewProgress()}}
-	err := l.dropTables(ctx, copyPrefix, pastPrefix)
+	err := l.dropTables(ctx, copyPrefix, formerPrefix)
 	if err == nil {
 		err = c.create(ctx)
 	}
@@ -48,17 +49,17 @@ func (l *Ledger) Copy(ctx context.Context) (ledger.Copy, error) {
 	return c, nil
 }
 
-// rebuilt is a copy.
+// rebuilt is a ledger.Copy.
 type rebuilt struct {
 	*Ledger
 	switched bool
 }
 
-// Close is the live ledger's: the copy has no connections of its own.
+// Close does nothing: the connections are the live ledger's.
 func (c *rebuilt) Close() error { return nil }
 
-// create makes the copy's tables as the live ones are. The number in their names is the count of the changes that the
-// file's schema has seen, so that no other copy ever has it, and this one is not mistaken for another.
+// create creates the copy's tables with the definitions of the live ones. The number in their prefix is the file's schema version, which
+// every change of the schema increments, so that no two copies ever have the same prefix.
 func (c *rebuilt) create(ctx context.Context) error {
 	return c.transaction(ctx, func(tx *sql.Tx) error {
 		var version int64
@@ -86,13 +87,12 @@ func (c *rebuilt) create(ctx context.Context) error {
 	})
 }
 
-// Switch puts the copy in the live ledger's place; see ledger.Copy. It renames the tables in one transaction, and drops the
-// former ones in others. If that fails, the next Copy drops them. The file stays as large as it was, and what is free in it
-// is used again.
+// Switch replaces the live ledger with the copy; see ledger.Copy. It renames the tables in one transaction, and then drops the former
+// ones; if that fails, the next Copy drops them. The file does not shrink; its free pages are used again.
 func (c *rebuilt) Switch(ctx context.Context) error {
 	err := c.transaction(ctx, func(tx *sql.Tx) error {
-		if there, err := named(ctx, tx, c.prefix); err != nil || len(there) == 0 {
-			return errors.Join(err, errReplaced)
+		if there, err := tablesWith(ctx, tx, c.prefix); err != nil || len(there) == 0 {
+			return errors.Join(err, errCopyGone)
 		}
 		var behind bool
 		err := tx.QueryRowContext(ctx, `SELECT (n.commit_position, n.prepare_position) < (l.commit_position, l.prepare_position)
@@ -103,13 +103,13 @@ func (c *rebuilt) Switch(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		// What the live ledger was known to be complete at, a copy that has come as far is.
+		// The copy has reached the live ledger's checkpoint, so its AsOf holds for the copy too.
 		if _, err := tx.ExecContext(ctx, `UPDATE main.`+c.prefix+`state SET as_of = l.as_of
 			FROM main.state l WHERE l.as_of > coalesce(main.`+c.prefix+`state.as_of, l.as_of - 1)`); err != nil {
 			return err
 		}
 		for _, table := range tables {
-			if _, err := tx.ExecContext(ctx, `ALTER TABLE main.`+table+` RENAME TO `+pastPrefix+table); err != nil {
+			if _, err := tx.ExecContext(ctx, `ALTER TABLE main.`+table+` RENAME TO `+formerPrefix+table); err != nil {
 				return err
 			}
 			if _, err := tx.ExecContext(ctx, `ALTER TABLE main.`+c.prefix+table+` RENAME TO `+table); err != nil {
@@ -122,19 +122,19 @@ func (c *rebuilt) Switch(ctx context.Context) error {
 		return fmt.Errorf("ledger switch: %w", classify(err))
 	}
 	c.switched = true
-	_ = c.release()
-	_ = c.dropTables(ctx, pastPrefix) // a Copy will, if this can't
+	_ = c.closeStatements()
+	_ = c.dropTables(ctx, formerPrefix) // if it fails, the next Copy drops them
 	return nil
 }
 
-var errReplaced = errors.New("the copy is gone: it was switched to or discarded, or another rebuild has begun")
+var errCopyGone = errors.New("the copy is gone: it was switched to or discarded, or another rebuild has begun")
 
 // Discard removes the copy; see ledger.Copy.
 func (c *rebuilt) Discard(ctx context.Context) error {
 	if c.switched {
 		return nil
 	}
-	if err := errors.Join(c.release(), c.dropTables(ctx, c.prefix)); err != nil {
+	if err := errors.Join(c.closeStatements(), c.dropTables(ctx, c.prefix)); err != nil {
 		return fmt.Errorf("discard the ledger's copy: %w", classify(err))
 	}
 	return nil
@@ -144,7 +144,7 @@ func (c *rebuilt) Discard(ctx context.Context) error {
 func (l *Ledger) dropTables(ctx context.Context, prefixes ...string) error {
 	for _, prefix := range prefixes {
 		var all []string
-		err := l.transaction(ctx, func(tx *sql.Tx) (err error) { all, err = named(ctx, tx, prefix); return err })
+		err := l.transaction(ctx, func(tx *sql.Tx) (err error) { all, err = tablesWith(ctx, tx, prefix); return err })
 		if err != nil {
 			return err
 		}
@@ -157,8 +157,8 @@ func (l *Ledger) dropTables(ctx context.Context, prefixes ...string) error {
 	return nil
 }
 
-// named lists the tables whose names start with a prefix.
-func named(ctx context.Context, tx *sql.Tx, prefix string) (all []string, err error) {
+// tablesWith lists the tables whose names start with a prefix.
+func tablesWith(ctx context.Context, tx *sql.Tx, prefix string) (all []string, err error) {
 	found, err := tx.QueryContext(ctx, `SELECT name FROM main.sqlite_schema WHERE type = 'table' AND substr(name, 1, length(?1)) = ?1`, prefix)
 	if err != nil {
 		return nil, err

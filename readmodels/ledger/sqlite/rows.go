@@ -13,14 +13,14 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// A statement is prepared for 1, 2, 4 … rowsAtOnce rows, and any number of rows is a sum of these: parsing the text for
-// another number takes longer than a small batch itself. At rowsAtOnce the cost of a call no longer shows.
+// An insert is prepared for 1, 2, 4 … maxRows rows, and any number of rows is a sum of these: parsing a statement for another number
+// takes longer than a small batch itself. From maxRows on, the cost of a call is negligible.
 const (
-	rowsAtOnce = 1 << rowForms >> 1
-	rowForms   = 7
+	maxRows  = 1 << rowForms >> 1
+	rowForms = 7
 )
 
-// statement inserts any number of rows: its head, as many rows of columns as needed, its tail.
+// statement is the text of an insert for any number of rows: head, a list of placeholders for each row, tail.
 type statement struct {
 	head    string
 	columns int
@@ -34,13 +34,13 @@ func (s statement) text(n int) string {
 
 func (s statement) in(l *Ledger) statement { s.head = l.in(s.head); return s }
 
-// rows is a statement prepared for 1, 2, 4 … rowsAtOnce rows.
-type rows struct {
+// preparedInsert is a statement prepared for 1, 2, 4 … maxRows rows.
+type preparedInsert struct {
 	columns int
 	forms   [rowForms]*sql.Stmt
 }
 
-func (r *rows) prepare(ctx context.Context, db *sql.DB, s statement) (err error) {
+func (r *preparedInsert) prepare(ctx context.Context, db *sql.DB, s statement) (err error) {
 	r.columns = s.columns
 	for i := range r.forms {
 		if r.forms[i], err = db.PrepareContext(ctx, s.text(1<<i)); err != nil {
@@ -50,8 +50,8 @@ func (r *rows) prepare(ctx context.Context, db *sql.DB, s statement) (err error)
 	return nil
 }
 
-// run runs the statement for all values, one row after another, and hands what it returns to each, if that is not nil.
-func (r *rows) run(ctx context.Context, tx *sql.Tx, values []any, each func(*sql.Rows) error) error {
+// run inserts values, the columns of row after row, and calls each for every row that the statement returns.
+func (r *preparedInsert) run(ctx context.Context, tx *sql.Tx, values []any, each func(*sql.Rows) error) error {
 	for i := rowForms - 1; i >= 0; i-- {
 		for size := r.columns << i; len(values) >= size; values = values[size:] {
 			if err := drain(each)(tx.StmtContext(ctx, r.forms[i]).QueryContext(ctx, values[:size]...)); err != nil {
@@ -77,7 +77,7 @@ func drain(each func(*sql.Rows) error) func(*sql.Rows, error) error {
 	}
 }
 
-// micros is how a time is stored: whole microseconds since 1970, as Postgres keeps them too, or NULL for the zero time.
+// micros is a time as a column stores it: whole microseconds since 1970, as precise as Postgres, or NULL for the zero time.
 func micros(t time.Time) any {
 	if t.IsZero() {
 		return nil
@@ -92,7 +92,7 @@ func fromMicros(stored sql.Null[int64]) time.Time {
 	return time.UnixMicro(stored.V).UTC()
 }
 
-// stateRow, accountRow and entryRow are scanned into, again for every row; nowRow is a state and an account.
+// stateRow, accountRow and entryRow receive one row after another. nowRow is a state and an account.
 type stateRow struct {
 	commit, prepare uint64
 	asOf            sql.Null[int64]
@@ -125,11 +125,11 @@ type nowRow struct {
 
 func (n *nowRow) targets() []any { return append(n.stateRow.targets(), n.accountRow.targets()...) }
 
-// entryColumns are an entry's own, in the order in which they are written and read.
+// entryColumns are the columns of an entry, in the order of appendEntry and entryRow.targets.
 const entryColumns = `commit_position, prepare_position, event_id, kind, points, total, occurred_at, stream, revision,
 	order_id, return_id, loyalty_id, amount_minor, currency, channel, actor, reason, correlation`
 
-// entryRow is all NULL where a page has no entries.
+// entryRow is all NULL if a page has no entries.
 type entryRow struct {
 	commit, prepare, points, total, occurredAt, revision, amount sql.Null[int64]
 	id                                                           []byte

@@ -8,8 +8,8 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// selectSeason adds up the entries of a stretch of time. Where SQLite takes the greatest id of those that changed anything, it
-// takes the time from the same row. Who was forgotten comes in with or without entries.
+// selectSeason sums the entries of a range of time by customer. With max(id), SQLite takes the bare column occurred_at from the row that
+// has it. Forgotten customers are included with or without entries.
 const selectSeason = `WITH changed AS (
 		SELECT customer, sum(points) AS points, occurred_at, max(id) AS last FROM main.entries
 		WHERE occurred_at >= ?1 AND occurred_at < ?2 AND points <> 0 GROUP BY customer
@@ -22,7 +22,7 @@ const selectSeason = `WITH changed AS (
 	SELECT a.customer, 0, NULL, 0, 1 FROM main.accounts a
 	WHERE a.forgotten AND a.customer NOT IN (SELECT customer FROM changed)`
 
-// AccountsWithin is ledger.Seasons'.
+// AccountsWithin streams the accounts of a range of time; see ledger.Seasons.
 func (l *Ledger) AccountsWithin(ctx context.Context, from, until time.Time, yield func(ledger.Account) error) (ledger.State, error) {
 	return l.stream(ctx, yield, func(tx *sql.Tx) (*sql.Rows, error) {
 		return tx.QueryContext(ctx, l.in(selectSeason), from.UnixMicro(), until.UnixMicro())

@@ -1,11 +1,10 @@
 // Package sqlite keeps the ledger in one SQLite file, for a machine without a database server.
 //
-// One connection writes and several read, so readers never wait for the writer nor it for them (write-ahead log). Other
-// processes may open the same file, as long as it is on a local disk; two that write take turns.
+// One connection writes and several read. With the write-ahead log, readers and the writer never wait for each other. Other processes
+// may open the same file if it is on a local disk; two writing processes take turns.
 //
-// A commit survives the end of the process, however it ends, but is not forced to the disk (synchronous=NORMAL): a power
-// cut may take the last ones. That is safe, because rows and checkpoint are in one transaction: what is lost is lost with
-// its checkpoint, and is folded again from the log, which is forced to the disk.
+// A commit survives a crash of the process but is not synced to the disk (synchronous=NORMAL): a power cut may lose the last commits.
+// That is safe, because a batch and its checkpoint are one transaction: what is lost is folded again from the log, which is synced.
 package sqlite
 
 import (
@@ -32,13 +31,13 @@ import (
 // Ledger is a ledger in a file. It is a ledger.Reader, Finder, Auditor, Earner, Writer and Rebuilder.
 type Ledger struct {
 	writer, readers *sql.DB
-	// prefix is what the names of its tables begin with: nothing, but for a copy.
+	// prefix begins the names of the tables. It is empty but for a copy.
 	prefix string
-	// statements were prepared on one of the two, and close with it.
+	// These are prepared on one of the two, and closed with it.
 	checkpoint, outstanding, account, trail, accounts *sql.Stmt
 	entry, found, bucket                              *sql.Stmt
-	move, earn, record, decide, forget                *sql.Stmt
-	upserts, inserts                                  rows
+	move, earn, audit, decide, forget                 *sql.Stmt
+	upserts, inserts                                  preparedInsert
 	progress                                          *ledger.Progress
 }
 
@@ -54,10 +53,9 @@ var (
 // readConnections bounds the reads that run at once; further ones queue until their context ends.
 const readConnections = 8
 
-// Settings of every connection, and of the writer's and the readers'. cache_size is in KiB where negative. The write-ahead
-// log is folded into the file every 16,384 pages of 4 KiB, not every 1,000: a batch of 1,000 entries touches about as many
-// pages twice over, many of them the same as the batch before did, and each is then copied once for several batches.
-// Statement journals stay in memory.
+// Settings of all connections, of the writer's and of the readers'. A negative cache_size is in KiB. The write-ahead log is checkpointed
+// every 16,384 pages of 4 KiB, not every 1,000: a batch of 1,000 entries writes about 2,000 pages, many of them the same as the batch
+// before, and each is then copied into the file once for several batches. Statement journals stay in memory.
 const (
 	settings       = "mode=rw&_busy_timeout=10000&_pragma=temp_store(memory)"
 	writerSettings = settings + "&_txlock=immediate&_journal_mode=WAL&_synchronous=NORMAL&_pragma=cache_size(-65536)" +
@@ -65,8 +63,8 @@ const (
 	readerSettings = settings + "&_query_only=1&_pragma=cache_size(-8192)"
 )
 
-// Open opens the ledger in the file at path, and makes the file (mode 0600), its folder (0700) and its schema where they
-// are missing. Close it after use.
+// Open opens the ledger in the file at path. It creates the file (mode 0600), its folder (0700) and its schema where they are missing,
+// and migrates the schema. Close the ledger after use.
 func Open(ctx context.Context, path string) (*Ledger, error) {
 	l := &Ledger{progress: ledger.NewProgress()}
 	if err := l.open(ctx, path); err != nil {
@@ -98,8 +96,8 @@ func (l *Ledger) open(ctx context.Context, path string) (err error) {
 	return err
 }
 
-// create makes the file if there is none, so that it has its mode from the start. It never opens one that exists: closing
-// it again would drop the locks that other connections of this process hold on it.
+// create creates the file if there is none, so that it has its mode from the start. It never opens a file that exists: closing it would
+// drop the POSIX locks that other connections of this process hold on it.
 func create(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
@@ -128,8 +126,8 @@ func connect(path, settings string, connections int) (*sql.DB, error) {
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// migrate brings the schema up to date. It looks again after a failure, because another process may have migrated between
-// its look and its change; each migration is in a transaction and can be in only once (see migration_once).
+// migrate brings the schema up to date. It retries after a failure, because another process may have migrated between its check and its
+// change; each migration is a transaction and can be recorded only once (see migration_once).
 func migrate(ctx context.Context, db *sql.DB) error {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
@@ -146,12 +144,12 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	}
 }
 
-// in is a statement that names its tables in main, for the ledger's own tables.
+// in puts the ledger's own tables into a statement.
 func (l *Ledger) in(statement string) string {
 	return strings.ReplaceAll(statement, "main.", "main."+l.prefix)
 }
 
-// prepare prepares every statement once. SQLite finds the tables anew by their names when those have changed.
+// prepare prepares every statement once. SQLite looks the tables up again by name when the schema has changed.
 func (l *Ledger) prepare(ctx context.Context) (err error) {
 	for _, s := range []struct {
 		into *(*sql.Stmt)
@@ -168,7 +166,7 @@ func (l *Ledger) prepare(ctx context.Context) (err error) {
 		{&l.bucket, l.readers, selectBucket},
 		{&l.move, l.writer, moveCheckpoint},
 		{&l.earn, l.writer, addEarning},
-		{&l.record, l.writer, insertAuditRecord},
+		{&l.audit, l.writer, insertAuditRecord},
 		{&l.decide, l.writer, decideRequest},
 		{&l.forget, l.writer, forgetAccount},
 	} {
@@ -182,10 +180,10 @@ func (l *Ledger) prepare(ctx context.Context) (err error) {
 	return l.inserts.prepare(ctx, l.writer, insertEntries.in(l))
 }
 
-// release closes the statements, which Close does with their connections.
-func (l *Ledger) release() error {
+// closeStatements closes the statements of a copy, whose connections stay open.
+func (l *Ledger) closeStatements() error {
 	var errs []error
-	statements := []*sql.Stmt{l.checkpoint, l.outstanding, l.account, l.trail, l.accounts, l.entry, l.found, l.bucket, l.move, l.earn, l.record, l.decide, l.forget}
+	statements := []*sql.Stmt{l.checkpoint, l.outstanding, l.account, l.trail, l.accounts, l.entry, l.found, l.bucket, l.move, l.earn, l.audit, l.decide, l.forget}
 	for _, s := range slices.Concat(statements, l.upserts.forms[:], l.inserts.forms[:]) {
 		if s != nil {
 			errs = append(errs, s.Close())
@@ -194,10 +192,10 @@ func (l *Ledger) release() error {
 	return errors.Join(errs...)
 }
 
-// Close waits for what is running and closes the file. Every method then returns domain.ErrUnavailable.
+// Close waits for running statements and closes the file. Every method then returns domain.ErrUnavailable.
 func (l *Ledger) Close() error {
 	var errs []error
-	// The writer is last, so that the connection that folds the write-ahead log into the file is one that may write.
+	// The writer is last, because the last connection checkpoints the write-ahead log, for which it must be able to write.
 	for _, db := range []*sql.DB{l.readers, l.writer} {
 		if db != nil {
 			errs = append(errs, db.Close())
@@ -206,17 +204,17 @@ func (l *Ledger) Close() error {
 	return errors.Join(errs...)
 }
 
-// classify marks an error after which trying again may succeed as domain.ErrUnavailable: every one but the ledger's own
-// answers, the end of the context, and what SQLite says about the content (a constraint, a damaged file, a statement).
+// classify wraps an error as domain.ErrUnavailable if a retry may succeed: all but the ledger's own errors, the end of the context, and
+// SQLite's errors about the content (a constraint, a damaged file, a statement).
 func classify(err error) error {
 	for _, final := range []error{nil, domain.ErrInvalid, domain.ErrNotFound, domain.ErrCheckpointMoved, domain.ErrPointsLimit, domain.ErrNotCaughtUp, context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, final) {
 			return err
 		}
 	}
-	var refused *driver.Error
-	if errors.As(err, &refused) {
-		switch refused.Code() & 0xff {
+	var failure *driver.Error
+	if errors.As(err, &failure) {
+		switch failure.Code() & 0xff {
 		case codes.SQLITE_BUSY, codes.SQLITE_LOCKED, codes.SQLITE_IOERR, codes.SQLITE_FULL, codes.SQLITE_CANTOPEN,
 			codes.SQLITE_READONLY, codes.SQLITE_NOMEM, codes.SQLITE_PROTOCOL:
 		default:

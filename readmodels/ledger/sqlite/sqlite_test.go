@@ -107,7 +107,7 @@ func TestAMigrationGoesInOnce(t *testing.T) {
 
 func TestApplyWakesTheReadersOfItsProcess(t *testing.T) {
 	l := opened(t, filepath.Join(t.TempDir(), "ledger.db"))
-	_, moved := l.progress.Known()
+	_, moved := l.progress.Current()
 	if err := l.Apply(t.Context(), ledger.Batch{To: position(5)}); err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func TestApplyWakesTheReadersOfItsProcess(t *testing.T) {
 	default:
 		t.Error("nobody was woken")
 	}
-	if at, _ := l.progress.Known(); at != position(5) {
+	if at, _ := l.progress.Current(); at != position(5) {
 		t.Errorf("it is known to be at %s", at)
 	}
 }

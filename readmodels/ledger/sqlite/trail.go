@@ -10,12 +10,14 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// State, account and page come in one statement, and so from one snapshot. It follows the customer's entries back from the one
-// before the position ?2, ?3, until it has found ?4 that the filter lets through, come to the place ?5, ?6 after which they are
-// to stand, or come to the first. start is the id of the first that it looks at, 0 if there is none, and NULL if there should be
-// an entry of the customer's at that position and is not. A position beyond the ledger's is the first page, or the ledger is
-// being folded again and has not come to the cursor yet: all it has is then before it. The row with the id 0 is no entry; it
-// brings state and account where there is no other.
+// selectTrail reads state, account and page in one statement, and so from one snapshot. Every entry has the id of the customer's previous
+// entry. From the position ?2, ?3 it follows these links backwards, until it has found ?4 entries that match the filter, or has reached
+// the position ?5, ?6 (exclusive) or the first entry.
+//
+// start is the id of the first entry to look at: 0 if there is none, NULL if the customer has no entry at ?2, ?3, the position of a
+// cursor, though the ledger has come that far. If the position is beyond the ledger's, either the first page is asked for, or the ledger
+// is being rebuilt and has not reached the cursor, and all its entries are before that. The row with the id 0 is no entry; it carries
+// state and account if no entry matches.
 const (
 	selectTrail = `WITH RECURSIVE
 		now AS MATERIALIZED (
@@ -28,27 +30,24 @@ const (
 		trail (id, next, wanted) AS (
 			SELECT 0, start, true FROM now
 			UNION ALL
-			SELECT e.id, e.previous, ` + wanted + ` FROM trail CROSS JOIN main.entries e ON e.id = trail.next
+			SELECT e.id, e.previous, ` + matches + ` FROM trail CROSS JOIN main.entries e ON e.id = trail.next
 				WHERE (e.commit_position, e.prepare_position) > (?5, ?6)),
 		page AS MATERIALIZED (SELECT id FROM trail WHERE wanted LIMIT 1 + ?4)
 		SELECT now.*, ` + entryColumns + `
 		FROM now CROSS JOIN page LEFT JOIN main.entries e ON e.id = page.id ORDER BY page.id DESC`
-	// wanted is what is left of a filter, each part of which is NULL where it is open. No kind's name is part of another's.
-	wanted = `(?7 IS NULL OR instr(?7, e.kind)) AND (?8 IS NULL OR e.channel = ?8) AND (?9 IS NULL OR e.order_id = ?9)
+	// matches is the rest of a filter; an argument is NULL where the filter is open. No kind's name is part of another's.
+	matches = `(?7 IS NULL OR instr(?7, e.kind)) AND (?8 IS NULL OR e.channel = ?8) AND (?9 IS NULL OR e.order_id = ?9)
 		AND (?10 IS NULL OR e.occurred_at >= ?10) AND (?11 IS NULL OR e.occurred_at < ?11)`
 )
 
-func wantedBy(f ledger.Filter) []any {
+// filterArguments are ?5 to ?11 of selectTrail.
+func filterArguments(f ledger.Filter) []any {
 	arguments := []any{int64(f.After.Commit), int64(f.After.Prepare), nil, nil, nil, micros(f.From), micros(f.Until)}
 	if f.After == (domain.Position{}) {
 		arguments[0], arguments[1] = -1, -1
 	}
 	if len(f.Kinds) > 0 {
-		kinds := make([]string, len(f.Kinds))
-		for i, kind := range f.Kinds {
-			kinds[i] = string(kind)
-		}
-		arguments[2] = strings.Join(kinds, " ")
+		arguments[2] = joinKinds(f.Kinds, " ")
 	}
 	if f.Channel != "" {
 		arguments[3] = string(f.Channel)
@@ -59,23 +58,25 @@ func wantedBy(f ledger.Filter) []any {
 	return arguments
 }
 
+// joinKinds joins the names of kinds.
+func joinKinds[K ~string](kinds []K, separator string) string {
+	names := make([]string, len(kinds))
+	for i, kind := range kinds {
+		names[i] = string(kind)
+	}
+	return strings.Join(names, separator)
+}
+
 // Trail reads a page of a customer's entries; see ledger.Reader.
 func (l *Ledger) Trail(ctx context.Context, customer domain.CustomerID, filter ledger.Filter, cursor string, limit int) (ledger.Trail, error) {
-	before, err := ledger.DecodeCursor(customer, filter, cursor)
-	if err := domain.JoinInvalid(err, ledger.CheckLimit(limit)); err != nil {
-		return ledger.Trail{}, err
-	}
-	// One entry more than asked for tells whether there is another page.
-	arguments := append([]any{string(customer), int64(before.Commit), int64(before.Prepare), limit + 1}, wantedBy(filter)...)
-	page, err := l.page(ctx, customer, arguments)
-	if err != nil {
-		return ledger.Trail{}, fmt.Errorf("ledger trail: %w", classify(err))
-	}
-	if len(page.Entries) > limit {
-		page.Entries = page.Entries[:limit]
-		page.Next = ledger.EncodeCursor(customer, filter, page.Entries[limit-1].Position)
-	}
-	return page, nil
+	return ledger.ReadTrail(customer, filter, cursor, limit, func(before domain.Position, most int) (ledger.Trail, error) {
+		arguments := append([]any{string(customer), int64(before.Commit), int64(before.Prepare), most}, filterArguments(filter)...)
+		page, err := l.page(ctx, customer, arguments)
+		if err != nil {
+			return page, fmt.Errorf("ledger trail: %w", classify(err))
+		}
+		return page, nil
+	})
 }
 
 func (l *Ledger) page(ctx context.Context, customer domain.CustomerID, arguments []any) (page ledger.Trail, err error) {
