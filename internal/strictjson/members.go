@@ -39,7 +39,7 @@ func ID[T ~string](o *Object, field string) T {
 	if !ok {
 		return ""
 	}
-	id, err := domain.ParseID[T](o.path+field, s)
+	id, err := domain.ParseID[T](field, s)
 	o.Add(err)
 	return id
 }
@@ -54,7 +54,7 @@ func (o *Object) Amount(field string) (int64, bool) {
 			s = string(raw)
 		}
 	}
-	minor, err := domain.ParseAmount(o.path+field, s)
+	minor, err := domain.ParseAmount(field, s)
 	o.Add(err)
 	return minor, err == nil
 }
@@ -107,7 +107,7 @@ func (o *Object) Items() ([]string, bool) {
 		return nil, false
 	}
 	r := newReader(raw)
-	defer r.free()
+	defer readers.Put(r)
 	_, _ = r.ReadToken() // The bracket. What is read here was read before and is valid.
 	ok, items := true, make([]string, 0, min(1+bytes.Count(raw, []byte{','}), order.MaxItems))
 	for r.PeekKind() != ']' {
@@ -126,7 +126,7 @@ func (o *Object) Items() ([]string, bool) {
 	return items, ok
 }
 
-var paymentFields = []string{"amount", "currency", "method"}
+var paymentFields = []string{"paymentDetails.amount", "paymentDetails.currency", "paymentDetails.method"}
 
 // Payment reads the member paymentDetails of an order: what was paid and the word for how. What else it holds is skipped and
 // never kept.
@@ -141,15 +141,15 @@ func (o *Object) Payment() (paid domain.Money, method string) {
 		o.Fail(field, "payment_malformed", "this must be an object with amount and currency")
 		return domain.Money{}, ""
 	}
-	payment := Object{path: field + ".", fields: paymentFields, errs: o.errs}
+	payment := Object{fields: paymentFields, path: field + ".", errs: o.errs}
 	payment.Add(payment.read(raw, false))
-	paid.Minor, _ = payment.Amount("amount")
-	if currency, ok := payment.String("currency", "currency_malformed"); ok {
+	paid.Minor, _ = payment.Amount("paymentDetails.amount")
+	if currency, ok := payment.String("paymentDetails.currency", "currency_malformed"); ok {
 		var err error
-		paid.Currency, err = domain.ParseCurrency(payment.path+"currency", currency)
+		paid.Currency, err = domain.ParseCurrency("paymentDetails.currency", currency)
 		payment.Add(err)
 	}
-	method, _ = payment.String("method", "method_malformed")
+	method, _ = payment.String("paymentDetails.method", "method_malformed")
 	o.errs = payment.errs
 	return paid, method
 }

@@ -34,9 +34,10 @@ var (
 // Object is a JSON object whose members are read by name. Reading a member adds what is wrong with it to Err. An Object
 // refers to the text that it was parsed from, and is for one goroutine.
 type Object struct {
-	// path stands before the names of the members in errors: "paymentDetails.".
-	path   string
+	// fields are the members that it may have, as errors name them: "paymentDetails.amount". In the text their names are
+	// without path.
 	fields []string
+	path   string
 	// values are the texts of the members in the order of fields; nil for one that is absent.
 	values [maxMembers]jsontext.Value
 	errs   []error
@@ -62,7 +63,7 @@ func Parse(data []byte, fields []string) Object {
 // read reads the members. Those not in fields are a mistake in a closed object; in an open one they are skipped and not kept.
 func (o *Object) read(data []byte, closed bool) error {
 	r := newReader(data)
-	defer r.free()
+	defer readers.Put(r)
 	if r.PeekKind() != '{' {
 		return ErrMalformed
 	}
@@ -99,7 +100,7 @@ func (o *Object) member(quoted jsontext.Value, closed bool) int {
 	var space [64]byte
 	name := unquote(space[:0], quoted)
 	for i, field := range o.fields {
-		if string(name) == field {
+		if string(name) == field[len(o.path):] {
 			if o.values[i] != nil {
 				o.Fail(field, "field_repeated", "say this once")
 			}
@@ -115,7 +116,7 @@ func (o *Object) member(quoted jsontext.Value, closed bool) int {
 // Fail adds a mistake in a member. Those after the first MaxFaults are not kept.
 func (o *Object) Fail(field, code, detail string) {
 	if len(o.errs) < MaxFaults {
-		o.Add(domain.Invalid(o.path+field, code, detail))
+		o.Add(domain.Invalid(field, code, detail))
 	}
 }
 
@@ -150,18 +151,12 @@ var (
 	options = []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
 )
 
+// newReader gives a reader of data, to be put back after use.
 func newReader(data []byte) *reader {
 	r := readers.Get().(*reader)
 	r.text = *bytes.NewBuffer(data)
 	r.Reset(&r.text, options...)
 	return r
-}
-
-// free keeps the reader for the next text, and nothing of this one.
-func (r *reader) free() {
-	r.text = bytes.Buffer{}
-	r.Reset(&r.text, options...)
-	readers.Put(r)
 }
 
 // unquote appends what a valid JSON string says.
