@@ -16,7 +16,7 @@ import (
 var arrows = map[string][]string{
 	"domain":                           {"domain"},
 	"commands":                         {"domain", "eventstore"},
-	"bus":                              {"domain", "commands", "eventstore", "projections"},
+	"bus":                              {"domain", "commands", "eventstore", "projections", "internal/strictjson", "internal/problem"},
 	"bus/redis":                        {"domain", "bus", "redisurl"},
 	"redisurl":                         {},
 	"bus/bustest":                      {"domain", "commands", "eventstore", "eventstore/storetest", "bus"},

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/ThreeDotsLabs/watermill/components/cqrs"
@@ -9,6 +10,7 @@ import (
 
 	"loyalty/commands"
 	"loyalty/domain"
+	"loyalty/internal/strictjson"
 )
 
 // The names of the commands on the wire, for ever. What one means may only be added to; another shape is a new name.
@@ -129,82 +131,79 @@ func (Marshaler) Unmarshal(m *message.Message, into any) error {
 	return err
 }
 
+// The members of the payloads.
+var (
+	placeOrderFields   = []string{"orderId", "customerId", "ItemIds", "paymentDetails", "channel", "actor"}
+	returnItemsFields  = []string{"orderId", "returnId", "amount", "reason", "channel", "actor"}
+	adjustPointsFields = []string{"customerId", "loyaltyId", "loyalty-points", "reason", "channel", "actor"}
+)
+
 func decodePlaceOrder(payload []byte) (commands.PlaceOrder, error) {
-	f := readFields(payload, "", false, "orderId", "customerId", "ItemIds", "paymentDetails", "channel", "actor")
-	if f.unread() {
-		return commands.PlaceOrder{}, f.err()
-	}
+	o := strictjson.Parse(payload, placeOrderFields)
 	c := commands.PlaceOrder{
-		Caller: callerOf(f, true), Order: id[domain.OrderID](f, "orderId"), Customer: id[domain.CustomerID](f, "customerId"),
-		Items: f.texts("ItemIds"),
+		Caller: callerOf(&o, true), Order: strictjson.ID[domain.OrderID](&o, "orderId"),
+		Customer: strictjson.ID[domain.CustomerID](&o, "customerId"),
 	}
-	c.Paid, c.Method = paymentOf(f)
-	return c, f.err()
+	c.Items, _ = o.Items()
+	c.Paid, c.Method = o.Payment()
+	return c, payloadError(o.Err())
 }
 
 func decodeReturnItems(payload []byte) (commands.ReturnItems, error) {
-	f := readFields(payload, "", false, "orderId", "returnId", "amount", "reason", "channel", "actor")
-	if f.unread() {
-		return commands.ReturnItems{}, f.err()
-	}
+	o := strictjson.Parse(payload, returnItemsFields)
 	c := commands.ReturnItems{
-		Caller: callerOf(f, true), Order: id[domain.OrderID](f, "orderId"), Return: id[domain.ReturnID](f, "returnId"),
-		Amount: f.amount("amount"),
+		Caller: callerOf(&o, true), Order: strictjson.ID[domain.OrderID](&o, "orderId"),
+		Return: strictjson.ID[domain.ReturnID](&o, "returnId"),
 	}
-	c.Reason, _ = f.text("reason", "reason_malformed")
-	return c, f.err()
+	c.Amount, _ = o.Amount("amount")
+	c.Reason, _ = o.String("reason", "reason_malformed")
+	return c, payloadError(o.Err())
 }
 
-// decodeAdjustPoints insists on an id: a broker delivers more than once, and without one each time would count.
+// decodeAdjustPoints wants an id: a broker delivers more than once, and without one each time would count.
 func decodeAdjustPoints(payload []byte) (commands.AdjustPoints, error) {
-	f := readFields(payload, "", false, "customerId", "loyaltyId", "loyalty-points", "reason", "channel", "actor")
-	if f.unread() {
-		return commands.AdjustPoints{}, f.err()
-	}
+	o := strictjson.Parse(payload, adjustPointsFields)
 	c := commands.AdjustPoints{
-		Caller: callerOf(f, false), Customer: id[domain.CustomerID](f, "customerId"), ID: id[domain.LoyaltyID](f, "loyaltyId"),
-		Points: f.points("loyalty-points"),
+		Caller: callerOf(&o, false), Customer: strictjson.ID[domain.CustomerID](&o, "customerId"),
+		ID: strictjson.ID[domain.LoyaltyID](&o, "loyaltyId"),
 	}
-	c.Reason, _ = f.text("reason", "reason_malformed")
-	return c, f.err()
-}
-
-// paymentOf keeps of the payment the amount, the currency and the word for how; the rest is not looked at.
-func paymentOf(f *fields) (domain.Money, string) {
-	const name = "paymentDetails"
-	raw, present := f.raw(name)
-	switch {
-	case !present:
-		f.fail(name, "payment_missing", "say what was paid: an object with amount and currency")
-		return domain.Money{}, ""
-	case raw[0] != '{':
-		f.fail(name, "payment_malformed", "this must be an object with amount and currency")
-		return domain.Money{}, ""
-	}
-	payment := readFields(raw, name+".", true, "amount", "currency", "method")
-	paid := domain.Money{Minor: payment.amount("amount")}
-	if text, ok := payment.text("currency", "currency_malformed"); ok {
-		var err error
-		paid.Currency, err = domain.ParseCurrency(payment.path+"currency", text)
-		payment.add(err)
-	}
-	method, _ := payment.text("method", "method_malformed")
-	f.errs = append(f.errs, payment.errs...)
-	return paid, method
+	c.Points, _ = o.Points("loyalty-points")
+	c.Reason, _ = o.String("reason", "reason_malformed")
+	return c, payloadError(o.Err())
 }
 
 // callerOf reads on whose behalf a command comes: the till, the website, the member of staff, and the channel.
-func callerOf(f *fields, needsChannel bool) commands.Caller {
-	c := commands.Caller{Actor: id[string](f, "actor")}
-	if _, present := f.raw("channel"); !present && !needsChannel {
+func callerOf(o *strictjson.Object, needsChannel bool) commands.Caller {
+	c := commands.Caller{Actor: strictjson.ID[string](o, "actor")}
+	if _, present := o.Raw("channel"); !present && !needsChannel {
 		return c
 	}
-	if text, ok := f.text("channel", "channel_unknown"); ok {
+	if text, ok := o.String("channel", "channel_unknown"); ok {
 		var err error
 		c.Channel, err = domain.ParseChannel("channel", text)
-		f.add(err)
+		o.Add(err)
 	}
 	return c
+}
+
+// payloadError makes every error of reading a payload domain.ErrInvalid. An unknown member is named only if its name looks like
+// one of an API: a sender may have put anything there, and results are kept.
+func payloadError(err error) error {
+	switch {
+	case errors.Is(err, strictjson.ErrMalformed):
+		return domain.Invalid("payload", "json_malformed", "the payload must be one whole JSON object and nothing else")
+	case errors.Is(err, strictjson.ErrTooLarge):
+		return domain.Invalid("payload", "payload_too_large", fmt.Sprintf("a payload has at most %d bytes", strictjson.MaxBytes))
+	}
+	var invalid *domain.InvalidError
+	if errors.As(err, &invalid) {
+		for i, f := range invalid.Fields {
+			if _, err := domain.ParseID[string]("name", f.Field); f.Code == "field_unknown" && err != nil {
+				invalid.Fields[i].Field = "?"
+			}
+		}
+	}
+	return err
 }
 
 // maxIDLength bounds ids of messages and correlations, in bytes.

@@ -144,7 +144,7 @@ func handler[C any](in *Intake, name string, carryOut func(context.Context, *Int
 			return in.answer(ctx, m, result)
 		case errors.Is(err, domain.ErrNotFound) && in.mayCome(m):
 			return in.putBack(ctx, m, in.waitingSince(m))
-		case passing(err) && ctx.Err() == nil:
+		case temporary(err) && ctx.Err() == nil:
 			// When it comes round again, all patience begins anew.
 			return in.putBack(ctx, m, time.Time{})
 		case permanent(err) || ctx.Err() == nil:
@@ -163,7 +163,7 @@ func (in *Intake) hopeless() func(error) bool {
 		switch {
 		case permanent(err):
 			return true
-		case passing(err):
+		case temporary(err):
 			unknownSince = time.Time{}
 			return in.Now().Sub(began) > in.HoldFor
 		case unknownSince.IsZero():
@@ -171,16 +171,6 @@ func (in *Intake) hopeless() func(error) bool {
 		}
 		return in.Now().Sub(unknownSince) > in.Patience
 	}
-}
-
-// passing tells of an error that ends when a store is back or has caught up, however long that takes.
-func passing(err error) bool {
-	for _, known := range []error{domain.ErrUnavailable, domain.ErrNotCaughtUp, context.DeadlineExceeded, context.Canceled} {
-		if errors.Is(err, known) {
-			return true
-		}
-	}
-	return false
 }
 
 // guard is around every handler. A command that can't be read, or whose handler fails in a way it does not know itself, is

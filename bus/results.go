@@ -3,13 +3,14 @@ package bus
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"net/http"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"loyalty/commands"
 	"loyalty/domain"
+	"loyalty/internal/problem"
 )
 
 // NameResult is the name of a result on the wire.
@@ -62,64 +63,28 @@ type Result struct {
 // Problem is why a command can't succeed, in the codes of the HTTP API.
 type Problem struct {
 	// Code is stable. Where one field is at fault it is that field's.
-	Code   string       `json:"code"`
-	Detail string       `json:"detail"`
-	Errors []FieldFault `json:"errors,omitempty"`
+	Code   string          `json:"code"`
+	Detail string          `json:"detail"`
+	Errors []problem.Fault `json:"errors,omitempty"`
 }
 
-// FieldFault is what is wrong with one field of a command.
-type FieldFault struct {
-	Field  string `json:"field"`
-	Code   string `json:"code"`
-	Detail string `json:"detail"`
-}
-
-// problems is the one table from errors to problems: the first line whose error is the one at hand applies. What is not
-// in it is "internal".
-var problems = []struct {
-	err          error
-	code, detail string
-}{
-	{domain.ErrInvalid, "invalid_input", "several fields are at fault"},
-	{domain.ErrNotFound, "not_found", "there is no such order"},
-	{domain.ErrConflict, "conflict", "the id was used before with other content"},
-	{domain.ErrForgotten, "customer_forgotten", "the customer was forgotten: nothing can be done on the account any more"},
-	{domain.ErrReturnExceedsPaid, "return_exceeds_paid", "more would be returned than is left of what was paid"},
-	{domain.ErrPointsLimit, "points_limit", fmt.Sprintf("a customer's points, or a change of them, would pass %d either way", domain.MaxTotal)},
-}
-
-// problemOf looks an error up in the table.
+// problemOf is the problem of an error. What was not foreseen is told in the log only.
 func problemOf(err error) Problem {
-	p := Problem{Code: "internal", Detail: "the command failed for a reason that the log of the process tells"}
-	for _, known := range problems {
-		if errors.Is(err, known.err) {
-			p = Problem{Code: known.code, Detail: known.detail}
-			break
-		}
+	p := problem.Of(err)
+	if p.Status == http.StatusInternalServerError {
+		p.Detail = "the command failed for a reason that the log of the process tells"
 	}
-	var invalid *domain.InvalidError
-	if errors.As(err, &invalid) {
-		first, one := invalid.Fields[0], true
-		for _, f := range invalid.Fields[:min(len(invalid.Fields), maxFaults)] {
-			p.Errors = append(p.Errors, FieldFault{Field: f.Field, Code: f.Code, Detail: f.Detail})
-			one = one && f.Field == first.Field
-		}
-		if one {
-			p.Code, p.Detail = first.Code, first.Detail
-		}
-	}
-	return p
+	return Problem{Code: p.Code, Detail: p.Detail, Errors: p.Errors}
 }
 
 // permanent tells of an error that no repetition of the command can cure.
 func permanent(err error) bool {
-	for _, known := range problems {
-		if errors.Is(err, known.err) {
-			return true
-		}
-	}
-	return false
+	status := problem.Of(err).Status
+	return status >= http.StatusBadRequest && status < http.StatusInternalServerError
 }
+
+// temporary tells of an error that ends when a store is back or has caught up, however long that takes.
+func temporary(err error) bool { return problem.Of(err).Status == http.StatusServiceUnavailable }
 
 // Commands carries out commands: *commands.Handler.
 type Commands interface {
