@@ -38,7 +38,7 @@ var arrows = map[string][]string{
 	"readmodels/history":                      {"domain", "readmodels/leaderboard"},
 	"analytics/export":                        {"domain", "eventstore"},
 	"analytics/replay":                        {"domain", "eventstore", "projections", "readmodels/ledger", "readmodels/leaderboard", "analytics/export"},
-	"queries":                                 {"domain", "domain/order", "domain/account", "eventstore", "readmodels/ledger"},
+	"queries":                                 {"domain", "eventstore", "readmodels/ledger", "readmodels/leaderboard", "readmodels/history"},
 	"queries/view":                            {"domain", "queries", "readmodels/ledger"},
 	"api":                                     {"domain", "domain/order", "domain/account", "commands", "queries", "queries/view", "readmodels/ledger", "readmodels/leaderboard", "readmodels/history", "analytics/replay", "api/web", "api/auth", "internal/strictjson", "internal/problem", "api/admission", "api/request", "api/slowclient"},
 	"api/request":                             {"domain", "api/auth", "commands", "readmodels/history"},

@@ -11,8 +11,6 @@ import (
 	"loyalty/eventstore"
 )
 
-func accountStream(id domain.CustomerID) string { return "account-" + string(id) }
-
 // onAccount is a command for a customer's account, and what carrying it out takes beside it.
 type onAccount struct {
 	caller   Caller
@@ -36,7 +34,7 @@ type carriedOut struct {
 
 // carryOut decides a command and appends what it comes to. Another command that gets to the stream first has it decided anew.
 func (h *Handler) carryOut(ctx context.Context, c onAccount) (done carriedOut, err error) {
-	stream := accountStream(c.customer)
+	stream := account.Stream(c.customer)
 	for range maxAttempts {
 		past, err := load(ctx, h.store, stream, account.Evolve)
 		if err != nil {

@@ -54,13 +54,14 @@ func TestNoErrorNamesTheCustomer(t *testing.T) {
 	}
 	errs["an adjustment without the store"] = adjust("alice-1", "a-3", 1)
 	errs["a reveal without the store"] = reveal("alice-1")
+	_, errs["an erasure without the store"] = h.EraseCustomer(ctx, commands.EraseCustomer{Caller: agent, Customer: "alice-1", Reason: "asked to"})
 	_, errs["a forgetting without the store"] = h.ForgetCustomer(ctx, commands.ForgetCustomer{Caller: agent, Customer: "alice-1", Reason: "asked to"})
 	for what, err := range errs {
 		if err == nil || strings.Contains(err.Error(), "alice") {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	for _, what := range []string{"an adjustment without the store", "a reveal without the store", "a forgetting without the store"} {
+	for _, what := range []string{"an adjustment without the store", "a reveal without the store", "a forgetting without the store", "an erasure without the store"} {
 		if !errors.Is(errs[what], domain.ErrUnavailable) {
 			t.Error(fmt.Errorf("%s: %w", what, errs[what]))
 		}

@@ -7,14 +7,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
 	"loyalty/commands"
 	"loyalty/domain"
 	"loyalty/domain/account"
-	"loyalty/eventstore"
+	"loyalty/queries"
 	"loyalty/readmodels/history"
 )
 
@@ -30,9 +29,9 @@ type forgetCommand struct {
 	seasonFlags
 	Reason string `help:"Why: what they asked for, and where that is kept. Name nobody." required:"" placeholder:"TEXT"`
 	actorFlag
-	Yes      bool          `help:"Don't ask to have the id typed again."`
-	Patience time.Duration `help:"How long each read model may take to follow." default:"1m"`
-	JSON     bool          `name:"json" help:"Print one line of JSON."`
+	Yes     bool          `help:"Don't ask to have the id typed again."`
+	Timeout time.Duration `name:"patience" help:"How long each read model may take to follow." default:"1m"`
+	JSON    bool          `name:"json" help:"Print one line of JSON."`
 }
 
 // Help is shown with the command's flags.
@@ -53,10 +52,10 @@ leads to the customer.`
 type forgotten struct {
 	CustomerID domain.CustomerID `json:"customerId"`
 	// Since is when they were forgotten and Position where the event of it stands; Before tells that it was before this run.
-	Since    time.Time       `json:"since"`
-	Position domain.Position `json:"position"`
-	Before   bool            `json:"before"`
-	Checks   []erasureCheck  `json:"checks"`
+	Since    time.Time              `json:"since"`
+	Position domain.Position        `json:"position"`
+	Before   bool                   `json:"before"`
+	Checks   []queries.ErasureCheck `json:"checks"`
 	// Certificate is nil if a check was not clean.
 	Certificate *certificate `json:"certificate"`
 }
@@ -96,21 +95,36 @@ func (c forgetCommand) Run(ctx context.Context, std streams) error {
 		if past != nil {
 			defer past.Close()
 		}
-		e := erasure{stores: s, handler: handler, caller: caller, customer: customer, models: modelsToCheck(s, past, proxies, customer, calendar.At(time.Now()))}
-		if err := c.confirm(ctx, std, e); err != nil {
+		if err := c.confirm(ctx, std, s, customer); err != nil {
 			return err
 		}
-		done, err := e.carryOut(ctx, c.Reason, c.Patience)
+		command := commands.EraseCustomer{Caller: caller, Customer: customer, Reason: c.Reason}
+		models := modelsToCheck(s, past, proxies, customer, calendar.At(time.Now()))
+		found := make([]queries.ErasureCheck, len(models))
+		others := followers{store: s.store, alone: s.server != nil}
+		for i, model := range models {
+			command.Checks = append(command.Checks, func(ctx context.Context, at domain.Position) (_ account.Check, err error) {
+				if found[i], err = model.checkAt(ctx, &others, at, c.Timeout); err != nil {
+					err = fmt.Errorf("%s is forgotten in the log from position %s on, but the %s could not be checked: run this again once that works (%w)",
+						customer, at, model.projection.Name(), err)
+				}
+				return found[i].Check, err
+			})
+		}
+		erased, err := handler.EraseCustomer(ctx, command)
 		if err == nil {
 			err = c.catchUp(ctx, s) // the certificate is in the ledger, too
 		}
 		if err != nil {
 			return err
 		}
-		if err := c.print(std.out, done); err != nil {
+		if err := c.print(std.out, forgotten{
+			CustomerID: customer, Since: erased.Since, Position: erased.Position, Before: erased.Before, Checks: found,
+			Certificate: (*certificate)(erased.Certificate),
+		}); err != nil {
 			return err
 		}
-		if done.Certificate == nil {
+		if erased.Certificate == nil {
 			return fmt.Errorf("nothing is certified: fold what is not clean anew with loyalty rebuild, then run this again (%w)", domain.ErrNotForgotten)
 		}
 		return nil
@@ -130,23 +144,19 @@ func (c forgetCommand) past(s stores) (*history.History, error) {
 
 // confirm refuses an id that nothing is known of, most likely a mistake in typing, and has the right one typed again unless the
 // customer is forgotten already.
-func (c forgetCommand) confirm(ctx context.Context, std streams, e erasure) error {
-	found, state, err := e.ledger.Account(ctx, e.customer)
+func (c forgetCommand) confirm(ctx context.Context, std streams, s stores, id domain.CustomerID) error {
+	customer, err := queries.FindCustomer(ctx, s.store, s.ledger, id)
 	if err != nil {
 		return err
 	}
-	past, err := e.store.Load(ctx, accountStream(e.customer))
-	if err != nil {
-		return err
+	if !customer.Known {
+		return fmt.Errorf("nothing is known of %s, as of position %s: look for the right id with loyalty search (%w)", id, customer.Position, domain.ErrNotFound)
 	}
-	if found.Entries == 0 && len(past) == 0 {
-		return fmt.Errorf("nothing is known of %s, as of position %s: look for the right id with loyalty search (%w)", e.customer, state.Position, domain.ErrNotFound)
-	}
-	if _, _, err := lastOf[account.CustomerForgotten](ctx, e.store, e.customer); c.Yes || err == nil {
+	if c.Yes || customer.Forgotten {
 		return nil
 	}
-	fmt.Fprintf(std.err, "%s has %d points by %s. There is no way back.\nType the id again to have them forgotten: ", e.customer, found.Points,
-		count(uint64(found.Entries), "entry", "entries"))
+	fmt.Fprintf(std.err, "%s has %d points by %s. There is no way back.\nType the id again to have them forgotten: ", id, customer.Account.Points,
+		count(uint64(customer.Account.Entries), "entry", "entries"))
 	typed := make(chan string, 1)
 	// Reading from a terminal can't be ended: after Ctrl-C this ends with the process.
 	go func() {
@@ -155,108 +165,13 @@ func (c forgetCommand) confirm(ctx context.Context, std streams, e erasure) erro
 	}()
 	select {
 	case line := <-typed:
-		if line != string(e.customer) {
+		if line != string(id) {
 			return usageError{errors.New("that is not the id: nothing was changed (where nobody can type, say --yes)")}
 		}
 		return nil
 	case <-ctx.Done():
 		return errors.New("stopped: nothing was changed")
 	}
-}
-
-// accountStream is the stream with all that was done about a customer by hand.
-func accountStream(customer domain.CustomerID) string { return "account-" + string(customer) }
-
-// erasure is a customer being forgotten.
-type erasure struct {
-	stores
-	handler  *commands.Handler
-	caller   commands.Caller
-	customer domain.CustomerID
-	models   []modelToCheck
-}
-
-// carryOut forgets the customer, checks every read model, and certifies that they are clean.
-func (e erasure) carryOut(ctx context.Context, reason string, patience time.Duration) (done forgotten, err error) {
-	done = forgotten{CustomerID: e.customer, Checks: make([]erasureCheck, len(e.models))}
-	_, _, err = lastOf[account.CustomerForgotten](ctx, e.store, e.customer)
-	if done.Before = err == nil; err != nil && !errors.Is(err, domain.ErrNotFound) {
-		return done, err
-	}
-	done.Position, err = e.handler.ForgetCustomer(ctx, commands.ForgetCustomer{Caller: e.caller, Customer: e.customer, Reason: reason})
-	if err != nil {
-		return done, err
-	}
-	event, _, err := lastOf[account.CustomerForgotten](ctx, e.store, e.customer)
-	if err != nil {
-		return done, err
-	}
-	done.Since = event.OccurredAt
-	clean := true
-	others := followers{store: e.store, alone: e.server != nil}
-	for i, model := range e.models {
-		if done.Checks[i], err = model.checkAt(ctx, &others, done.Position, patience); err != nil {
-			return done, fmt.Errorf("%s is forgotten in the log from position %s on, but the %s could not be checked: run this again once that works (%w)",
-				e.customer, done.Position, model.projection.Name(), err)
-		}
-		clean = clean && done.Checks[i].Clean
-	}
-	if clean {
-		done.Certificate, err = e.certify(ctx, done.Checks)
-	}
-	return done, err
-}
-
-// certify appends the certificate, unless one that covers all that was checked now is there.
-func (e erasure) certify(ctx context.Context, checks []erasureCheck) (*certificate, error) {
-	earlier, at, err := lastOf[account.ErasureCertified](ctx, e.store, e.customer)
-	switch {
-	case err == nil && covers(earlier.Checks, checks):
-		return &certificate{Position: at, Actor: earlier.Actor, At: earlier.OccurredAt, Before: true}, nil
-	case err != nil && !errors.Is(err, domain.ErrNotFound):
-		return nil, err
-	}
-	plain := make([]account.Check, len(checks))
-	for i, check := range checks {
-		plain[i] = check.Check
-	}
-	if _, err := e.handler.CertifyErasure(ctx, commands.CertifyErasure{Caller: e.caller, Customer: e.customer, Checks: plain}); err != nil {
-		return nil, err
-	}
-	now, at, err := lastOf[account.ErasureCertified](ctx, e.store, e.customer)
-	if err != nil {
-		return nil, err
-	}
-	return &certificate{Position: at, Actor: now.Actor, At: now.OccurredAt}, nil
-}
-
-// covers tells whether a certificate's checks are of every read model that was looked at now.
-func covers(certified []account.Check, now []erasureCheck) bool {
-	models := map[string]bool{}
-	for _, check := range certified {
-		models[check.Model] = true
-	}
-	for _, check := range now {
-		if !models[check.Model] {
-			return false
-		}
-	}
-	return true
-}
-
-// lastOf is the last event of its type about a customer, and its position; domain.ErrNotFound if there is none.
-func lastOf[E domain.Event](ctx context.Context, store *eventstore.Store, customer domain.CustomerID) (event E, at domain.Position, err error) {
-	stored, err := store.Load(ctx, accountStream(customer))
-	if err != nil {
-		return event, at, err
-	}
-	for _, recorded := range slices.Backward(stored) {
-		if event, ok := recorded.Event.(E); ok {
-			at, err := store.PositionOf(ctx, recorded)
-			return event, at, err
-		}
-	}
-	return event, at, fmt.Errorf("what was done about %s: %w", customer, domain.ErrNotFound)
 }
 
 func (c forgetCommand) print(out io.Writer, f forgotten) error {

@@ -94,10 +94,10 @@ func TestForgettingACustomerTakesThemOffTheLeaderboardAndLeavesTotalsThatAddUp(t
 		t.Errorf("verify prints\n%s", got)
 	}
 	want := []string{account.TypePointsAdjusted, account.TypeCustomerForgotten, account.TypeErasureCertified}
-	if got := types(t, d.data, accountStream("alice")); !slices.Equal(got, want) {
+	if got := types(t, d.data, account.Stream("alice")); !slices.Equal(got, want) {
 		t.Errorf("the log has %v", got)
 	}
-	recorded := stream(t, d.data, accountStream("alice"))
+	recorded := stream(t, d.data, account.Stream("alice"))
 	if event := recorded[1].Event.(account.CustomerForgotten); event.Reason != "asked to, ticket 7" || event.Actor != "agent-1" || recorded[1].Metadata.Actor != "agent-1" {
 		t.Errorf("it was forgotten by %+v", event)
 	}
@@ -113,7 +113,7 @@ func TestForgettingACustomerTakesThemOffTheLeaderboardAndLeavesTotalsThatAddUp(t
 	if table, _ := d.forget(exitFine, "alice"); !strings.Contains(table, "alice is forgotten already, since ") || !strings.Contains(table, "The certificate is there already: by agent-1, ") {
 		t.Errorf("it prints\n%s", table)
 	}
-	if got := types(t, d.data, accountStream("alice")); !slices.Equal(got, want) {
+	if got := types(t, d.data, account.Stream("alice")); !slices.Equal(got, want) {
 		t.Errorf("the log has %v", got)
 	}
 	// What comes late is theirs still, and brings them back nowhere.
@@ -151,7 +151,7 @@ func TestForgettingOnAFolderWhereNothingRunsBringsTheLedgerUpToDate(t *testing.T
 	if certified[0] == certified[1] || strings.TrimSuffix(certified[0], "false") != strings.TrimSuffix(certified[1], "true") {
 		t.Errorf("the certificates are %v", certified)
 	}
-	if got := types(t, d.data, accountStream("bob")); !slices.Equal(got, []string{account.TypeCustomerForgotten, account.TypeErasureCertified, account.TypeErasureCertified}) {
+	if got := types(t, d.data, account.Stream("bob")); !slices.Equal(got, []string{account.TypeCustomerForgotten, account.TypeErasureCertified, account.TypeErasureCertified}) {
 		t.Errorf("the log has %v", got)
 	}
 
@@ -189,7 +189,7 @@ func TestForgettingIsCertifiedOnlyOnceEveryReadModelIsClean(t *testing.T) {
 	if !strings.Contains(table, "3 points are not the sum of 1 entry, which is 2") || strings.Contains(table, "certificate") || !strings.Contains(stderr, "loyalty rebuild") {
 		t.Errorf("with a total that does not add up it says\n%s%s", table, stderr)
 	}
-	if got := types(t, d.data, accountStream("bob")); !slices.Equal(got, []string{account.TypeCustomerForgotten}) {
+	if got := types(t, d.data, account.Stream("bob")); !slices.Equal(got, []string{account.TypeCustomerForgotten}) {
 		t.Errorf("the log has %v", got)
 	}
 	// Archived entries are missing from the trail, and not from the total.
@@ -234,7 +234,7 @@ func TestForgettingAsksForTheIdAgain(t *testing.T) {
 			t.Errorf("it exits with %d: %s%s", status, out.String(), errs.String())
 		}
 	})
-	if got := types(t, d.data, accountStream("alice")); !slices.Equal(got, []string{account.TypePointsAdjusted}) {
+	if got := types(t, d.data, account.Stream("alice")); !slices.Equal(got, []string{account.TypePointsAdjusted}) {
 		t.Fatalf("nobody was sure, and the log has %v", got)
 	}
 	if stdout, stderr, status := typed("alice\n", "alice"); status != exitFine || !strings.Contains(stdout, "alice is forgotten now") {
@@ -251,7 +251,7 @@ func TestForgettingAsksForTheIdAgain(t *testing.T) {
 			t.Errorf("%v: it exits with %d: %s", args, status, stderr)
 		}
 	}
-	if got := types(t, d.data, accountStream("carol")); len(got) != 0 {
+	if got := types(t, d.data, account.Stream("carol")); len(got) != 0 {
 		t.Errorf("of carol the log has %v", got)
 	}
 }

@@ -86,7 +86,7 @@ func TestSearchTellsWhoIsBehindAProxyNameOnlyForAReasonThatIsInTheLogBefore(t *t
 	d := openDesk(t)
 	name := d.proxyName("alice")
 	reveals := func() (all []account.ProxyNameRevealed) {
-		for _, recorded := range stream(t, d.data, accountStream("alice")) {
+		for _, recorded := range stream(t, d.data, account.Stream("alice")) {
 			if event, ok := recorded.Event.(account.ProxyNameRevealed); ok {
 				all = append(all, event)
 			}

@@ -10,6 +10,9 @@ import (
 	"loyalty/domain"
 )
 
+// Stream is the name of the stream with all that was done about a customer by hand.
+func Stream(id domain.CustomerID) string { return "account-" + string(id) }
+
 // Command is Adjust, Approve, Decline, Forget, Certify or Reveal.
 type Command interface {
 	decide(State) ([]domain.Event, error)
