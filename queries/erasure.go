@@ -13,12 +13,6 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// Ledger is what these queries read of the ledger.
-type Ledger interface {
-	ledger.Reader
-	ledger.Finder
-}
-
 // Customer is what is known of a customer before they are forgotten.
 type Customer struct {
 	// Account is what the ledger has, as of Position.

@@ -45,6 +45,28 @@ func (x Explainer) Explain(ctx context.Context, entry ledger.Entry) (Explanation
 	return told, nil
 }
 
+// LatestOfOrder finds the newest entry of an order: one for each customer who has an order with this id, as a rule one or none. A
+// customer that is not empty leaves out everybody else. It returns domain.ErrUnavailable when the ledger can't be reached.
+func LatestOfOrder(ctx context.Context, l Ledger, id domain.OrderID, customer domain.CustomerID) (latest []ledger.Entry, err error) {
+	found, err := l.Search(ctx, string(id))
+	if err != nil {
+		return nil, err
+	}
+	seen := map[domain.CustomerID]bool{}
+	for _, match := range found.Matches {
+		if match.By != ledger.ByOrder || seen[match.Customer] || (customer != "" && match.Customer != customer) {
+			continue
+		}
+		seen[match.Customer] = true
+		trail, err := l.Trail(ctx, match.Customer, ledger.Filter{Order: id}, "", 1)
+		if err != nil {
+			return nil, err
+		}
+		latest = append(latest, trail.Entries...)
+	}
+	return latest, nil
+}
+
 // before is the customer's total before an entry: that of the entry before it.
 func (x Explainer) before(ctx context.Context, entry ledger.Entry) (domain.Points, error) {
 	cursor := ledger.EncodeCursor(entry.Customer, ledger.Filter{}, entry.Position)

@@ -197,3 +197,47 @@ func TestWithoutTheEventStoreNothingIsExplained(t *testing.T) {
 		t.Errorf("it is explained as %+v", told)
 	}
 }
+
+func TestTheNewestEntryOfAnOrderIsFoundForEachWhoHasOneWithThatID(t *testing.T) {
+	s := open(t)
+	// Given an order of alice's with a return, and one of bob's in another stream that came to have the same id
+	s.place("o-1", 12999)
+	s.place("o-2", 5000)
+	s.giveBack("o-1", "r-1", 4000)
+	about, paid := domain.About{CustomerID: "bob", OccurredAt: noon}, domain.Money{Minor: 12999, Currency: domain.GBP}
+	at, err := s.store.Append(bounded(t), "order-bobs", eventstore.NoStream, uuid.New(), eventstore.Metadata{},
+		order.Placed{About: about, OrderID: "o-1", Items: []string{"mug"}, Paid: paid},
+		order.PointsAwarded{About: about, OrderID: "o-1", Points: 13, Paid: paid, Policy: domain.DefaultPolicy()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.trail(at, "bob")
+	for _, c := range []struct {
+		order    domain.OrderID
+		customer domain.CustomerID
+		want     string
+	}{
+		{"o-1", "", "reversal of alice, award of bob"},
+		{"o-1", "alice", "reversal of alice"},
+		{"o-1", "bob", "award of bob"},
+		{"o-1", "cleo", ""},
+		{"o-2", "", "award of alice"},
+		{"alice", "", ""}, // an id, and no order's
+	} {
+		// When the newest entry of an order is asked for
+		latest, err := queries.LatestOfOrder(bounded(t), s.ledger, c.order, c.customer)
+		// Then there is one for each customer
+		var got []string
+		for _, e := range latest {
+			got = append(got, fmt.Sprintf("%s of %s", e.Kind, e.Customer))
+		}
+		if err != nil || strings.Join(got, ", ") != c.want {
+			t.Errorf("order %s of %q: got %q, %v; want %q", c.order, c.customer, got, err, c.want)
+		}
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := queries.LatestOfOrder(ended, s.ledger, "o-1", ""); err == nil {
+		t.Error("a question that was given up has an answer")
+	}
+}

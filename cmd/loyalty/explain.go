@@ -84,29 +84,16 @@ func latestOf(ctx context.Context, s stores, order domain.OrderID, customer doma
 	if _, err := domain.ParseID[domain.OrderID]("--order", string(order)); err != nil {
 		return entry, err
 	}
-	found, err := s.ledger.Search(ctx, string(order))
-	if err != nil {
+	latest, err := queries.LatestOfOrder(ctx, s.ledger, order, customer)
+	switch {
+	case err != nil:
 		return entry, err
-	}
-	owners := map[domain.CustomerID]bool{}
-	for _, match := range found.Matches {
-		if match.By == ledger.ByOrder && (customer == "" || match.Customer == customer) {
-			owners[match.Customer] = true
-		}
-	}
-	if len(owners) > 1 {
+	case len(latest) == 0:
+		return entry, fmt.Errorf("no points came of an order %s: %w", order, domain.ErrNotFound)
+	case len(latest) > 1:
 		return entry, domain.Invalid("--customer", "customer_missing", "several customers have an order with this id: say whose it is")
 	}
-	for owner := range owners {
-		trail, err := s.ledger.Trail(ctx, owner, ledger.Filter{Order: order}, "", 1)
-		if err != nil {
-			return entry, err
-		}
-		if len(trail.Entries) > 0 {
-			return trail.Entries[0], nil
-		}
-	}
-	return entry, fmt.Errorf("no points came of an order %s: %w", order, domain.ErrNotFound)
+	return latest[0], nil
 }
 
 func (c explainCommand) print(out io.Writer, x queries.Explanation) error {
