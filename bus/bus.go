@@ -1,7 +1,7 @@
-// Package bus joins the system to message brokers through Watermill. Commands come in from one topic, each acknowledged
-// only after it was appended; a result for each goes out to another; what can never succeed is put aside in a poison
-// topic with its problem; and changes of points go out as integration events. It takes any Watermill publisher and
-// subscriber; package redis has those of Redis Streams, and docs/bus.md the format on the wire.
+// Package bus connects the system to message brokers through Watermill. It takes commands from one topic and acknowledges each
+// only after it was appended. It publishes a result of each command, puts commands that can never succeed into a poison topic with
+// their problem, and publishes changes of points as integration events. It works with any Watermill publisher and subscriber;
+// package redis has those of Redis Streams, and docs/bus.md the format on the wire.
 package bus
 
 import (
@@ -14,19 +14,19 @@ import (
 	"github.com/google/uuid"
 )
 
-// Topics are the names of what a broker carries for the system.
+// Topics are the names of the topics.
 type Topics struct {
-	// Commands come in here, of every kind: one topic keeps a return behind the order it belongs to.
+	// Commands has the commands of every kind. One topic keeps a return behind its order.
 	Commands string
-	// Results tell what became of each command.
+	// Results has the result of each command.
 	Results string
-	// Poison holds commands that can't succeed.
+	// Poison has the commands that can't succeed.
 	Poison string
-	// Events are the integration events.
+	// Events has the integration events.
 	Events string
 }
 
-// TopicsUnder names the topics with a prefix such as "loyalty.".
+// TopicsUnder returns the topics' names with a prefix, such as "loyalty.".
 func TopicsUnder(prefix string) Topics {
 	return Topics{Commands: prefix + "commands", Results: prefix + "results", Poison: prefix + "poison", Events: prefix + "events"}
 }
@@ -35,33 +35,33 @@ func TopicsUnder(prefix string) Topics {
 const (
 	// MetadataName says what a message is: "place-order.v1".
 	MetadataName = "name"
-	// MetadataCorrelation joins all that came of one request; a result and the events of a command keep the command's. It
-	// is where Watermill's own middleware has it too.
+	// MetadataCorrelation is the correlation id. A result and the events of a command keep the command's. Watermill's own
+	// middleware uses the same name.
 	MetadataCorrelation = "correlation_id"
-	// MetadataPartitionKey is by what a broker with partitions must divide events to keep the order of each customer.
+	// MetadataPartitionKey is the key by which a broker with partitions must divide events to keep each customer's in order.
 	MetadataPartitionKey = "partition_key"
 )
 
 const (
-	// attemptFor bounds one attempt at the event store or the broker.
-	attemptFor = 5 * time.Second
-	// backoffMost bounds the pause between attempts.
-	backoffMost = 5 * time.Second
+	// attemptTimeout bounds one attempt at the event store or the broker.
+	attemptTimeout = 5 * time.Second
+	// maxBackoff bounds the pause between attempts.
+	maxBackoff = 5 * time.Second
 )
 
 func backoff(attempt int) time.Duration {
-	full := min(20*time.Millisecond<<min(attempt-1, 10), backoffMost)
+	full := min(20*time.Millisecond<<min(attempt-1, 10), maxBackoff)
 	return full/2 + rand.N(full/2+1)
 }
 
-// insist tries again, with pauses, until it works, stop says that it never will, or ctx ends, whose error it returns then.
-// What is under way when ctx ends is finished.
-func insist(ctx context.Context, log *slog.Logger, what string, try func(context.Context) error, stop func(error) bool) error {
+// retry calls try, with growing pauses, until it succeeds, giveUp returns true for its error, or ctx ends. It returns nil, the
+// error given up on, or the error of ctx. An attempt that has begun when ctx ends is finished.
+func retry(ctx context.Context, log *slog.Logger, what string, try func(context.Context) error, giveUp func(error) bool) error {
 	for attempt := 1; ; attempt++ {
-		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), attemptFor)
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), attemptTimeout)
 		err := try(bounded)
 		cancel()
-		if err == nil || stop(err) {
+		if err == nil || giveUp(err) {
 			return err
 		}
 		if attempt&(attempt-1) == 0 {

@@ -13,15 +13,15 @@ import (
 	"loyalty/internal/strictjson"
 )
 
-// The names of the commands on the wire, for ever. What one means may only be added to; another shape is a new name.
+// The names of the commands on the wire. They never change: members may be added to a command, another shape is a new name.
 const (
 	NamePlaceOrder   = "place-order.v1"
 	NameReturnItems  = "return-items.v1"
 	NameAdjustPoints = "adjust-points.v1"
 )
 
-// Marshaler reads and writes commands.PlaceOrder, ReturnItems and AdjustPoints as Watermill's CQRS commands: JSON, with
-// the field names of the HTTP API. It reads strictly.
+// Marshaler reads and writes commands.PlaceOrder, ReturnItems and AdjustPoints as CQRS commands of Watermill: JSON with the
+// member names of the HTTP API. It reads strictly, by package strictjson. It may be used by many goroutines at once.
 type Marshaler struct{}
 
 var _ cqrs.CommandEventMarshaler = Marshaler{}
@@ -60,7 +60,7 @@ type (
 	}
 )
 
-// Name is the name of a command, empty for what is none.
+// Name is the name of a command, empty for anything else.
 func (Marshaler) Name(command any) string {
 	switch command.(type) {
 	case commands.PlaceOrder, *commands.PlaceOrder:
@@ -73,10 +73,10 @@ func (Marshaler) Name(command any) string {
 	return ""
 }
 
-// NameFromMessage is what a message says it is.
+// NameFromMessage is the name in the metadata of a message.
 func (Marshaler) NameFromMessage(m *message.Message) string { return m.Metadata.Get(MetadataName) }
 
-// Marshal writes a command as a message with an id of its own. It takes pointers and values.
+// Marshal writes a command, a value or a pointer, as a message with a new id.
 func (n Marshaler) Marshal(command any) (*message.Message, error) {
 	var wire any
 	var caller commands.Caller
@@ -110,8 +110,8 @@ func (n Marshaler) Marshal(command any) (*message.Message, error) {
 
 func wireOf(c commands.Caller) callerWire { return callerWire{Channel: c.Channel, Actor: c.Actor} }
 
-// Unmarshal reads a message into a *commands.PlaceOrder, *commands.ReturnItems or *commands.AdjustPoints. What it can't
-// read is domain.ErrInvalid that names the fields.
+// Unmarshal reads a message into a *commands.PlaceOrder, *commands.ReturnItems or *commands.AdjustPoints. The error is
+// domain.ErrInvalid with every field at fault.
 func (Marshaler) Unmarshal(m *message.Message, into any) error {
 	var err error
 	correlation := correlationOf(m)
@@ -160,7 +160,7 @@ func decodeReturnItems(payload []byte) (commands.ReturnItems, error) {
 	return c, payloadError(o.Err())
 }
 
-// decodeAdjustPoints wants an id: a broker delivers more than once, and without one each time would count.
+// decodeAdjustPoints demands an id: a broker delivers more than once, and without an id each delivery would count.
 func decodeAdjustPoints(payload []byte) (commands.AdjustPoints, error) {
 	o := strictjson.Parse(payload, adjustPointsFields)
 	c := commands.AdjustPoints{
@@ -172,7 +172,7 @@ func decodeAdjustPoints(payload []byte) (commands.AdjustPoints, error) {
 	return c, payloadError(o.Err())
 }
 
-// callerOf reads on whose behalf a command comes: the till, the website, the member of staff, and the channel.
+// callerOf reads who acts (a till, a website, a member of staff) and the channel.
 func callerOf(o *strictjson.Object, needsChannel bool) commands.Caller {
 	c := commands.Caller{Actor: strictjson.ID[string](o, "actor")}
 	if _, present := o.Raw("channel"); !present && !needsChannel {
@@ -209,7 +209,7 @@ func payloadError(err error) error {
 // maxIDLength bounds ids of messages and correlations, in bytes.
 const maxIDLength = 128
 
-// correlationOf is what the sender gave to join things by, or else the message's own id.
+// correlationOf is the sender's correlation id, or the message's own id if it has none that can be stored.
 func correlationOf(m *message.Message) string {
 	text := m.Metadata.Get(MetadataCorrelation)
 	if text == "" || domain.CheckText(MetadataCorrelation, "correlation", text, maxIDLength) != nil {

@@ -148,17 +148,17 @@ func fuzz[C any](f *testing.F, sample any) {
 	})
 }
 
-func FuzzPlaceOrderIsReadOrRefused(f *testing.F) {
+func FuzzPlaceOrderIsReadOrInvalid(f *testing.F) {
 	fuzz[commands.PlaceOrder](f, bustest.Mug("o-1", "c"))
 }
-func FuzzReturnItemsIsReadOrRefused(f *testing.F) {
+func FuzzReturnItemsIsReadOrInvalid(f *testing.F) {
 	fuzz[commands.ReturnItems](f, bustest.Back("o", "r"))
 }
-func FuzzAdjustPointsIsReadOrRefused(f *testing.F) {
+func FuzzAdjustPointsIsReadOrInvalid(f *testing.F) {
 	fuzz[commands.AdjustPoints](f, bustest.Goodwill("c", "l", 5))
 }
 
-func FuzzAResultIsReadOrRefused(f *testing.F) {
+func FuzzAResultIsReadOrInvalid(f *testing.F) {
 	f.Add([]byte(`{"commandId":"m","command":"place-order.v1","status":"placed","orderId":"o","points":13,"position":"42"}`))
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		if _, err := bus.DecodeResult(message.NewMessage("m", payload)); err != nil && err.Error() == "" {

@@ -16,16 +16,16 @@ import (
 	"loyalty/projections"
 )
 
-// The names of the integration events, for ever. They are other systems' to rely on, and change apart from the stored ones.
+// The names of the integration events. Other systems rely on them, so they never change; they are independent of stored names.
 const (
 	NamePointsAwarded  = "loyalty.points-awarded.v1"
 	NamePointsReversed = "loyalty.points-reversed.v1"
 	NamePointsAdjusted = "loyalty.points-adjusted.v1"
 )
 
-// IntegrationEvent tells other systems of a change of a customer's points.
+// IntegrationEvent is a change of a customer's points, for other systems.
 type IntegrationEvent struct {
-	// EventID is unique to the event. It is the message's id too; whoever sees it twice has the same event twice.
+	// EventID is unique to the event, and the message's id too. A receiver that sees it twice has the same event twice.
 	EventID string `json:"eventId"`
 	// Type is one of the names above.
 	Type       string            `json:"type"`
@@ -40,7 +40,7 @@ type IntegrationEvent struct {
 	// Channel is empty for support.
 	Channel       domain.Channel `json:"channel,omitempty"`
 	CorrelationID string         `json:"correlationId,omitempty"`
-	// Position is opaque. A read with it as Loyalty-Min-Position shows the event.
+	// Position is opaque. A read with it as Loyalty-Min-Position reflects the event.
 	Position string `json:"position"`
 }
 
@@ -50,22 +50,22 @@ type EventsOptions struct {
 	// Publisher takes the events; Publish of several must keep their order. Events does not close it.
 	Publisher message.Publisher
 	Topic     string
-	// FromStart publishes the whole history the first time; otherwise what comes after the first start.
+	// FromStart has the first start publish the whole history. Otherwise publishing begins with what comes after the first start.
 	FromStart bool
-	// SaveEvery is how often the checkpoint is saved at most (default 1 s). Each time is an event in the log.
+	// SaveEvery is the least time between two checkpoints (default 1 s). Each is an event in the log.
 	SaveEvery time.Duration
 	// Now is the clock (default time.Now).
 	Now func() time.Time
 }
 
-// Events publishes changes of points as integration events: a projections.Projection for one projections.Runner. Events
-// go out in the order of the log, hence of each customer, at least once. What a crash repeats is what was published since
-// the checkpoint was saved, SaveEvery at most; dropping events whose id was seen before gives each once, in order, also
-// when several processes publish at once.
+// Events publishes changes of points as integration events. It is a projections.Projection for one projections.Runner. Events are
+// published at least once, in the order of the log and so of each customer. After a crash, events are repeated that were published
+// since the checkpoint was saved, SaveEvery at most. A receiver that drops events whose id it has seen gets each once and in
+// order, also when several processes publish at once.
 type Events struct {
 	EventsOptions
-	// saved is the checkpoint in the store and savedAt when it was last written; at is how far events are published, and
-	// unsaved tells that some are since.
+	// saved is the checkpoint in the store, savedAt when it was written. at is up to where events are published, unsaved whether
+	// that is beyond the checkpoint.
 	saved   eventstore.Checkpoint
 	savedAt time.Time
 	at      domain.Position
@@ -74,10 +74,10 @@ type Events struct {
 
 var _ projections.Projection = (*Events)(nil)
 
-// eventsName is what the projection, its metrics and its checkpoint are called.
+// eventsName is the name of the projection, in its metrics and its checkpoint.
 const eventsName = "integration-events"
 
-// NewEvents makes the projection. Save it before the store is closed.
+// NewEvents returns the projection. Call Save before the store is closed.
 func NewEvents(o EventsOptions) *Events {
 	if o.SaveEvery <= 0 {
 		o.SaveEvery = time.Second
@@ -96,8 +96,8 @@ func (*Events) Types() []string {
 	return []string{order.TypePointsAwarded, order.TypePointsReversed, account.TypePointsAdjusted}
 }
 
-// Checkpoint is the one saved, or what was published since if nobody else has moved it. The first time it is the start or
-// the end of the log, and saved at once, so that no event after it is lost.
+// Checkpoint is the saved checkpoint, or the position published since unless another process has moved the checkpoint beyond it.
+// The first time it is the start or the end of the log, and saved at once, so that no later event is lost.
 func (e *Events) Checkpoint(ctx context.Context) (domain.Position, error) {
 	saved, err := e.Store.LoadCheckpoint(ctx, eventsName)
 	if err != nil {
@@ -120,7 +120,7 @@ func (e *Events) Checkpoint(ctx context.Context) (domain.Position, error) {
 	return e.at, nil
 }
 
-// Apply publishes a batch in order, then saves the checkpoint if it is time to.
+// Apply publishes a batch in order, then saves the checkpoint if SaveEvery is over.
 func (e *Events) Apply(ctx context.Context, b projections.Batch) error {
 	messages := make([]*message.Message, len(b.Events))
 	for i, recorded := range b.Events {
@@ -144,7 +144,7 @@ func (e *Events) Apply(ctx context.Context, b projections.Batch) error {
 	return e.Save(ctx)
 }
 
-// Save writes the checkpoint if anything was published since it was last written. Not to be called while a runner runs.
+// Save writes the checkpoint if anything was published since the last one. It must not be called while a runner runs.
 func (e *Events) Save(ctx context.Context) error {
 	if !e.unsaved {
 		return nil

@@ -22,7 +22,7 @@ import (
 	"loyalty/projections"
 )
 
-// publishing starts a runner of integration events, and returns what ends it as a crash does: without saving.
+// publishing starts a runner of integration events. It returns a function that ends it without saving, as a crash does.
 func publishing(t testing.TB, o bus.EventsOptions) (*projections.Runner, *bus.Events, func()) {
 	t.Helper()
 	events := bus.NewEvents(o)
@@ -46,7 +46,7 @@ func live(t testing.TB, r *projections.Runner) {
 	bustest.WaitFor(t, "the publisher to have caught up", func() bool { return r.Status().CaughtUp })
 }
 
-// place places an order straight away.
+// place places an order directly.
 func place(t testing.TB, s *bustest.System, id, customer string) domain.Position {
 	t.Helper()
 	placed, err := s.Commands.PlaceOrder(bustest.Bounded(t), bustest.Mug(id, customer))
@@ -126,7 +126,7 @@ func TestNothingIsLostBetweenTheFirstStartAndTheFirstEvent(t *testing.T) {
 	told.Events(1)
 }
 
-// history is what the log holds that is to be told, in order.
+// history has the events of the log that are to be published, in order.
 func history(t testing.TB, s *bustest.System) []string {
 	t.Helper()
 	end, err := s.Store.End(bustest.Bounded(t))
@@ -143,7 +143,7 @@ func history(t testing.TB, s *bustest.System) []string {
 	return ids
 }
 
-// distinct are events without those that came before.
+// distinct are the events without repeats.
 func distinct(events []bus.IntegrationEvent) (ids []string) {
 	seen := make(map[string]bool)
 	for _, e := range events {
@@ -182,7 +182,7 @@ func (r *recorder) all() []bus.IntegrationEvent {
 	return slices.Clone(r.told)
 }
 
-// unreliable fails now and then, after it has published a part.
+// unreliable is a publisher that sometimes fails after it has published a part.
 type unreliable struct {
 	message.Publisher
 	calls atomic.Int64
@@ -209,7 +209,7 @@ func TestCrashesRepeatEventsAndLoseNoneAndTheOrderStaysOnceRepeatsAreDropped(t *
 			place(t, s, fmt.Sprintf("o-%d", i), fmt.Sprintf("c-%d", i%5))
 		}
 	})
-	// Two publish at once, against all advice; both crash again and again, before most checkpoints are saved.
+	// Two processes publish at once, and both crash again and again before most checkpoints are saved.
 	o := bus.EventsOptions{Store: s.Store, Publisher: &unreliable{Publisher: told}, Topic: s.Topics.Events, FromStart: true, SaveEvery: 3 * time.Millisecond}
 	var crashing sync.WaitGroup
 	for range 2 {
@@ -323,7 +323,7 @@ func TestAPublisherThatWasOvertakenSaysSo(t *testing.T) {
 	}
 }
 
-func FuzzAnIntegrationEventIsReadOrRefused(f *testing.F) {
+func FuzzAnIntegrationEventIsReadOrInvalid(f *testing.F) {
 	f.Add([]byte(`{"eventId":"e","type":"loyalty.points-awarded.v1","customerId":"c","points":1,"occurredAt":"2026-11-22T12:00:00Z","position":"1"}`))
 	f.Add([]byte(`{}`))
 	f.Fuzz(func(t *testing.T, payload []byte) {

@@ -14,48 +14,48 @@ import (
 	"loyalty/domain"
 )
 
-// IntakeOptions are what an Intake needs. Commands, Subscriber, Publisher and Topics must be set; the zero value of each
-// other field means its default.
+// IntakeOptions are what an Intake needs. Commands, Subscriber, Publisher and Topics must be set. The zero value of each other
+// field means its default.
 type IntakeOptions struct {
 	Commands Commands
-	// Subscriber delivers commands: each to one of the processes that take them (a consumer group), and again if it was not
+	// Subscriber delivers each command to one of the processes that take them (a consumer group), and again if it was not
 	// acknowledged. The Intake does not close it.
 	Subscriber message.Subscriber
-	// Publisher takes results, and commands that are put aside or put back. The Intake does not close it.
+	// Publisher takes results, and commands that are poisoned or requeued. The Intake does not close it.
 	Publisher message.Publisher
 	Topics    Topics
 	// AdjustmentLimit is the most points that an adjustment may give or take without a second person; 0 is no limit.
 	AdjustmentLimit domain.Points
-	// Concurrency is how many commands are worked on at once (default 16). It is the number of subscriptions, so it must be 1
-	// with a broker that gives every subscription every message.
+	// Concurrency is the number of commands carried out at once (default 16). It is the number of subscriptions, so it must be 1
+	// with a broker that gives every message to every subscription.
 	Concurrency int
-	// OrderPatience is for how long a return waits for its order before it is put aside (default 1 min), and LookAgain how
-	// long it rests before it goes to the back of the queue again (default 250 ms).
-	OrderPatience, LookAgain time.Duration
-	// HoldFor is for how long a command that a store is not there for keeps its place, before it goes to the back of the queue
-	// (default 10 s): a subscriber may have others waiting behind it.
-	HoldFor time.Duration
-	// Patience is for how long a command is tried again while it fails in a way that has no name in package domain (default
-	// 1 min).
-	Patience time.Duration
+	// OrderTimeout bounds how long a return waits for its order before it is poisoned (default 1 min).
+	OrderTimeout time.Duration
+	// RequeueDelay is the pause before a command goes to the back of the queue (default 250 ms).
+	RequeueDelay time.Duration
+	// RequeueAfter bounds how long a command is retried in its place while a store is unavailable (default 10 s). Then it goes
+	// to the back of the queue, because others may wait behind it.
+	RequeueAfter time.Duration
+	// RetryTimeout bounds how long a command is retried that fails with an unknown error (default 1 min).
+	RetryTimeout time.Duration
 	// Now is the clock (default time.Now).
 	Now func() time.Time
-	// Logger hears of commands that are put aside and of retries, never of what is in one (default: nobody).
+	// Logger gets retries and poisoned commands, never the content of a command (default: none).
 	Logger *slog.Logger
-	// Observe is told what became of each command, and may be called from many goroutines at once (default: nobody).
+	// Observe is called with the result of each command, by many goroutines at once (default: none).
 	Observe func(command string, status Status)
 }
 
 func (o IntakeOptions) withDefaults() IntakeOptions {
-	or := func(d *time.Duration, usual time.Duration) {
+	or := func(d *time.Duration, byDefault time.Duration) {
 		if *d <= 0 {
-			*d = usual
+			*d = byDefault
 		}
 	}
-	or(&o.OrderPatience, time.Minute)
-	or(&o.LookAgain, 250*time.Millisecond)
-	or(&o.HoldFor, 10*time.Second)
-	or(&o.Patience, time.Minute)
+	or(&o.OrderTimeout, time.Minute)
+	or(&o.RequeueDelay, 250*time.Millisecond)
+	or(&o.RequeueAfter, 10*time.Second)
+	or(&o.RetryTimeout, time.Minute)
 	if o.Concurrency < 1 {
 		o.Concurrency = 16
 	}
@@ -71,36 +71,35 @@ func (o IntakeOptions) withDefaults() IntakeOptions {
 	return o
 }
 
-// Intake takes commands from a broker. A command is acknowledged when its events are in the log and its result was
-// published, or when it was put aside; whatever happens before that, it is delivered again, and being idempotent it then
-// changes nothing twice.
+// Intake takes commands from a broker. A command is acknowledged when its events are in the log and its result is published, or
+// when it is poisoned. If the process fails before that, the broker delivers it again; commands are idempotent, so it counts once.
 type Intake struct {
 	IntakeOptions
-	lanes  *lanes
+	queues *queues
 	router *message.Router
-	// running ends when Run is to.
+	// running is the context of Run.
 	running context.Context
 }
 
-// NewIntake makes an intake. Run starts it.
+// NewIntake returns an intake that Run starts.
 func NewIntake(o IntakeOptions) (*Intake, error) {
 	o = o.withDefaults()
 	log := newLogger(o.Logger)
-	// The router waits for handlers longer than any attempt lasts.
-	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: 2 * attemptFor}, log)
+	// The router waits for handlers for longer than an attempt may take.
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: 2 * attemptTimeout}, log)
 	if err != nil {
 		return nil, err
 	}
 	in := &Intake{
 		IntakeOptions: o, router: router,
-		lanes: newLanes(o.Subscriber, o.Topics.Commands, o.Concurrency, o.Logger, NamePlaceOrder, NameReturnItems, NameAdjustPoints),
+		queues: newQueues(o.Subscriber, o.Topics.Commands, o.Concurrency, o.Logger, NamePlaceOrder, NameReturnItems, NameAdjustPoints),
 	}
 	processor, err := cqrs.NewCommandProcessorWithConfig(router, cqrs.CommandProcessorConfig{
 		GenerateSubscribeTopic: func(cqrs.CommandProcessorGenerateSubscribeTopicParams) (string, error) {
 			return o.Topics.Commands, nil
 		},
 		SubscriberConstructor: func(p cqrs.CommandProcessorSubscriberConstructorParams) (message.Subscriber, error) {
-			return in.lanes.each[p.CommandName], nil
+			return in.queues.byName[p.CommandName], nil
 		},
 		Marshaler: Marshaler{}, Logger: log,
 	})
@@ -112,7 +111,7 @@ func NewIntake(o IntakeOptions) (*Intake, error) {
 	); err != nil {
 		return nil, err
 	}
-	router.AddConsumerHandler("unknown", o.Topics.Commands, in.lanes.each[""], func(*message.Message) error {
+	router.AddConsumerHandler("unknown", o.Topics.Commands, in.queues.byName[""], func(*message.Message) error {
 		return domain.Invalid(MetadataName, "command_unknown",
 			fmt.Sprintf("the name must be %s, %s or %s", NamePlaceOrder, NameReturnItems, NameAdjustPoints))
 	})
@@ -120,13 +119,14 @@ func NewIntake(o IntakeOptions) (*Intake, error) {
 	return in, nil
 }
 
-// Run takes commands until ctx ends, then finishes those under way and returns. A broker that is away it waits for.
+// Run takes commands until ctx ends, then finishes those under way and returns. It waits for a broker that is away. It may be
+// called once.
 func (in *Intake) Run(ctx context.Context) error {
 	in.running = ctx
 	ended := make(chan error, 1)
-	// The router ends when the lanes are closed and what came through them is done.
+	// The router ends when the queues are closed and their messages are handled.
 	go func() { ended <- in.router.Run(context.WithoutCancel(ctx)) }()
-	in.lanes.run(ctx)
+	in.queues.run(ctx)
 	return <-ended
 }
 
@@ -134,29 +134,30 @@ func (in *Intake) Run(ctx context.Context) error {
 func handler[C any](in *Intake, name string, carryOut func(context.Context, *Intake, C) (Result, error)) cqrs.CommandHandler {
 	return cqrs.NewCommandHandler(name, func(ctx context.Context, c *C) error {
 		var result Result
-		err := insist(ctx, in.Logger, name, func(ctx context.Context) (err error) {
+		err := retry(ctx, in.Logger, name, func(ctx context.Context) (err error) {
 			result, err = carryOut(ctx, in, *c)
 			return err
-		}, in.hopeless())
+		}, in.giveUp())
 		m := cqrs.OriginalMessageFromCtx(ctx)
 		switch {
 		case err == nil:
 			return in.answer(ctx, m, result)
-		case errors.Is(err, domain.ErrNotFound) && in.mayCome(m):
-			return in.putBack(ctx, m, in.waitingSince(m))
+		case errors.Is(err, domain.ErrNotFound) && in.orderMayCome(m):
+			return in.requeue(ctx, m, in.waitingSince(m))
 		case temporary(err) && ctx.Err() == nil:
-			// When it comes round again, all patience begins anew.
-			return in.putBack(ctx, m, time.Time{})
+			// Its timeouts begin anew when it is delivered again.
+			return in.requeue(ctx, m, time.Time{})
 		case permanent(err) || ctx.Err() == nil:
-			return in.refuse(ctx, m, result, err)
+			return in.poison(ctx, m, result, err)
 		}
 		return err
 	})
 }
 
-// hopeless makes what says of each failure of one command whether it was the last attempt for now: if nothing can cure it, if
-// it may pass but has kept its place for long, or if nobody has known what it is for longer than patience.
-func (in *Intake) hopeless() func(error) bool {
+// giveUp returns a function that decides after each failed attempt at one command whether it was the last one in this place: if
+// the error is permanent, if it is temporary and RequeueAfter is over, or if it has been unknown for RetryTimeout. An outage
+// between uses up none of RetryTimeout.
+func (in *Intake) giveUp() func(error) bool {
 	began := in.Now()
 	var unknownSince time.Time
 	return func(err error) bool {
@@ -165,17 +166,16 @@ func (in *Intake) hopeless() func(error) bool {
 			return true
 		case temporary(err):
 			unknownSince = time.Time{}
-			return in.Now().Sub(began) > in.HoldFor
+			return in.Now().Sub(began) > in.RequeueAfter
 		case unknownSince.IsZero():
 			unknownSince = in.Now()
 		}
-		return in.Now().Sub(unknownSince) > in.Patience
+		return in.Now().Sub(unknownSince) > in.RetryTimeout
 	}
 }
 
-// guard is around every handler. A command that can't be read, or whose handler fails in a way it does not know itself, is
-// put aside. No handler tries on when Run is to end: a message that Redis Streams' subscriber hands out again has a context that
-// never ends by itself.
+// guard is a middleware of every handler. It poisons a command that can't be read or whose handler panics. It ends a handler's
+// context with that of Run: a message that the subscriber of Redis Streams hands out again has a context that never ends by itself.
 func (in *Intake) guard(next message.HandlerFunc) message.HandlerFunc {
 	return func(m *message.Message) ([]*message.Message, error) {
 		ctx, cancel := context.WithCancel(m.Context())
@@ -186,11 +186,11 @@ func (in *Intake) guard(next message.HandlerFunc) message.HandlerFunc {
 		if err == nil || m.Context().Err() != nil {
 			return nil, err
 		}
-		return nil, in.refuse(m.Context(), m, Result{}, err)
+		return nil, in.poison(m.Context(), m, Result{}, err)
 	}
 }
 
-// errPanic is a panic in a handler.
+// errPanic is the error of a handler that panicked.
 var errPanic = errors.New("panic")
 
 func recovered(next message.HandlerFunc) message.HandlerFunc {
@@ -204,12 +204,12 @@ func recovered(next message.HandlerFunc) message.HandlerFunc {
 	}
 }
 
-// answer tells the channel what became of a command. The message is acknowledged after it.
+// answer publishes the result of a command. The message is acknowledged after that.
 func (in *Intake) answer(ctx context.Context, m *message.Message, r Result) error {
 	r.CommandID, r.Command, r.CorrelationID = m.UUID, m.Metadata.Get(MetadataName), correlationOf(m)
-	for _, told := range []*string{&r.CommandID, &r.Command} {
-		if domain.CheckText("id", "id", *told, maxIDLength) != nil {
-			*told = ""
+	for _, text := range []*string{&r.CommandID, &r.Command} {
+		if domain.CheckText("id", "id", *text, maxIDLength) != nil {
+			*text = ""
 		}
 	}
 	result, err := r.message()
@@ -223,7 +223,7 @@ func (in *Intake) answer(ctx context.Context, m *message.Message, r Result) erro
 	return nil
 }
 
-// knownName keeps what senders make up out of the names of metrics.
+// knownName is a command's name as a label of metrics: "unknown" for one that a sender made up.
 func knownName(command string) string {
 	switch command {
 	case NamePlaceOrder, NameReturnItems, NameAdjustPoints:
@@ -232,13 +232,13 @@ func knownName(command string) string {
 	return "unknown"
 }
 
-// refuse puts a command that can't succeed aside, with its problem, and tells the channel.
-func (in *Intake) refuse(ctx context.Context, m *message.Message, about Result, why error) error {
+// poison moves a command to the poison topic with its problem, and publishes the result.
+func (in *Intake) poison(ctx context.Context, m *message.Message, about Result, why error) error {
 	p := problemOf(why)
-	if err := in.publish(ctx, in.Topics.Poison, poison(m, p, in.Now())); err != nil {
+	if err := in.publish(ctx, in.Topics.Poison, poisonedMessage(m, p, in.Now())); err != nil {
 		return err
 	}
-	about.Status, about.Problem = Refused, &p
+	about.Status, about.Problem = Failed, &p
 	if errors.Is(why, domain.ErrConflict) {
 		about.Status = Conflict
 	}
@@ -246,17 +246,17 @@ func (in *Intake) refuse(ctx context.Context, m *message.Message, about Result, 
 	if !permanent(why) {
 		log = append(log, "error", why)
 	}
-	in.Logger.Warn("a command is put aside", log...)
+	in.Logger.Warn("a command is poisoned", log...)
 	return in.answer(ctx, m, about)
 }
 
-// mayCome tells whether there is still time for the order of a return to come.
-func (in *Intake) mayCome(m *message.Message) bool {
-	return in.Now().Sub(in.waitingSince(m)) < in.OrderPatience
+// orderMayCome reports whether the order of a return may still arrive in time.
+func (in *Intake) orderMayCome(m *message.Message) bool {
+	return in.Now().Sub(in.waitingSince(m)) < in.OrderTimeout
 }
 
-// waitingSince is when a return was first put back, now if it never was. It does not take a sender's word for a time to come,
-// which would have the command go round until then.
+// waitingSince is when a return was first requeued, now if it never was. A time in the future, which only a sender can have
+// written, does not count: the command would be requeued until then.
 func (in *Intake) waitingSince(m *message.Message) time.Time {
 	now := in.Now()
 	if since, err := time.Parse(time.RFC3339Nano, m.Metadata.Get(metadataWaitingSince)); err == nil && since.Before(now) {
@@ -265,10 +265,10 @@ func (in *Intake) waitingSince(m *message.Message) time.Time {
 	return now
 }
 
-// putBack has a command go behind what is in the queue now; a return's order may be there. It rests a moment before that, so
-// that an empty queue does not go round and round.
-func (in *Intake) putBack(ctx context.Context, m *message.Message, waitingSince time.Time) error {
-	if err := pause(ctx, in.LookAgain); err != nil {
+// requeue puts a command at the back of the queue; the order of a return may be in front of it. It pauses first, so that a
+// queue with nothing else in it is no busy loop.
+func (in *Intake) requeue(ctx context.Context, m *message.Message, waitingSince time.Time) error {
+	if err := pause(ctx, in.RequeueDelay); err != nil {
 		return err
 	}
 	again := m.Copy()
@@ -279,9 +279,9 @@ func (in *Intake) putBack(ctx context.Context, m *message.Message, waitingSince 
 	return in.publish(ctx, in.Topics.Commands, again)
 }
 
-// publish publishes until it works or ctx ends.
+// publish publishes a message, and retries until it succeeds or ctx ends.
 func (in *Intake) publish(ctx context.Context, topic string, m *message.Message) error {
-	return insist(ctx, in.Logger, "publish to "+topic, func(ctx context.Context) error {
+	return retry(ctx, in.Logger, "publish to "+topic, func(ctx context.Context) error {
 		again := m.Copy()
 		again.SetContext(ctx)
 		return in.Publisher.Publish(topic, again)

@@ -8,52 +8,53 @@ import (
 	"github.com/ThreeDotsLabs/watermill"
 )
 
-// quietFor is for how long an error that Watermill repeats is kept to itself: every subscription repeats it twice a second
-// while a broker is away.
-const quietFor = 10 * time.Second
+// repeatAfter is the least time between two log lines of the same error: every subscription repeats it twice a second while a
+// broker is away.
+const repeatAfter = 10 * time.Second
 
-// logger hands on what Watermill has to say: errors as warnings, since whatever can be done about them is done, and each
-// once in a while; the rest as debugging.
+// logger logs for Watermill: errors as warnings, because they are retried, and each once in repeatAfter; the rest as debugging.
 type logger struct {
 	watermill.LoggerAdapter
-	said *lastSaid
+	logged *lastLogged
 }
 
-type lastSaid struct {
+// lastLogged has the time at which each error was last logged.
+type lastLogged struct {
 	mu sync.Mutex
 	at map[string]time.Time
 }
 
-// NewLogger makes a logger for Watermill's publishers and subscribers.
+// NewLogger returns a logger for publishers and subscribers of Watermill.
 func NewLogger(log *slog.Logger) watermill.LoggerAdapter { return newLogger(log) }
 
 func newLogger(log *slog.Logger) logger {
 	return logger{
 		watermill.NewSlogLoggerWithLevelMapping(log, map[slog.Level]slog.Level{slog.LevelError: slog.LevelWarn, slog.LevelInfo: slog.LevelDebug}),
-		&lastSaid{at: make(map[string]time.Time)},
+		&lastLogged{at: make(map[string]time.Time)},
 	}
 }
 
-// inOrder is what Watermill's router calls an error when its handlers have ended, as they do when an intake is to end.
-const inOrder = "All handlers stopped, closing router"
+// routerStopped is what Watermill's router logs as an error when its handlers have ended, which they do when an intake stops.
+const routerStopped = "All handlers stopped, closing router"
 
-// Error hands on an error unless the same was handed on a moment ago.
+// Error logs an error unless the same was logged less than repeatAfter ago.
 func (l logger) Error(text string, err error, fields watermill.LogFields) {
-	if text != inOrder && l.said.now(text) {
+	if text != routerStopped && l.logged.due(text) {
 		l.LoggerAdapter.Error(text, err, fields)
 	}
 }
 
-// With is the same logger with more fields.
+// With returns the same logger with more fields.
 func (l logger) With(fields watermill.LogFields) watermill.LoggerAdapter {
-	return logger{l.LoggerAdapter.With(fields), l.said}
+	return logger{l.LoggerAdapter.With(fields), l.logged}
 }
 
-func (s *lastSaid) now(text string) bool {
+// due reports whether an error may be logged now, and notes that it is.
+func (s *lastLogged) due(text string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	if now.Sub(s.at[text]) < quietFor {
+	if now.Sub(s.at[text]) < repeatAfter {
 		return false
 	}
 	s.at[text] = now

@@ -7,36 +7,35 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 )
 
-// What a message in the poison topic has in its metadata beside the command's own. Its payload and id are the command's,
-// untouched.
+// The metadata that a message in the poison topic has beside the command's own. Its payload and id are those of the command.
 const (
 	metadataPoisonCode   = "poison_code"
 	metadataPoisonDetail = "poison_detail"
 	metadataPoisonedAt   = "poisoned_at"
-	// metadataWaitingSince is when a return was first put back because its order was not there.
+	// metadataWaitingSince is when a return was first requeued because its order did not exist.
 	metadataWaitingSince = "waiting_since"
 )
 
-// Poisoned is a command that was put aside.
+// Poisoned is a command in the poison topic.
 type Poisoned struct {
-	// CommandID and Command are what the command's message said it is; whoever prints them must not trust them.
+	// CommandID and Command come from the sender unchecked: they must be escaped before they are printed.
 	CommandID, Command string
 	// Code and Detail are those of its Problem.
 	Code, Detail string
-	// At is when it was put aside, UTC; zero if the message does not say.
+	// At is when it was poisoned, in UTC; zero if the message does not say.
 	At time.Time
 }
 
-// poison makes the message that puts a command aside.
-func poison(m *message.Message, p Problem, now time.Time) *message.Message {
-	aside := m.Copy()
-	aside.Metadata.Set(metadataPoisonCode, p.Code)
-	aside.Metadata.Set(metadataPoisonDetail, p.Detail)
-	aside.Metadata.Set(metadataPoisonedAt, now.UTC().Format(time.RFC3339Nano))
-	return aside
+// poisonedMessage is the message of a command for the poison topic.
+func poisonedMessage(m *message.Message, p Problem, now time.Time) *message.Message {
+	poisoned := m.Copy()
+	poisoned.Metadata.Set(metadataPoisonCode, p.Code)
+	poisoned.Metadata.Set(metadataPoisonDetail, p.Detail)
+	poisoned.Metadata.Set(metadataPoisonedAt, now.UTC().Format(time.RFC3339Nano))
+	return poisoned
 }
 
-// ReadPoisoned says what a message in the poison topic is.
+// ReadPoisoned reads a message of the poison topic.
 func ReadPoisoned(m *message.Message) Poisoned {
 	p := Poisoned{
 		CommandID: m.UUID, Command: m.Metadata.Get(MetadataName),
@@ -48,20 +47,20 @@ func ReadPoisoned(m *message.Message) Poisoned {
 	return p
 }
 
-// Cured is the command as it came in, to be tried once more.
-func Cured(m *message.Message) *message.Message {
-	again := m.Copy()
-	maps.DeleteFunc(again.Metadata, func(key, _ string) bool {
+// OriginalCommand is the command as it was sent, to be tried once more.
+func OriginalCommand(m *message.Message) *message.Message {
+	original := m.Copy()
+	maps.DeleteFunc(original.Metadata, func(key, _ string) bool {
 		switch key {
 		case metadataPoisonCode, metadataPoisonDetail, metadataPoisonedAt, metadataWaitingSince:
 			return true
 		}
 		return false
 	})
-	return again
+	return original
 }
 
-// DroppedResult tells the channel that a poisoned command was thrown away, and why.
+// DroppedResult is the result of a poisoned command that an operator drops, for a reason.
 func DroppedResult(m *message.Message, reason string) (*message.Message, error) {
 	p := ReadPoisoned(m)
 	return Result{

@@ -16,28 +16,28 @@ import (
 // NameResult is the name of a result on the wire.
 const NameResult = "command-result.v1"
 
-// Status is what became of a command, in a word.
+// Status is the outcome of a command.
 type Status string
 
-// The statuses. Those before Conflict mean that the command is in the log.
+// The statuses. Those before Conflict mean that the events of the command are in the log.
 const (
 	Placed   Status = "placed"
 	Returned Status = "returned"
 	Adjusted Status = "adjusted"
-	// Waiting is an adjustment that waits for a second person, Declined one that was turned down since.
+	// Waiting is an adjustment that waits for a second person, Declined one that a second person has declined.
 	Waiting  Status = "waiting"
 	Declined Status = "declined"
-	// Replayed is a command that had been carried out before. The points and the position are those of that time.
+	// Replayed is a command that was carried out before. The result has the points and the position of that time.
 	Replayed Status = "replayed"
-	// Conflict is an id that was used before with other content. The command is in the poison topic.
+	// Conflict is an id that was used before with other content. The command is poisoned.
 	Conflict Status = "conflict"
-	// Refused is a command that can't succeed for the reason in its problem. It is in the poison topic.
-	Refused Status = "problem"
-	// Dropped is a command that somebody has thrown out of the poison topic.
+	// Failed is a command that can't succeed, for the reason in its problem. It is poisoned.
+	Failed Status = "problem"
+	// Dropped is a poisoned command that an operator has deleted.
 	Dropped Status = "dropped"
 )
 
-// Result tells the channel what became of a command. A command may have several: the last one counts.
+// Result tells a channel the outcome of a command. A command may have several results: the last one counts.
 type Result struct {
 	// CommandID is the id of the command's message.
 	CommandID string `json:"commandId"`
@@ -52,15 +52,15 @@ type Result struct {
 	// Points are those an order was awarded, PointsReversed those that a return took back; nil where it does not apply.
 	Points         *domain.Points `json:"points,omitempty"`
 	PointsReversed *domain.Points `json:"pointsReversed,omitempty"`
-	// Position is the command's place in the log, empty if it has none; a read with it as Loyalty-Min-Position shows it.
+	// Position is the command's place in the log, empty if it has none. A read with it as Loyalty-Min-Position reflects the command.
 	Position string `json:"position,omitempty"`
 
 	Problem *Problem `json:"problem,omitempty"`
-	// Reason is why a command was dropped.
+	// Reason is the operator's reason for dropping the command.
 	Reason string `json:"reason,omitempty"`
 }
 
-// Problem is why a command can't succeed, in the codes of the HTTP API.
+// Problem says why a command can't succeed, with the codes of the HTTP API.
 type Problem struct {
 	// Code is stable. Where one field is at fault it is that field's.
 	Code   string          `json:"code"`
@@ -68,7 +68,7 @@ type Problem struct {
 	Errors []problem.Fault `json:"errors,omitempty"`
 }
 
-// problemOf is the problem of an error. What was not foreseen is told in the log only.
+// problemOf is the problem of an error. An unknown error is told in the log only.
 func problemOf(err error) Problem {
 	p := problem.Of(err)
 	if p.Status == http.StatusInternalServerError {
@@ -77,13 +77,13 @@ func problemOf(err error) Problem {
 	return Problem{Code: p.Code, Detail: p.Detail, Errors: p.Errors}
 }
 
-// permanent tells of an error that no repetition of the command can cure.
+// permanent reports whether an error will come again however often the command is repeated.
 func permanent(err error) bool {
 	status := problem.Of(err).Status
 	return status >= http.StatusBadRequest && status < http.StatusInternalServerError
 }
 
-// temporary tells of an error that ends when a store is back or has caught up, however long that takes.
+// temporary reports whether an error ends when a store is available again or has caught up.
 func temporary(err error) bool { return problem.Of(err).Status == http.StatusServiceUnavailable }
 
 // Commands carries out commands: *commands.Handler.
@@ -93,8 +93,8 @@ type Commands interface {
 	AdjustPoints(context.Context, commands.AdjustPoints) (commands.Adjusted, error)
 }
 
-// placeOrder, returnItems and adjustPoints carry out a command, and say what became of it. After an error the result only
-// says which command it was.
+// placeOrder, returnItems and adjustPoints carry out a command and return its result. After an error the result has the ids of
+// the command only.
 func placeOrder(ctx context.Context, in *Intake, c commands.PlaceOrder) (Result, error) {
 	placed, err := in.Commands.PlaceOrder(ctx, c)
 	if err != nil {
@@ -137,7 +137,7 @@ func unlessReplayed(status Status, replayed bool) Status {
 	return status
 }
 
-// message writes a result for the results topic.
+// message is the message of a result for the results topic.
 func (r Result) message() (*message.Message, error) {
 	payload, err := json.Marshal(r)
 	if err != nil {
@@ -146,7 +146,7 @@ func (r Result) message() (*message.Message, error) {
 	return newMessage(NameResult, r.CorrelationID, payload), nil
 }
 
-// DecodeResult reads a message of the results topic.
+// DecodeResult reads a message of the results topic. It is not strict: later versions may add members.
 func DecodeResult(m *message.Message) (Result, error) {
 	var r Result
 	if err := json.Unmarshal(m.Payload, &r); err != nil {

@@ -16,7 +16,7 @@ import (
 	"loyalty/domain"
 )
 
-// Run runs every clause on brokers that open makes, each empty.
+// Run runs every clause, each on an empty broker that open returns.
 func Run(t *testing.T, open func(testing.TB) Broker) {
 	clauses := []struct {
 		name  string
@@ -24,18 +24,18 @@ func Run(t *testing.T, open func(testing.TB) Broker) {
 	}{
 		{"each command is appended once and has a result with its correlation", eachCommandHasAResult},
 		{"a command sent twice is appended once, and the second result says so", sentTwice},
-		{"what can't be read is put aside untouched, with its problem", unreadable},
-		{"a command of an unknown name is put aside", unknownName},
-		{"an id used with other content is a conflict and put aside", conflict},
-		{"a return of more than was paid is put aside", returnsTooMuch},
+		{"what can't be read is poisoned unchanged, with its problem", unreadable},
+		{"a command of an unknown name is poisoned", unknownName},
+		{"an id used with other content is a conflict and poisoned", conflict},
+		{"a return of more than was paid is poisoned", returnsTooMuch},
 		{"a return that comes before its order waits for it", returnBeforeOrder},
-		{"a return whose order never comes is put aside", returnWithoutOrder},
+		{"a return whose order never comes is poisoned", returnWithoutOrder},
 		{"an adjustment above the limit waits for a second person", adjustmentAboveLimit},
-		{"a failure that may pass is tried again until it does", unavailableForAWhile},
-		{"a command that a store is long away for lets others pass", holdsNobodyUp},
-		{"a long outage uses up no patience with a failure nobody knows", outageThenUnknown},
-		{"a failure nobody knows is put aside after a while", unknownFailure},
-		{"a panic is put aside, and the next command goes on", panics},
+		{"a temporary failure is retried until it ends", unavailableForAWhile},
+		{"a command whose store is away for long lets others pass", lettingOthersPass},
+		{"a long outage uses up none of the time for an unknown failure", outageThenUnknown},
+		{"an unknown failure is poisoned after its timeout", unknownFailure},
+		{"a panic is poisoned, and the next command is carried out", panics},
 		{"a command appended and not acknowledged is delivered again, and counts once", diesBeforeAcknowledging},
 		{"a stop does not wait for a store that is away", stopsWhileUnavailable},
 		{"a result that can't be published holds back the acknowledgement, not the append", resultsUnavailable},
@@ -93,7 +93,7 @@ func sentTwice(t *testing.T, s *System) {
 }
 
 func unreadable(t *testing.T, s *System) {
-	results, aside := s.Watch(s.Topics.Results), s.Watch(s.Topics.Poison)
+	results, poison := s.Watch(s.Topics.Results), s.Watch(s.Topics.Poison)
 	s.Start(nil)
 	payload := `{"orderId": "o 1", "customerId": "alice", "ItemIds": ["mug"], "paymentDetails": {"amount": "-1", "currency": "GBP"}, "channel": "store", "actor": "till-7"}`
 	m := message.NewMessage(uuid.NewString(), []byte(payload))
@@ -101,54 +101,54 @@ func unreadable(t *testing.T, s *System) {
 	m.Metadata.Set("shop", "leeds")
 	s.Publish(m)
 	got := results.Result(m.UUID)
-	s.check(got, bus.Result{Status: bus.Refused, CorrelationID: m.UUID})
+	s.check(got, bus.Result{Status: bus.Failed, CorrelationID: m.UUID})
 	if got.Problem == nil || got.Problem.Code != "invalid_input" || len(got.Problem.Errors) != 2 || got.Problem.Errors[1].Field != "paymentDetails.amount" {
 		t.Errorf("problem %+v", got.Problem)
 	}
-	poisoned := aside.Wait(1)[0]
+	poisoned := poison.Wait(1)[0]
 	about := bus.ReadPoisoned(poisoned)
 	if string(poisoned.Payload) != payload || poisoned.UUID != m.UUID || poisoned.Metadata.Get("shop") != "leeds" ||
 		about.Code != "invalid_input" || about.Command != bus.NamePlaceOrder || about.At.IsZero() {
-		t.Errorf("put aside: %+v, %+v", poisoned, about)
+		t.Errorf("poisoned: %+v, %+v", poisoned, about)
 	}
-	if again := bus.Cured(poisoned); !again.Equals(m) {
-		t.Errorf("cured it is %+v, was %+v", again, m)
+	if again := bus.OriginalCommand(poisoned); !again.Equals(m) {
+		t.Errorf("its original is %+v, was %+v", again, m)
 	}
 }
 
 func unknownName(t *testing.T, s *System) {
-	results, aside := s.Watch(s.Topics.Results), s.Watch(s.Topics.Poison)
+	results, poison := s.Watch(s.Topics.Results), s.Watch(s.Topics.Poison)
 	s.Start(nil)
 	for _, name := range []string{"", "place-order.v9", "\x1b[31m"} {
 		m := message.NewMessage(uuid.NewString(), []byte("{}"))
 		m.Metadata.Set(bus.MetadataName, name)
 		s.Publish(m)
-		if got := results.Result(m.UUID); got.Status != bus.Refused || got.Problem == nil || got.Problem.Code != "command_unknown" {
+		if got := results.Result(m.UUID); got.Status != bus.Failed || got.Problem == nil || got.Problem.Code != "command_unknown" {
 			t.Errorf("%q: got %+v", name, got)
 		}
 	}
-	aside.Wait(3)
+	poison.Wait(3)
 }
 
 func conflict(t *testing.T, s *System) {
-	results, aside := s.Watch(s.Topics.Results), s.Watch(s.Topics.Poison)
+	results, poison := s.Watch(s.Topics.Results), s.Watch(s.Topics.Poison)
 	s.Start(nil)
 	results.Result(s.Send(Mug("o-1", "alice")))
 	s.check(results.Result(s.Send(Mug("o-1", "bob"))), bus.Result{Status: bus.Conflict, OrderID: "o-1", CorrelationID: "req-1"})
-	if about := bus.ReadPoisoned(aside.Wait(1)[0]); about.Code != "conflict" {
-		t.Errorf("put aside as %+v", about)
+	if about := bus.ReadPoisoned(poison.Wait(1)[0]); about.Code != "conflict" {
+		t.Errorf("poisoned as %+v", about)
 	}
 }
 
 func returnsTooMuch(t *testing.T, s *System) {
-	results, aside := s.Watch(s.Topics.Results), s.Watch(s.Topics.Poison)
+	results, poison := s.Watch(s.Topics.Results), s.Watch(s.Topics.Poison)
 	s.Start(nil)
 	results.Result(s.Send(Mug("o-1", "alice")))
 	back := Back("o-1", "r-1")
 	back.Amount = 13000
-	s.check(results.Result(s.Send(back)), bus.Result{Status: bus.Refused, OrderID: "o-1", ReturnID: "r-1", CorrelationID: "req-1"})
-	if about := bus.ReadPoisoned(aside.Wait(1)[0]); about.Code != "return_exceeds_paid" {
-		t.Errorf("put aside as %+v", about)
+	s.check(results.Result(s.Send(back)), bus.Result{Status: bus.Failed, OrderID: "o-1", ReturnID: "r-1", CorrelationID: "req-1"})
+	if about := bus.ReadPoisoned(poison.Wait(1)[0]); about.Code != "return_exceeds_paid" {
+		t.Errorf("poisoned as %+v", about)
 	}
 }
 
@@ -157,7 +157,7 @@ func returnBeforeOrder(t *testing.T, s *System) {
 	back := s.Send(Back("o-1", "r-1"))
 	s.Start(nil)
 	topic := s.Watch(s.Topics.Commands)
-	topic.Wait(2) // it went to the back of the queue
+	topic.Wait(2) // it was requeued
 	s.Send(Mug("o-1", "alice"))
 	s.check(results.Result(back), bus.Result{Status: bus.Returned, OrderID: "o-1", ReturnID: "r-1", CorrelationID: "req-1", PointsReversed: of(4)})
 	if s.Stored("order-o-1") != 4 {
@@ -166,11 +166,11 @@ func returnBeforeOrder(t *testing.T, s *System) {
 }
 
 func returnWithoutOrder(t *testing.T, s *System) {
-	results, aside := s.Watch(s.Topics.Results), s.Watch(s.Topics.Poison)
-	s.Start(func(o *bus.IntakeOptions) { o.OrderPatience = 50 * time.Millisecond })
-	s.check(results.Result(s.Send(Back("o-1", "r-1"))), bus.Result{Status: bus.Refused, OrderID: "o-1", ReturnID: "r-1", CorrelationID: "req-1"})
-	if about := bus.ReadPoisoned(aside.Wait(1)[0]); about.Code != "not_found" {
-		t.Errorf("put aside as %+v", about)
+	results, poison := s.Watch(s.Topics.Results), s.Watch(s.Topics.Poison)
+	s.Start(func(o *bus.IntakeOptions) { o.OrderTimeout = 50 * time.Millisecond })
+	s.check(results.Result(s.Send(Back("o-1", "r-1"))), bus.Result{Status: bus.Failed, OrderID: "o-1", ReturnID: "r-1", CorrelationID: "req-1"})
+	if about := bus.ReadPoisoned(poison.Wait(1)[0]); about.Code != "not_found" {
+		t.Errorf("poisoned as %+v", about)
 	}
 }
 
@@ -188,12 +188,12 @@ func adjustmentAboveLimit(t *testing.T, s *System) {
 	s.check(results.Result(s.Send(Goodwill("alice", "l-2", 101))), bus.Result{Status: bus.Declined, LoyaltyID: "l-2", CorrelationID: "req-2"})
 }
 
-// failing is a handler of commands whose orders go wrong as long as it is told to.
+// failing is a handler of commands that fails orders with the errors it is given.
 type failing struct {
 	bus.Commands
 	tries atomic.Int64
 	fail  func(try int64) error
-	// after is asked once the order is placed.
+	// after is called once the order is placed.
 	after func() error
 }
 
@@ -220,11 +220,11 @@ func unavailableForAWhile(t *testing.T, s *System) {
 	s.check(results.Result(s.Send(Mug("o-1", "alice"))), bus.Result{Status: bus.Placed, OrderID: "o-1", CorrelationID: "req-1", Points: of(13)})
 }
 
-func holdsNobodyUp(t *testing.T, s *System) {
+func lettingOthersPass(t *testing.T, s *System) {
 	results := s.Watch(s.Topics.Results)
 	var back atomic.Bool
 	s.Start(func(o *bus.IntakeOptions) {
-		o.Concurrency, o.HoldFor = 1, 10*time.Millisecond
+		o.Concurrency, o.RequeueAfter = 1, 10*time.Millisecond
 		o.Commands = onlyFor{s.Commands, "o-1", &back}
 	})
 	first := s.Send(Mug("o-1", "alice"))
@@ -240,7 +240,7 @@ func holdsNobodyUp(t *testing.T, s *System) {
 	}
 }
 
-// onlyFor is a handler for whom the store is away for one order, until it is back.
+// onlyFor is a handler for which the store is unavailable for one order, until back is true.
 type onlyFor struct {
 	bus.Commands
 	order domain.OrderID
@@ -271,22 +271,22 @@ func outageThenUnknown(t *testing.T, s *System) {
 }
 
 func unknownFailure(t *testing.T, s *System) {
-	results, aside := s.Watch(s.Topics.Results), s.Watch(s.Topics.Poison)
+	results, poison := s.Watch(s.Topics.Results), s.Watch(s.Topics.Poison)
 	failing := &failing{Commands: s.Commands, fail: func(int64) error { return errors.New("the secret of the house") }}
-	s.Start(func(o *bus.IntakeOptions) { o.Commands, o.Patience = failing, 30*time.Millisecond })
+	s.Start(func(o *bus.IntakeOptions) { o.Commands, o.RetryTimeout = failing, 30*time.Millisecond })
 	got := results.Result(s.Send(Mug("o-1", "alice")))
-	s.check(got, bus.Result{Status: bus.Refused, OrderID: "o-1", CorrelationID: "req-1"})
+	s.check(got, bus.Result{Status: bus.Failed, OrderID: "o-1", CorrelationID: "req-1"})
 	if got.Problem == nil || got.Problem.Code != "internal" || strings.Contains(got.Problem.Detail, "secret") {
 		t.Errorf("problem %+v", got.Problem)
 	}
 	if failing.tries.Load() < 2 {
 		t.Errorf("tried %d times", failing.tries.Load())
 	}
-	aside.Wait(1)
+	poison.Wait(1)
 }
 
 func panics(t *testing.T, s *System) {
-	results, aside := s.Watch(s.Topics.Results), s.Watch(s.Topics.Poison)
+	results, poison := s.Watch(s.Topics.Results), s.Watch(s.Topics.Poison)
 	s.Start(func(o *bus.IntakeOptions) {
 		o.Commands = &failing{Commands: s.Commands, fail: func(try int64) error {
 			if try == 1 {
@@ -295,14 +295,14 @@ func panics(t *testing.T, s *System) {
 			return nil
 		}}
 	})
-	if got := results.Result(s.Send(Mug("o-1", "alice"))); got.Status != bus.Refused || got.Problem == nil || got.Problem.Code != "internal" {
+	if got := results.Result(s.Send(Mug("o-1", "alice"))); got.Status != bus.Failed || got.Problem == nil || got.Problem.Code != "internal" {
 		t.Errorf("got %+v", got)
 	}
-	aside.Wait(1)
+	poison.Wait(1)
 	s.check(results.Result(s.Send(Mug("o-2", "alice"))), bus.Result{Status: bus.Placed, OrderID: "o-2", CorrelationID: "req-1", Points: of(13)})
 }
 
-// broken publishes nothing.
+// broken is a publisher that always fails.
 type broken struct{ message.Publisher }
 
 func (broken) Publish(string, ...*message.Message) error { return errors.New("the broker is away") }
@@ -310,7 +310,7 @@ func (broken) Publish(string, ...*message.Message) error { return errors.New("th
 func diesBeforeAcknowledging(t *testing.T, s *System) {
 	results := s.Watch(s.Topics.Results)
 	appended := make(chan struct{}, 1)
-	// Of a consumer that can't publish the result nothing is acknowledged; then it is gone.
+	// A consumer that can't publish the result acknowledges nothing. Then it stops.
 	dies := s.Start(func(o *bus.IntakeOptions) {
 		o.Publisher = broken{}
 		o.Commands = &failing{Commands: s.Commands, after: func() error {
@@ -355,7 +355,7 @@ func stopsWhileUnavailable(t *testing.T, s *System) {
 	}
 }
 
-// flaky publishes from the third time on.
+// flaky is a publisher that fails twice.
 type flaky struct {
 	message.Publisher
 	tries atomic.Int64

@@ -1,4 +1,4 @@
-// Package bustest is the contract of the bus: clauses that hold on any Watermill publisher and subscriber that suit it.
+// Package bustest is the contract of the bus: clauses that hold on any Watermill publisher and subscriber that it can use.
 package bustest
 
 import (
@@ -19,10 +19,10 @@ import (
 	"loyalty/eventstore/storetest"
 )
 
-// Broker is one broker, as a test has it.
+// Broker is a broker for a test.
 type Broker struct {
 	Publisher message.Publisher
-	// Subscriber makes a consumer; each message is delivered to one of them. The broker's own cleanup closes it.
+	// Subscriber returns a new consumer. Each message is delivered to one of them. The broker's own cleanup closes them.
 	Subscriber func() message.Subscriber
 	// Reader delivers every message ever published to each of its subscriptions.
 	Reader message.Subscriber
@@ -31,28 +31,28 @@ type Broker struct {
 	Concurrency int
 }
 
-// patience bounds every wait; none takes nearly as long.
-const patience = time.Minute
+// timeout bounds every wait. None takes nearly as long.
+const timeout = time.Minute
 
-// Bounded is a context for a test.
+// Bounded is the context of a test, with a timeout.
 func Bounded(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	t.Cleanup(cancel)
 	return ctx
 }
 
-// WaitFor waits until a condition holds.
+// WaitFor waits until a condition holds, or fails the test.
 func WaitFor(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !condition(); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(timeout); !condition(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain: %s", what)
+			t.Fatalf("timed out: %s", what)
 		}
 	}
 }
 
-// System is an event store and a handler of commands, with a broker to send them through.
+// System is an event store, a handler of commands and a broker.
 type System struct {
 	t testing.TB
 	Broker
@@ -60,13 +60,13 @@ type System struct {
 	Commands *commands.Handler
 }
 
-// NewSystem makes one on an event store of its own.
+// NewSystem returns a System with its own event store.
 func NewSystem(t testing.TB, b Broker) *System {
 	t.Helper()
 	return SystemOn(t, b, storetest.Open(t))
 }
 
-// SystemOn makes one on an event store.
+// SystemOn returns a System on an event store.
 func SystemOn(t testing.TB, b Broker, store *eventstore.Store) *System {
 	t.Helper()
 	handler, err := commands.New(store, commands.Options{Policy: domain.DefaultPolicy(), Now: time.Now, NewID: uuid.New})
@@ -76,12 +76,12 @@ func SystemOn(t testing.TB, b Broker, store *eventstore.Store) *System {
 	return &System{t: t, Broker: b, Store: store, Commands: handler}
 }
 
-// Start starts an intake, its options changed, and returns what stops it and waits. The test's end does so too.
+// Start starts an intake with changed options. It returns a function that stops it and waits, which the end of the test does too.
 func (s *System) Start(change func(*bus.IntakeOptions)) (stop func()) {
 	s.t.Helper()
 	o := bus.IntakeOptions{
 		Commands: s.Commands, Publisher: s.Publisher, Topics: s.Topics, Concurrency: s.Concurrency,
-		LookAgain: 5 * time.Millisecond, Logger: slog.New(slog.DiscardHandler),
+		RequeueDelay: 5 * time.Millisecond, Logger: slog.New(slog.DiscardHandler),
 	}
 	if change != nil {
 		change(&o)
@@ -125,7 +125,7 @@ func (s *System) Publish(m *message.Message) {
 	}
 }
 
-// Watch gathers what a topic holds and gets.
+// Watch collects the messages of a topic, those that are there and those that come.
 func (s *System) Watch(topic string) *Watched {
 	s.t.Helper()
 	messages, err := s.Reader.Subscribe(s.t.Context(), topic)
@@ -145,7 +145,7 @@ func (s *System) Watch(topic string) *Watched {
 	return w
 }
 
-// Watched is what came through a topic so far.
+// Watched has the messages of a topic so far.
 type Watched struct {
 	t        testing.TB
 	mu       sync.Mutex
@@ -205,7 +205,7 @@ func (w *Watched) Events(n int) []bus.IntegrationEvent {
 	return events
 }
 
-// Stored is how many events a stream has.
+// Stored is the number of events in a stream.
 func (s *System) Stored(stream string) int {
 	s.t.Helper()
 	events, err := s.Store.Load(Bounded(s.t), stream)
@@ -226,7 +226,7 @@ func Mug(order, customer string) commands.PlaceOrder {
 	}
 }
 
-// Back is a return of £40.00, which takes 4 points of a mug back.
+// Back is a return of £40.00, which takes back 4 points of a mug.
 func Back(order, id string) commands.ReturnItems {
 	return commands.ReturnItems{Caller: Till, Order: domain.OrderID(order), Return: domain.ReturnID(id), Amount: 4000, Reason: "too small"}
 }

@@ -1,5 +1,5 @@
-// Package redis carries the bus on Redis Streams, through Watermill: the publisher and subscriber, what keeps the streams
-// from growing, and what deals with the poison topic.
+// Package redis is the bus on Redis Streams, through Watermill: publisher and subscriber, trimming of the streams, and what
+// operators do with the poison topic.
 package redis
 
 import (
@@ -15,19 +15,19 @@ import (
 	"loyalty/redisurl"
 )
 
-// address is what a connection string says.
+// address is a connection string, parsed.
 type address struct {
 	options *redis.UniversalOptions
 	prefix  string
 	topics  bus.Topics
-	// concurrency is how many commands are worked on at once.
+	// concurrency is the number of commands carried out at once.
 	concurrency int
-	// keep is about how many results, and how many events, their streams hold.
+	// keep is about how many results, and how many events, stay in their streams.
 	keep int64
-	// claimAfter is for how long a dead consumer must have held a command before another takes it, and for how long one that
-	// says nothing is held to live.
+	// claimAfter is the time after which a command of a dead consumer goes to another, and after which a consumer without a
+	// heartbeat counts as dead.
 	claimAfter time.Duration
-	// fromStart publishes the whole history the first time events are published.
+	// fromStart has the first start publish the whole history of events.
 	fromStart bool
 }
 
@@ -41,7 +41,7 @@ const (
 
 var prefixForm = regexp.MustCompile(`^[A-Za-z0-9_.:{}-]{1,64}$`)
 
-// parseAddress reads an address. Its errors don't repeat it, as it may hold a password.
+// parseAddress reads an address. Its errors never repeat it, because it may hold a password.
 func parseAddress(text string) (address, error) {
 	malformed := func(detail string) (address, error) {
 		return address{}, domain.Invalid("bus", "address_malformed", detail)

@@ -16,8 +16,8 @@ import (
 	"loyalty/readmodels/leaderboard/redis/redistest"
 )
 
-// BenchmarkIntake takes orders that wait in Redis: each read, decided, appended to an embedded event store on disk,
-// answered in the results topic, and acknowledged.
+// BenchmarkIntake takes orders that wait in Redis. Each is read, decided, appended to an embedded event store on disk, answered
+// in the results topic, and acknowledged.
 func BenchmarkIntake(b *testing.B) {
 	for _, concurrency := range []int{16, 64} {
 		b.Run(fmt.Sprintf("concurrency=%d", concurrency), func(b *testing.B) {

@@ -15,22 +15,22 @@ import (
 	"loyalty/domain"
 )
 
-// group is the consumer group of all processes that take commands.
+// group is the consumer group of the processes that take commands.
 const group = "loyalty"
 
 const (
-	// blockFor is how long a read waits for a command, and so how long a stop may take to be noticed.
+	// blockFor bounds how long a read waits for a command, and so how long it takes to notice a stop.
 	blockFor = 100 * time.Millisecond
-	// claimBatch is how many commands of consumers that may be dead are looked at.
+	// claimBatch bounds how many commands of other consumers are checked at a time.
 	claimBatch = 5000
-	// resendAfter is the rest before a message that a handler gave back is handed out again.
+	// resendAfter is the pause before a message is delivered again that a handler has not acknowledged.
 	resendAfter = 250 * time.Millisecond
 )
 
-// Broker is the streams of one Redis. It may be used from many goroutines at once.
+// Broker is the streams of one Redis. It may be used by many goroutines at once.
 type Broker struct {
 	address
-	// Each has a client of its own, because redisstream's Close closes it.
+	// Each has its own client, because redisstream closes the client it was given.
 	publisher  *redisstream.Publisher
 	subscriber *redisstream.Subscriber
 	client     redis.UniversalClient
@@ -40,8 +40,8 @@ type Broker struct {
 // Open reads an address: redis://host:port or rediss://, redis+cluster://host,host or redis+sentinel://host,host/master, with
 // user:password@ before the hosts, and the parameters prefix (of the streams' names, "loyalty."), concurrency
 // (16 commands at once), keep (about 1,000,000 results and as many events in their streams), claim_after (10s) and from
-// (now, or start for the whole history of events). It connects to nothing: a Redis that is away is waited for by those who
-// use it. The error is domain.ErrInvalid and never repeats the address.
+// (now, or start for the whole history of events). It does not connect: publishing and subscribing wait for a Redis that is
+// away. The error is domain.ErrInvalid and never repeats the address.
 func Open(text string, log *slog.Logger) (*Broker, error) {
 	a, err := parseAddress(text)
 	if err != nil {
@@ -61,7 +61,7 @@ func Open(text string, log *slog.Logger) (*Broker, error) {
 		BlockTime: blockFor, DisableIndefiniteInitialBlock: true, NackResendSleep: resendAfter,
 		ClaimInterval: max(a.claimAfter/6, blockFor), ClaimBatchSize: claimBatch, MaxIdleTime: a.claimAfter,
 		ShouldClaimPendingMessage: b.consumers.mayClaim,
-		// A Redis that lost its streams has lost the group as well: subscribing again makes it.
+		// A Redis that has lost its streams has lost the group too. Subscribing again creates it.
 		ShouldStopOnReadErrors: func(err error) bool { return redis.HasErrorPrefix(err, "NOGROUP") },
 	}, watermillLog)
 	if err != nil {
@@ -73,25 +73,25 @@ func Open(text string, log *slog.Logger) (*Broker, error) {
 // Topics are the names of the streams.
 func (b *Broker) Topics() bus.Topics { return b.topics }
 
-// Concurrency is how many commands are to be worked on at once.
+// Concurrency is the number of commands to be carried out at once.
 func (b *Broker) Concurrency() int { return b.concurrency }
 
-// FromStart tells whether the whole history of events is to be published the first time.
+// FromStart reports whether the first start publishes the whole history of events.
 func (b *Broker) FromStart() bool { return b.fromStart }
 
-// Publisher appends to streams, one message after the other. Close of the Broker closes it.
+// Publisher appends to streams, one message after the other. Closing the Broker closes it.
 func (b *Broker) Publisher() message.Publisher { return b.publisher }
 
-// Subscriber reads as one consumer of the group, one message at a time for each subscription. Commands that another
-// consumer has held for claim_after are taken from it if it does not live: Keep says that this one does. Close of the Broker closes it.
+// Subscriber reads as one consumer of the group, one message at a time for each subscription. It claims commands that another
+// consumer has held for claim_after if that one is dead; Keep sends the heartbeat of this one. Closing the Broker closes it.
 func (b *Broker) Subscriber() message.Subscriber { return b.subscriber }
 
-// Close closes everything. Those who publish and subscribe have ended before.
+// Close closes all connections. Publishing and subscribing must have ended.
 func (b *Broker) Close() error {
 	return errors.Join(b.subscriber.Close(), b.publisher.Close(), b.client.Close())
 }
 
-// unavailable is the domain's word for a Redis that does not answer as it should.
+// unavailable makes an error of Redis domain.ErrUnavailable.
 func unavailable(what string, err error) error {
 	if err == nil {
 		return nil

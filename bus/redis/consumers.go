@@ -10,35 +10,36 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// consumers tells which consumers of the group live. Each says so in a key that expires; what one holds that does not say so
-// any more may be taken from it. Idle time alone would not do: a command that waits for a store would go from one consumer
-// to the next, and in the end take up every place there is.
+// consumers knows which consumers of the group are alive. Each has a heartbeat, a key that expires; commands of one without a key
+// may be claimed by others. The idle time of a command would not be enough: one that waits for a store would be claimed by one consumer
+// after the other, and in the end be under way in all of them.
 type consumers struct {
 	client redis.UniversalClient
 	prefix string
 	own    string
-	// lasting is for how long one that has said so is held to live.
-	lasting time.Duration
+	// ttl is how long a heartbeat counts.
+	ttl time.Duration
 
 	mu    sync.Mutex
 	known map[string]liveness
 }
 
+// liveness is whether a consumer was alive at a time.
 type liveness struct {
-	lives bool
-	asked time.Time
+	alive bool
+	at    time.Time
 }
 
-func newConsumers(client redis.UniversalClient, prefix string, lasting time.Duration) *consumers {
-	return &consumers{client: client, prefix: prefix + "consumer.", own: uuid.NewString(), lasting: lasting, known: make(map[string]liveness)}
+func newConsumers(client redis.UniversalClient, prefix string, ttl time.Duration) *consumers {
+	return &consumers{client: client, prefix: prefix + "consumer.", own: uuid.NewString(), ttl: ttl, known: make(map[string]liveness)}
 }
 
-// live says that this consumer lives.
-func (c *consumers) live(ctx context.Context) error {
-	return c.client.Set(ctx, c.prefix+c.own, "", c.lasting).Err()
+// heartbeat tells the others that this consumer is alive.
+func (c *consumers) heartbeat(ctx context.Context) error {
+	return c.client.Set(ctx, c.prefix+c.own, "", c.ttl).Err()
 }
 
-// mayClaim tells whether a command may be taken from who holds it. While Redis doesn't say, nothing is.
+// mayClaim reports whether a command may be claimed from the consumer that holds it. It may not while Redis doesn't answer.
 func (c *consumers) mayClaim(p redis.XPendingExt) bool {
 	if p.Consumer == c.own {
 		return false
@@ -46,35 +47,35 @@ func (c *consumers) mayClaim(p redis.XPendingExt) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	if known, asked := c.known[p.Consumer]; asked && now.Sub(known.asked) < c.lasting/6 {
-		return !known.lives
+	if known, ok := c.known[p.Consumer]; ok && now.Sub(known.at) < c.ttl/6 {
+		return !known.alive
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), c.lasting)
+	ctx, cancel := context.WithTimeout(context.Background(), c.ttl)
 	defer cancel()
 	n, err := c.client.Exists(ctx, c.prefix+p.Consumer).Result()
 	for name, old := range c.known {
-		if now.Sub(old.asked) > c.lasting {
+		if now.Sub(old.at) > c.ttl {
 			delete(c.known, name)
 		}
 	}
-	c.known[p.Consumer] = liveness{lives: n > 0 || err != nil, asked: now}
+	c.known[p.Consumer] = liveness{alive: n > 0 || err != nil, at: now}
 	return n == 0 && err == nil
 }
 
-// Keep has this consumer keep what it holds, and deletes from the commands stream what every consumer group has
-// acknowledged, until ctx ends: Redis would keep it. So the stream is as long as what waits, and never loses a command for
-// being long. It runs beside whoever subscribes.
+// Keep sends the heartbeat of this consumer and trims the commands stream, until ctx ends: it deletes what every consumer group has
+// acknowledged, which Redis would keep. So the stream is as long as the queue, and no command is ever dropped for its length. It
+// must run while commands are taken.
 func (b *Broker) Keep(ctx context.Context, log *slog.Logger) {
-	living, trimming := time.NewTicker(b.claimAfter/3), time.NewTicker(trimEvery)
-	defer living.Stop()
-	defer trimming.Stop()
+	heartbeat, trim := time.NewTicker(b.claimAfter/3), time.NewTicker(trimEvery)
+	defer heartbeat.Stop()
+	defer trim.Stop()
 	for {
-		if err := b.consumers.live(ctx); err != nil && ctx.Err() == nil {
-			log.Debug("Redis is not told that this consumer lives", "error", err)
+		if err := b.consumers.heartbeat(ctx); err != nil && ctx.Err() == nil {
+			log.Debug("the heartbeat of this consumer is not sent", "error", err)
 		}
 		select {
-		case <-living.C:
-		case <-trimming.C:
+		case <-heartbeat.C:
+		case <-trim.C:
 			if _, err := b.trim(ctx); err != nil && ctx.Err() == nil {
 				log.Debug("the commands stream is not trimmed", "error", err)
 			}

@@ -26,14 +26,13 @@ import (
 	"loyalty/readmodels/leaderboard/redis/redistest"
 )
 
-// consumer is a process that takes commands, as far as a broker can tell: a connection of its own, and an end without
-// warning.
+// consumer is to a broker a process that takes commands: it has its own connection, and can crash.
 type consumer struct {
 	t testing.TB
-	// keep ends what says that it lives.
+	// keep stops its heartbeat.
 	stop, keep, close func()
 	dead              atomic.Bool
-	// stuck can't reach the event store.
+	// stuck makes the event store unavailable to it.
 	stuck atomic.Bool
 }
 
@@ -46,7 +45,7 @@ func (c *consumer) Publish(to message.Publisher, topic string, m ...*message.Mes
 
 var errDead = errors.New("this process is dead")
 
-// mortal is what a consumer works with, until it is dead.
+// mortal is the handler and the publisher of a consumer, until it is dead.
 type mortal struct {
 	bus.Commands
 	message.Publisher
@@ -92,7 +91,7 @@ func start(t testing.TB, s *bustest.System, address string) *consumer {
 // end stops it in order.
 func (c *consumer) end() { c.stop(); c.keep(); c.close() }
 
-// crash ends it wherever it is: what it has not yet published or acknowledged stays so.
+// crash ends it at any point: it publishes and acknowledges nothing more.
 func (c *consumer) crash() { c.dead.Store(true); c.end() }
 
 func TestFiveThousandCommandsAreAppendedOnceEachWhileConsumersCrash(t *testing.T) {

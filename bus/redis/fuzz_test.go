@@ -23,7 +23,7 @@ func FuzzAnEntryAlwaysBecomesAMessage(f *testing.F) {
 	})
 }
 
-func FuzzAnAddressIsReadOrRefused(f *testing.F) {
+func FuzzAnAddressIsReadOrInvalid(f *testing.F) {
 	f.Add("redis://localhost:6379/0?prefix=a.")
 	f.Add("rediss://u:p@[::1]:1?from=start")
 	f.Fuzz(func(t *testing.T, text string) {

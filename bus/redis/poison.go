@@ -15,7 +15,7 @@ import (
 
 // PoisonedEntry is a command in the poison topic.
 type PoisonedEntry struct {
-	// ID is its place in the topic: what Retry and Drop know it by.
+	// ID is its id in the topic, which Retry and Drop take.
 	ID string
 	bus.Poisoned
 }
@@ -23,8 +23,8 @@ type PoisonedEntry struct {
 // poisonPage is how many entries are read at a time.
 const poisonPage = 500
 
-// Poisoned hands over the commands in the poison topic, oldest first, until each returns false or all that were there when
-// it began are told. The error is domain.ErrUnavailable.
+// Poisoned calls each with the commands in the poison topic, oldest first, until it returns false. It does not go beyond those
+// that were there when it began. The error is domain.ErrUnavailable.
 func (b *Broker) Poisoned(ctx context.Context, each func(PoisonedEntry) bool) error {
 	return b.eachPoisoned(ctx, func(id string, m *message.Message) (bool, error) {
 		return each(PoisonedEntry{ID: id, Poisoned: bus.ReadPoisoned(m)}), nil
@@ -58,22 +58,21 @@ func (b *Broker) eachPoisoned(ctx context.Context, each func(id string, m *messa
 	}
 }
 
-// Retry puts commands of the poison topic back into the commands topic. A command is there before it is gone from here, so
-// a crash between doubles it, which commands bear, and loses nothing. An id that is not in the topic is domain.ErrNotFound,
-// and those before it are done.
+// Retry moves commands from the poison topic back to the commands topic. It adds before it deletes, so that a crash between doubles a
+// command, which changes nothing, and loses none. An id that is not in the topic is domain.ErrNotFound; those before it are moved.
 func (b *Broker) Retry(ctx context.Context, ids ...string) error {
 	return b.each(ctx, ids, b.retry)
 }
 
-// RetryAll does so with all that are there now, and returns how many.
+// RetryAll is Retry of all that are there now. It returns how many.
 func (b *Broker) RetryAll(ctx context.Context) (int, error) { return b.all(ctx, b.retry) }
 
 func (b *Broker) retry(ctx context.Context, id string, m *message.Message) error {
-	return b.move(ctx, id, b.topics.Commands, bus.Cured(m))
+	return b.move(ctx, id, b.topics.Commands, bus.OriginalCommand(m))
 }
 
-// Drop throws commands of the poison topic away, and says so with the reason in the results topic. An id that is not in the
-// topic is domain.ErrNotFound, and those before it are done; domain.ErrInvalid a reason that can't be told.
+// Drop deletes commands from the poison topic and publishes a result with the reason for each. An id that is not in the topic is
+// domain.ErrNotFound; those before it are dropped. A reason that is missing or malformed is domain.ErrInvalid.
 func (b *Broker) Drop(ctx context.Context, reason string, ids ...string) error {
 	if err := checkReason(reason); err != nil {
 		return err
@@ -81,7 +80,7 @@ func (b *Broker) Drop(ctx context.Context, reason string, ids ...string) error {
 	return b.each(ctx, ids, b.dropFor(reason))
 }
 
-// DropAll does so with all that are there now, and returns how many.
+// DropAll is Drop of all that are there now. It returns how many.
 func (b *Broker) DropAll(ctx context.Context, reason string) (int, error) {
 	if err := checkReason(reason); err != nil {
 		return 0, err
@@ -106,7 +105,7 @@ func (b *Broker) dropFor(reason string) func(context.Context, string, *message.M
 	}
 }
 
-// move publishes what takes the place of a poisoned command, then deletes that.
+// move publishes what replaces a poisoned command, then deletes the command.
 func (b *Broker) move(ctx context.Context, id, topic string, m *message.Message) error {
 	m.SetContext(ctx)
 	if err := b.publisher.Publish(topic, m); err != nil {

@@ -58,7 +58,7 @@ func brokerOf(t testing.TB, b opened) bustest.Broker {
 	return bustest.Broker{Publisher: b.Publisher(), Subscriber: consumers(t, b.address), Reader: reader, Topics: b.Topics(), Concurrency: b.Concurrency()}
 }
 
-// consumers makes consumers at an address, none of which says that it lives.
+// consumers makes consumers at an address, none of which has a heartbeat.
 func consumers(t testing.TB, address string) func() message.Subscriber {
 	return func() message.Subscriber { return open(t, address).Subscriber() }
 }

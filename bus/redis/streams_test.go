@@ -30,7 +30,7 @@ func TestACommandMayComeFromAProgramThatKnowsOnlyRedis(t *testing.T) {
 	}
 }
 
-func TestAnEntryThatIsNoMessageIsPutAsideAndStopsNobody(t *testing.T) {
+func TestAnEntryThatIsNoMessageIsPoisonedAndStopsNobody(t *testing.T) {
 	server := redistest.Start(t)
 	b := open(t, server.URL()+quick+"&concurrency=2")
 	s := bustest.NewSystem(t, brokerOf(t, b))
@@ -43,7 +43,7 @@ func TestAnEntryThatIsNoMessageIsPutAsideAndStopsNobody(t *testing.T) {
 	results.Wait(10)
 	results.Result(s.Send(bustest.Mug("o-1", "alice")))
 	if n, err := b.Depth(t.Context()); err != nil || n != 10 {
-		t.Errorf("%d put aside, %v", n, err)
+		t.Errorf("%d poisoned, %v", n, err)
 	}
 }
 
@@ -74,7 +74,7 @@ func TestTheStreamOfCommandsIsAsLongAsWhatWaits(t *testing.T) {
 	}
 }
 
-// stuck can't place one order.
+// stuck is a handler for which the store is unavailable for one order.
 type stuck struct {
 	bus.Commands
 	order domain.OrderID
@@ -96,7 +96,7 @@ func TestACommandThatIsNotAcknowledgedIsNeverTrimmed(t *testing.T) {
 	for i := range 100 {
 		s.Send(bustest.Mug(fmt.Sprintf("o-%d", i), "alice"))
 	}
-	// Three at most are with the subscription that is stuck.
+	// At most three are with the subscription that is stuck.
 	results.Wait(97)
 	stop()
 	if n, err := b.TrimNow(t.Context()); err != nil || n > 10 {
@@ -121,8 +121,8 @@ func TestTheStreamOfResultsKeepsAboutAsManyAsItIsTold(t *testing.T) {
 	}
 }
 
-// aside puts commands of three kinds aside, and returns what is listed.
-func aside(t *testing.T, s *bustest.System, b opened) []redis.PoisonedEntry {
+// poisonThree poisons a command of each of three kinds, and returns what is listed.
+func poisonThree(t *testing.T, s *bustest.System, b opened) []redis.PoisonedEntry {
 	t.Helper()
 	results := s.Watch(s.Topics.Results)
 	stop := s.Start(nil)
@@ -154,14 +154,14 @@ func codes(entries []redis.PoisonedEntry) string {
 	return strings.Join(all, " ")
 }
 
-func TestWhatIsPutAsideIsListedOldestFirst(t *testing.T) {
+func TestPoisonedCommandsAreListedOldestFirst(t *testing.T) {
 	server := redistest.Start(t)
 	b := open(t, server.URL()+quick)
 	s := bustest.NewSystem(t, brokerOf(t, b))
 	if got := listed(t, b); len(got) != 0 {
 		t.Errorf("before: %+v", got)
 	}
-	if got := codes(aside(t, s, b)); got != "conflict points_zero json_malformed" {
+	if got := codes(poisonThree(t, s, b)); got != "conflict points_zero json_malformed" {
 		t.Errorf("got %s", got)
 	}
 }
@@ -171,9 +171,9 @@ func TestARetriedCommandIsCarriedOutOnceAndIsGoneFromThePoison(t *testing.T) {
 	b := open(t, server.URL()+quick)
 	s := bustest.NewSystem(t, brokerOf(t, b))
 	results := s.Watch(s.Topics.Results)
-	stop := s.Start(func(o *bus.IntakeOptions) { o.OrderPatience = 1 })
+	stop := s.Start(func(o *bus.IntakeOptions) { o.OrderTimeout = 1 })
 	id := s.Send(bustest.Back("o-1", "r-1"))
-	if got := results.Result(id); got.Status != bus.Refused {
+	if got := results.Result(id); got.Status != bus.Failed {
 		t.Fatalf("got %+v", got)
 	}
 	results.Result(s.Send(bustest.Mug("o-1", "alice")))
@@ -197,7 +197,7 @@ func TestRetryAllLeavesWhatFailsAgainInThePoison(t *testing.T) {
 	server := redistest.Start(t)
 	b := open(t, server.URL()+quick)
 	s := bustest.NewSystem(t, brokerOf(t, b))
-	before := aside(t, s, b)
+	before := poisonThree(t, s, b)
 	if n, err := b.RetryAll(t.Context()); err != nil || n != 3 {
 		t.Fatalf("%d, %v", n, err)
 	}
@@ -214,7 +214,7 @@ func TestADroppedCommandIsGoneAndTheChannelHearsWhy(t *testing.T) {
 	server := redistest.Start(t)
 	b := open(t, server.URL()+quick)
 	s := bustest.NewSystem(t, brokerOf(t, b))
-	entries := aside(t, s, b)
+	entries := poisonThree(t, s, b)
 	if err := b.Drop(t.Context(), "", entries[2].ID); !errors.Is(err, domain.ErrInvalid) {
 		t.Errorf("without a reason: %v", err)
 	}
@@ -245,12 +245,12 @@ func TestACrashWhileRetryingDoublesAtMost(t *testing.T) {
 	b := open(t, server.URL()+quick)
 	s := bustest.NewSystem(t, brokerOf(t, b))
 	results := s.Watch(s.Topics.Results)
-	stop := s.Start(func(o *bus.IntakeOptions) { o.OrderPatience = 1 })
+	stop := s.Start(func(o *bus.IntakeOptions) { o.OrderTimeout = 1 })
 	id := s.Send(bustest.Back("o-1", "r-1"))
 	results.Result(id)
 	results.Result(s.Send(bustest.Mug("o-1", "alice")))
 	stop()
-	// The poison topic as a crash between putting back and deleting leaves it.
+	// The poison topic as a crash between adding and deleting leaves it.
 	server.Do("COPY", s.Topics.Poison, "saved")
 	for range 2 {
 		if err := b.Retry(t.Context(), listed(t, b)[0].ID); err != nil {

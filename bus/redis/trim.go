@@ -7,11 +7,10 @@ import (
 	"time"
 )
 
-// trimEvery is how often the commands stream is rid of what was acknowledged.
+// trimEvery is the time between two trims of the commands stream.
 const trimEvery = 10 * time.Second
 
-// trim deletes what every group has acknowledged, and returns how many entries that were. Any number of processes may do so
-// at once.
+// trim deletes the entries that every group has acknowledged, and returns how many. Several processes may do so at once.
 func (b *Broker) trim(ctx context.Context) (int64, error) {
 	stream := b.topics.Commands
 	groups, err := b.client.XInfoGroups(ctx, stream).Result()
@@ -20,7 +19,7 @@ func (b *Broker) trim(ctx context.Context) (int64, error) {
 	}
 	var floor entryID
 	for i, g := range groups {
-		// What was never delivered comes after the last that was.
+		// Entries that were not delivered yet come after the last one that was.
 		low := parseEntryID(g.LastDeliveredID)
 		if g.Pending > 0 {
 			pending, err := b.client.XPending(ctx, stream, g.Name).Result()

@@ -6,18 +6,18 @@ import (
 	"github.com/google/uuid"
 )
 
-// The fields of a stream's entry that was not written by Watermill. All others are metadata.
+// The fields of an entry that was not written by Watermill. All others are metadata.
 const (
 	fieldID      = "id"
 	fieldPayload = "payload"
 )
 
-// unmarshaller reads entries as Watermill writes them, and plain ones, as a till writes them that knows only Redis. It
-// never fails: redisstream ends a subscription at an entry that can't be read, which would then come to the next one. What
-// can't be read comes out as a message without a name, which is put aside like any other command nobody knows.
+// unmarshaller reads entries as Watermill writes them, and plain ones, as a program writes them that has only Redis. It never
+// fails: redisstream would end the subscription at an entry that can't be read, and the next subscription would get it again. An
+// unreadable entry becomes a message without a name, which is poisoned as an unknown command.
 type unmarshaller struct{}
 
-// Unmarshal makes a message of an entry.
+// Unmarshal makes a message of the fields of an entry. The error is always nil.
 func (unmarshaller) Unmarshal(values map[string]any) (*message.Message, error) {
 	if _, watermills := values[redisstream.UUIDHeaderKey].(string); watermills {
 		if m, err := fromWatermill(values); err == nil {

@@ -41,7 +41,7 @@ func TestWhatCouldNotBeCarriedOutIsListedRetriedAndDropped(t *testing.T) {
 	channel.result("o-1-again", bus.Conflict)
 	channel.send("\x1b[2J", "place-order.v1", `{"name": "Alice Smith, 4111111111111111"}`)
 	channel.send("nothing", "gift-points.v1", `{"name": "Alice Smith"}`)
-	channel.result("nothing", bus.Refused)
+	channel.result("nothing", bus.Failed)
 	waitFor(t, "three of them", func() bool { return poisoned(t, server).Total == 3 })
 
 	table := tool(exitFine, "list")
