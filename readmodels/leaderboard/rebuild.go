@@ -2,48 +2,58 @@ package leaderboard
 
 import (
 	"context"
+	"fmt"
 
 	"loyalty/domain"
 )
 
-// Rebuilder is a leaderboard of which a new copy can be folded beside the live one, while that one goes on serving. A
-// leaderboard in a process's memory is none: it is folded anew at each start.
+// Rebuilder is a leaderboard that can be rebuilt while it serves: a copy is folded beside it and takes its place. The leaderboard in
+// memory is none: it is loaded at each start.
 type Rebuilder interface {
-	// Copy opens an empty copy beside the live leaderboard, on the same engine; it needs a Load first. What an interrupted
-	// rebuild left there is thrown away first, so at most one rebuild may be under way: a second one makes the first fail,
-	// never the live leaderboard.
+	// Copy opens an empty copy, which needs a Load, beside the live leaderboard in the same store. It first removes what an
+	// interrupted rebuild left. At most one rebuild can run: a second one makes the first fail, never the live leaderboard.
 	Copy(ctx context.Context) (Copy, error)
 }
 
-// Copy is a leaderboard beside the live one. Nobody else reads or writes it.
+// Copy is a leaderboard under construction beside the live one. Only the rebuild reads and writes it.
 type Copy interface {
 	Reader
 	Writer
 	Auditor
-	// Switch puts the copy in the live leaderboard's place in one step, and removes what was there. Every reader, in
-	// whatever process, sees the one or the other, whole, and none fails; a writer's next batch for the old one is
-	// domain.ErrCheckpointMoved, unless the copy stands where it stood. A copy whose checkpoint is before the live one's
-	// is domain.ErrNotCaughtUp, and nothing changes. After it the copy is of no more use.
+	// Switch atomically replaces the live leaderboard with the copy, and removes the former one. Every reader of every process sees
+	// either the former or the new one, and none fails. The next batch of a writer is domain.ErrCheckpointMoved, unless the copy has
+	// the same checkpoint. If the copy's checkpoint is before the live one's, Switch returns domain.ErrNotCaughtUp and changes
+	// nothing. After a Switch the copy must not be used.
 	Switch(ctx context.Context) error
 	// Discard removes the copy. After a Switch it does nothing.
 	Discard(ctx context.Context) error
 }
 
-// MaxStandings is the most customers that one call of Auditor.Standings asks for.
+// MaxStandings is the most customers in one call of Auditor.Standings.
 const MaxStandings = 1000
+
+// CheckKeys accepts up to MaxStandings keys. More are domain.ErrInvalid with the field keys and the code too_many_keys.
+func CheckKeys(keys []domain.ProxyKey) error {
+	if len(keys) > MaxStandings {
+		return domain.Invalid("keys", "too_many_keys", fmt.Sprintf("at most %d at once", MaxStandings))
+	}
+	return nil
+}
 
 // Auditor reads many customers' totals at once, so that a leaderboard can be compared with the log.
 type Auditor interface {
-	// Standings reads the totals of up to MaxStandings customers, all from one snapshot, with the number of customers on
-	// the leaderboard and the state it reflects. Standing i belongs to keys[i]; a customer who is not on the leaderboard
-	// has false in Found[i], and a standing that says no more than whether their key is retired. Errors are those of Reader.Dashboard.
+	// Standings reads the totals of up to MaxStandings customers from one snapshot. Errors are those of CheckKeys and of
+	// Reader.Dashboard.
 	Standings(ctx context.Context, keys []domain.ProxyKey) (Standings, error)
 }
 
-// Standings is what Auditor.Standings reads.
+// Standings is the answer of Auditor.Standings.
 type Standings struct {
+	// Standings and Found have an element for each key that was asked for. Found is false for a customer who is not on the
+	// leaderboard; their Standing sets no more than Key and Retired of a retired key.
 	Standings []Standing
 	Found     []bool
+	// Customers is the number of customers on the leaderboard.
 	Customers int64
 	State
 }

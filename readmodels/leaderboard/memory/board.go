@@ -1,6 +1,6 @@
-// Package memory is the leaderboard in this process. It keeps about 50 bytes for each customer, none of which the
-// garbage collector looks at, and nothing on disk: it starts by a Load and follows the log from there. No operation but
-// Load sorts or scans the customers; the others walk one path of a tree for each customer they concern.
+// Package memory keeps the leaderboard in this process. It takes about 50 bytes for each customer, outside the garbage-collected heap
+// (on Linux), and stores nothing on disk: it starts with a Load and follows the log from there. Only Load sorts or scans the customers;
+// the other operations walk one path of a tree for each customer they concern.
 package memory
 
 import (
@@ -18,27 +18,26 @@ var (
 	_ leaderboard.Writer = (*Board)(nil)
 )
 
-// Board is a leaderboard of up to 4 billion customers. All methods may be called from many goroutines at once. Readers
-// don't block each other. Writers take turns, and hold up readers only while they put in what a batch comes to: about
-// a microsecond for each customer in it. A Load holds up no reader.
+// Board is a leaderboard of up to 4 billion customers. It is safe for concurrent use. Readers don't block each other. Writers take turns,
+// and block readers only while they apply the results of a batch: about a microsecond for each customer in it. A Load blocks no reader.
 type Board struct {
-	// writing holds one token while somebody writes. Only they change what is below, and only under mu.
+	// writing is a semaphore of one, held by the writer. Only the writer changes the fields below, and only under mu.
 	writing chan struct{}
 	mu      sync.RWMutex
 	ranking *ranking // nil until the first Load
 	state   leaderboard.State
 	cleanup runtime.Cleanup // releases the ranking with the board
 
-	fold    fold // of whoever is writing
-	waiters waiters
+	fold    fold // guarded by writing
+	waiters leaderboard.Waiters
 }
 
-// New makes a board that needs a Load: until then its methods return domain.ErrNotCaughtUp, or wait.
+// New makes an empty board. Until its first Load, its methods return domain.ErrNotCaughtUp, or wait.
 func New() *Board { return &Board{writing: make(chan struct{}, 1)} }
 
 var errNotLoaded = fmt.Errorf("the leaderboard is not loaded: %w", domain.ErrNotCaughtUp)
 
-// Dashboard is leaderboard.Reader's. It allocates nothing where the slices of d have room.
+// Dashboard reads a dashboard; see leaderboard.Reader. It allocates nothing if the slices of d have room.
 func (b *Board) Dashboard(_ context.Context, key domain.ProxyKey, top, around int, d *leaderboard.Dashboard) error {
 	if err := leaderboard.CheckSizes(top, around); err != nil {
 		return err
@@ -53,7 +52,7 @@ func (b *Board) Dashboard(_ context.Context, key domain.ProxyKey, top, around in
 	return nil
 }
 
-// Standing is leaderboard.Reader's.
+// Standing reads a customer's total; see leaderboard.Reader.
 func (b *Board) Standing(_ context.Context, key domain.ProxyKey) (leaderboard.Standing, bool, domain.Position, error) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
@@ -64,14 +63,14 @@ func (b *Board) Standing(_ context.Context, key domain.ProxyKey) (leaderboard.St
 	return standing, ranked, b.state.Position, nil
 }
 
-// Wait is leaderboard.Reader's.
+// Wait blocks until the board reflects position; see leaderboard.Reader.
 func (b *Board) Wait(ctx context.Context, position domain.Position) error {
 	if b.reached(position) {
 		return nil
 	}
-	reached := b.waiters.add(position)
-	defer b.waiters.remove(reached)
-	if b.reached(position) { // between looking and being noted as waiting
+	reached := b.waiters.Add(position)
+	defer b.waiters.Remove(reached)
+	if b.reached(position) { // since the check, before Add
 		return nil
 	}
 	select {
@@ -87,7 +86,7 @@ func (b *Board) reached(position domain.Position) bool {
 	return err == nil && !checkpoint.Before(position)
 }
 
-// Checkpoint is leaderboard.Writer's.
+// Checkpoint is the position that the board reflects; see leaderboard.Writer.
 func (b *Board) Checkpoint(context.Context) (domain.Position, error) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
@@ -97,7 +96,7 @@ func (b *Board) Checkpoint(context.Context) (domain.Position, error) {
 	return b.state.Position, nil
 }
 
-// Load is leaderboard.Writer's. While it runs, the memory of the old leaderboard and of the new one is taken. A customer
+// Load replaces the leaderboard; see leaderboard.Writer. While it runs, both the former and the new leaderboard take memory. A customer
 // given twice is domain.ErrInvalid, a total beyond ±domain.MaxTotal domain.ErrPointsLimit.
 func (b *Board) Load(ctx context.Context, standings func(yield func(leaderboard.Standing) error) (leaderboard.State, error)) error {
 	if err := b.begin(ctx); err != nil {
@@ -109,14 +108,14 @@ func (b *Board) Load(ctx context.Context, standings func(yield func(leaderboard.
 		return fmt.Errorf("loading the leaderboard: %w", err)
 	}
 	old := b.replace(fresh, state)
-	b.waiters.wake(state.Position)
+	b.waiters.Wake(state.Position)
 	if old != nil {
 		old.release()
 	}
 	return nil
 }
 
-// replace returns the ranking before, in which no reader is any more.
+// replace returns the former ranking, which no reader uses any more.
 func (b *Board) replace(fresh *ranking, state leaderboard.State) (old *ranking) {
 	b.cleanup.Stop()
 	b.mu.Lock()
@@ -126,7 +125,7 @@ func (b *Board) replace(fresh *ranking, state leaderboard.State) (old *ranking) 
 	return old
 }
 
-// Apply is leaderboard.Writer's.
+// Apply applies a batch; see leaderboard.Writer.
 func (b *Board) Apply(ctx context.Context, batch leaderboard.Batch) error {
 	if err := batch.Validate(); err != nil {
 		return err
@@ -145,22 +144,22 @@ func (b *Board) Apply(ctx context.Context, batch leaderboard.Batch) error {
 	if err != nil {
 		return err
 	}
-	b.put(results, batch)
-	b.waiters.wake(batch.To)
+	b.store(results, batch)
+	b.waiters.Wake(batch.To)
 	return nil
 }
 
-func (b *Board) put(results []result, batch leaderboard.Batch) {
+func (b *Board) store(results []result, batch leaderboard.Batch) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i := range results {
-		switch change := &results[i]; {
-		case change.standing.Retired:
-			b.ranking.retire(&change.standing.Key)
-		case change.there:
-			b.ranking.move(change.spot, newEntry(change.standing))
+		switch r := &results[i]; {
+		case r.standing.Retired:
+			b.ranking.retire(&r.standing.Key)
+		case r.ranked:
+			b.ranking.move(r.spot, newEntry(r.standing))
 		default:
-			b.ranking.enter(newEntry(change.standing))
+			b.ranking.enter(newEntry(r.standing))
 		}
 	}
 	b.state.Position = batch.To
@@ -169,7 +168,7 @@ func (b *Board) put(results []result, batch leaderboard.Batch) {
 	}
 }
 
-// begin waits for its turn to write.
+// begin acquires the semaphore of writers, and end releases it.
 func (b *Board) begin(ctx context.Context) error {
 	select {
 	case b.writing <- struct{}{}:

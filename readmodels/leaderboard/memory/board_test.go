@@ -167,9 +167,7 @@ func TestNobodyIsLeftWaiting(t *testing.T) {
 		go func() { results <- board.Wait(ctx, position(uint64(i%2*1000))) }()
 	}
 	for noted := 0; noted < 10; runtime.Gosched() {
-		board.waiters.mu.Lock()
-		noted = len(board.waiters.waiting)
-		board.waiters.mu.Unlock()
+		noted = board.waiters.Len()
 	}
 	if err := board.Load(t.Context(), spread(10)); err != nil {
 		t.Fatal(err)
@@ -185,16 +183,16 @@ func TestNobodyIsLeftWaiting(t *testing.T) {
 			t.Errorf("got error %v, want %v and %v", err, domain.ErrNotCaughtUp, context.Canceled)
 		}
 	}
-	if n := len(board.waiters.waiting); n != 0 {
+	if n := board.waiters.Len(); n != 0 {
 		t.Errorf("%d are still noted as waiting", n)
 	}
 }
 
 func TestThereIsAnEndToTheNumberOfCustomers(t *testing.T) {
-	if err := room(maxCustomers-1, 1); err != nil {
+	if err := checkRoom(maxCustomers-1, 1); err != nil {
 		t.Errorf("the last: %v", err)
 	}
-	if err := room(maxCustomers-1, 2); !errors.Is(err, domain.ErrUnavailable) {
+	if err := checkRoom(maxCustomers-1, 2); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("one too many: got error %v, want %v", err, domain.ErrUnavailable)
 	}
 }

@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// sorted puts the entries of each chunk in order and merges the chunks, which takes no memory beside them.
+// sorted sorts the entries: each chunk in place, then by merging the chunks, which takes no memory for copies.
 func sorted(entries *arena[entry]) iter.Seq[entry] {
-	var runs [][]entry // a heap: none is before its parent, at (i-1)/2
+	var runs [][]entry // a binary heap by the first entry: the parent of i is (i-1)/2
 	for i, chunk := range entries.chunks {
 		run := chunk[:min(int(entries.used)-i<<entries.shift, len(chunk))]
 		slices.SortFunc(run, entry.compare)
@@ -46,9 +46,9 @@ func sink(runs [][]entry) {
 	}
 }
 
-// build fills an empty tree with n entries in order. The index is not told.
+// build fills an empty tree with n entries in order. It does not update the index.
 func (t *tree) build(n int, entries iter.Seq[entry]) {
-	nodes := make([]child, parts(n, leafSize))
+	nodes := make([]child, nodesFor(n, leafSize))
 	i := 0
 	nodes[0] = child{id: t.node(0)}
 	t.best = nodes[0].id
@@ -68,11 +68,11 @@ func (t *tree) build(n int, entries iter.Seq[entry]) {
 	t.root, t.count = nodes[0].id, n
 }
 
-// buildLevel puts inner nodes above the nodes given.
+// buildLevel builds the inner nodes of the level above the given nodes.
 func (t *tree) buildLevel(below []child) []child {
 	t.height++
 	n := len(below)
-	nodes := make([]child, parts(n, innerSize))
+	nodes := make([]child, nodesFor(n, innerSize))
 	for i := range nodes {
 		id := t.node(t.height)
 		in := t.inners.at(id)
@@ -86,9 +86,9 @@ func (t *tree) buildLevel(below []child) []child {
 	return nodes
 }
 
-// parts is into how many nodes to divide n things: one if they fit, else so many that each is between half and 7/8 full,
-// which leaves room to insert.
-func parts(n, size int) int {
+// nodesFor is the number of nodes for n elements: one if they fit, else so many that each is between half and 7/8 full, which leaves room
+// to insert.
+func nodesFor(n, size int) int {
 	if n <= size {
 		return 1
 	}
@@ -96,11 +96,10 @@ func parts(n, size int) int {
 	return (n + target - 1) / target
 }
 
-// share is how many of n things go into part i, where all parts together take them all.
-func share(n, parts, i int) int { return (i+1)*n/parts - i*n/parts }
+// share is the number of elements of node i, if n elements are divided equally among nodes.
+func share(n, nodes, i int) int { return (i+1)*n/nodes - i*n/nodes }
 
-// indexOf makes an index of the n customers in the leaves, from the first leaf on. A key that is there twice is
-// domain.ErrInvalid.
+// indexOf makes the index of the n customers in the leaves, from the first leaf on. A duplicate key is domain.ErrInvalid.
 func indexOf(leaves *arena[leaf], first uint32, n int) (index, error) {
 	for depth := uint8(bits.Len(uint(n / pageTarget))); ; depth++ {
 		x := newIndex(leaves, depth)
@@ -115,16 +114,16 @@ func indexOf(leaves *arena[leaf], first uint32, n int) (index, error) {
 	}
 }
 
-// addAll returns false when a page would get too full.
+// addAll returns false if a page gets too full.
 func (x *index) addAll(first uint32) (fits bool, err error) {
 	for id := first; id != none; id = x.leaves.at(id).next {
 		for i, e := range x.leaves.at(id).all() {
 			key := e.key()
 			if other, found := x.find(&key); found && other != (spot{id, i}) {
-				return false, isThereTwice(key)
+				return false, errDuplicate(key)
 			}
 			hash := x.hash(e)
-			if x.fills[x.pageOf(hash)].places == pageMost {
+			if x.fills[x.pageOf(hash)].places == pageMax {
 				return false, nil
 			}
 			x.put(hash, id)

@@ -7,14 +7,14 @@ import (
 	"loyalty/readmodels/leaderboard"
 )
 
-// entry is all that is kept of a customer, 24 bytes: their place in the order and their key.
+// entry is a customer in 24 bytes: place in the order, and key.
 //
-// The place holds the standing, so that the best is the lowest:
+// The place holds the standing, so that the best customer has the lowest:
 //
 //	28 bits  MaxTotal − points
 //	26 bits  minute
 //
-// The key is two numbers, its first 8 bytes and its last, which compare as the bytes do.
+// The key is its first and its last 8 bytes as big-endian numbers, which compare as the bytes do.
 type entry struct{ place, head, tail uint64 }
 
 const minuteBits = 26
@@ -25,7 +25,7 @@ func newEntry(s leaderboard.Standing) entry {
 	return entry{place: uint64(domain.MaxTotal-s.Points)<<minuteBits | uint64(minute), head: head, tail: tail}
 }
 
-// row writes key and points straight into a row.
+// row writes key and points into a row.
 func (e *entry) row(row *leaderboard.Row) {
 	binary.BigEndian.PutUint64(row.Key[:8], e.head)
 	binary.BigEndian.PutUint64(row.Key[8:], e.tail)
@@ -48,7 +48,7 @@ func halves(key *domain.ProxyKey) (head, tail uint64) {
 	return binary.BigEndian.Uint64(key[:8]), binary.BigEndian.Uint64(key[8:])
 }
 
-// before tells whether e ranks higher than other. Of two customers always one does.
+// before reports whether e ranks higher than other. The order is total.
 func (e entry) before(other entry) bool {
 	if e.place != other.place {
 		return e.place < other.place

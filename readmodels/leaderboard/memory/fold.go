@@ -7,24 +7,24 @@ import (
 	"loyalty/readmodels/leaderboard"
 )
 
-// fold works out what a batch comes to before anything is changed.
+// fold computes the results of a batch, before anything is changed.
 type fold struct {
 	results []result
-	byKey   map[domain.ProxyKey]int // the place in results
+	byKey   map[domain.ProxyKey]int // index in results
 }
 
-// result is how one customer stands after the batch, retired perhaps, and where they were before it, which may be nowhere.
+// result is a customer's standing after the batch, which may be retired, and where they are before it, if ranked.
 type result struct {
 	standing leaderboard.Standing
 	spot     spot
-	there    bool
+	ranked   bool
 }
 
-// maxKept is how many results of a batch are worth keeping the memory of for the next.
+// maxKept is the number of results up to which a fold keeps its memory for the next batch.
 const maxKept = 1 << 14
 
-// run folds the changes, one after the other, into the standings in the ranking, which it only reads. The results are
-// good until the next run. A total that would pass ±domain.MaxTotal at any change is domain.ErrPointsLimit.
+// run folds the changes, one after the other, into the standings of the ranking, which it only reads. The results are valid until the
+// next run. If any change takes a total beyond ±domain.MaxTotal, it is domain.ErrPointsLimit.
 func (f *fold) run(r *ranking, changes []leaderboard.Change) ([]result, error) {
 	if f.byKey == nil || len(f.byKey) > maxKept {
 		*f = fold{byKey: make(map[domain.ProxyKey]int)}
@@ -42,7 +42,7 @@ func (f *fold) run(r *ranking, changes []leaderboard.Change) ([]result, error) {
 			at = len(f.results)
 			f.byKey[change.Key] = at
 			f.results = append(f.results, before(r, &change.Key))
-			if !f.results[at].there {
+			if !f.results[at].ranked {
 				entering++
 			}
 		}
@@ -59,14 +59,14 @@ func (f *fold) run(r *ranking, changes []leaderboard.Change) ([]result, error) {
 		}
 		standing.Points, standing.Minute = total, change.Minute
 	}
-	return f.results, room(r.tree.count, entering)
+	return f.results, checkRoom(r.tree.count, entering)
 }
 
-// before is a customer as the ranking has them.
+// before is a customer's result before any change.
 func before(r *ranking, key *domain.ProxyKey) result {
-	spot, there := r.index.find(key)
-	if there {
-		return result{standing: r.tree.entry(spot).standing(), spot: spot, there: true}
+	spot, ranked := r.index.find(key)
+	if ranked {
+		return result{standing: r.tree.entry(spot).standing(), spot: spot, ranked: true}
 	}
 	_, retired := r.retired[*key]
 	return result{standing: leaderboard.Standing{Key: *key, Retired: retired}}

@@ -10,18 +10,18 @@ import (
 const (
 	pageBuckets = 64
 	bucketSize  = 12
-	// pageLimit is how many customers a page holds before it splits, 85 % of its room.
+	// pageLimit is the number of customers at which a page splits: 85 % of its places.
 	pageLimit = pageBuckets * bucketSize * 85 / 100
-	// pageMost leaves one place free in a page, at which a search ends.
-	pageMost = pageBuckets*bucketSize - 1
-	// pageTarget is how many a page gets at most, on average, from a Load. It is so far from pageMost that no page
-	// reaches that by chance.
+	// pageMax leaves one place free in a page, because a search ends at a free place.
+	pageMax = pageBuckets*bucketSize - 1
+	// pageTarget is the greatest average number of customers in a page after a Load. It is so far below pageMax that practically no
+	// page reaches that.
 	pageTarget = 600
 )
 
-// bucket is one cache line. For each of up to 12 customers it holds the leaf where they are and 8 bits of their hash, so
-// that nearly every leaf that is looked into is the right one. It doesn't say which customer it is: two of them with the
-// same 8 bits in the same leaf are interchangeable. The place of somebody who has left leads to no leaf.
+// bucket is one cache line. For each of up to 12 customers it holds the number of their leaf and a tag, 8 bits of their hash, so that a
+// search reads few wrong leaves. It does not identify the customer: two with the same tag in the same leaf are interchangeable. The leaf
+// of a customer who has left is none.
 type bucket struct {
 	leaves [bucketSize]uint32
 	tags   [bucketSize]uint8
@@ -30,10 +30,10 @@ type bucket struct {
 
 type page [pageBuckets]bucket
 
-// index finds the leaf that a customer is in by their key. It is an extendible hash table: a directory leads from the
-// first bits of the hash to a page, and a page that is full is split in two, so that growing never stops for more than
-// one page. A customer goes into the first bucket with room, from their own on; as nobody's place is ever given to another,
-// the first bucket with room also ends a search. Who has left takes up a place until the page is split. The seed makes the hashes of distinct keys as good as random.
+// index finds a customer's leaf by their key. It is an extendible hash table (Fagin et al. 1979): a directory leads from the first bits of
+// the hash to a page, and a full page is split in two, so that growing moves one page at a time. A customer goes into the first bucket
+// with room, from the bucket of their hash on. A place is never reused, so that a search can end at the first bucket with room; the place
+// of a customer who has left is taken until the page splits. The seed keeps hashes of chosen keys from colliding.
 type index struct {
 	leaves    *arena[leaf]
 	seed      maphash.Seed
@@ -44,8 +44,8 @@ type index struct {
 }
 
 type pageFill struct {
-	places uint16 // taken
-	depth  uint8  // how many first bits the hashes in the page share
+	places uint16 // number of places taken
+	depth  uint8  // number of first bits that the hashes in the page share
 }
 
 func newIndex(leaves *arena[leaf], depth uint8) index {
@@ -62,13 +62,13 @@ func (x *index) hash(e entry) uint64 {
 	return maphash.Bytes(x.seed, key[:])
 }
 
-// pageOf is the page for a hash. With no bits to go by the shift is by 64, which gives zero.
+// pageOf is the page of a hash. With depth 0 the shift is by 64, which gives 0.
 func (x *index) pageOf(hash uint64) uint32 { return x.directory[hash>>(64-x.depth)] }
 
 func bucketOf(hash uint64) uint64 { return hash % pageBuckets }
 func tagOf(hash uint64) uint8     { return uint8(hash / pageBuckets) }
 
-// find returns where the customer with this key is.
+// find returns the spot of the customer with this key.
 func (x *index) find(key *domain.ProxyKey) (s spot, found bool) {
 	head, tail := halves(key)
 	hash := maphash.Bytes(x.seed, key[:])
@@ -89,7 +89,7 @@ func (x *index) find(key *domain.ProxyKey) (s spot, found bool) {
 	}
 }
 
-// move notes that a customer got from one leaf into another, or has left where that is none.
+// move records that a customer moved from one leaf to another, or has left if to is none.
 func (x *index) move(e entry, from, to uint32) {
 	hash := x.hash(e)
 	page, tag := x.pages.at(x.pageOf(hash)), tagOf(hash)
@@ -107,14 +107,14 @@ func (x *index) move(e entry, from, to uint32) {
 	}
 }
 
-// reserve makes sure that there is room for one more customer with this hash. All leaves and the index must agree.
+// reserve makes room for one more customer with this hash. The leaves and the index must agree.
 func (x *index) reserve(hash uint64) {
 	for x.fills[x.pageOf(hash)].places >= pageLimit {
 		x.split(hash)
 	}
 }
 
-// put notes in which leaf a new customer is.
+// put adds a new customer. There must be room.
 func (x *index) put(hash uint64, leaf uint32) {
 	id := x.pageOf(hash)
 	page := x.pages.at(id)
@@ -128,7 +128,7 @@ func (x *index) put(hash uint64, leaf uint32) {
 	}
 }
 
-// split parts the page for a hash in two by the next bit of the hashes in it, for which it looks into the leaves.
+// split splits the page of a hash in two, by the next bit of the hashes in it. It reads the keys from the leaves.
 func (x *index) split(hash uint64) {
 	low := x.pageOf(hash)
 	depth := x.fills[low].depth
@@ -141,7 +141,7 @@ func (x *index) split(hash uint64) {
 	var homes []uint32
 	for _, id := range slices.Compact(leaves) {
 		if id == none {
-			break // it is the last
+			break // none is the greatest number
 		}
 		for _, e := range x.leaves.at(id).all() {
 			if hash := x.hash(e); x.pageOf(hash) == low {
@@ -155,7 +155,7 @@ func (x *index) split(hash uint64) {
 	high := x.pages.add()
 	*x.pages.at(low), x.fills[low] = page{}, pageFill{depth: depth + 1}
 	x.fills = append(x.fills, pageFill{depth: depth + 1})
-	span := len(x.directory) >> depth // how much of the directory leads to the page
+	span := len(x.directory) >> depth // number of entries of the directory that lead to the page
 	first := int(hash>>(64-depth)) * span
 	for i := first + span/2; i < first+span; i++ {
 		x.directory[i] = high

@@ -9,25 +9,24 @@ import (
 	"loyalty/readmodels/leaderboard"
 )
 
-// load makes a ranking of all the standings that the function hands out. An error of its yield holds even where the
-// function overlooks it.
+// load makes a ranking of all standings. If yield has returned an error, load fails even if the function standings ignores it.
 func load(ctx context.Context, standings func(yield func(leaderboard.Standing) error) (leaderboard.State, error)) (*ranking, leaderboard.State, error) {
 	entries, retired := arena[entry]{shift: 18}, map[domain.ProxyKey]struct{}{}
 	defer entries.release()
-	var failed error
+	var yielded error
 	state, err := standings(func(s leaderboard.Standing) error {
-		if failed == nil {
-			failed = loadOne(ctx, &entries, retired, s)
+		if yielded == nil {
+			yielded = loadStanding(ctx, &entries, retired, s)
 		}
-		return failed
+		return yielded
 	})
-	if err = errors.Join(failed, err, ctx.Err()); err != nil {
+	if err = errors.Join(yielded, err, ctx.Err()); err != nil {
 		return nil, state, err
 	}
 	r := newRanking(int(entries.used), sorted(&entries))
-	entries.release() // before the index takes memory
+	entries.release() // before the index allocates
 	if err = r.makeIndex(); err == nil {
-		err = r.bar(retired)
+		err = r.setRetired(retired)
 	}
 	if err != nil {
 		r.release()
@@ -36,10 +35,10 @@ func load(ctx context.Context, standings func(yield func(leaderboard.Standing) e
 	return r, state, nil
 }
 
-func loadOne(ctx context.Context, entries *arena[entry], retired map[domain.ProxyKey]struct{}, s leaderboard.Standing) error {
+func loadStanding(ctx context.Context, entries *arena[entry], retired map[domain.ProxyKey]struct{}, s leaderboard.Standing) error {
 	if s.Retired {
 		if _, known := retired[s.Key]; known {
-			return isThereTwice(s.Key)
+			return errDuplicate(s.Key)
 		}
 		retired[s.Key] = struct{}{}
 		return ctx.Err()
@@ -47,13 +46,13 @@ func loadOne(ctx context.Context, entries *arena[entry], retired map[domain.Prox
 	if _, err := domain.Points(0).Plus(s.Points); err != nil {
 		return fmt.Errorf("customer %s: %w", s.Key, err)
 	}
-	if err := errors.Join(ctx.Err(), room(int(entries.used), 1)); err != nil {
+	if err := errors.Join(ctx.Err(), checkRoom(int(entries.used), 1)); err != nil {
 		return err
 	}
 	*entries.at(entries.add()) = newEntry(s)
 	return nil
 }
 
-func isThereTwice(key domain.ProxyKey) error {
+func errDuplicate(key domain.ProxyKey) error {
 	return fmt.Errorf("customer %s is there twice: %w", key, domain.ErrInvalid)
 }

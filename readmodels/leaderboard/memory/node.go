@@ -8,21 +8,21 @@ const (
 	none      = 1<<32 - 1 // no node
 )
 
-// header is what leaves and inner nodes have in common.
+// header is common to leaves and inner nodes.
 type header struct {
 	n, parent  uint32
 	prev, next uint32 // of leaves
 }
 
-// leaf holds a run of customers in order, 1 KiB. Leaves are linked in order.
+// leaf holds customers in order, in 1 KiB. Leaves are linked in order.
 type leaf struct {
 	header
 	entries [leafSize]entry
 }
 
-// inner holds a run of children, leaves or inner nodes of the level below, 2 KiB. With each child stand the number of
-// customers under it and a separator: an entry that is not after the first under this child, and after the last under
-// the child before. That of child 0 is the separator before the node itself. Ranks need the first two columns only.
+// inner holds children, which are leaves or inner nodes of the level below, in 2 KiB. For each child it has the number of customers under
+// it and a separator: an entry that is not after the first under this child, and after the last under the child before it. The separator
+// of child 0 is that of the node itself. Ranks are computed from the first two arrays alone.
 type inner struct {
 	header
 	children, counts [innerSize]uint32
@@ -30,13 +30,13 @@ type inner struct {
 	_                [2]uint64
 }
 
-// spot is where a customer is: a position in a leaf. It holds until the tree is changed.
+// spot is a customer's position in a leaf. It is valid until the tree changes.
 type spot struct {
 	leaf uint32
 	at   int
 }
 
-// child is what an inner node keeps of a node below it.
+// child is what an inner node holds about a node below it.
 type child struct {
 	separator entry
 	id, count uint32
@@ -72,7 +72,7 @@ func (l *leaf) cut(i, j int) {
 	l.n -= uint32(j - i)
 }
 
-// position is that of a child, which must be there, and the number of customers before it.
+// position is the position of a child, which must exist, and the number of customers before it.
 func (in *inner) position(id uint32) (at, before int) {
 	for i, other := range in.children[:in.n] {
 		if other == id {
@@ -107,9 +107,8 @@ func (in *inner) cut(i, j int) {
 	in.n -= uint32(j - i)
 }
 
-// search returns how many of the entries, which are in order, come before e. It looks at all of them, because a
-// processor fetches all of a node's cache lines in little more than the time of one, but those of a binary search one
-// after the other.
+// search returns the number of the ordered entries that come before e. It compares all of them: a processor fetches all cache lines of a
+// node in little more than the time of one, while a binary search waits for one line after the other.
 func search(entries []entry, e entry) int {
 	var n uint64
 	for i := range entries {
@@ -117,7 +116,7 @@ func search(entries []entry, e entry) int {
 		n += before
 	}
 	low, high := int(n), len(entries)
-	for low < high && entries[low].place == e.place { // a run of equal places, by halves
+	for low < high && entries[low].place == e.place { // binary search among equal places
 		middle := int(uint(low+high) / 2)
 		if entries[middle].before(e) {
 			low = middle + 1
@@ -128,7 +127,7 @@ func search(entries []entry, e entry) int {
 	return low
 }
 
-// insert makes room for values at a position of s, whose last len(values) elements are free, and puts them there.
+// insert inserts values at a position of s, whose last len(values) elements are free.
 func insert[T any](s []T, at int, values ...T) {
 	copy(s[at+len(values):], s[at:])
 	copy(s[at:], values)

@@ -8,11 +8,10 @@ import (
 	"unsafe"
 )
 
-// allocate returns n zeroed elements outside Go's heap. A board of 50 million then neither gives the garbage collector
-// anything to mark nor lets it wait, at its default setting, until as much garbage again has gathered. T holds no pointers.
+// allocate returns n zeroed elements outside Go's heap. Otherwise, with its default setting, the garbage collector would let garbage grow to
+// the size of the board, gigabytes for 50 million customers, before each collection. T must hold no pointers.
 //
-// huge asks for pages of 2 MiB where the kernel has them: reads at random through gigabytes then miss the processor's
-// address cache far less. It is only a wish.
+// huge asks for pages of 2 MiB, if the kernel has them: random reads then miss the TLB far less. If there are none, it has no effect.
 func allocate[T any](n int, huge bool) []T {
 	size := n * int(unsafe.Sizeof(*new(T)))
 	memory, err := syscall.Mmap(-1, 0, size, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON)
@@ -25,7 +24,7 @@ func allocate[T any](n int, huge bool) []T {
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(memory))), n)
 }
 
-// release gives back what allocate returned, to the operating system and at once. Nothing may read it any more.
+// release returns the memory of allocate to the operating system. Nothing may access it afterwards.
 func release[T any](elements []T) {
 	size := len(elements) * int(unsafe.Sizeof(*new(T)))
 	if err := syscall.Munmap(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(elements))), size)); err != nil {

@@ -2,8 +2,8 @@
 
 package memory
 
-// allocate returns n zeroed elements on Go's heap: where this package has no other memory to ask for, and under the race
-// detector, which sees no other.
+// allocate returns n zeroed elements on Go's heap: on operating systems for which this package has no other allocator, and under the race
+// detector, which sees only Go's heap.
 func allocate[T any](n int, _ bool) []T { return make([]T, n) }
 
 // release leaves the elements to the garbage collector.

@@ -10,45 +10,44 @@ import (
 	"loyalty/readmodels/leaderboard"
 )
 
-// maxCustomers keeps all counts within 32 bits.
+// maxCustomers is limited by 32-bit counts.
 const maxCustomers = math.MaxUint32
 
-// room returns an error if there can't be so many more customers.
-func room(customers, more int) error {
+// checkRoom returns domain.ErrUnavailable if there can't be so many more customers.
+func checkRoom(customers, more int) error {
 	if customers+more > maxCustomers {
 		return fmt.Errorf("a leaderboard of more than %d customers: %w", maxCustomers, domain.ErrUnavailable)
 	}
 	return nil
 }
 
-// ranking is one state of the leaderboard: a tree that holds the customers in order, an index from their keys to their
-// places in it, and the keys that are retired, which are in neither. Those are few, and the garbage collector looks at none of
-// them.
+// ranking is one state of the leaderboard: a tree of the customers in order, an index of their keys, and the retired keys, which are in
+// neither. Retired keys are few; the map has no pointers for the garbage collector to follow.
 type ranking struct {
 	tree    tree
 	index   index
 	retired map[domain.ProxyKey]struct{}
 }
 
-// newRanking takes n entries in order. It needs an index before it is of use.
+// newRanking takes n entries in order. The ranking has no index yet; see makeIndex.
 func newRanking(n int, entries iter.Seq[entry]) *ranking {
 	r := &ranking{tree: tree{leaves: arena[leaf]{shift: 11}, inners: arena[inner]{shift: 10}}, retired: map[domain.ProxyKey]struct{}{}}
 	r.tree.build(n, entries)
 	return r
 }
 
-// makeIndex makes the index of everybody in the tree. A key that is there twice is domain.ErrInvalid.
+// makeIndex makes the index of all customers in the tree. A duplicate key is domain.ErrInvalid.
 func (r *ranking) makeIndex() (err error) {
 	r.index, err = indexOf(&r.tree.leaves, r.tree.best, r.tree.count)
 	r.tree.index = &r.index
 	return err
 }
 
-// bar retires keys from the start. One of somebody in the tree is domain.ErrInvalid.
-func (r *ranking) bar(retired map[domain.ProxyKey]struct{}) error {
+// setRetired sets the retired keys of a new ranking. A key that is also in the tree is domain.ErrInvalid.
+func (r *ranking) setRetired(retired map[domain.ProxyKey]struct{}) error {
 	for key := range retired {
 		if _, found := r.index.find(&key); found {
-			return isThereTwice(key)
+			return errDuplicate(key)
 		}
 	}
 	r.retired = retired
@@ -61,14 +60,14 @@ func (r *ranking) release() {
 	r.index.pages.release()
 }
 
-// enter puts in a customer who was not there.
+// enter adds a customer who is not in the ranking.
 func (r *ranking) enter(e entry) {
 	hash := r.index.hash(e)
 	r.index.reserve(hash)
 	r.index.put(hash, r.tree.insert(e))
 }
 
-// move takes a customer who is there to another place. They are likely, but need not be, at the spot given.
+// move moves a customer of the ranking to another place. They are likely, but need not be, at the given spot.
 func (r *ranking) move(likely spot, e entry) {
 	from := likely
 	if l := r.tree.leaves.at(from.leaf); from.at >= int(l.n) || l.entries[from.at].head != e.head || l.entries[from.at].tail != e.tail {
@@ -81,7 +80,7 @@ func (r *ranking) move(likely spot, e entry) {
 	}
 }
 
-// retire takes a customer out, if they are there, and keeps them out.
+// retire retires a key, and removes the customer if they are in the ranking.
 func (r *ranking) retire(key *domain.ProxyKey) {
 	if at, found := r.index.find(key); found {
 		r.index.move(r.tree.entry(at), at.leaf, none)
@@ -90,7 +89,7 @@ func (r *ranking) retire(key *domain.ProxyKey) {
 	r.retired[*key] = struct{}{}
 }
 
-// standing is a customer's total, false if they are not there.
+// standing is a customer's total; false if they are not in the ranking.
 func (r *ranking) standing(key *domain.ProxyKey) (leaderboard.Standing, bool) {
 	spot, found := r.index.find(key)
 	if !found {
@@ -102,7 +101,7 @@ func (r *ranking) standing(key *domain.ProxyKey) (leaderboard.Standing, bool) {
 	return r.tree.entry(spot).standing(), true
 }
 
-// dashboard fills in d all but the state.
+// dashboard sets all of d but the state.
 func (r *ranking) dashboard(key *domain.ProxyKey, top, around int, d *leaderboard.Dashboard) {
 	d.Customers = int64(r.tree.count)
 	d.Ranked, d.You, d.Around = false, leaderboard.Row{}, d.Around[:0]
@@ -116,7 +115,7 @@ func (r *ranking) dashboard(key *domain.ProxyKey, top, around int, d *leaderboar
 	d.Top = r.tree.appendRows(d.Top[:0], spot{leaf: r.tree.best}, 0, top)
 }
 
-// appendRows appends up to n rows, from a spot on that has so many customers before it.
+// appendRows appends up to n rows from a spot on; before is the number of customers before it.
 func (t *tree) appendRows(rows []leaderboard.Row, s spot, before, n int) []leaderboard.Row {
 	n = min(n, t.count-before)
 	rows = slices.Grow(rows, n)

@@ -128,7 +128,7 @@ func TestAnIndexThatIsTooSmallIsMadeAnew(t *testing.T) {
 	small := newIndex(&r.tree.leaves, 0)
 	defer small.pages.release()
 	if fits, err := small.addAll(r.tree.best); fits || err != nil {
-		t.Errorf("%d customers in a page of %d: got %v, %v", n, pageMost, fits, err)
+		t.Errorf("%d customers in a page of %d: got %v, %v", n, pageMax, fits, err)
 	}
 	fitting, err := indexOf(&r.tree.leaves, r.tree.best, pageTarget) // which is told too few
 	if err != nil {
@@ -205,7 +205,7 @@ func check(t *testing.T, r *ranking) {
 				}
 			}
 		}
-		if n != int(r.index.fills[id].places) || n > pageMost {
+		if n != int(r.index.fills[id].places) || n > pageMax {
 			t.Fatalf("page %d has %d places taken and says %d", id, n, r.index.fills[id].places)
 		}
 	}

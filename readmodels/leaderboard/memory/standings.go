@@ -2,7 +2,6 @@ package memory
 
 import (
 	"context"
-	"fmt"
 
 	"loyalty/domain"
 	"loyalty/readmodels/leaderboard"
@@ -10,10 +9,10 @@ import (
 
 var _ leaderboard.Auditor = (*Board)(nil)
 
-// Standings is leaderboard.Auditor's. More keys than leaderboard.MaxStandings are domain.ErrInvalid.
+// Standings reads the totals of many customers; see leaderboard.Auditor.
 func (b *Board) Standings(_ context.Context, keys []domain.ProxyKey) (leaderboard.Standings, error) {
-	if len(keys) > leaderboard.MaxStandings {
-		return leaderboard.Standings{}, domain.Invalid("keys", "too_many_keys", fmt.Sprintf("at most %d at once", leaderboard.MaxStandings))
+	if err := leaderboard.CheckKeys(keys); err != nil {
+		return leaderboard.Standings{}, err
 	}
 	s := leaderboard.Standings{Standings: make([]leaderboard.Standing, len(keys)), Found: make([]bool, len(keys))}
 	b.mu.RLock()

@@ -1,14 +1,14 @@
 package memory
 
-// tree keeps the customers in order: a B+ tree whose inner nodes count the customers under each child, so that a rank
-// is found on the way up. Every node but the root is at least half full. What it does for one customer touches one way
-// between a leaf and the root, and here and there a neighbour of it.
+// tree keeps the customers in order. It is a counted B+ tree: inner nodes hold the number of customers under each child, so that a rank is
+// summed up on the path from the leaf to the root. Every node but the root is at least half full. An operation on one customer touches
+// one path between a leaf and the root, and at times a neighbour of its nodes.
 type tree struct {
 	leaves arena[leaf]
 	inners arena[inner]
-	index  *index // is told of every customer who gets into another leaf
+	index  *index // updated whenever a customer moves to another leaf
 	root   uint32
-	best   uint32 // the first leaf
+	best   uint32 // the first leaf, with the best customers
 	height int    // of the root; leaves have 0
 	count  int
 }
@@ -27,7 +27,7 @@ func (t *tree) rank(s spot) int {
 	return rank
 }
 
-// back returns a spot n customers before another, which must be there.
+// back returns the spot n customers before another. There must be so many.
 func (t *tree) back(s spot, n int) spot {
 	for s.at < n { // not in this leaf
 		s.leaf = t.leaves.at(s.leaf).prev
@@ -36,7 +36,7 @@ func (t *tree) back(s spot, n int) spot {
 	return spot{s.leaf, s.at - n}
 }
 
-// add changes the number of customers in a leaf, on all the way up.
+// add changes the number of customers in a leaf, in all nodes above it.
 func (t *tree) add(id uint32, change int) {
 	t.count += change
 	for parent := t.leaves.at(id).parent; parent != none; {
@@ -47,12 +47,12 @@ func (t *tree) add(id uint32, change int) {
 	}
 }
 
-// leafFor is the leaf in which an entry is, or belongs.
+// leafFor is the leaf that an entry is in, or belongs in.
 func (t *tree) leafFor(e entry) uint32 {
 	id := t.root
 	for range t.height {
 		in := t.inners.at(id)
-		at := search(in.separators[1:in.n], e) // so many children are before e, the next perhaps not after
+		at := search(in.separators[1:in.n], e) // the separators before e; the next one may equal e
 		if next := at + 1; next < int(in.n) && in.separators[next] == e {
 			at = next
 		}
@@ -61,8 +61,7 @@ func (t *tree) leafFor(e entry) uint32 {
 	return id
 }
 
-// insert puts in a customer who is not in the tree, and returns the leaf in which they now are. The index does not know
-// of them yet.
+// insert adds a customer who is not in the tree, and returns their leaf. It does not add them to the index.
 func (t *tree) insert(e entry) uint32 {
 	id := t.leafFor(e)
 	if t.leaves.at(id).n == leafSize {
@@ -76,7 +75,7 @@ func (t *tree) insert(e entry) uint32 {
 	return id
 }
 
-// remove takes out the customer at a spot. The index is not told.
+// remove removes the customer at a spot. It does not remove them from the index.
 func (t *tree) remove(s spot) {
 	l := t.leaves.at(s.leaf)
 	l.cut(s.at, s.at+1)
@@ -86,7 +85,7 @@ func (t *tree) remove(s spot) {
 	}
 }
 
-// header is that of a node of a level: leaves have 0.
+// header is the header of a node. Leaves have level 0.
 func (t *tree) header(level int, id uint32) *header {
 	if level == 0 {
 		return &t.leaves.at(id).header
@@ -94,7 +93,7 @@ func (t *tree) header(level int, id uint32) *header {
 	return &t.inners.at(id).header
 }
 
-// first is what separates a node from the one before.
+// first is the separator of a node from the one before it.
 func (t *tree) first(level int, id uint32) entry {
 	if level == 0 {
 		return t.leaves.at(id).entries[0]
@@ -121,7 +120,7 @@ func (t *tree) node(level int) uint32 {
 	return id
 }
 
-// take moves what is at i to j of one node to position at of another, and returns how many customers that are.
+// take moves elements i to j of one node to position at of another, and returns the number of customers moved.
 func (t *tree) take(level int, to uint32, at int, from uint32, i, j int) (customers int) {
 	n := j - i
 	if level == 0 {
@@ -149,7 +148,7 @@ func (t *tree) split(level int, id uint32) (right uint32) {
 		h.parent, t.root, t.height = root, root, level+1
 	}
 	if t.inners.at(h.parent).n == innerSize {
-		t.split(level+1, h.parent) // which may give id another parent
+		t.split(level+1, h.parent) // this may give id another parent
 	}
 	right = t.node(level)
 	moved := t.take(level, right, 0, id, size(level)/2, size(level))
@@ -164,7 +163,7 @@ func (t *tree) split(level int, id uint32) (right uint32) {
 	return right
 }
 
-// link puts a leaf between two others, of which the second may be none.
+// link links a leaf between two others, the second of which may be none.
 func (t *tree) link(left, id, right uint32) {
 	t.leaves.at(left).next = id
 	l := t.leaves.at(id)
@@ -174,8 +173,8 @@ func (t *tree) link(left, id, right uint32) {
 	}
 }
 
-// fill mends a node that is less than half full: it evens it out with a neighbour, or merges the two if one node holds
-// both. The root may be as empty as it likes.
+// fill rebalances a node that is less than half full: it merges it with a neighbour if one node can hold both, or else balances the two.
+// The root may have any number of elements.
 func (t *tree) fill(level int, id uint32) {
 	parent := t.header(level, id).parent
 	if parent == none {
@@ -212,7 +211,7 @@ func (t *tree) fill(level int, id uint32) {
 	}
 }
 
-// drop recycles an empty node, which came after another.
+// drop recycles an empty node; left is the node before it.
 func (t *tree) drop(level int, left, id uint32) {
 	if level > 0 {
 		t.inners.recycle(id)

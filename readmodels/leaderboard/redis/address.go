@@ -11,18 +11,18 @@ import (
 	"loyalty/redisurl"
 )
 
-// address is what an address says, in one of the forms that Open names.
+// address is a parsed address, in one of the forms that Open documents.
 type address struct {
 	options redis.UniversalOptions
 	board   string
 }
 
-// DefaultBoard is the board of an address that doesn't name one.
+// DefaultBoard is the name of the board if an address doesn't name one.
 const DefaultBoard = "main"
 
 var boardName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 
-// parseAddress reads an address. Its errors don't repeat it, as it may hold a password.
+// parseAddress reads an address. Its errors don't repeat it, because it may hold a password.
 func parseAddress(text string) (address, error) {
 	parsed, err := redisurl.Parse(text, "board")
 	if err != nil {
@@ -38,14 +38,14 @@ func parseAddress(text string) (address, error) {
 	return a, nil
 }
 
-// configure takes over what the parameters say. Nothing is tried twice by the client itself: a script that was cut off may
-// have run. Failing is quick, so that a reader who waits two seconds learns why.
+// configure applies the address's parameters. The client itself never retries: a script whose connection was lost may have run. Timeouts
+// are short, so that a reader who waits two seconds learns the reason.
 func (a *address) configure(o *redis.Options) {
-	or := func(asked, usual time.Duration) time.Duration {
-		if asked != 0 {
-			return asked
+	or := func(given, standard time.Duration) time.Duration {
+		if given != 0 {
+			return given
 		}
-		return usual
+		return standard
 	}
 	to := &a.options
 	to.Username, to.Password, to.DB, to.TLSConfig, to.ClientName = o.Username, o.Password, o.DB, o.TLSConfig, o.ClientName

@@ -12,63 +12,62 @@ import (
 	"loyalty/readmodels/leaderboard"
 )
 
-// Apply is leaderboard.Writer's.
+// Apply applies a batch; see leaderboard.Writer.
 //
-// It is the one operation that is no script: it reads the totals, works out the new ones here, and writes them in a
-// transaction that Redis makes only if nobody has touched state, customers or retired keys since. That spares Redis a quarter
-// of the work, and Redis works on one thing at a time. A batch that somebody else's write came between is
-// domain.ErrCheckpointMoved.
+// It is the only operation that is no script: it reads the totals, computes the new ones here, and writes them in a transaction that
+// Redis executes only if state, customers and retired keys have not changed since (WATCH). That saves a quarter of the work in Redis,
+// which is single-threaded. A concurrent write makes it domain.ErrCheckpointMoved.
 func (b *Board) Apply(ctx context.Context, batch leaderboard.Batch) error {
 	if err := batch.Validate(); err != nil {
 		return err
 	}
-	refused, err := error(nil), ctx.Err()
+	result, err := error(nil), ctx.Err()
 	if err == nil {
 		err = b.client.Watch(ctx, func(tx *redis.Tx) (err error) {
-			refused, err = b.applyIn(ctx, tx, batch)
+			result, err = b.applyIn(ctx, tx, batch)
 			return err
-		}, b.keys[0], b.keys[1], b.keys[4])
+		}, b.keys[keyState], b.keys[keyCustomers], b.keys[keyRetired])
 	}
 	switch {
 	case errors.Is(err, redis.TxFailedErr):
-		refused = fmt.Errorf("somebody else has written meanwhile: %w", domain.ErrCheckpointMoved)
+		result = fmt.Errorf("somebody else has written meanwhile: %w", domain.ErrCheckpointMoved)
 	case err != nil:
-		refused = trouble(ctx, err)
+		result = classify(ctx, err)
 	}
-	if refused != nil {
-		return fmt.Errorf("apply a batch from position %s: %w", batch.From, refused)
+	if result != nil {
+		return fmt.Errorf("apply a batch from position %s: %w", batch.From, result)
 	}
-	b.waiters.wake(batch.To)
+	b.waiters.Wake(batch.To)
 	return nil
 }
 
-// applyIn returns why a batch is refused, or what went wrong with Redis.
-func (b *Board) applyIn(ctx context.Context, tx *redis.Tx, batch leaderboard.Batch) (refused, err error) {
+// applyIn returns the leaderboard's own error as result, and an error of Redis as err.
+func (b *Board) applyIn(ctx context.Context, tx *redis.Tx, batch leaderboard.Batch) (result, err error) {
 	f := newFold(batch.Changes)
-	before, retired, refused, err := b.before(ctx, tx, f.keys)
-	if refused != nil || err != nil {
-		return refused, err
+	before, retired, result, err := b.before(ctx, tx, f.keys)
+	if result != nil || err != nil {
+		return result, err
 	}
 	if before.state.Position != batch.From {
 		return fmt.Errorf("the leaderboard is at position %s: %w", before.state.Position, domain.ErrCheckpointMoved), nil
 	}
-	if refused := f.start(before.rest); refused != nil {
-		return refused, nil
+	if result := f.start(before.rest); result != nil {
+		return result, nil
 	}
 	if retired > 0 {
 		if err := b.retired(ctx, tx, f); err != nil {
 			return nil, err
 		}
 	}
-	if refused := f.run(batch.Changes); refused != nil {
-		return refused, nil
+	if result := f.run(batch.Changes); result != nil {
+		return result, nil
 	}
 	if !batch.AsOf.After(before.state.AsOf) {
 		batch.AsOf = before.state.AsOf
 	}
 	_, err = tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		w := f.written(b.keys[1], b.keys[4])
-		p.HSet(ctx, b.keys[0], "position", batch.To.String(), "asof", formatTime(batch.AsOf),
+		w := f.written(b.keys[keyCustomers], b.keys[keyRetired])
+		p.HSet(ctx, b.keys[keyState], "position", batch.To.String(), "asof", formatTime(batch.AsOf),
 			"customers", before.customers+w.entering-w.leaving, "retired", retired+w.retiring)
 		for _, command := range w.commands {
 			p.Do(ctx, command...)
@@ -78,14 +77,14 @@ func (b *Board) applyIn(ctx context.Context, tx *redis.Tx, batch leaderboard.Bat
 	return nil, err
 }
 
-// before reads the state, as its rest the scores of some customers, and how many keys are retired.
-func (b *Board) before(ctx context.Context, tx *redis.Tx, keys []any) (s snapshot, retired int64, refused, err error) {
+// before reads the state, the scores of some customers as the rest of s, and the number of retired keys. Its errors are those of applyIn.
+func (b *Board) before(ctx context.Context, tx *redis.Tx, keys []any) (s snapshot, retired int64, result, err error) {
 	var state *redis.SliceCmd
-	var customers, gone *redis.IntCmd
-	scores := redis.NewSliceCmd(ctx, append([]any{"ZMSCORE", b.keys[1]}, keys...)...)
+	var customers, retiredKeys *redis.IntCmd
+	scores := redis.NewSliceCmd(ctx, append([]any{"ZMSCORE", b.keys[keyCustomers]}, keys...)...)
 	_, err = tx.Pipelined(ctx, func(p redis.Pipeliner) error {
-		state = p.HMGet(ctx, b.keys[0], "copy", "position", "asof", "customers", "retired")
-		customers, gone = p.ZCard(ctx, b.keys[1]), p.SCard(ctx, b.keys[4])
+		state = p.HMGet(ctx, b.keys[keyState], "copy", "position", "asof", "customers", "retired")
+		customers, retiredKeys = p.ZCard(ctx, b.keys[keyCustomers]), p.SCard(ctx, b.keys[keyRetired])
 		if len(keys) > 0 {
 			return p.Process(ctx, scores)
 		}
@@ -96,33 +95,33 @@ func (b *Board) before(ctx context.Context, tx *redis.Tx, keys []any) (s snapsho
 	}
 	values := state.Val()
 	if rebuild, _ := values[0].(string); rebuild != b.rebuild {
-		return s, 0, errDisplaced, nil
+		return s, 0, errCopyGone, nil
 	}
-	if values[1] == nil || !counts(values[3], customers) || !(counts(values[4], gone) || values[4] == nil && gone.Val() == 0) {
+	if values[1] == nil || !hasCount(values[3], customers) || !(hasCount(values[4], retiredKeys) || values[4] == nil && retiredKeys.Val() == 0) {
 		return s, 0, errNotLoaded, nil
 	}
-	if s, refused = newSnapshot(append(values[1:4:4], nil)); refused == nil {
+	if s, result = newSnapshot(append(values[1:4:4], nil)); result == nil {
 		s.rest = scores.Val()
 	}
-	return s, gone.Val(), refused, nil
+	return s, retiredKeys.Val(), result, nil
 }
 
-// counts tells whether a number in the state is that of what there is.
-func counts(noted any, there *redis.IntCmd) bool {
-	text, _ := noted.(string)
-	return text == strconv.FormatInt(there.Val(), 10)
+// hasCount reports whether a count in the state equals the actual one. If not, Redis has lost something.
+func hasCount(stored any, actual *redis.IntCmd) bool {
+	text, _ := stored.(string)
+	return text == strconv.FormatInt(actual.Val(), 10)
 }
 
-// retired asks who of a batch is retired. It can only be somebody who is not among the customers.
+// retired reads which keys of a batch are retired. None of those is among the customers.
 func (b *Board) retired(ctx context.Context, tx *redis.Tx, f *fold) error {
-	command := []any{"SMISMEMBER", b.keys[4]}
-	var places []int
-	for i, there := range f.there {
-		if !there {
-			command, places = append(command, f.keys[i]), append(places, i)
+	command := []any{"SMISMEMBER", b.keys[keyRetired]}
+	var indexes []int
+	for i, ranked := range f.ranked {
+		if !ranked {
+			command, indexes = append(command, f.keys[i]), append(indexes, i)
 		}
 	}
-	if len(places) == 0 {
+	if len(indexes) == 0 {
 		return nil
 	}
 	answer := redis.NewBoolSliceCmd(ctx, command...)
@@ -130,7 +129,7 @@ func (b *Board) retired(ctx context.Context, tx *redis.Tx, f *fold) error {
 		return err
 	}
 	for i, retired := range answer.Val() {
-		f.retired[places[i]] = retired
+		f.retired[indexes[i]] = retired
 	}
 	return nil
 }

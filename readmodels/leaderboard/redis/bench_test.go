@@ -107,7 +107,7 @@ func BenchmarkApply(b *testing.B) {
 		b.StopTimer()
 		minute := year + int64(at)/60
 		batch := leaderboard.Batch{From: position(at), To: position(at + 1), AsOf: time.Unix(60*minute, 0)}
-		told := []any{"ZADD", board.keys[1]}
+		told := []any{"ZADD", board.keys[keyCustomers]}
 		for range size {
 			batch.Changes = append(batch.Changes, leaderboard.Change{Key: customer(random.IntN(n)), Points: domain.Points(1 + random.ExpFloat64()*10), Minute: minute})
 			key := customer(random.IntN(n))
@@ -151,11 +151,11 @@ func BenchmarkDashboards(b *testing.B) {
 	results := map[bool]*result{false: {}, true: {}}
 	for b.Loop() {
 		for range turns {
-			for _, apart := range []bool{true, false} {
-				board.readings.apart = apart
+			for _, unbatched := range []bool{true, false} {
+				board.dashboards.unbatched = unbatched
 				started := time.Now()
 				times := read(b, board, readers, 2*time.Second)
-				r := results[apart]
+				r := results[unbatched]
 				r.took += time.Since(started)
 				r.served += len(times)
 				r.times = append(r.times, times...)

@@ -1,9 +1,9 @@
-// Package redis is the leaderboard in Redis, for any number of processes: Redis 7 or later or Valkey, alone, as a cluster,
-// or under Sentinel. A board is one sorted set of proxy keys, whose scores hold points and minute exactly, one set of the
-// keys that are retired, and one hash with the checkpoint. Every operation is one script or one transaction, so it is seen whole or not at all, and so that data
-// and checkpoint are replicated, lost and restored together. All keys of a board are in one hash slot.
+// Package redis keeps the leaderboard in Redis, for any number of processes: Redis 7 or later or Valkey, as one server, as a cluster, or
+// under Sentinel. A board is a sorted set of proxy keys, whose scores hold points and minute exactly, a set of the retired keys, and a
+// hash with the checkpoint. Every operation is one script or one transaction: it is atomic, and data and checkpoint are replicated, lost
+// and restored together. All keys of a board are in one hash slot.
 //
-// What Redis has lost, all of it or a part, is domain.ErrNotCaughtUp to readers and writer alike until the next Load.
+// If Redis has lost data, all of it or a part, readers and writers get domain.ErrNotCaughtUp until the next Load.
 package redis
 
 import (
@@ -28,46 +28,56 @@ var (
 	_ leaderboard.Rebuilder = (*Board)(nil)
 )
 
-// Board is a client of one leaderboard. All methods may be called from many goroutines at once.
+// Board is a client of one leaderboard. It is safe for concurrent use.
 //
-// Trouble with Redis is domain.ErrUnavailable. Of a call whose context ended, or whose connection was lost, it isn't known
-// whether it was made: the checkpoint tells.
+// A failure of Redis is domain.ErrUnavailable. If the context of a write ends or its connection is lost, the checkpoint tells whether the
+// write took effect.
 type Board struct {
 	client redis.UniversalClient
 	name   string
-	// keys are those of the state, the customers, the customers of a load under way, whose load that is, the retired keys,
-	// and those of the load.
+	// keys are the board's keys in Redis, indexed by keyState and so on.
 	keys []string
 	// rebuild names the rebuild that a copy belongs to; empty for the live leaderboard.
-	rebuild  string
-	tasks    *tasks
-	readings readings
-	waiters  waiters
-	loads    loads
+	rebuild    string
+	tasks      *tasks
+	dashboards dashboardQueue
+	waiters    leaderboard.Waiters
+	polling    polling
+	loads      loads
 }
 
-// Open makes a client of the board that an address names, on a server, on a cluster, or on a master that sentinels know:
+// The keys of a board in Redis.
+const (
+	keyState     = iota // hash: checkpoint, time, counts
+	keyCustomers        // sorted set
+	keyLoading          // sorted set: the customers of a load under way
+	keyLoad             // hash: which client loads
+	keyRetired          // set
+	keyRetiring         // set: the retired keys of a load under way
+)
+
+// Open makes a client of the board at an address: on a server, on a cluster, or on a master under Sentinel:
 //
 //	redis://[user:password@]host[:port][/database][?board=name]
 //	redis+cluster://[user:password@]host[:port],host[:port],…[?board=name]
 //	redis+sentinel://[user:password@]host[:port],…/master-name[/database][?board=name]
 //
-// rediss, rediss+cluster and rediss+sentinel are the same over TLS. The hosts of a cluster are where to begin; it tells
-// the others. Those of the third form are sentinels; user and password are the master's, and the sentinels', if they need
-// any, are the parameters sentinel_username and sentinel_password. The board is DefaultBoard unless it is named. Other
-// parameters are go-redis's, such as read_timeout=5s, dial_timeout=2s and pool_size=20.
+// rediss, rediss+cluster and rediss+sentinel are the same over TLS. The hosts of a cluster are some of its nodes; the client learns of the
+// others from them. The hosts of the third form are sentinels. User and password are the master's; those of the sentinels, if any, are the
+// parameters sentinel_username and sentinel_password. The board is DefaultBoard unless it is named. Other parameters are go-redis's, such
+// as read_timeout=5s, dial_timeout=2s and pool_size=20.
 //
-// It asks the server once, so that a wrong password is known at the start, and is domain.ErrUnavailable. A server that
-// can't be reached is no error: it may come later. A malformed address is domain.ErrInvalid.
+// Open pings the server, so that a wrong password is found at the start, as domain.ErrUnavailable. A server that can't be reached is no
+// error: it may start later. A malformed address is domain.ErrInvalid.
 func Open(ctx context.Context, address string) (*Board, error) {
 	a, err := parseAddress(address)
 	if err != nil {
 		return nil, err
 	}
-	logging.Disable() // what go-redis would print, errors say
+	logging.Disable() // errors have all that go-redis would print
 	client := redis.NewUniversalClient(&a.options)
-	var refused redis.Error
-	if err := client.Ping(ctx).Err(); errors.As(err, &refused) {
+	var answered redis.Error
+	if err := client.Ping(ctx).Err(); errors.As(err, &answered) {
 		return nil, errors.Join(fmt.Errorf("the leaderboard's Redis: %w: %v", domain.ErrUnavailable, err), client.Close())
 	}
 	return newBoard(client, newTasks(), a.board, "loyalty:{"+a.board+"}:", ""), nil
@@ -84,18 +94,18 @@ func boardKeys(prefix string) []string {
 	return []string{prefix + "state", prefix + "customers", prefix + "loading", prefix + "load", prefix + "retired", prefix + "retiring"}
 }
 
-// Close ends what is under way with domain.ErrUnavailable, and waits for it. It closes the board's copies too. A board
-// that is closed it leaves alone.
+// Close ends the calls under way with domain.ErrUnavailable, and waits for them. It closes the board's copies and seasons too. A second
+// Close does nothing.
 func (b *Board) Close() error {
 	if !b.tasks.stop() {
 		return nil
 	}
-	err := b.client.Close() // which ends those tasks that wait for Redis
+	err := b.client.Close() // this ends the tasks that wait for Redis
 	b.tasks.running.Wait()
 	return err
 }
 
-// Checkpoint is leaderboard.Writer's.
+// Checkpoint reads the position that the board reflects; see leaderboard.Writer.
 func (b *Board) Checkpoint(ctx context.Context) (domain.Position, error) {
 	answer, err := b.read(ctx, "read the checkpoint", standingsScript)
 	if err != nil {
@@ -106,10 +116,10 @@ func (b *Board) Checkpoint(ctx context.Context) (domain.Position, error) {
 
 var (
 	errNotLoaded = fmt.Errorf("the leaderboard in Redis is not loaded, or has lost something: %w", domain.ErrNotCaughtUp)
-	errDisplaced = fmt.Errorf("%w: the copy is gone, or another rebuild's", domain.ErrUnavailable)
+	errCopyGone  = fmt.Errorf("%w: the copy is gone, or another rebuild's", domain.ErrUnavailable)
 )
 
-// call runs a script on the board's keys and returns what it answers after "ok".
+// call runs a script on the board's keys and returns its answer after "ok".
 func (b *Board) call(ctx context.Context, what string, s script, args ...any) ([]any, error) {
 	return b.callOn(ctx, what, s, b.keys, args...)
 }
@@ -120,13 +130,13 @@ func (b *Board) callOn(ctx context.Context, what string, s script, keys []string
 	}
 	args = append([]any{b.rebuild}, args...)
 	answer, err := s.Run(ctx, b.client, keys, args...).Slice()
-	if s.kind == reads && lost(err) && ctx.Err() == nil {
+	if s.kind == reads && connectionLost(err) && ctx.Err() == nil {
 		answer, err = s.Run(ctx, b.client, keys, args...).Slice()
 	}
 	if err == nil {
-		answer, err = outcome(answer)
+		answer, err = scriptResult(answer)
 	} else {
-		err = trouble(ctx, err)
+		err = classify(ctx, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
@@ -134,8 +144,8 @@ func (b *Board) callOn(ctx context.Context, what string, s script, keys []string
 	return answer, nil
 }
 
-// outcome turns a script's refusals into errors.
-func outcome(answer []any) ([]any, error) {
+// scriptResult returns the answer of a script after "ok", and turns other first words into errors.
+func scriptResult(answer []any) ([]any, error) {
 	switch len(answer) {
 	case 0:
 		return nil, fmt.Errorf("%w: Redis answers nothing", domain.ErrUnavailable)
@@ -152,7 +162,7 @@ func outcome(answer []any) ([]any, error) {
 	case "behind":
 		return nil, fmt.Errorf("the copy at position %v is behind the live leaderboard at %v: %w", answer[1], answer[2], domain.ErrNotCaughtUp)
 	case "displaced":
-		return nil, errDisplaced
+		return nil, errCopyGone
 	case "busy":
 		return nil, fmt.Errorf("%w: another load is under way", domain.ErrUnavailable)
 	case "twice":
@@ -163,18 +173,18 @@ func outcome(answer []any) ([]any, error) {
 	return nil, fmt.Errorf("%w: Redis answers %q", domain.ErrUnavailable, answer[0])
 }
 
-// lost tells that a connection broke, which a restart of Redis does to all that are open. Another one may work.
-func lost(err error) bool {
-	var refused redis.Error
+// connectionLost reports that a connection broke, as all open ones do when Redis restarts. A new one may work.
+func connectionLost(err error) bool {
+	var answered redis.Error
 	var network net.Error
-	return err != nil && !errors.As(err, &refused) && !(errors.As(err, &network) && network.Timeout())
+	return err != nil && !errors.As(err, &answered) && !(errors.As(err, &network) && network.Timeout())
 }
 
-// trouble is what an error of the client's means: a context that has ended, or Redis that can't be reached or won't serve.
-func trouble(ctx context.Context, err error) error {
+// classify turns an error of the client into the context's error if that has ended, and into domain.ErrUnavailable otherwise.
+func classify(ctx context.Context, err error) error {
 	ended := ctx.Err()
 	if deadline, has := ctx.Deadline(); ended == nil && has && !time.Now().Before(deadline) {
-		ended = context.DeadlineExceeded // the connection notices it a little before the context does
+		ended = context.DeadlineExceeded // the connection's deadline may expire just before the context's
 	}
 	if ended != nil {
 		return fmt.Errorf("%w: %v", ended, err)
@@ -199,7 +209,7 @@ func newTasks() *tasks {
 
 var errClosed = fmt.Errorf("the leaderboard's client is closed: %w", domain.ErrUnavailable)
 
-// start runs a task that ends with the context it gets, or soon. Once stopped it is errClosed.
+// start runs a task, which must end when its context does. After stop it returns errClosed.
 func (t *tasks) start(task func(context.Context)) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -210,7 +220,7 @@ func (t *tasks) start(task func(context.Context)) error {
 	return nil
 }
 
-// stop has all tasks end, and no more start. It returns false if somebody has done so before.
+// stop ends all tasks and lets no more start. It returns false if it was called before.
 func (t *tasks) stop() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

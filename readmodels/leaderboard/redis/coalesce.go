@@ -12,120 +12,120 @@ import (
 	"loyalty/readmodels/leaderboard"
 )
 
-// Dashboards asked for while calls to Redis are under way share the next call, so that under load one call serves many
-// readers, with one top list for all; a reader alone is served at once. Who waits is on a list, which they leave when
-// their context ends, so it is never longer than there are readers.
-type readings struct {
+// dashboardQueue coalesces dashboards: those that are asked for while calls to Redis are under way share the next call. Under load, one
+// call serves many readers, with one top list for all; a single reader is served at once. A reader leaves the queue when their context
+// ends, so that it is never longer than the number of concurrent readers.
+type dashboardQueue struct {
 	mu      sync.Mutex
-	waiting list.List // of *reading
+	waiting list.List // of *request
 	calls   int       // under way, or about to be
-	// apart has each reader make a call of their own; for comparison.
-	apart bool
-	// last is what the calls before read as the best, which is seldom different in the next.
-	last atomic.Pointer[best]
+	// unbatched makes each reader call Redis alone, for comparison in benchmarks.
+	unbatched bool
+	// last is the top list of an earlier call, which seldom changes from one call to the next.
+	last atomic.Pointer[topList]
 }
 
-// best are rows and the text they were read from. They are never changed.
-type best struct {
+// topList is the rows of a top list and the text they were parsed from. It is immutable.
+type topList struct {
 	text string
 	rows []leaderboard.Row
 }
 
 const (
-	// maxReadings is how many dashboards one call reads at most. Redis does nothing else meanwhile, for about a millisecond.
-	maxReadings = 128
-	// maxCalls is how many calls are under way at most: while the answer of one is on its way, Redis works on another.
+	// maxBatch is the most dashboards that one call reads. The call occupies Redis for about a millisecond.
+	maxBatch = 128
+	// maxCalls is the most calls under way: while the answer of one is on its way, Redis works on another.
 	maxCalls = 2
-	// longestWait bounds how long a reader waits for a Redis that doesn't answer, and for those who came before.
-	longestWait = 5 * time.Second
+	// maxWait bounds how long a reader waits for an answer, with the time in the queue.
+	maxWait = 5 * time.Second
 )
 
-// reading is one dashboard asked for, used again for another once it was answered.
-type reading struct {
+// request is a dashboard that a reader asked for. It is reused after its answer.
+type request struct {
 	key         domain.ProxyKey
 	top, around int
-	// place is in the list, nil once a call is under way.
-	place *list.Element
-	// done gets one value when what is below is there: the answer, in which this dashboard is the i-th, or an error.
+	// element is the request's place in the queue; nil once a call is under way.
+	element *list.Element
+	// done gets one value when the fields below are set: the answer, in which this dashboard is the i-th, or an error.
 	done   chan struct{}
 	answer *snapshot
 	i      int
 	err    error
-	// patience is stopped unless somebody waits.
-	patience *time.Timer
+	// timeout runs only while the reader waits.
+	timeout *time.Timer
 }
 
-var oldReadings = sync.Pool{New: func() any {
-	r := &reading{done: make(chan struct{}, 1), patience: time.NewTimer(longestWait)}
-	r.patience.Stop()
+var requests = sync.Pool{New: func() any {
+	r := &request{done: make(chan struct{}, 1), timeout: time.NewTimer(maxWait)}
+	r.timeout.Stop()
 	return r
 }}
 
-// Dashboard is leaderboard.Reader's.
+// Dashboard reads a dashboard; see leaderboard.Reader.
 func (b *Board) Dashboard(ctx context.Context, key domain.ProxyKey, top, around int, d *leaderboard.Dashboard) error {
 	if err := leaderboard.CheckSizes(top, around); err != nil {
 		return err
 	}
-	r := oldReadings.Get().(*reading)
+	r := requests.Get().(*request)
 	r.key, r.top, r.around = key, top, around
-	if b.readings.apart {
-		b.answer(ctx, []*reading{r})
+	if b.dashboards.unbatched {
+		b.answer(ctx, []*request{r})
 		<-r.done
 	} else if err := b.share(ctx, r); err != nil {
-		return fmt.Errorf("read a dashboard: %w", err) // and a call may still answer the reading
+		return fmt.Errorf("read a dashboard: %w", err) // r is not reused: a call may still answer it
 	}
 	answer, i, err := r.answer, r.i, r.err
 	r.answer, r.err = nil, nil
-	oldReadings.Put(r)
+	requests.Put(r)
 	if err != nil {
 		return err
 	}
 	return answer.dashboard(i, key, top, d)
 }
 
-// share waits until a call has served a reading.
-func (b *Board) share(ctx context.Context, r *reading) error {
+// share queues a request and waits until a call has answered it.
+func (b *Board) share(ctx context.Context, r *request) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if err := b.enqueue(r); err != nil {
 		return err
 	}
-	r.patience.Reset(longestWait)
-	defer r.patience.Stop()
+	r.timeout.Reset(maxWait)
+	defer r.timeout.Stop()
 	select {
 	case <-r.done:
 		return nil
-	case <-r.patience.C:
-		b.readings.leave(r)
-		return fmt.Errorf("%w: no answer within %s", domain.ErrUnavailable, longestWait)
+	case <-r.timeout.C:
+		b.dashboards.leave(r)
+		return fmt.Errorf("%w: no answer within %s", domain.ErrUnavailable, maxWait)
 	case <-ctx.Done():
-		b.readings.leave(r)
+		b.dashboards.leave(r)
 		return ctx.Err()
 	}
 }
 
-// enqueue puts a reading on the list and starts a call for it, if there may be one more.
-func (b *Board) enqueue(r *reading) error {
-	s := &b.readings
+// enqueue adds a request to the queue, and starts a task to serve it unless maxCalls run.
+func (b *Board) enqueue(r *request) error {
+	s := &b.dashboards
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r.place = s.waiting.PushBack(r)
+	r.element = s.waiting.PushBack(r)
 	if s.calls == maxCalls {
 		return nil
 	}
 	if err := b.tasks.start(b.serve); err != nil {
-		s.waiting.Remove(r.place)
+		s.waiting.Remove(r.element)
 		return err
 	}
 	s.calls++
 	return nil
 }
 
-// serve makes calls until nobody waits.
+// serve makes calls until the queue is empty.
 func (b *Board) serve(ctx context.Context) {
 	for {
-		batch := b.readings.take()
+		batch := b.dashboards.take()
 		if len(batch) == 0 {
 			return
 		}
@@ -133,35 +133,35 @@ func (b *Board) serve(ctx context.Context) {
 	}
 }
 
-// take takes those who have waited longest off the list. If there are none, that ends a call.
-func (s *readings) take() []*reading {
+// take takes the oldest requests off the queue. If there are none, it counts the caller's task as ended.
+func (s *dashboardQueue) take() []*request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := min(s.waiting.Len(), maxReadings)
+	n := min(s.waiting.Len(), maxBatch)
 	if n == 0 {
 		s.calls--
 		return nil
 	}
-	batch := make([]*reading, n)
+	batch := make([]*request, n)
 	for i := range batch {
-		batch[i] = s.waiting.Remove(s.waiting.Front()).(*reading)
-		batch[i].place = nil
+		batch[i] = s.waiting.Remove(s.waiting.Front()).(*request)
+		batch[i].element = nil
 	}
 	return batch
 }
 
-// leave takes a reading off the list, if it is there.
-func (s *readings) leave(r *reading) {
+// leave removes a request from the queue, if it is still there.
+func (s *dashboardQueue) leave(r *request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r.place != nil {
-		s.waiting.Remove(r.place)
-		r.place = nil
+	if r.element != nil {
+		s.waiting.Remove(r.element)
+		r.element = nil
 	}
 }
 
-// answer reads the dashboards in one call. The readers take out theirs themselves, each in their own goroutine.
-func (b *Board) answer(ctx context.Context, batch []*reading) {
+// answer reads the dashboards of a batch in one call. Each reader parses their own, in their own goroutine.
+func (b *Board) answer(ctx context.Context, batch []*request) {
 	top := 0
 	args := make([]any, 1, 1+2*len(batch))
 	for _, r := range batch {
@@ -174,7 +174,7 @@ func (b *Board) answer(ctx context.Context, batch []*reading) {
 		err = fmt.Errorf("%w: %d answers for %d dashboards", domain.ErrUnavailable, len(answer.rest)-1, len(batch))
 	}
 	if err == nil {
-		err = b.readings.readBest(&answer, top)
+		err = b.dashboards.readTop(&answer, top)
 	}
 	if err != nil && b.tasks.ctx.Err() != nil {
 		err = errClosed
@@ -185,8 +185,8 @@ func (b *Board) answer(ctx context.Context, batch []*reading) {
 	}
 }
 
-// readBest reads the rows of the best that an answer begins with.
-func (s *readings) readBest(answer *snapshot, top int) error {
+// readTop sets the top list of an answer from its first part.
+func (s *dashboardQueue) readTop(answer *snapshot, top int) error {
 	text, _ := answer.rest[0].(string)
 	known := s.last.Load()
 	if known == nil || known.text != text {
@@ -194,9 +194,9 @@ func (s *readings) readBest(answer *snapshot, top int) error {
 		if err != nil {
 			return err
 		}
-		known = &best{text, rows}
+		known = &topList{text, rows}
 		s.last.Store(known)
 	}
-	answer.best = known.rows
+	answer.top = known.rows
 	return nil
 }

@@ -19,7 +19,7 @@ import (
 	"loyalty/readmodels/leaderboard/redis/redistest"
 )
 
-const patience = 30 * time.Second
+const timeout = 30 * time.Second
 
 // crowded is a board of 500 customers, of whom always three share a total.
 func crowded(t *testing.T) (*Board, *redistest.Server, leaderboardtest.Ranking) {
@@ -53,11 +53,11 @@ func crowded(t *testing.T) (*Board, *redistest.Server, leaderboardtest.Ranking) 
 func queued(t *testing.T, b *Board, readers, calls int) {
 	t.Helper()
 	counts := func() (int, int) {
-		b.readings.mu.Lock()
-		defer b.readings.mu.Unlock()
-		return b.readings.waiting.Len(), b.readings.calls
+		b.dashboards.mu.Lock()
+		defer b.dashboards.mu.Unlock()
+		return b.dashboards.waiting.Len(), b.dashboards.calls
 	}
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(timeout)
 	for {
 		gotReaders, gotCalls := counts()
 		if gotReaders == readers && gotCalls == calls {
@@ -101,7 +101,7 @@ func TestReadersWhoComeWhileCallsAreUnderWayShareTheNext(t *testing.T) {
 	before := calls(t, server)
 	server.Freeze()
 	defer server.Thaw()
-	const n = 2*maxReadings + 10
+	const n = 2*maxBatch + 10
 	results := make(chan error, maxCalls+n)
 	busy(t, b, ranking[0].Key, results)
 	random := rand.New(rand.NewPCG(1, 2))
@@ -177,7 +177,7 @@ func TestReadersOfAServerThatHangsAreToldEvenIfTheirContextDoesNotEnd(t *testing
 	b, server, ranking := crowded(t)
 	server.Freeze()
 	defer server.Thaw()
-	const n = 3 * maxReadings
+	const n = 3 * maxBatch
 	results := make(chan error, n)
 	for range n {
 		go func() { results <- b.Dashboard(t.Context(), ranking[0].Key, 10, 2, new(leaderboard.Dashboard)) }()
@@ -216,8 +216,8 @@ func TestClosingEndsThoseWhoWait(t *testing.T) {
 	if err := <-closed; err != nil {
 		t.Error(err)
 	}
-	if b.readings.waiting.Len() != 0 || b.readings.calls != 0 {
-		t.Errorf("%d still wait, %d calls are under way", b.readings.waiting.Len(), b.readings.calls)
+	if b.dashboards.waiting.Len() != 0 || b.dashboards.calls != 0 {
+		t.Errorf("%d still wait, %d calls are under way", b.dashboards.waiting.Len(), b.dashboards.calls)
 	}
 }
 

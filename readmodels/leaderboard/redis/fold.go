@@ -7,48 +7,47 @@ import (
 	"loyalty/readmodels/leaderboard"
 )
 
-// fold works out what a batch comes to.
+// fold computes the results of a batch.
 type fold struct {
-	keys     []any // of each customer whom the batch concerns, once
-	places   map[domain.ProxyKey]int
-	standing []leaderboard.Standing // of each, retired perhaps
-	there    []bool                 // who was among the customers before the batch
-	retired  []bool                 // who was retired before it
+	keys     []any // of each customer in the batch, once
+	indexes  map[domain.ProxyKey]int
+	standing []leaderboard.Standing // by index in keys; may be retired
+	ranked   []bool                 // before the batch
+	retired  []bool                 // before the batch
 }
 
 func newFold(changes []leaderboard.Change) *fold {
-	f := &fold{keys: make([]any, 0, len(changes)), places: make(map[domain.ProxyKey]int, len(changes))}
+	f := &fold{keys: make([]any, 0, len(changes)), indexes: make(map[domain.ProxyKey]int, len(changes))}
 	for i := range changes {
 		c := &changes[i]
-		if _, known := f.places[c.Key]; (c.Points != 0 || c.Retires) && !known {
-			f.places[c.Key] = len(f.keys)
+		if _, known := f.indexes[c.Key]; (c.Points != 0 || c.Retires) && !known {
+			f.indexes[c.Key] = len(f.keys)
 			f.keys = append(f.keys, c.Key[:])
 		}
 	}
 	return f
 }
 
-// start takes the totals before the batch, read as scores, nothing for those who are not there.
+// start sets the totals before the batch from scores, which are nil for customers who are not ranked.
 func (f *fold) start(scores []any) error {
 	f.standing = make([]leaderboard.Standing, len(f.keys))
-	f.there, f.retired = make([]bool, len(f.keys)), make([]bool, len(f.keys))
+	f.ranked, f.retired = make([]bool, len(f.keys)), make([]bool, len(f.keys))
 	for i := range f.standing {
-		text, there := scores[i].(string)
-		if !there {
+		text, ranked := scores[i].(string)
+		if !ranked {
 			continue
 		}
 		score, err := parseScore(text)
 		if err != nil {
 			return err
 		}
-		f.there[i] = true
-		f.standing[i].Points, f.standing[i].Minute = parts(score)
+		f.ranked[i] = true
+		f.standing[i].Points, f.standing[i].Minute = decodeScore(score)
 	}
 	return nil
 }
 
-// run makes the changes, one after the other. A total that would pass ±domain.MaxTotal at any change is
-// domain.ErrPointsLimit.
+// run makes the changes, one after the other. If any takes a total beyond ±domain.MaxTotal, it is domain.ErrPointsLimit.
 func (f *fold) run(changes []leaderboard.Change) error {
 	for i := range f.standing {
 		f.standing[i].Retired = f.retired[i]
@@ -58,7 +57,7 @@ func (f *fold) run(changes []leaderboard.Change) error {
 		if c.Points == 0 && !c.Retires {
 			continue
 		}
-		s := &f.standing[f.places[c.Key]]
+		s := &f.standing[f.indexes[c.Key]]
 		if s.Retired = s.Retired || c.Retires; s.Retired {
 			continue
 		}
@@ -71,7 +70,7 @@ func (f *fold) run(changes []leaderboard.Change) error {
 	return nil
 }
 
-// written is what a batch changes in Redis: commands, and how the numbers of customers and of retired keys move.
+// written is what a batch changes in Redis: the commands, and the changes of the numbers of customers and of retired keys.
 type written struct {
 	commands                    [][]any
 	entering, leaving, retiring int64
@@ -84,13 +83,13 @@ func (f *fold) written(customers, retired string) (w written) {
 		switch {
 		case !s.Retired:
 			change = append(change, score(s.Points, s.Minute), f.keys[i])
-			if !f.there[i] {
+			if !f.ranked[i] {
 				w.entering++
 			}
 		case !f.retired[i]:
 			retire = append(retire, f.keys[i])
 			w.retiring++
-			if f.there[i] {
+			if f.ranked[i] {
 				leave = append(leave, f.keys[i])
 				w.leaving++
 			}

@@ -11,16 +11,16 @@ import (
 	"loyalty/readmodels/leaderboard"
 )
 
-// snapshot is what a script read: the state, and what was asked for beside it.
+// snapshot is the answer of a script: the state and what else was asked for.
 type snapshot struct {
 	state     leaderboard.State
 	customers int64
 	rest      []any
-	// best are the rows of the best, in an answer with dashboards.
-	best []leaderboard.Row
+	// top is the top list, in an answer with dashboards.
+	top []leaderboard.Row
 }
 
-// read runs a script that reads.
+// read runs a read-only script.
 func (b *Board) read(ctx context.Context, what string, s script, args ...any) (snapshot, error) {
 	answer, err := b.call(ctx, what, s, args...)
 	if err != nil {
@@ -46,11 +46,11 @@ func newSnapshot(answer []any) (s snapshot, err error) {
 	return snapshot{state: leaderboard.State{Position: position, AsOf: asOf}, customers: customers, rest: answer[3:]}, nil
 }
 
-// dashboard reads the i-th dashboard of a snapshot of dashboards.
+// dashboard parses the i-th dashboard of a snapshot.
 func (s *snapshot) dashboard(i int, key domain.ProxyKey, top int, d *leaderboard.Dashboard) error {
 	d.Ranked, d.You, d.Around, d.Top = false, leaderboard.Row{}, d.Around[:0], d.Top[:0]
 	d.Customers, d.State = s.customers, s.state
-	d.Top = append(d.Top, s.best[:min(top, len(s.best))]...)
+	d.Top = append(d.Top, s.top[:min(top, len(s.top))]...)
 	place, _ := s.rest[1+i].(string)
 	if place == "" {
 		return nil
@@ -71,7 +71,7 @@ func (s *snapshot) dashboard(i int, key domain.ProxyKey, top int, d *leaderboard
 	return nil
 }
 
-// appendRows reads up to n rows, which have so many customers before them: keys and scores with a space between.
+// appendRows parses up to n rows, keys and scores separated by spaces; before is the number of customers before the first.
 func appendRows(rows []leaderboard.Row, text string, before int64, n int) ([]leaderboard.Row, error) {
 	const keySize = len(domain.ProxyKey{})
 	for ; n > 0 && text != ""; n-- {
@@ -86,13 +86,13 @@ func appendRows(rows []leaderboard.Row, text string, before int64, n int) ([]lea
 		if err != nil {
 			return rows, err
 		}
-		row.Points, _ = parts(score)
+		row.Points, _ = decodeScore(score)
 		rows = append(rows, row)
 	}
 	return rows, nil
 }
 
-// Standing is leaderboard.Reader's.
+// Standing reads a customer's total; see leaderboard.Reader.
 func (b *Board) Standing(ctx context.Context, key domain.ProxyKey) (leaderboard.Standing, bool, domain.Position, error) {
 	s, err := b.Standings(ctx, []domain.ProxyKey{key})
 	if err != nil {
@@ -101,10 +101,10 @@ func (b *Board) Standing(ctx context.Context, key domain.ProxyKey) (leaderboard.
 	return s.Standings[0], s.Found[0], s.Position, nil
 }
 
-// Standings is leaderboard.Auditor's.
+// Standings reads the totals of many customers; see leaderboard.Auditor.
 func (b *Board) Standings(ctx context.Context, keys []domain.ProxyKey) (leaderboard.Standings, error) {
-	if len(keys) > leaderboard.MaxStandings {
-		return leaderboard.Standings{}, domain.Invalid("keys", "too_many_keys", fmt.Sprintf("at most %d at once", leaderboard.MaxStandings))
+	if err := leaderboard.CheckKeys(keys); err != nil {
+		return leaderboard.Standings{}, err
 	}
 	args := make([]any, len(keys))
 	for i := range keys {
@@ -115,7 +115,7 @@ func (b *Board) Standings(ctx context.Context, keys []domain.ProxyKey) (leaderbo
 		return leaderboard.Standings{}, err
 	}
 	scores, _ := answer.rest[0].([]any)
-	var retired []any // empty where nobody is
+	var retired []any // empty if none is
 	if len(answer.rest) > 1 {
 		retired, _ = answer.rest[1].([]any)
 	}
@@ -139,7 +139,7 @@ func (b *Board) Standings(ctx context.Context, keys []domain.ProxyKey) (leaderbo
 			return leaderboard.Standings{}, err
 		}
 		s.Found[i], s.Standings[i].Key = true, keys[i]
-		s.Standings[i].Points, s.Standings[i].Minute = parts(score)
+		s.Standings[i].Points, s.Standings[i].Minute = decodeScore(score)
 	}
 	return s, nil
 }

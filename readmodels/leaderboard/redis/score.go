@@ -9,19 +9,19 @@ import (
 	"loyalty/readmodels/leaderboard"
 )
 
-// minutes is how many different minutes a score tells apart.
+// minutes is the number of distinct minutes in a score.
 const minutes = leaderboard.MaxMinute + 1
 
-// score holds points and minute in one number, of which the best is the lowest: −points·2²⁶ + minute. With at most
-// 2²⁷ − 1 points its size stays below 2⁵³, so that the double that Redis keeps is exact.
+// score holds points and minute in one number, the lower the better: −points·2²⁶ + minute. With at most 2²⁷ − 1 points its absolute value
+// is below 2⁵³, so that the double that Redis stores is exact.
 func score(points domain.Points, minute int64) int64 {
 	return -int64(points)*minutes + clampMinute(minute)
 }
 
 func clampMinute(minute int64) int64 { return min(max(minute, 0), leaderboard.MaxMinute) }
 
-// parts are those of a score.
-func parts(score int64) (points domain.Points, minute int64) {
+// decodeScore is the inverse of score.
+func decodeScore(score int64) (points domain.Points, minute int64) {
 	return -domain.Points(score >> 26), score & (minutes - 1)
 }
 
@@ -38,7 +38,7 @@ func parseScore(text string) (int64, error) {
 	return whole, nil
 }
 
-// A time is kept as microseconds since 1970, whole and exact in a script's numbers, and the zero time as nothing.
+// formatTime writes a time as Redis stores it: microseconds since 1970, which a script's numbers hold exactly; empty for the zero time.
 func formatTime(t time.Time) string {
 	if t.IsZero() {
 		return ""

@@ -21,7 +21,7 @@ func TestAScoreIsExactInADouble(t *testing.T) {
 			if s >= 1<<53 || s <= -1<<53 || int64(float64(s)) != s {
 				t.Errorf("%d points, minute %d: %d does not fit", points, minute, s)
 			}
-			if gotPoints, gotMinute := parts(s); int64(gotPoints) != points || gotMinute != minute {
+			if gotPoints, gotMinute := decodeScore(s); int64(gotPoints) != points || gotMinute != minute {
 				t.Errorf("%d points, minute %d: came back as %d and %d", points, minute, gotPoints, gotMinute)
 			}
 		}
@@ -86,7 +86,7 @@ func FuzzSnapshot(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if new(readings).readBest(&s, 10) != nil {
+		if new(dashboardQueue).readTop(&s, 10) != nil {
 			return
 		}
 		var d leaderboard.Dashboard
@@ -102,13 +102,13 @@ func FuzzSnapshot(f *testing.F) {
 func TestTakingOutADashboardAllocatesNothing(t *testing.T) {
 	var key domain.ProxyKey
 	s := snapshot{rest: []any{string(key[:]) + " -671088640", "0 0 " + string(key[:]) + " -671088640"}}
-	var r readings
-	if err := r.readBest(&s, 10); err != nil || len(s.best) != 1 {
-		t.Fatal(s.best, err)
+	var r dashboardQueue
+	if err := r.readTop(&s, 10); err != nil || len(s.top) != 1 {
+		t.Fatal(s.top, err)
 	}
 	d := leaderboard.Dashboard{Top: make([]leaderboard.Row, 0, 10), Around: make([]leaderboard.Row, 0, 5)}
 	allocations := testing.AllocsPerRun(100, func() {
-		if err := errors.Join(r.readBest(&s, 10), s.dashboard(0, key, 10, &d)); err != nil || d.You.Points != 10 || len(d.Top) != 1 {
+		if err := errors.Join(r.readTop(&s, 10), s.dashboard(0, key, 10, &d)); err != nil || d.You.Points != 10 || len(d.Top) != 1 {
 			t.Error(d, err)
 		}
 	})

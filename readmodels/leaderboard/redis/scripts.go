@@ -9,21 +9,21 @@ import (
 //go:embed scripts/*.lua
 var scripts embed.FS
 
-// script is sent whole only to a server that doesn't know it yet; after that its name, a hash, is enough.
+// script is sent in full only to a server that doesn't know it yet; after that its SHA-1 is enough (EVALSHA).
 type script struct {
 	*redis.Script
 	kind kind
 }
 
-// kind is what a script asks Redis to allow, or to refuse before it has begun.
+// kind is a script's flags, by which Redis decides whether it may start.
 type kind string
 
 const (
-	// reads changes nothing. If its connection turns out to be lost, it is run once more on another.
+	// reads changes nothing. If its connection is lost, it is retried once on another.
 	reads kind = " flags=no-writes"
-	// writes is refused when there is no memory, no disk, or no replica that there should be.
+	// writes does not start without memory, disk or the required replicas.
 	writes kind = ""
-	// removes takes no memory, so it may run when there is none.
+	// removes takes no memory, so it may run when there is none left.
 	removes kind = " flags=allow-oom"
 )
 
@@ -45,7 +45,7 @@ func newScript(name string, kind kind) script {
 func source(name string) string {
 	text, err := scripts.ReadFile("scripts/" + name + ".lua")
 	if err != nil {
-		panic(err) // it is part of the program
+		panic(err) // the file is embedded
 	}
 	return string(text)
 }

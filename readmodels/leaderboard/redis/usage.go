@@ -7,8 +7,7 @@ import (
 	"strings"
 )
 
-// UsedBytes is the memory that the Redis server uses for all it holds, not for this leaderboard alone; of a cluster, that of
-// one server.
+// UsedBytes is the memory that the Redis server uses in total, not for this leaderboard alone; of a cluster, that of one node.
 func (b *Board) UsedBytes(ctx context.Context) (uint64, error) {
 	info, err := b.client.Info(ctx, "memory").Result()
 	if err != nil {

@@ -9,27 +9,25 @@ import (
 	"loyalty/domain"
 )
 
-// pollEvery is how often a board looks for what other processes have applied, while somebody waits for it.
-const pollEvery = 5 * time.Millisecond
+// pollInterval is how often a board with waiting readers reads the checkpoint, because other processes may move it.
+const pollInterval = 5 * time.Millisecond
 
-// waiters are those who wait for the board to reach a position. One task looks for all of them. What this process itself
-// applies or loads it tells them at once.
-type waiters struct {
+// polling is the state of the task that polls the checkpoint for all waiting readers.
+type polling struct {
 	mu      sync.Mutex
-	waiting map[chan struct{}]domain.Position
-	polling bool
+	running bool
 }
 
-// Wait is leaderboard.Reader's.
+// Wait blocks until the board reflects position; see leaderboard.Reader. An Apply or Load of this client wakes it at once.
 func (b *Board) Wait(ctx context.Context, position domain.Position) error {
 	if at, err := b.Checkpoint(ctx); err == nil && !at.Before(position) {
 		return nil
 	}
-	reached := make(chan struct{})
-	if err := b.await(reached, position); err != nil {
+	reached, err := b.await(position)
+	if err != nil {
 		return err
 	}
-	defer b.waiters.remove(reached)
+	defer b.waiters.Remove(reached)
 	select {
 	case <-reached:
 		return nil
@@ -40,31 +38,26 @@ func (b *Board) Wait(ctx context.Context, position domain.Position) error {
 	}
 }
 
-// await notes who waits, and makes sure that somebody looks.
-func (b *Board) await(reached chan struct{}, position domain.Position) error {
-	w := &b.waiters
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !w.polling {
+// await adds a waiter, and starts the polling task if it is not running.
+func (b *Board) await(position domain.Position) (reached chan struct{}, err error) {
+	b.polling.mu.Lock()
+	defer b.polling.mu.Unlock()
+	if !b.polling.running {
 		if err := b.tasks.start(b.poll); err != nil {
-			return err
+			return nil, err
 		}
-		w.polling = true
+		b.polling.running = true
 	}
-	if w.waiting == nil {
-		w.waiting = make(map[chan struct{}]domain.Position)
-	}
-	w.waiting[reached] = position
-	return nil
+	return b.waiters.Add(position), nil
 }
 
-// poll looks where the board is until nobody waits. Where Redis doesn't tell, they wait on.
+// poll polls the checkpoint until nobody waits. It ignores errors of Redis: the waiting readers have deadlines.
 func (b *Board) poll(ctx context.Context) {
-	ticks := time.NewTicker(pollEvery)
+	ticks := time.NewTicker(pollInterval)
 	defer ticks.Stop()
-	for !b.waiters.over() {
+	for b.stillPolling() {
 		if at, err := b.Checkpoint(ctx); err == nil {
-			b.waiters.wake(at)
+			b.waiters.Wake(at)
 		}
 		select {
 		case <-ticks.C:
@@ -74,28 +67,10 @@ func (b *Board) poll(ctx context.Context) {
 	}
 }
 
-// over tells the one who polls that nobody waits any more.
-func (w *waiters) over() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.polling = len(w.waiting) > 0
-	return !w.polling
-}
-
-// wake lets all go on who wait for this position or one before.
-func (w *waiters) wake(position domain.Position) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for reached, wanted := range w.waiting {
-		if !position.Before(wanted) {
-			delete(w.waiting, reached)
-			close(reached)
-		}
-	}
-}
-
-func (w *waiters) remove(reached chan struct{}) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.waiting, reached)
+// stillPolling ends polling if nobody waits. The mutex keeps await from adding a waiter in between.
+func (b *Board) stillPolling() bool {
+	b.polling.mu.Lock()
+	defer b.polling.mu.Unlock()
+	b.polling.running = b.waiters.Len() > 0
+	return b.polling.running
 }

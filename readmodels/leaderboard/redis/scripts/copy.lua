@@ -1,4 +1,4 @@
--- Begins the rebuild that ARGV[1] names: whatever there is of another is thrown away.
+-- Begins the rebuild ARGV[1], and removes what another has left.
 
 redis.call('UNLINK', unpack(KEYS))
 redis.call('HSET', STATE, 'copy', ARGV[1])

@@ -1,9 +1,9 @@
--- Reads the best ARGV[2] and, for each pair from ARGV[3] on, of a customer and a number, the customer's place with so many
--- neighbours on each side. A place is how many are before the first neighbour, how many before the customer, and the rows;
--- it is empty for somebody who is not there. Rows are keys and scores in turn, with spaces between.
+-- Reads the first ARGV[2] rows and, for each pair from ARGV[3] on, of a customer and a number, the customer with so many neighbours on each
+-- side: the number of customers before the first neighbour, the number before the customer, and the rows. It is empty for a customer who
+-- is not on the leaderboard. Rows are keys and scores by turns, separated by spaces.
 
-local s, refused = state()
-if refused then return refused end
+local s, failure = state()
+if failure then return failure end
 
 local function rows(first, last)
   return table.concat(redis.call('ZRANGE', KEY, first, last, 'WITHSCORES'), ' ')

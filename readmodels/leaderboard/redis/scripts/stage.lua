@@ -1,9 +1,8 @@
--- Puts customers and retired keys beside the leaderboard, for a load to switch to.
+-- Stages customers and retired keys of a load.
 --
--- ARGV[2] and ARGV[3] name the client and its load, ARGV[4] is for how many milliseconds it need not be heard of again,
--- ARGV[5] and ARGV[6] how many customers and retired keys it has put there so far. ARGV[7] says how many retired keys follow;
--- after them come scores and keys. The first call of a load takes the place of one that has not been heard of for long, or
--- was the same client's.
+-- ARGV[2] and ARGV[3] are the client and its load. ARGV[4] is the load's timeout: the milliseconds after which another client may take over.
+-- ARGV[5] and ARGV[6] are the numbers of customers and retired keys staged so far. ARGV[7] is the number of retired keys that follow; after
+-- them come scores and keys. The first call of a load takes over from a load that has timed out, or from one of the same client.
 
 if (redis.call('HGET', STATE, 'copy') or '') ~= ARGV[1] then return {'displaced'} end
 local time = redis.call('TIME')

@@ -1,8 +1,8 @@
--- Reads the state, the scores of the customers from ARGV[2] on, false for those who are not there, and for each of them
--- whether their key is retired, as 0 or 1; nothing if nobody's is.
+-- Reads the state, the scores of the customers from ARGV[2] on, false for those who are not on the leaderboard, and for each of them
+-- whether their key is retired, 0 or 1. The last list is empty if no key of the leaderboard is retired.
 
-local s, refused = state()
-if refused then return refused end
+local s, failure = state()
+if failure then return failure end
 local scores, retired = {}, {}
 if #ARGV > 1 then
   scores = redis.call('ZMSCORE', KEY, unpack(ARGV, 2))

@@ -1,14 +1,13 @@
--- Stands before every other script, and reads what KEYS[1] holds about the customers in KEYS[2] and the retired keys in
--- KEYS[5]. A load puts its own of both into KEYS[3] and KEYS[6]; KEYS[4] says whose load it is.
+-- The beginning of every script: reads the state, KEYS[1], of the customers, KEYS[2], and the retired keys, KEYS[5]. A load stages customers
+-- in KEYS[3] and retired keys in KEYS[6]; KEYS[4] holds which client loads.
 --
--- The state is a hash: position, asof (microseconds since 1970, or nothing), customers and retired (how many there are) and,
--- in a copy, copy: the name of the rebuild it belongs to. ARGV[1] is that name, and nothing for the live leaderboard. A
--- count that is not that of the customers, or of the retired, tells that Redis has lost some of it: then there is nothing
--- to be read.
+-- The state is a hash: position, asof (microseconds since 1970, or empty), customers and retired (their numbers) and, in a copy, copy: the
+-- rebuild that it belongs to. ARGV[1] is that rebuild; empty for the live leaderboard. If one of the numbers is not the actual one, Redis
+-- has lost data, and the leaderboard counts as not loaded.
 
 local KEY, STATE, RETIRED = KEYS[2], KEYS[1], KEYS[5]
 
--- read is the state of a leaderboard, nothing if that is not whole, and the copy it says it is.
+-- read returns the state of a leaderboard, nil if it is not complete, and the rebuild in it.
 local function read(state, customers, retired)
   local s = redis.call('HMGET', state, 'copy', 'position', 'asof', 'customers', 'retired')
   local copy = s[1] or ''

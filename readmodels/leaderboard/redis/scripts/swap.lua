@@ -1,12 +1,12 @@
--- Ends a load: what it has put beside the leaderboard becomes it, at the position ARGV[5] and the time ARGV[6]. ARGV[2] and
--- ARGV[3] name the client and its load, ARGV[4] and ARGV[7] are how many customers and retired keys it has put there.
+-- Ends a load: what it has staged replaces the leaderboard, at the position ARGV[5] and the time ARGV[6]. ARGV[2] and ARGV[3] are the client
+-- and its load, ARGV[4] and ARGV[7] the numbers of customers and retired keys it has staged.
 
 if (redis.call('HGET', STATE, 'copy') or '') ~= ARGV[1] then return {'displaced'} end
 local by = redis.call('HMGET', KEYS[4], 'client', 'load')
 if by[1] ~= ARGV[2] or by[2] ~= ARGV[3] then return {'lost'} end
 if redis.call('ZCARD', KEYS[3]) ~= tonumber(ARGV[4]) or redis.call('SCARD', KEYS[6]) ~= tonumber(ARGV[7]) then return {'lost'} end
 if redis.call('ZINTERCARD', 2, KEYS[3], KEYS[6], 'LIMIT', 1) > 0 then return {'twice'} end
-redis.call('UNLINK', KEY, RETIRED, KEYS[4]) -- which frees a large set beside the commands, where DEL would hold them up
+redis.call('UNLINK', KEY, RETIRED, KEYS[4]) -- frees a large set in the background, where DEL would block
 if ARGV[4] ~= '0' then redis.call('RENAME', KEYS[3], KEY) end
 if ARGV[7] ~= '0' then redis.call('RENAME', KEYS[6], RETIRED) end
 redis.call('HSET', STATE, 'position', ARGV[5], 'asof', ARGV[6], 'customers', ARGV[4], 'retired', ARGV[7])

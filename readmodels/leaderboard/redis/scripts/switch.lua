@@ -1,9 +1,9 @@
--- Puts the copy in the place of the live leaderboard, whose state, customers and retired keys are KEYS[7], KEYS[8] and KEYS[9].
+-- Replaces the live leaderboard, whose state, customers and retired keys are KEYS[7], KEYS[8] and KEYS[9], with the copy.
 
-local s, refused = state()
-if refused then return refused end
+local s, failure = state()
+if failure then return failure end
 
--- before compares positions, "commit" or "commit-prepare", as text: their parts may be larger than Lua's numbers are exact.
+-- before compares positions, "commit" or "commit-prepare", as text: their parts may be greater than Lua's numbers can hold exactly.
 local function before(a, b)
   local function parts(position)
     local commit, prepare = string.match(position, '^(%d+)%-?(%d*)$')
