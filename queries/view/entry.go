@@ -1,3 +1,4 @@
+// Package view is how entries, explanations, matches and audit records look in JSON and CSV, over HTTP and on the command line.
 package view
 
 import (
@@ -33,17 +34,17 @@ type Money struct {
 	Currency domain.Currency `json:"currency"`
 }
 
-// EntryOf is an entry as it is seen.
+// EntryOf converts an entry.
 func EntryOf(e ledger.Entry) Entry {
-	answer := Entry{
+	converted := Entry{
 		EntryID: e.EventID, Kind: e.Kind, Points: e.Points, Total: e.Total, OccurredAt: e.OccurredAt.UTC(),
 		OrderID: e.Order, ReturnID: e.Return, LoyaltyID: e.Loyalty, Channel: e.Channel, Actor: e.Actor, Reason: e.Reason,
 		Correlation: e.Correlation, Position: e.Position, Stream: e.Stream, Revision: e.Revision,
 	}
 	if e.Amount.Currency != "" {
-		answer.Amount = &Money{domain.FormatMinor(e.Amount.Minor), e.Amount.Currency}
+		converted.Amount = &Money{domain.FormatMinor(e.Amount.Minor), e.Amount.Currency}
 	}
-	return answer
+	return converted
 }
 
 // OptionalTime is t in UTC, or nil if t is zero.

@@ -29,5 +29,5 @@ func StepColumns() []string { return []string{"eventId", "points", "text", "this
 
 // StepRow is a step as a row under StepColumns.
 func StepRow(s queries.Step) []string {
-	return []string{s.EventID, strconv.FormatInt(int64(s.Points), 10), Cell(s.Text), strconv.FormatBool(s.This)}
+	return []string{s.EventID, strconv.FormatInt(int64(s.Points), 10), cell(s.Text), strconv.FormatBool(s.This)}
 }

@@ -58,5 +58,5 @@ func MatchRow(m Match) []string {
 	if m.OccurredAt != nil {
 		at = m.OccurredAt.Format(time.RFC3339Nano)
 	}
-	return []string{string(m.By), Cell(string(m.CustomerID)), Cell(string(m.OrderID)), at, m.EntryID}
+	return []string{string(m.By), cell(string(m.CustomerID)), cell(string(m.OrderID)), at, m.EntryID}
 }
