@@ -12,7 +12,7 @@ import (
 
 	"loyalty/bus"
 	"loyalty/domain"
-	"loyalty/redisurl"
+	"loyalty/internal/redisurl"
 )
 
 // address is a connection string, parsed.

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+
+	"loyalty/internal/cli"
 )
 
 // certificateFiles makes a certificate for loopback that signs itself.
@@ -102,15 +104,15 @@ func TestAnEventStoreForAllTheWorldIsRefused(t *testing.T) {
 		status int
 		says   string
 	}{
-		{[]string{"--eventstore-addr", "0.0.0.0:0"}, exitFailed, "TLS and users"},
-		{[]string{"--eventstore-addr", "0.0.0.0:0", "--eventstore-cert", cert, "--eventstore-key", key}, exitFailed, "users"},
-		{[]string{"--eventstore-cert", cert, "--eventstore-key", key}, exitUsedWrong, "--eventstore-addr"},
-		{[]string{"--eventstore-addr", "127.0.0.1:0", "--eventstore-cert", cert}, exitUsedWrong, "--eventstore-key"},
-		{[]string{"--eventstore-addr", "127.0.0.1:0", "--eventstore-cert", key, "--eventstore-key", cert}, exitUsedWrong, "certificate"},
-		{[]string{"--eventstore-addr", "127.0.0.1:0", "--eventstore-users", open}, exitUsedWrong, "chmod 600"},
-		{[]string{"--eventstore-addr", "127.0.0.1:0", "--eventstore-users", bad}, exitUsedWrong, "line 2"},
-		{[]string{"--eventstore-addr", "127.0.0.1:0", "--eventstore-users", none}, exitUsedWrong, "no user"},
-		{[]string{"--eventstore-addr", "nowhere"}, exitFailed, "address"},
+		{[]string{"--eventstore-addr", "0.0.0.0:0"}, cli.ExitFailed, "TLS and users"},
+		{[]string{"--eventstore-addr", "0.0.0.0:0", "--eventstore-cert", cert, "--eventstore-key", key}, cli.ExitFailed, "users"},
+		{[]string{"--eventstore-cert", cert, "--eventstore-key", key}, cli.ExitUsage, "--eventstore-addr"},
+		{[]string{"--eventstore-addr", "127.0.0.1:0", "--eventstore-cert", cert}, cli.ExitUsage, "--eventstore-key"},
+		{[]string{"--eventstore-addr", "127.0.0.1:0", "--eventstore-cert", key, "--eventstore-key", cert}, cli.ExitUsage, "certificate"},
+		{[]string{"--eventstore-addr", "127.0.0.1:0", "--eventstore-users", open}, cli.ExitUsage, "chmod 600"},
+		{[]string{"--eventstore-addr", "127.0.0.1:0", "--eventstore-users", bad}, cli.ExitUsage, "line 2"},
+		{[]string{"--eventstore-addr", "127.0.0.1:0", "--eventstore-users", none}, cli.ExitUsage, "no user"},
+		{[]string{"--eventstore-addr", "nowhere"}, cli.ExitFailed, "address"},
 	} {
 		_, stderr, status := runProgram(t, append([]string{"dev", "--addr", "127.0.0.1:0", "--data", t.TempDir()}, c.args...)...)
 		if status != c.status || !strings.Contains(stderr, c.says) || strings.Contains(stderr, "secretwithoutname") {

@@ -15,6 +15,7 @@ import (
 
 	"loyalty/api"
 	"loyalty/domain"
+	"loyalty/internal/app"
 )
 
 // batchOrders is how many orders the batch of these tests has. Under the race detector all costs ten times as much.
@@ -92,11 +93,11 @@ func (p *process) resident(t testing.TB) int64 {
 func TestABatchOfManyOrdersTakesLittleMemory(t *testing.T) {
 	data := t.TempDir()
 	everything := startDev(t, data, "--log-level", "warn")
-	secret, err := readSecret(folder(data).tokenSecret())
+	secret, err := app.ReadSecret(app.Folder(data).TokenSecretFile())
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := folder(data).connections()
+	at := app.Folder(data).Connections()
 	commands := start(t, []string{"LOYALTY_TOKEN_SECRET=" + siteTokenSecret, "LOYALTY_PROXY_SECRET=" + siteProxySecret},
 		"serve", "--roles", "command", "--addr", "127.0.0.1:0", "--log-level", "warn",
 		"--eventstore", at.Eventstore, "--ledger", at.Ledger, "--leaderboard", at.Leaderboard)

@@ -14,14 +14,16 @@ import (
 	"testing"
 
 	"loyalty/domain"
+	"loyalty/internal/bench"
+	"loyalty/internal/cli"
 )
 
 func TestBenchOrdersMeasuresAndAudits(t *testing.T) {
 	for _, pace := range [][]string{{"--max", "--clients", "16"}, {"--rate", "200"}} {
 		args := append([]string{"bench", "orders", "--seconds", "2", "--customers", "300", "--json"}, pace...)
 		stdout, stderr, status := runProgram(t, args...)
-		var got orderFigures
-		if err := json.Unmarshal([]byte(stdout), &got); err != nil || status != exitFine {
+		var got bench.OrderFigures
+		if err := json.Unmarshal([]byte(stdout), &got); err != nil || status != cli.ExitOK {
 			t.Fatalf("%v: exit status %d, %q, %q: %v", pace, status, stdout, stderr, err)
 		}
 		if got.Lost != 0 || got.Doubled != 0 || got.Wrong != 0 || got.Refused != 0 || got.Unsure != 0 {
@@ -37,7 +39,7 @@ func TestBenchOrdersOfAServerThatRuns(t *testing.T) {
 	data := t.TempDir()
 	p := startDev(t, data)
 	stdout, stderr, status := runProgram(t, "bench", "orders", "--rate", "100", "--seconds", "1", "--url", p.base, "--data", data)
-	if status != exitFine || !strings.Contains(stdout, "0 lost") || !strings.Contains(stdout, "0 doubled") || !strings.Contains(stdout, "0 wrong") {
+	if status != cli.ExitOK || !strings.Contains(stdout, "0 lost") || !strings.Contains(stdout, "0 doubled") || !strings.Contains(stdout, "0 wrong") {
 		t.Errorf("exit status %d, %s, %s", status, stdout, stderr)
 	}
 }
@@ -52,7 +54,7 @@ func TestBenchOrdersRefuses(t *testing.T) {
 		"no data folder":   {"--max", "--url", "http://127.0.0.1:1", "--data", t.TempDir()},
 		"of its own":       {"--max", "--url", "http://127.0.0.1:1", "--ledger", "postgres://somewhere"},
 	} {
-		if _, stderr, status := runProgram(t, append([]string{"bench", "orders"}, args...)...); status != exitUsedWrong || !strings.Contains(stderr, complaint) {
+		if _, stderr, status := runProgram(t, append([]string{"bench", "orders"}, args...)...); status != cli.ExitUsage || !strings.Contains(stderr, complaint) {
 			t.Errorf("%v: exit status %d, %s", args, status, stderr)
 		}
 	}
@@ -60,7 +62,7 @@ func TestBenchOrdersRefuses(t *testing.T) {
 
 func TestBenchOrdersSaysThatItsServerDidNotStart(t *testing.T) {
 	_, stderr, status := runProgram(t, "bench", "orders", "--max", "--eventstore", "esdb://127.0.0.1:1?tls=false")
-	if status != exitFailed || !strings.Contains(stderr, "did not start") || !strings.Contains(stderr, "the event store:") {
+	if status != cli.ExitFailed || !strings.Contains(stderr, "did not start") || !strings.Contains(stderr, "the event store:") {
 		t.Errorf("exit status %d: %s", status, stderr)
 	}
 }
@@ -224,10 +226,10 @@ func TestTheAuditFindsWhatAServerGetsWrong(t *testing.T) {
 			url := openTill(t, c.till)
 			// When the bench sends it orders
 			var stdout, stderr bytes.Buffer
-			status := run(t.Context(), []string{"bench", "orders", "--max", "--clients", "2", "--seconds", "1", "--customers", "5", "--url", url,
-				"--token-secret", strings.Repeat("x", 32), "--json"}, streams{out: &stdout, err: &stderr})
+			status := cli.Run(t.Context(), []string{"bench", "orders", "--max", "--clients", "2", "--seconds", "1", "--customers", "5", "--url", url,
+				"--token-secret", strings.Repeat("x", 32), "--json"}, cli.Streams{Out: &stdout, Err: &stderr})
 			// Then it says what
-			var got orderFigures
+			var got bench.OrderFigures
 			if err := json.Unmarshal(stdout.Bytes(), &got); err != nil {
 				t.Fatalf("%v: %s%s", err, &stdout, &stderr)
 			}
@@ -235,7 +237,7 @@ func TestTheAuditFindsWhatAServerGetsWrong(t *testing.T) {
 				(got.Refused > 0) != c.refused || (got.Retried > 0) != c.retried {
 				t.Errorf("%+v", got)
 			}
-			if want := map[bool]int{true: exitFailed, false: exitFine}[c.complaint != ""]; status != want || !strings.Contains(stderr.String(), c.complaint) {
+			if want := map[bool]int{true: cli.ExitFailed, false: cli.ExitOK}[c.complaint != ""]; status != want || !strings.Contains(stderr.String(), c.complaint) {
 				t.Errorf("exit status %d: %s", status, &stderr)
 			}
 		})
@@ -250,61 +252,24 @@ func TestCtrlCEndsTheOrdersAndAuditsThem(t *testing.T) {
 			close(enough)
 		}
 	}})
-	bench := exec.CommandContext(t.Context(), program, "bench", "orders", "--rate", "200", "--seconds", "3600", "--url", url, "--json")
-	bench.Env = append(os.Environ(), "LOYALTY_TOKEN_SECRET="+strings.Repeat("x", 32))
+	command := exec.CommandContext(t.Context(), program, "bench", "orders", "--rate", "200", "--seconds", "3600", "--url", url, "--json")
+	command.Env = append(os.Environ(), "LOYALTY_TOKEN_SECRET="+strings.Repeat("x", 32))
 	var stdout, stderr bytes.Buffer
-	bench.Stdout, bench.Stderr = &stdout, &stderr
-	if err := bench.Start(); err != nil {
+	command.Stdout, command.Stderr = &stdout, &stderr
+	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
 	<-enough
 	// When it is interrupted
-	if err := bench.Process.Signal(syscall.SIGINT); err != nil {
+	if err := command.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
 	// Then it says what it has measured so far
-	if err := bench.Wait(); err != nil {
+	if err := command.Wait(); err != nil {
 		t.Errorf("%v: %s", err, &stderr)
 	}
-	var got orderFigures
+	var got bench.OrderFigures
 	if err := json.Unmarshal(stdout.Bytes(), &got); err != nil || got.Orders < 49 || got.Audited != got.Orders || got.Lost != 0 || got.Seconds > 600 {
 		t.Errorf("%s: %v", &stdout, err)
-	}
-}
-
-func TestTheShopOfTheBench(t *testing.T) {
-	s := shop{run: "r", customers: 1000}
-	policy := domain.DefaultPolicy()
-	few, euros := 0, 0
-	const orders = 20_000
-	for n := range uint64(orders) {
-		o := s.order(n)
-		points, err := policy.Points(domain.Money{Minor: o.minor, Currency: domain.Currency(o.currency)})
-		if err != nil || int64(points) != o.points() {
-			t.Fatalf("%+v is worth %d points, %v; the bench says %d", o, points, err, o.points())
-		}
-		if o != s.order(n) || o.customer < 0 || o.customer >= s.customers || o.items < 1 || o.items > mostItems {
-			t.Fatalf("%+v", o)
-		}
-		if back, ok := s.orderNumber(string(s.appendOrderID(nil, n))); !ok || back != n {
-			t.Fatalf("order %d has the id of %d, %v", n, back, ok)
-		}
-		if o.customer < s.customers/16 {
-			few++
-		}
-		if o.currency == "EUR" {
-			euros++
-		}
-		if !json.Valid(s.appendBody(nil, o)) {
-			t.Fatalf("%s", s.appendBody(nil, o))
-		}
-	}
-	if few < orders*45/100 || few > orders*55/100 || euros < orders*8/100 || euros > orders*12/100 {
-		t.Errorf("%d of %d orders are of a sixteenth of the customers, %d in euros", few, orders, euros)
-	}
-	for _, id := range []string{"", "r-1", "bench-r-", "bench-r", "bench-other-1", "bench-r-x"} {
-		if _, ok := s.orderNumber(id); ok {
-			t.Errorf("%q is taken for one of this run", id)
-		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"loyalty/bus"
+	"loyalty/internal/cli"
 	"loyalty/readmodels/leaderboard/redis/redistest"
 )
 
@@ -126,10 +127,10 @@ func TestCommandsComeInAndEventsGoOutThroughABroker(t *testing.T) {
 			t.Errorf("the metrics don't have %s", want)
 		}
 	}
-	if out, stderr, status := runProgram(t, "verify", "--data", data); status != exitFine {
+	if out, stderr, status := runProgram(t, "verify", "--data", data); status != cli.ExitOK {
 		t.Errorf("verify exits with %d: %s%s", status, out, stderr)
 	}
-	if status := p.stop(os.Interrupt); status != exitFine {
+	if status := p.stop(os.Interrupt); status != cli.ExitOK {
 		t.Errorf("it exits with %d", status)
 	}
 	// It goes on where it stopped: nothing is told twice.

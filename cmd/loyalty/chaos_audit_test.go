@@ -154,7 +154,7 @@ func (c *client) checkTrailsAgainst(l *theLog, position string) []standing {
 		var page auditedTrail
 		for cursor := ""; ; cursor = page.Next {
 			page = auditedTrail{}
-			c.must(http.StatusOK, &page, support, http.MethodGet, fmt.Sprintf("/loyalty/%s/trail?limit=200&cursor=%s", id, cursor), nil, "Loyalty-Min-Position: "+position)
+			c.must(http.StatusOK, &page, supportClaims, http.MethodGet, fmt.Sprintf("/loyalty/%s/trail?limit=200&cursor=%s", id, cursor), nil, "Loyalty-Min-Position: "+position)
 			got = append(got, page.Entries...)
 			if page.Next == "" {
 				break

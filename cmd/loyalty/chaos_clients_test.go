@@ -87,7 +87,7 @@ func (s *chaosLoad) adjustment(id, customer string, random *rand.Rand) *deed {
 	}
 	body := func(points int64) any { return map[string]any{"loyalty-points": points, "reason": "goodwill"} }
 	return &deed{
-		name: "points-adjusted.v1 " + id, customer: customer, who: support, path: "/loyalty/" + customer, header: "Idempotency-Key: " + id,
+		name: "points-adjusted.v1 " + id, customer: customer, who: supportClaims, path: "/loyalty/" + customer, header: "Idempotency-Key: " + id,
 		points: points, body: body(points), other: body(points + 6),
 	}
 }
@@ -179,7 +179,7 @@ func (s *chaosLoad) look(random *rand.Rand, d *deed, body []byte) {
 		return
 	}
 	screen := s.screens[random.IntN(len(s.screens))]
-	got, err := screen.call(support, http.MethodGet, "/loyalty/"+d.customer+"/trail?limit=200", nil, "Loyalty-Min-Position: "+told.Position)
+	got, err := screen.call(supportClaims, http.MethodGet, "/loyalty/"+d.customer+"/trail?limit=200", nil, "Loyalty-Min-Position: "+told.Position)
 	switch {
 	case err != nil || got.status == http.StatusServiceUnavailable:
 		s.count(&s.notYet)

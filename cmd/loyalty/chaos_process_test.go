@@ -21,7 +21,7 @@ type kept struct {
 	environment []string
 	args        []string
 	base, admin string
-	out, err    output // of all its lives
+	out, err    lockedBuffer // of all its lives
 
 	mu      sync.Mutex
 	command *exec.Cmd // nil while it is down

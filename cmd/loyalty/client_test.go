@@ -12,6 +12,7 @@ import (
 
 	"loyalty/api"
 	"loyalty/domain"
+	"loyalty/internal/app"
 )
 
 // client calls the API of a process with tokens that "loyalty token" would print.
@@ -24,7 +25,7 @@ type client struct {
 
 func newClient(t testing.TB, p *process, data string) *client {
 	t.Helper()
-	secret, err := readSecret(folder(data).tokenSecret())
+	secret, err := app.ReadSecret(app.Folder(data).TokenSecretFile())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,8 +40,8 @@ func clientWith(t testing.TB, p *process, secret []byte) *client {
 }
 
 var (
-	webshop = api.Claims{Subject: "shop-1", Role: api.RoleChannel, Channel: domain.Website}
-	support = api.Claims{Subject: "agent-1", Role: api.RoleSupport}
+	webshop       = api.Claims{Subject: "shop-1", Role: api.RoleChannel, Channel: domain.Website}
+	supportClaims = api.Claims{Subject: "agent-1", Role: api.RoleSupport}
 )
 
 func customer(id string) api.Claims { return api.Claims{Subject: id, Role: api.RoleCustomer} }
@@ -159,7 +160,7 @@ func (c *client) trail(id, position string) trailAnswer {
 	var all trailAnswer
 	for cursor := ""; ; {
 		var page trailAnswer
-		c.must(http.StatusOK, &page, support, http.MethodGet, fmt.Sprintf("/loyalty/%s/trail?limit=20&cursor=%s", id, cursor), nil, "Loyalty-Min-Position: "+position)
+		c.must(http.StatusOK, &page, supportClaims, http.MethodGet, fmt.Sprintf("/loyalty/%s/trail?limit=20&cursor=%s", id, cursor), nil, "Loyalty-Min-Position: "+position)
 		entries := append(all.Entries, page.Entries...)
 		all = page
 		all.Entries = entries

@@ -18,6 +18,8 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 
 	"loyalty/eventstore/embedded"
+	"loyalty/internal/app"
+	"loyalty/internal/cli"
 )
 
 func TestAnOrderShowsInTheDashboardOfItsCustomerAndOfWhomItOvertook(t *testing.T) {
@@ -53,11 +55,11 @@ func TestARestartFindsEverythingAsItWas(t *testing.T) {
 	}
 	view := func(c *client) string {
 		var got dashboardAnswer
-		c.must(http.StatusOK, &got, support, http.MethodGet, "/loyalty/c-3?top=100&around=50", nil, "Loyalty-Min-Position: "+placed.Position)
+		c.must(http.StatusOK, &got, supportClaims, http.MethodGet, "/loyalty/c-3?top=100&around=50", nil, "Loyalty-Min-Position: "+placed.Position)
 		return fmt.Sprint(got.Top, got.Around, *got.You, got.Customers, got.Position, c.trail("c-3", placed.Position))
 	}
 	before := view(c)
-	if status := p.stop(os.Interrupt); status != exitFine {
+	if status := p.stop(os.Interrupt); status != cli.ExitOK {
 		t.Fatalf("after Ctrl-C the exit status is %d: %s", status, p.err.String())
 	}
 	if !strings.Contains(p.out.String(), "Stopping") {
@@ -67,7 +69,7 @@ func TestARestartFindsEverythingAsItWas(t *testing.T) {
 	if after := view(newClient(t, p, data)); after != before {
 		t.Errorf("before the restart:\n%s\nafter:\n%s", before, after)
 	}
-	if status := p.stop(syscall.SIGTERM); status != exitFine {
+	if status := p.stop(syscall.SIGTERM); status != cli.ExitOK {
 		t.Errorf("after SIGTERM the exit status is %d", status)
 	}
 }
@@ -76,7 +78,7 @@ func TestAFolderServesOneProcessAtATime(t *testing.T) {
 	data := t.TempDir()
 	startDev(t, data)
 	_, stderr, status := runProgram(t, "dev", "--addr", "127.0.0.1:0", "--data", data)
-	if status != exitFailed || !strings.Contains(stderr, data) || !strings.Contains(stderr, "--data") {
+	if status != cli.ExitFailed || !strings.Contains(stderr, data) || !strings.Contains(stderr, "--data") {
 		t.Errorf("a second process exits with %d and says %q; want 1, the folder, and what to do", status, stderr)
 	}
 }
@@ -85,7 +87,7 @@ func TestAnAddressInUseSaysWhatToDo(t *testing.T) {
 	data := t.TempDir()
 	p := startDev(t, data)
 	_, stderr, status := runProgram(t, "dev", "--addr", strings.TrimPrefix(p.base, "http://"), "--data", t.TempDir())
-	if status != exitFailed || !strings.Contains(stderr, "--addr") {
+	if status != cli.ExitFailed || !strings.Contains(stderr, "--addr") {
 		t.Errorf("it exits with %d and says %q", status, stderr)
 	}
 }
@@ -112,7 +114,7 @@ func TestTheDemoMovesADashboard(t *testing.T) {
 		shown := header.Split(p.out.String(), -1)
 		return len(shown) > 4 && shown[1] != shown[2] && shown[2] != shown[3]
 	})
-	if status := p.stop(os.Interrupt); status != exitFine {
+	if status := p.stop(os.Interrupt); status != cli.ExitOK {
 		t.Errorf("after Ctrl-C the exit status is %d: %s", status, p.err.String())
 	}
 }
@@ -125,7 +127,7 @@ func TestTokenPrintsATokenThatWorks(t *testing.T) {
 		{"--role", "support", "--sub", "agent-1"},
 	} {
 		token, stderr, status := runProgram(t, append([]string{"token", "--data", data}, args...)...)
-		if status != exitFine || stderr != "" || strings.Count(token, "\n") != 1 {
+		if status != cli.ExitOK || stderr != "" || strings.Count(token, "\n") != 1 {
 			t.Fatalf("%v: exit status %d, %q, %q", args, status, token, stderr)
 		}
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.base+"/loyalty/alice", nil)
@@ -142,7 +144,7 @@ func TestTokenPrintsATokenThatWorks(t *testing.T) {
 			t.Errorf("%v: the dashboard answers %s", args, response.Status)
 		}
 	}
-	for _, name := range []string{folder(data).tokenSecret(), folder(data).proxySecret()} {
+	for _, name := range []string{app.Folder(data).TokenSecretFile(), app.Folder(data).ProxySecretFile()} {
 		info, err := os.Stat(name)
 		if err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v, %v; want mode 0600", name, info.Mode(), err)
@@ -158,27 +160,25 @@ func TestUsedWronglyItSaysHowAndExitsWith2(t *testing.T) {
 		{"dev", "--nonsense"},
 	} {
 		stdout, stderr, status := runProgram(t, args...)
-		if status != exitUsedWrong || !strings.Contains(stdout+stderr, "--help") {
+		if status != cli.ExitUsage || !strings.Contains(stdout+stderr, "--help") {
 			t.Errorf("%v: exit status %d, says %q", args, status, stdout+stderr)
 		}
 	}
-	if _, stderr, status := runProgram(t, "token", "--role", "customer", "--sub", "alice", "--data", t.TempDir()); status != exitFailed || !strings.Contains(stderr, "loyalty dev") {
+	if _, stderr, status := runProgram(t, "token", "--role", "customer", "--sub", "alice", "--data", t.TempDir()); status != cli.ExitFailed || !strings.Contains(stderr, "loyalty dev") {
 		t.Errorf("a folder without a secret: exit status %d, says %q", status, stderr)
 	}
 	data := t.TempDir()
-	if _, err := openSecret(folder(data).tokenSecret()); err != nil {
-		t.Fatal(err)
-	}
-	if _, stderr, status := runProgram(t, "token", "--data", data, "--role", "channel", "--sub", "till-1"); status != exitUsedWrong || !strings.Contains(stderr, "channel") {
+	file(t, app.Folder(data).TokenSecretFile(), strings.Repeat("5eed", 16)+"\n", 0o600)
+	if _, stderr, status := runProgram(t, "token", "--data", data, "--role", "channel", "--sub", "till-1"); status != cli.ExitUsage || !strings.Contains(stderr, "channel") {
 		t.Errorf("a channel's token without a channel: exit status %d, says %q", status, stderr)
 	}
-	if err := os.Chmod(folder(data).tokenSecret(), 0o644); err != nil {
+	if err := os.Chmod(app.Folder(data).TokenSecretFile(), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, stderr, status := runProgram(t, "token", "--data", data, "--role", "customer", "--sub", "alice"); status != exitFailed || !strings.Contains(stderr, "chmod 600") {
+	if _, stderr, status := runProgram(t, "token", "--data", data, "--role", "customer", "--sub", "alice"); status != cli.ExitFailed || !strings.Contains(stderr, "chmod 600") {
 		t.Errorf("a secret that others can read: exit status %d, says %q", status, stderr)
 	}
-	if stdout, _, status := runProgram(t, "--help"); status != exitFine || !strings.Contains(stdout, "loyalty dev --demo") {
+	if stdout, _, status := runProgram(t, "--help"); status != cli.ExitOK || !strings.Contains(stdout, "loyalty dev --demo") {
 		t.Errorf("help: exit status %d, says %q", status, stdout)
 	}
 }
@@ -246,11 +246,11 @@ func lookThroughTheEvents(t *testing.T, data string, look func(where string, con
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	server, err := embedded.Open(ctx, embedded.Options{Dir: folder(data).eventStore()})
+	server, err := embedded.Open(ctx, embedded.Options{Dir: app.Folder(data).EventStoreDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	target, err := embedded.SocketTarget(folder(data).eventStore())
+	target, err := embedded.SocketTarget(app.Folder(data).EventStoreDir())
 	if err != nil {
 		t.Fatal(err)
 	}

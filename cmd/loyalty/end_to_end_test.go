@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"loyalty/domain"
+	"loyalty/internal/app"
 	"loyalty/readmodels/leaderboard"
 )
 
@@ -132,7 +133,7 @@ func TestEveryAcknowledgedOrderSurvivesAKillExactlyOnceAndEveryDashboardIsExact(
 	}
 	last := c.barrier()
 	standings := c.checkTrails(all, last)
-	secret, err := readSecret(folder(data).proxySecret())
+	secret, err := app.ReadSecret(app.Folder(data).ProxySecretFile())
 	if err != nil {
 		t.Fatal(err)
 	}

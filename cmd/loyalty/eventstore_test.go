@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"loyalty/eventstore/embedded"
+	"loyalty/internal/app"
+	"loyalty/internal/cli"
 )
 
 // checkJSON runs "eventstore check --json" and reads what it prints.
@@ -36,7 +38,7 @@ func stoppedWithOrders(t *testing.T, orders int) string {
 	for i := range orders {
 		c.must(http.StatusCreated, nil, webshop, http.MethodPost, fmt.Sprintf("/order/o-%d", i), orderBody("alice", "20.00"))
 	}
-	if status := p.stop(os.Interrupt); status != exitFine {
+	if status := p.stop(os.Interrupt); status != cli.ExitOK {
 		t.Fatal(status)
 	}
 	return data
@@ -45,17 +47,17 @@ func stoppedWithOrders(t *testing.T, orders int) string {
 func TestEventstoreCheckSaysThatNothingIsWrong(t *testing.T) {
 	data := stoppedWithOrders(t, 3)
 	stdout, stderr, status := runProgram(t, "eventstore", "check", "--data", data)
-	if status != exitFine || stderr != "" || !strings.HasPrefix(stdout, "Nothing is wrong: 6 events in 3 streams; the last position is 6;") {
+	if status != cli.ExitOK || stderr != "" || !strings.HasPrefix(stdout, "Nothing is wrong: 6 events in 3 streams; the last position is 6;") {
 		t.Errorf("exit status %d: %s%s", status, stdout, stderr)
 	}
-	if report, status := checkJSON(t, data); status != exitFine || report.Events != 6 || report.Streams != 3 || report.Last != 6 || report.Found != 0 || report.Findings == nil {
+	if report, status := checkJSON(t, data); status != cli.ExitOK || report.Events != 6 || report.Streams != 3 || report.Last != 6 || report.Found != 0 || report.Findings == nil {
 		t.Errorf("exit status %d: %+v", status, report)
 	}
 }
 
 func TestEventstoreCheckSaysWhatIsWrongAndWhere(t *testing.T) {
 	data := stoppedWithOrders(t, 3)
-	tables, err := filepath.Glob(filepath.Join(folder(data).eventStore(), "data", "*.sst"))
+	tables, err := filepath.Glob(filepath.Join(app.Folder(data).EventStoreDir(), "data", "*.sst"))
 	if err != nil || len(tables) == 0 {
 		t.Fatal(tables, err)
 	}
@@ -68,11 +70,11 @@ func TestEventstoreCheckSaysWhatIsWrongAndWhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	stdout, stderr, status := runProgram(t, "eventstore", "check", "--data", data)
-	if status != exitFailed || !strings.Contains(stderr, "wrong with the event store") || !strings.Contains(stdout, "WHAT IS WRONG") || !strings.Contains(stdout, filepath.Base(tables[0])) {
+	if status != cli.ExitFailed || !strings.Contains(stderr, "wrong with the event store") || !strings.Contains(stdout, "WHAT IS WRONG") || !strings.Contains(stdout, filepath.Base(tables[0])) {
 		t.Errorf("exit status %d:\n%s%s", status, stdout, stderr)
 	}
 	report, status := checkJSON(t, data)
-	if status != exitFailed || report.Found == 0 || report.Findings[0].File != filepath.Base(tables[0]) {
+	if status != cli.ExitFailed || report.Found == 0 || report.Findings[0].File != filepath.Base(tables[0]) {
 		t.Errorf("exit status %d: %+v", status, report)
 	}
 }
@@ -96,7 +98,7 @@ func TestEventstoreCommandsUsedWronglySayWhatToDo(t *testing.T) {
 		{"backup --data " + running + " --to " + filepath.Join(nowhere, "copy"), "no folder " + nowhere},
 	} {
 		stdout, stderr, status := runProgram(t, append([]string{"eventstore"}, strings.Fields(c.args)...)...)
-		if status != exitUsedWrong || !strings.Contains(stdout+stderr, c.says) {
+		if status != cli.ExitUsage || !strings.Contains(stdout+stderr, c.says) {
 			t.Errorf("%s: exit status %d, says %q", c.args, status, stdout+stderr)
 		}
 	}
@@ -151,8 +153,8 @@ func TestABackupOfABusyProcessIsASystemOfItsOwn(t *testing.T) {
 	if n := <-ended; n == 0 {
 		t.Error("no order was placed while the backup was made")
 	}
-	var report backupReport
-	if err := json.Unmarshal([]byte(stdout), &report); err != nil || status != exitFine || report.To != to || report.Last < 1000 || report.Bytes == 0 {
+	var report cli.BackupReport
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil || status != cli.ExitOK || report.To != to || report.Last < 1000 || report.Bytes == 0 {
 		t.Fatalf("exit status %d: %v: %s%s", status, err, stdout, stderr)
 	}
 	if got := names(t, shelf); !slices.Equal(got, []string{"monday"}) {
@@ -162,7 +164,7 @@ func TestABackupOfABusyProcessIsASystemOfItsOwn(t *testing.T) {
 		t.Errorf("in the backup there is %v", got)
 	}
 	noneForOthers(t, to)
-	if found, status := checkJSON(t, to); status != exitFine || found.Last != report.Last || found.Found != 0 {
+	if found, status := checkJSON(t, to); status != cli.ExitOK || found.Last != report.Last || found.Found != 0 {
 		t.Errorf("the check of the backup exits with %d: %+v", status, found)
 	}
 	var there []string
@@ -184,7 +186,7 @@ func TestABackupOfABusyProcessIsASystemOfItsOwn(t *testing.T) {
 		return shown
 	}
 	before := views(c)
-	if status := p.stop(os.Interrupt); status != exitFine {
+	if status := p.stop(os.Interrupt); status != cli.ExitOK {
 		t.Errorf("the original exits with %d", status)
 	}
 	after := views(newClient(t, startDev(t, to), to))
@@ -215,10 +217,10 @@ func noneForOthers(t *testing.T, dir string) {
 func TestABackupOfAStoppedProcessGoesIntoAnEmptyFolder(t *testing.T) {
 	data, to := stoppedWithOrders(t, 2), t.TempDir()
 	stdout, stderr, status := runProgram(t, "eventstore", "backup", "--data", data, "--to", to)
-	if status != exitFine || !strings.Contains(stdout, "the last position is 4") || !strings.Contains(stdout, "check --data "+to) {
+	if status != cli.ExitOK || !strings.Contains(stdout, "the last position is 4") || !strings.Contains(stdout, "check --data "+to) {
 		t.Errorf("exit status %d: %s%s", status, stdout, stderr)
 	}
-	if report, status := checkJSON(t, to); status != exitFine || report.Events != 4 {
+	if report, status := checkJSON(t, to); status != cli.ExitOK || report.Events != 4 {
 		t.Errorf("exit status %d: %+v", status, report)
 	}
 }
@@ -232,14 +234,14 @@ func TestABackupWithoutRoomLeavesNothing(t *testing.T) {
 		command := exec.CommandContext(t.Context(), "/bin/sh", "-c", `ulimit -f 1; exec "$0" "$@"`, program,
 			"eventstore", "backup", "--data", from, "--to", filepath.Join(shelf, "copy"))
 		out, err := command.CombinedOutput()
-		if err == nil || command.ProcessState.ExitCode() != exitFailed || !strings.Contains(string(out), "file too large") {
+		if err == nil || command.ProcessState.ExitCode() != cli.ExitFailed || !strings.Contains(string(out), "file too large") {
 			t.Errorf("%s: %v: %s", clause, err, out)
 		}
 		if left := names(t, shelf); len(left) > 0 {
 			t.Errorf("%s: %v is left", clause, left)
 		}
 	}
-	if report, status := checkJSON(t, data); status != exitFine {
+	if report, status := checkJSON(t, data); status != cli.ExitOK {
 		t.Errorf("the original: %+v", report)
 	}
 }

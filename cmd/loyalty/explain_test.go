@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"loyalty/internal/app"
+	"loyalty/internal/cli"
 	"loyalty/queries/view"
 )
 
@@ -14,7 +16,7 @@ func TestExplainSaysHowPointsCameAboutAndProvesIt(t *testing.T) {
 	trail := lines[view.Entry](d, "trail", "alice")
 	goodwill, reversal := trail[1], trail[2]
 
-	got, _ := d.tool(exitFine, "explain", reversal.EntryID, "--customer", "alice")
+	got, _ := d.tool(cli.ExitOK, "explain", reversal.EntryID, "--customer", "alice")
 	for _, want := range []string{
 		"reversal of -4 for alice, ", "£129.99", "13", "policy of 2026-01", "£40.00", "£89.99", "so 4 taken back", reversal.EntryID,
 		"The steps add up to 9 points, and must add up to 9.\n", "In the ledger the total went from 13 to 9.\n", "Events and ledger agree.\n",
@@ -26,21 +28,21 @@ func TestExplainSaysHowPointsCameAboutAndProvesIt(t *testing.T) {
 	if strings.Contains(got, "order-placed.v1") {
 		t.Errorf("it prints events that nobody asked for:\n%s", got)
 	}
-	with, _ := d.tool(exitFine, "explain", reversal.EntryID, "--customer", "alice", "--events")
+	with, _ := d.tool(cli.ExitOK, "explain", reversal.EntryID, "--customer", "alice", "--events")
 	for _, want := range []string{got, "order-placed.v1, number 0 of order-o-1, id ", "points-reversed.v1, number 3 of order-o-1, id " + reversal.EntryID,
 		`    "method": "card"`, `    "actor": "shop-1"`} {
 		if !strings.Contains(with, want) {
 			t.Errorf("%q is not in\n%s", want, with)
 		}
 	}
-	if byOrder, _ := d.tool(exitFine, "explain", "--order", "o-1"); byOrder != got {
+	if byOrder, _ := d.tool(cli.ExitOK, "explain", "--order", "o-1"); byOrder != got {
 		t.Errorf("by its order, the latest entry is\n%s\nand not\n%s", byOrder, got)
 	}
-	if byOrder, _ := d.tool(exitFine, "explain", "--order", "o-1", "--customer", "alice"); byOrder != got {
+	if byOrder, _ := d.tool(cli.ExitOK, "explain", "--order", "o-1", "--customer", "alice"); byOrder != got {
 		t.Errorf("by order and customer, it prints\n%s", byOrder)
 	}
 
-	asCSV, _ := d.tool(exitFine, "explain", reversal.EntryID, "--customer", "alice", "--csv")
+	asCSV, _ := d.tool(cli.ExitOK, "explain", reversal.EntryID, "--customer", "alice", "--csv")
 	if rows := strings.Split(strings.TrimSpace(asCSV), "\n"); len(rows) != 3 || rows[0] != "eventId,points,text,this" ||
 		!strings.HasPrefix(rows[2], reversal.EntryID+`,-4,"£40.00 returned: `) || !strings.HasSuffix(rows[2], ",true") {
 		t.Errorf("as CSV it prints\n%s", asCSV)
@@ -64,7 +66,7 @@ func TestExplainSaysHowPointsCameAboutAndProvesIt(t *testing.T) {
 		for _, args := range [][]string{
 			{reversal.EntryID, "--customer", "bob"}, {"nonsense", "--customer", "alice"}, {"--order", "o-9"}, {"--order", "o-1", "--customer", "bob"},
 		} {
-			if _, stderr := d.tool(exitFailed, append([]string{"explain"}, args...)...); !strings.Contains(stderr, "not found") {
+			if _, stderr := d.tool(cli.ExitFailed, append([]string{"explain"}, args...)...); !strings.Contains(stderr, "not found") {
 				t.Errorf("%v: it says %q", args, stderr)
 			}
 		}
@@ -73,7 +75,7 @@ func TestExplainSaysHowPointsCameAboutAndProvesIt(t *testing.T) {
 		for _, args := range [][]string{
 			{}, {reversal.EntryID}, {reversal.EntryID, "--order", "o-1"}, {reversal.EntryID, "--customer", "al/ice"}, {"--order", "o/1"},
 		} {
-			if _, stderr := d.tool(exitUsedWrong, append([]string{"explain"}, args...)...); stderr == "" {
+			if _, stderr := d.tool(cli.ExitUsage, append([]string{"explain"}, args...)...); stderr == "" {
 				t.Errorf("%v: it does not say why", args)
 			}
 		}
@@ -87,7 +89,7 @@ func TestExplainAsksWhoseOrderItIsOnlyWhereThatIsOpen(t *testing.T) {
 	d := openDesk(t)
 	// An order id leads to one stream, so only a ledger that was tampered with has it twice.
 	d.process.stop(os.Interrupt)
-	db, err := sql.Open("sqlite", folder(d.data).ledger())
+	db, err := sql.Open("sqlite", app.Folder(d.data).LedgerFile())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,12 +103,12 @@ func TestExplainAsksWhoseOrderItIsOnlyWhereThatIsOpen(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, stderr := d.tool(exitUsedWrong, "explain", "--order", "o-1"); !strings.Contains(stderr, "--customer") {
+	if _, stderr := d.tool(cli.ExitUsage, "explain", "--order", "o-1"); !strings.Contains(stderr, "--customer") {
 		t.Errorf("it says %q", stderr)
 	}
-	d.tool(exitFine, "explain", "--order", "o-1", "--customer", "alice")
+	d.tool(cli.ExitOK, "explain", "--order", "o-1", "--customer", "alice")
 
-	stdout, stderr := d.tool(exitFailed, "explain", "--order", "o-2")
+	stdout, stderr := d.tool(cli.ExitFailed, "explain", "--order", "o-2")
 	if !strings.Contains(stdout, "This does not agree: ") || strings.Contains(stdout, "Events and ledger agree.") || !strings.Contains(stderr, "loyalty verify") {
 		t.Errorf("of an entry that was tampered with it says\n%s%s", stdout, stderr)
 	}

@@ -17,14 +17,17 @@ import (
 	"loyalty/domain"
 	"loyalty/domain/account"
 	"loyalty/eventstore"
+	"loyalty/internal/app"
+	"loyalty/internal/cli"
+	"loyalty/internal/cli/analyst"
 )
 
 // exported runs "export --json" and reads what it prints.
-func exported(t *testing.T, args ...string) exportReport {
+func exported(t *testing.T, args ...string) analyst.ExportReport {
 	t.Helper()
 	stdout, stderr, status := runProgram(t, append([]string{"export", "--json"}, args...)...)
-	var report exportReport
-	if err := json.Unmarshal([]byte(stdout), &report); err != nil || status != exitFine || strings.Contains(stderr, "loyalty:") {
+	var report analyst.ExportReport
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil || status != cli.ExitOK || strings.Contains(stderr, "loyalty:") {
 		t.Fatalf("exit status %d, %v: %s%s", status, err, stdout, stderr)
 	}
 	return report
@@ -62,11 +65,11 @@ func TestExportWritesTheHistoryOfAFolderServedOrNot(t *testing.T) {
 		t.Errorf("while it is served: %+v", r)
 	}
 	c.must(201, nil, webshop, "POST", "/order/o-2", orderBody("bob", "30.00"))
-	if status := p.stop(os.Interrupt); status != exitFine {
+	if status := p.stop(os.Interrupt); status != cli.ExitOK {
 		t.Fatal(status)
 	}
-	stdout, stderr, status := runIn(t, []string{"LOYALTY_EVENTSTORE=embedded:" + folder(data).eventStore()}, "export", "--out", out, "--format", "csv")
-	if status != exitFine || !strings.HasPrefix(stdout, out+" has 4 events up to position 4, in ") {
+	stdout, stderr, status := runIn(t, []string{"LOYALTY_EVENTSTORE=embedded:" + app.Folder(data).EventStoreDir()}, "export", "--out", out, "--format", "csv")
+	if status != cli.ExitOK || !strings.HasPrefix(stdout, out+" has 4 events up to position 4, in ") {
 		t.Errorf("exit status %d: %s%s", status, stdout, stderr)
 	}
 	var lines []string
@@ -104,7 +107,7 @@ func TestExportUsedWronglySaysWhatToDo(t *testing.T) {
 		{"--out " + taken + " --data " + data, "there is something in"},
 	} {
 		stdout, stderr, status := runProgram(t, append([]string{"export"}, strings.Fields(c.args)...)...)
-		if status != exitUsedWrong || !strings.Contains(stdout+stderr, c.says) {
+		if status != cli.ExitUsage || !strings.Contains(stdout+stderr, c.says) {
 			t.Errorf("%s: exit status %d, says %q", c.args, status, stdout+stderr)
 		}
 	}
@@ -112,25 +115,25 @@ func TestExportUsedWronglySaysWhatToDo(t *testing.T) {
 		t.Error("a folder was made")
 	}
 	exported(t, "--data", data, "--out", out)
-	if _, stderr, status := runProgram(t, "export", "--data", data, "--out", out, "--format", "csv"); status != exitUsedWrong || !strings.Contains(stderr, `was begun with "parquet", not "csv"`) {
+	if _, stderr, status := runProgram(t, "export", "--data", data, "--out", out, "--format", "csv"); status != cli.ExitUsage || !strings.Contains(stderr, `was begun with "parquet", not "csv"`) {
 		t.Errorf("exit status %d: %s", status, stderr)
 	}
 }
 
 func TestExportStoppedByCtrlCSaysHowToGoOn(t *testing.T) {
-	data := folder(t.TempDir())
-	s, err := connections{Eventstore: embeddedScheme + data.eventStore()}.openStores(t.Context(), wanted{}, quiet())
+	data := app.Folder(t.TempDir())
+	s, err := app.Connections{Eventstore: app.EmbeddedScheme + data.EventStoreDir()}.Open(t.Context(), app.Wanted{}, app.Quiet())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for n := range 80 {
 		about := domain.About{CustomerID: "alice", OccurredAt: time.Now().UTC().Truncate(time.Microsecond)}
 		many := slices.Repeat([]domain.Event{account.PointsAdjusted{About: about, LoyaltyID: "l-1", Points: 1, Reason: "goodwill", Actor: "s-1"}}, 500)
-		if _, err := s.store.Append(t.Context(), fmt.Sprint("account-", n), eventstore.NoStream, uuid.New(), eventstore.Metadata{}, many...); err != nil {
+		if _, err := s.Store.Append(t.Context(), fmt.Sprint("account-", n), eventstore.NoStream, uuid.New(), eventstore.Metadata{}, many...); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := s.close(context.WithoutCancel(t.Context())); err != nil {
+	if err := s.Close(context.WithoutCancel(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	once, stopped := filepath.Join(t.TempDir(), "once"), filepath.Join(t.TempDir(), "stopped")
@@ -148,7 +151,7 @@ func TestExportStoppedByCtrlCSaysHowToGoOn(t *testing.T) {
 		begun, _ := filepath.Glob(filepath.Join(stopped, "*", ".part*"))
 		return len(begun) > 0
 	})
-	if status := p.stop(os.Interrupt); status != exitFailed || !strings.Contains(p.err.String(), "before the end: run the same again to go on from there") {
+	if status := p.stop(os.Interrupt); status != cli.ExitFailed || !strings.Contains(p.err.String(), "before the end: run the same again to go on from there") {
 		t.Errorf("exit status %d: %s", status, p.err.String())
 	}
 	left, err := filepath.Glob(filepath.Join(stopped, "*", "*"))

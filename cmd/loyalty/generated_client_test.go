@@ -11,6 +11,7 @@ import (
 
 	"loyalty/api"
 	"loyalty/domain"
+	"loyalty/internal/app"
 )
 
 // TestAGeneratedClient generates a client from docs/openapi.yaml, compiles it, and runs the tests of
@@ -26,13 +27,13 @@ func TestAGeneratedClient(t *testing.T) {
 		t.Run(test, func(t *testing.T) {
 			data := t.TempDir()
 			p := startDev(t, data, args...)
-			secret, err := readSecret(folder(data).tokenSecret())
+			secret, err := app.ReadSecret(app.Folder(data).TokenSecretFile())
 			if err != nil {
 				t.Fatal(err)
 			}
 			environment := []string{"BASE=" + p.base, "ADMIN=" + p.admin}
 			for name, who := range map[string]api.Claims{
-				"SHOP": webshop, "SUPPORT": support, "ALICE": customer("alice"),
+				"SHOP": webshop, "SUPPORT": supportClaims, "ALICE": customer("alice"),
 				"MOBILE": {Subject: "app", Role: api.RoleChannel, Channel: domain.Mobile},
 			} {
 				token, err := api.Mint(secret, who, time.Hour, time.Now())

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"loyalty/internal/cli"
 	"loyalty/readmodels/ledger/postgres/postgrestest"
 )
 
@@ -14,7 +15,7 @@ func TestMigrateMakesALedgerOnceAndCanBeRepeated(t *testing.T) {
 	} {
 		for range 2 {
 			stdout, stderr, status := runProgram(t, "migrate", "--ledger", connection)
-			if status != exitFine || !strings.HasPrefix(stdout, "The ledger's schema is up to date. That took ") || stderr != "" {
+			if status != cli.ExitOK || !strings.HasPrefix(stdout, "The ledger's schema is up to date. That took ") || stderr != "" {
 				t.Errorf("%s: it exits with %d and prints %q, %q", name, status, stdout, stderr)
 			}
 		}
@@ -23,11 +24,11 @@ func TestMigrateMakesALedgerOnceAndCanBeRepeated(t *testing.T) {
 
 func TestMigrateNeedsALedger(t *testing.T) {
 	for _, args := range [][]string{{"migrate"}, {"migrate", "--ledger", "sqlite:"}} {
-		if _, stderr, status := runProgram(t, args...); status != exitUsedWrong || stderr == "" {
+		if _, stderr, status := runProgram(t, args...); status != cli.ExitUsage || stderr == "" {
 			t.Errorf("%v: exits with %d: %s", args, status, stderr)
 		}
 	}
-	if _, stderr, status := runProgram(t, "migrate", "--data", t.TempDir()); status != exitFailed || !strings.Contains(stderr, "is no data folder of loyalty") {
+	if _, stderr, status := runProgram(t, "migrate", "--data", t.TempDir()); status != cli.ExitFailed || !strings.Contains(stderr, "is no data folder of loyalty") {
 		t.Errorf("a folder that is none: exits with %d: %s", status, stderr)
 	}
 }

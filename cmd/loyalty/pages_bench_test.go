@@ -39,7 +39,7 @@ func BenchmarkOpenPages(b *testing.B) {
 		}
 		c.must(http.StatusCreated, &last, webshop, http.MethodPost, fmt.Sprintf("/order/seed-%d", n), orderBody(owner(i), fmt.Sprint(pounds)))
 	}
-	c.must(http.StatusOK, nil, support, http.MethodGet, "/loyalty/c-0", nil, "Loyalty-Min-Position: "+last.Position)
+	c.must(http.StatusOK, nil, supportClaims, http.MethodGet, "/loyalty/c-0", nil, "Loyalty-Min-Position: "+last.Position)
 
 	unopened := p.resident(b)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)

@@ -149,7 +149,7 @@ func TestAnAnalystLooksBackAndTriesAPolicy(t *testing.T) {
 	tab.Wait(`document.querySelectorAll("#board tbody tr").length === 3`)
 	var last placedAnswer
 	c.must(http.StatusCreated, &last, webshop, http.MethodPost, "/order/second", orderBody("dave", 900))
-	c.must(http.StatusOK, nil, analyst, http.MethodGet, "/earnings", nil, "Loyalty-Min-Position: "+last.Position)
+	c.must(http.StatusOK, nil, analystClaims, http.MethodGet, "/earnings", nil, "Loyalty-Min-Position: "+last.Position)
 	press(tab, "#moment", "Now")
 	tab.Wait(`document.querySelectorAll("#board tbody tr").length === 4`)
 	tab.Drag("#slider", 0)

@@ -27,9 +27,9 @@ func TestDashboardsOfThePastAndOfASeasonOutliveARestart(t *testing.T) {
 	look := func(name string) {
 		t.Helper()
 		var past, present, ofCentury dashboardAnswer
-		shop.must(http.StatusOK, &past, support, http.MethodGet, "/loyalty/alice?asOf="+then.Position, nil, "Loyalty-Min-Position: "+now.Position)
-		shop.must(http.StatusOK, &present, support, http.MethodGet, "/loyalty/alice", nil, "Loyalty-Min-Position: "+now.Position)
-		shop.must(http.StatusOK, &ofCentury, support, http.MethodGet, "/loyalty/alice?season=century", nil, "Loyalty-Min-Position: "+now.Position)
+		shop.must(http.StatusOK, &past, supportClaims, http.MethodGet, "/loyalty/alice?asOf="+then.Position, nil, "Loyalty-Min-Position: "+now.Position)
+		shop.must(http.StatusOK, &present, supportClaims, http.MethodGet, "/loyalty/alice", nil, "Loyalty-Min-Position: "+now.Position)
+		shop.must(http.StatusOK, &ofCentury, supportClaims, http.MethodGet, "/loyalty/alice?season=century", nil, "Loyalty-Min-Position: "+now.Position)
 		if past.You.Rank != 2 || past.You.Points != 2 || past.Position != then.Position {
 			t.Errorf("%s: then alice saw %+v", name, past)
 		}
@@ -45,7 +45,7 @@ func TestDashboardsOfThePastAndOfASeasonOutliveARestart(t *testing.T) {
 			Overtook  int64
 			Text      []string
 		}
-		shop.must(http.StatusOK, &changes, support, http.MethodGet, "/loyalty/alice/changes?since="+then.Position, nil)
+		shop.must(http.StatusOK, &changes, supportClaims, http.MethodGet, "/loyalty/alice/changes?since="+then.Position, nil)
 		if changes.Then.Rank != 2 || changes.Now.Rank != 1 || changes.Awarded != 10 || changes.Overtook != 1 || !slices.Contains(changes.Text, "You passed 1 customer.") {
 			t.Errorf("%s: since then %+v", name, changes)
 		}

@@ -6,15 +6,16 @@ import (
 	"testing"
 
 	"loyalty/bus"
+	"loyalty/internal/cli"
 	"loyalty/readmodels/leaderboard/redis/redistest"
 )
 
 // poisoned runs "loyalty poison list --json".
-func poisoned(t testing.TB, server *redistest.Server) poisonReport {
+func poisoned(t testing.TB, server *redistest.Server) cli.PoisonReport {
 	t.Helper()
 	out, stderr, status := runProgram(t, "poison", "list", "--json", "--command-bus", server.URL())
-	var report poisonReport
-	if err := json.Unmarshal([]byte(out), &report); err != nil || status != exitFine {
+	var report cli.PoisonReport
+	if err := json.Unmarshal([]byte(out), &report); err != nil || status != cli.ExitOK {
 		t.Fatalf("it exits with %d: %s%s", status, out, stderr)
 	}
 	return report
@@ -31,7 +32,7 @@ func TestWhatCouldNotBeCarriedOutIsListedRetriedAndDropped(t *testing.T) {
 		}
 		return out + stderr
 	}
-	if got := tool(exitFine, "list"); got != "Nothing is put aside.\n" {
+	if got := tool(cli.ExitOK, "list"); got != "Nothing is put aside.\n" {
 		t.Errorf("before, it prints %q", got)
 	}
 	p := startDev(t, t.TempDir(), "--command-bus", server.URL())
@@ -44,7 +45,7 @@ func TestWhatCouldNotBeCarriedOutIsListedRetriedAndDropped(t *testing.T) {
 	channel.result("nothing", bus.Failed)
 	waitFor(t, "three of them", func() bool { return poisoned(t, server).Total == 3 })
 
-	table := tool(exitFine, "list")
+	table := tool(cli.ExitOK, "list")
 	for _, want := range []string{"ID", "AGE", "CODE", "conflict", "command_unknown", "o-1-again", `"\x1b[2J"`} {
 		if !strings.Contains(table, want) {
 			t.Errorf("%q is not in\n%s", want, table)
@@ -58,7 +59,7 @@ func TestWhatCouldNotBeCarriedOutIsListedRetriedAndDropped(t *testing.T) {
 	if !strings.Contains(p.metrics(), "loyalty_bus_poison 3") {
 		t.Error("the metrics don't count them")
 	}
-	if got := tool(exitFine, "list", "--limit", "1"); !strings.Contains(got, "and 2 more.") {
+	if got := tool(cli.ExitOK, "list", "--limit", "1"); !strings.Contains(got, "and 2 more.") {
 		t.Errorf("limited to one, it prints\n%s", got)
 	}
 
@@ -67,7 +68,7 @@ func TestWhatCouldNotBeCarriedOutIsListedRetriedAndDropped(t *testing.T) {
 	for _, c := range report.Commands {
 		byCode[c.Code] = c.ID
 	}
-	if got := tool(exitFine, "retry", byCode["conflict"]); got != "1 command is back in the queue.\n" {
+	if got := tool(cli.ExitOK, "retry", byCode["conflict"]); got != "1 command is back in the queue.\n" {
 		t.Errorf("it prints %q", got)
 	}
 	waitFor(t, "it to be put aside once more", func() bool {
@@ -78,29 +79,29 @@ func TestWhatCouldNotBeCarriedOutIsListedRetriedAndDropped(t *testing.T) {
 		}
 		return false
 	})
-	tool(exitFailed, "retry", byCode["conflict"])
-	if got := tool(exitFine, "drop", byCode["command_unknown"], "--reason", "a test"); got != "1 command is thrown away.\n" {
+	tool(cli.ExitFailed, "retry", byCode["conflict"])
+	if got := tool(cli.ExitOK, "drop", byCode["command_unknown"], "--reason", "a test"); got != "1 command is thrown away.\n" {
 		t.Errorf("it prints %q", got)
 	}
 	if r := channel.result("nothing", bus.Dropped); r.Reason != "a test" {
 		t.Errorf("the channel hears %+v", r)
 	}
-	tool(exitUsedWrong, "retry")
-	tool(exitUsedWrong, "retry", "--all", "1-1")
-	tool(exitUsedWrong, "retry", "what")
-	tool(exitUsedWrong, "drop", "1-1")
-	tool(exitUsedWrong, "drop", "--all", "--reason", "a test")
-	if got := tool(exitFine, "drop", "--all", "--yes", "--reason", "a test", "--json"); got != `{"dropped":2}`+"\n" {
+	tool(cli.ExitUsage, "retry")
+	tool(cli.ExitUsage, "retry", "--all", "1-1")
+	tool(cli.ExitUsage, "retry", "what")
+	tool(cli.ExitUsage, "drop", "1-1")
+	tool(cli.ExitUsage, "drop", "--all", "--reason", "a test")
+	if got := tool(cli.ExitOK, "drop", "--all", "--yes", "--reason", "a test", "--json"); got != `{"dropped":2}`+"\n" {
 		t.Errorf("it prints %q", got)
 	}
 	if got := poisoned(t, server); got.Total != 0 || len(got.Commands) != 0 {
 		t.Errorf("left: %+v", got)
 	}
 	server.Stop()
-	if got := tool(exitFailed, "list"); !strings.Contains(got, "unavailable") {
+	if got := tool(cli.ExitFailed, "list"); !strings.Contains(got, "unavailable") {
 		t.Errorf("without a broker it says %q", got)
 	}
-	if got := tool(exitUsedWrong, "list", "--command-bus", "kafka://user:hush@h"); strings.Contains(got, "hush") {
+	if got := tool(cli.ExitUsage, "list", "--command-bus", "kafka://user:hush@h"); strings.Contains(got, "hush") {
 		t.Errorf("it tells the password: %q", got)
 	}
 }

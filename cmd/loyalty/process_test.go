@@ -53,19 +53,19 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// output gathers what a process prints, and can be read while it runs.
-type output struct {
+// lockedBuffer gathers what a process prints, and can be read while it runs.
+type lockedBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (o *output) Write(p []byte) (int, error) {
+func (o *lockedBuffer) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.text.Write(p)
 }
 
-func (o *output) String() string {
+func (o *lockedBuffer) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.text.String()
@@ -75,7 +75,7 @@ func (o *output) String() string {
 type process struct {
 	t           testing.TB
 	command     *exec.Cmd
-	out, err    output
+	out, err    lockedBuffer
 	base, admin string
 	ended       chan error
 }

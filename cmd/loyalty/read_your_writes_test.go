@@ -57,7 +57,7 @@ func placeAndRead(t *testing.T, channel *client, screens []*client, id string, r
 
 // readPoints reads a customer's points with a position; it is false if the answer is that they are not known yet.
 func readPoints(screen *client, path, position string) (int64, bool, error) {
-	got, err := screen.call(support, http.MethodGet, path, nil, "Loyalty-Min-Position: "+position)
+	got, err := screen.call(supportClaims, http.MethodGet, path, nil, "Loyalty-Min-Position: "+position)
 	if err != nil {
 		return 0, false, err
 	}
@@ -112,7 +112,7 @@ func TestReadYourWritesAcrossProcesses(t *testing.T) {
 				t.Errorf("%s shows %d points: %v", path, points, err)
 			}
 			// Without the position it shows what it has.
-			screen.must(http.StatusOK, nil, support, http.MethodGet, path, nil)
+			screen.must(http.StatusOK, nil, supportClaims, http.MethodGet, path, nil)
 		}
 		// A leaderboard in the query process follows the log by itself.
 		if points, answered, err := readPoints(local, "/loyalty/late", placed.Position); err != nil || !answered || points != 5 {

@@ -13,14 +13,17 @@ import (
 	"testing"
 
 	"loyalty/analytics/replay"
+	"loyalty/internal/app"
+	"loyalty/internal/cli"
+	"loyalty/internal/cli/analyst"
 )
 
 // replayed runs "replay --json" and reads what it prints.
-func replayed(t *testing.T, environment []string, args ...string) replayReport {
+func replayed(t *testing.T, environment []string, args ...string) analyst.ReplayReport {
 	t.Helper()
 	stdout, stderr, status := runIn(t, environment, append([]string{"replay", "--json"}, args...)...)
-	var report replayReport
-	if err := json.Unmarshal([]byte(stdout), &report); err != nil || status != exitFine || stderr != "" {
+	var report analyst.ReplayReport
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil || status != cli.ExitOK || stderr != "" {
 		t.Fatalf("exit status %d, %v: %s%s", status, err, stdout, stderr)
 	}
 	return report
@@ -44,10 +47,10 @@ func shopped(t *testing.T, during func(data string)) string {
 	c := newClient(t, p, data)
 	c.must(http.StatusCreated, nil, webshop, http.MethodPost, "/order/o-1", orderBody("alice", "100.00")) // 10 points
 	c.must(http.StatusCreated, nil, webshop, http.MethodPost, "/order/o-2", orderBody("bob", "84.00"))    // 8
-	c.must(http.StatusCreated, nil, support, http.MethodPost, "/loyalty/carol", map[string]any{"loyalty-points": 15, "reason": "late parcel"})
+	c.must(http.StatusCreated, nil, supportClaims, http.MethodPost, "/loyalty/carol", map[string]any{"loyalty-points": 15, "reason": "late parcel"})
 	c.must(http.StatusCreated, nil, webshop, http.MethodPost, "/order/o-1/returns/r-1", map[string]any{"amount": "40.00", "reason": "too small"}) // 4 back
 	during(data)
-	if status := p.stop(os.Interrupt); status != exitFine {
+	if status := p.stop(os.Interrupt); status != cli.ExitOK {
 		t.Fatal(status)
 	}
 	return data
@@ -55,8 +58,8 @@ func shopped(t *testing.T, during func(data string)) string {
 
 func TestReplayEqualsWhatVerifyFindsServedOrNot(t *testing.T) {
 	same := withPolicy(t, "id: 2026-01\nspendPerPoint: {GBP: 1000, EUR: 1150}")
-	var verified verifyReport
-	check := func(got replayReport) {
+	var verified cli.VerifyReport
+	check := func(got analyst.ReplayReport) {
 		t.Helper()
 		if len(verified.Findings) != 1 || got.Digest.Ledger != verified.Findings[0].Digest || *got.Digest != *got.OtherDigest || got.Totals.Net != 29 || got.Position.String() != "7" {
 			t.Errorf("replay: %+v, verify: %+v", got, verified)
@@ -64,17 +67,17 @@ func TestReplayEqualsWhatVerifyFindsServedOrNot(t *testing.T) {
 	}
 	data := shopped(t, func(data string) {
 		stdout, stderr, status := runProgram(t, "verify", "--json", "--data", data)
-		if err := json.Unmarshal([]byte(stdout), &verified); err != nil || status != exitFine {
+		if err := json.Unmarshal([]byte(stdout), &verified); err != nil || status != cli.ExitOK {
 			t.Fatal(status, err, stderr)
 		}
 		check(replayed(t, nil, "--data", data, "--digest", "--policy", same))
 	})
 	check(replayed(t, nil, "--data", data, "--digest", "--policy", same))
-	secret, err := os.ReadFile(folder(data).proxySecret())
+	secret, err := os.ReadFile(app.Folder(data).ProxySecretFile())
 	if err != nil {
 		t.Fatal(err)
 	}
-	environment := []string{"LOYALTY_EVENTSTORE=" + embeddedScheme + folder(data).eventStore(), "LOYALTY_PROXY_SECRET=" + strings.TrimSpace(string(secret))}
+	environment := []string{"LOYALTY_EVENTSTORE=" + app.EmbeddedScheme + app.Folder(data).EventStoreDir(), "LOYALTY_PROXY_SECRET=" + strings.TrimSpace(string(secret))}
 	check(replayed(t, environment, "--digest", "--policy", same))
 }
 
@@ -94,7 +97,7 @@ func TestReplayComparesPoliciesAndBreaksDown(t *testing.T) {
 	}
 	stdout, stderr, status := runProgram(t, "replay", "--data", data, "--policy", more, "--by", "month", "--digest")
 	for _, says := range []string{"As of position 7", "under more", "+58 points", "2 up, 0 down, 1 the same", "0.87 instead of 0.29 at 0.01 a point", "DIGEST AT 7", w.Top[0].ProxyName, "1 (median), 2 (90 %)"} {
-		if !strings.Contains(stdout, says) || status != exitFine || stderr != "" {
+		if !strings.Contains(stdout, says) || status != cli.ExitOK || stderr != "" {
 			t.Errorf("exit status %d, no %q in\n%s%s", status, says, stdout, stderr)
 		}
 	}
@@ -110,14 +113,14 @@ func TestReplayWritesFilesAndReadsAnExport(t *testing.T) {
 		t.Errorf("of the log %+v, of the export %+v", log, read)
 	}
 	ranks := filepath.Join(dir, "ranks.csv")
-	if stdout, stderr, status := runProgram(t, "replay", "--data", data, "--format", "csv", "--out", ranks); stdout+stderr != "" || status != exitFine {
+	if stdout, stderr, status := runProgram(t, "replay", "--data", data, "--format", "csv", "--out", ranks); stdout+stderr != "" || status != cli.ExitOK {
 		t.Errorf("exit status %d: %s%s", status, stdout, stderr)
 	}
 	text, err := os.ReadFile(ranks)
 	if err != nil || strings.Count(string(text), "\n") != 4 || !strings.HasPrefix(string(text), "rank,proxy_name,points\n1,"+log.Top[0].ProxyName+",15\n") {
 		t.Errorf("%q, %v", text, err)
 	}
-	if _, stderr, status := runProgram(t, "replay", "--data", data, "--format", "parquet", "--out", filepath.Join(dir, "ranks.parquet")); status != exitFine {
+	if _, stderr, status := runProgram(t, "replay", "--data", data, "--format", "parquet", "--out", filepath.Join(dir, "ranks.parquet")); status != cli.ExitOK {
 		t.Error(stderr)
 	}
 	// A disk that takes no more than it has leaves nothing.
@@ -126,14 +129,14 @@ func TestReplayWritesFilesAndReadsAnExport(t *testing.T) {
 	said, err := full.CombinedOutput()
 	left, _ := filepath.Glob(filepath.Join(dir, "*full*"))
 	hidden, _ := filepath.Glob(filepath.Join(dir, ".*"))
-	if full.ProcessState.ExitCode() != exitFailed || !strings.Contains(string(said), "make room and run the same again") || len(left)+len(hidden) > 0 {
+	if full.ProcessState.ExitCode() != cli.ExitFailed || !strings.Contains(string(said), "make room and run the same again") || len(left)+len(hidden) > 0 {
 		t.Errorf("%v: %s; left %v %v", err, said, left, hidden)
 	}
 	// Ctrl-C, which has come already
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	var out, errs bytes.Buffer
-	if status := run(ctx, []string{"replay", "--data", data, "--from-export", history}, streams{out: &out, err: &errs}); status != exitFailed || out.Len() > 0 || !strings.Contains(errs.String(), "stopped at position 7, and nothing was written: run the same again") {
+	if status := cli.Run(ctx, []string{"replay", "--data", data, "--from-export", history}, cli.Streams{Out: &out, Err: &errs}); status != cli.ExitFailed || out.Len() > 0 || !strings.Contains(errs.String(), "stopped at position 7, and nothing was written: run the same again") {
 		t.Errorf("exit status %d: %s%s", status, out.String(), errs.String())
 	}
 }
@@ -142,7 +145,7 @@ func TestReplayUsedWronglySaysWhatToDo(t *testing.T) {
 	data := shopped(t, func(string) {})
 	for _, c := range []struct{ args, says string }{
 		{"", "set LOYALTY_EVENTSTORE"},
-		{"--eventstore embedded:" + folder(data).eventStore(), "LOYALTY_PROXY_SECRET"},
+		{"--eventstore embedded:" + app.Folder(data).EventStoreDir(), "LOYALTY_PROXY_SECRET"},
 		{"--data " + t.TempDir(), "loyalty dev --data"},
 		{"--data " + data + " --until yesterday --by weekday --format xls --top 10001", "--by (by_unknown): say channel, month or currency; --format (format_unknown)"},
 		{"--data " + data + " --until 1999-12-31", "is before the first event, which was stored at"},
@@ -156,7 +159,7 @@ func TestReplayUsedWronglySaysWhatToDo(t *testing.T) {
 		{"--data " + data + " --from-export " + t.TempDir(), "no Parquet export"},
 	} {
 		stdout, stderr, status := runProgram(t, append([]string{"replay"}, strings.Fields(c.args)...)...)
-		if status != exitUsedWrong || !strings.Contains(stdout+stderr, c.says) {
+		if status != cli.ExitUsage || !strings.Contains(stdout+stderr, c.says) {
 			t.Errorf("%s: exit status %d, says %q", c.args, status, stdout+stderr)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"loyalty/api/browsertest"
 	"loyalty/commands"
 	"loyalty/domain"
+	"loyalty/internal/app"
 )
 
 // Given a month of orders
@@ -26,7 +27,7 @@ func TestPagesWithAMonthOfOrdersFit(t *testing.T) {
 	const widest = 250 << 10 // bytes of a picture
 	dir := os.Getenv("LOYALTY_SCREENSHOTS")
 	data := t.TempDir()
-	made := aMonth(t, folder(data))
+	made := aMonth(t, app.Folder(data))
 	p := startDev(t, data)
 	take := func(t *testing.T, tab *browsertest.Tab, name string) {
 		t.Helper()
@@ -75,8 +76,8 @@ func TestPagesWithAMonthOfOrdersFit(t *testing.T) {
 		shows(tab, "main", "leaderboard")
 		c := newClient(t, p, data)
 		for n := range 40 {
-			c.must(http.StatusCreated, nil, webshop, http.MethodPost, fmt.Sprintf("/order/late-%d", n), orderBody(shopper(n), 2000))
-			c.must(http.StatusOK, nil, customer(shopper(n)), http.MethodGet, "/loyalty/"+shopper(n), nil)
+			c.must(http.StatusCreated, nil, webshop, http.MethodPost, fmt.Sprintf("/order/late-%d", n), orderBody(demoShopper(n), 2000))
+			c.must(http.StatusOK, nil, customer(demoShopper(n)), http.MethodGet, "/loyalty/"+demoShopper(n), nil)
 		}
 		tab.Wait(`document.querySelector("#rates").textContent && !document.querySelector("#rates").textContent.includes("–")`)
 		take(t, tab, "status")
@@ -88,24 +89,24 @@ func TestPagesWithAMonthOfOrdersFit(t *testing.T) {
 type month struct{ customer, order string }
 
 // aMonth has customers buy and bring back things in a new folder for the month until now. But for when it is, it is the same each time.
-func aMonth(t *testing.T, data folder) (made month) {
+func aMonth(t *testing.T, data app.Folder) (made month) {
 	t.Helper()
 	const customers, orders, chosen = 60, 600, 38
 	// With it, customers' names are always the same.
-	if err := os.WriteFile(data.proxySecret(), []byte(strings.Repeat("5eed", secretLength/2)+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(data.ProxySecretFile(), []byte(strings.Repeat("5eed", 16)+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	began := time.Now().UTC().AddDate(0, 0, -30)
 	step := time.Since(began) / (2*orders + 2)
 	var steps atomic.Int64 // an order each two, a return between
 	now := func() time.Time { return began.Add(time.Duration(steps.Load()) * step) }
-	options := quiet()
+	options := app.Quiet()
 	options.Now = now
-	s, err := connections{Eventstore: embeddedScheme + data.eventStore()}.openStores(t.Context(), wanted{}, options)
+	s, err := app.Connections{Eventstore: app.EmbeddedScheme + data.EventStoreDir()}.Open(t.Context(), app.Wanted{}, options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	shop, err := commands.New(s.store, commands.Options{Policy: domain.DefaultPolicy(), NewID: uuid.New, Now: now})
+	shop, err := commands.New(s.Store, commands.Options{Policy: domain.DefaultPolicy(), NewID: uuid.New, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +119,7 @@ func aMonth(t *testing.T, data folder) (made month) {
 		channel := channels[random.IntN(len(channels))]
 		place := commands.PlaceOrder{
 			Caller: commands.Caller{Actor: "shop-" + string(channel), Channel: channel}, Order: domain.OrderID(fmt.Sprintf("order-%04d", 4000+n)),
-			Customer: domain.CustomerID(shopper(who)), Items: []string{"mug"}, Paid: domain.Money{Minor: 500 + int64(random.ExpFloat64()*12_000), Currency: domain.GBP}, Method: "card",
+			Customer: domain.CustomerID(demoShopper(who)), Items: []string{"mug"}, Paid: domain.Money{Minor: 500 + int64(random.ExpFloat64()*12_000), Currency: domain.GBP}, Method: "card",
 		}
 		if _, err := shop.PlaceOrder(t.Context(), place); err != nil {
 			t.Fatal(err)
@@ -133,7 +134,7 @@ func aMonth(t *testing.T, data folder) (made month) {
 			t.Fatal(err)
 		}
 		if forPictures {
-			made = month{shopper(who), string(place.Order)}
+			made = month{demoShopper(who), string(place.Order)}
 		}
 	}
 	steps.Store(2 * orders)
@@ -143,8 +144,11 @@ func aMonth(t *testing.T, data folder) (made month) {
 	if _, err := shop.AdjustPoints(t.Context(), give); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.close(context.WithoutCancel(t.Context())); err != nil {
+	if err := s.Close(context.WithoutCancel(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	return made
 }
+
+// demoShopper is a customer's id, as those of loyalty dev --demo.
+func demoShopper(n int) string { return fmt.Sprintf("shopper-%03d", n) }

@@ -8,13 +8,16 @@ import (
 	"loyalty/domain"
 	"loyalty/domain/account"
 	"loyalty/eventstore"
+	"loyalty/internal/app"
+	"loyalty/internal/cli"
+	"loyalty/internal/cli/flags"
 	"loyalty/queries/view"
 )
 
 // proxyName is the name of a customer of the desk.
 func (d *desk) proxyName(customer domain.CustomerID) string {
 	d.t.Helper()
-	proxies, err := storeFlags{Data: folder(d.data)}.proxies()
+	proxies, err := flags.Stores{Data: app.Folder(d.data)}.Proxies()
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -24,16 +27,16 @@ func (d *desk) proxyName(customer domain.CustomerID) string {
 // stream reads a stream of a folder, whether a process runs there or not.
 func stream(t *testing.T, data, name string) []eventstore.Recorded {
 	t.Helper()
-	s, err := folder(data).connections().openStores(t.Context(), wanted{}, quiet())
+	s, err := app.Folder(data).Connections().Open(t.Context(), app.Wanted{}, app.Quiet())
 	defer func() {
-		if err := s.close(t.Context()); err != nil {
+		if err := s.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
 	}()
 	if err != nil {
 		t.Fatal(err)
 	}
-	events, err := s.store.Load(t.Context(), name)
+	events, err := s.Store.Load(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,8 +61,8 @@ func TestSearchLeadsFromWhateverSupportKnowsToTheCustomer(t *testing.T) {
 		if got := fmt.Sprint(m.By, " ", m.CustomerID, " ", m.OrderID, " ", m.EntryID); got != want || (m.OccurredAt == nil) != (m.EntryID == "") {
 			t.Errorf("%s leads to %q, want %q", q, got, want)
 		}
-		table, _ := d.tool(exitFine, "search", q)
-		file, _ := d.tool(exitFine, "search", q, "--csv")
+		table, _ := d.tool(cli.ExitOK, "search", q)
+		file, _ := d.tool(cli.ExitOK, "search", q, "--csv")
 		for _, cell := range strings.Fields(want) {
 			if !strings.Contains(table, cell) || !strings.Contains(file, cell) {
 				t.Errorf("%s: %q is not in\n%s\nand\n%s", q, cell, table, file)
@@ -70,14 +73,14 @@ func TestSearchLeadsFromWhateverSupportKnowsToTheCustomer(t *testing.T) {
 		}
 	}
 	for _, q := range []string{"o-9", "no id at all", "Amber Otter"} {
-		if got, _ := d.tool(exitFine, "search", q); !strings.Contains(got, "Nothing has the id") || !strings.Contains(got, "proxy name") {
+		if got, _ := d.tool(cli.ExitOK, "search", q); !strings.Contains(got, "Nothing has the id") || !strings.Contains(got, "proxy name") {
 			t.Errorf("%s: it prints %q", q, got)
 		}
-		if got, _ := d.tool(exitFine, "search", q, "--json"); got != `{"matches":[],"more":false}`+"\n" {
+		if got, _ := d.tool(cli.ExitOK, "search", q, "--json"); got != `{"matches":[],"more":false}`+"\n" {
 			t.Errorf("%s: it prints %q", q, got)
 		}
 	}
-	if _, stderr := d.tool(exitUsedWrong, "search"); stderr == "" {
+	if _, stderr := d.tool(cli.ExitUsage, "search"); stderr == "" {
 		t.Error("without anything to look for it does not say what is missing")
 	}
 }
@@ -95,7 +98,7 @@ func TestSearchTellsWhoIsBehindAProxyNameOnlyForAReasonThatIsInTheLogBefore(t *t
 	}
 
 	for _, args := range [][]string{{name}, strings.Fields(name), {strings.ToLower(name)}, {name, "--json"}, {name, "--csv"}} {
-		stdout, stderr := d.tool(exitFine, append([]string{"search"}, args...)...)
+		stdout, stderr := d.tool(cli.ExitOK, append([]string{"search"}, args...)...)
 		if strings.Contains(stdout+stderr, "alice") {
 			t.Fatalf("%v: it tells who it is:\n%s%s", args, stdout, stderr)
 		}
@@ -110,18 +113,18 @@ func TestSearchTellsWhoIsBehindAProxyNameOnlyForAReasonThatIsInTheLogBefore(t *t
 		{name, "--reveal", "--actor", "agent-1"}, {name, "--reveal", "--actor", "agent-1", "--reason", " "}, {name, "--reveal", "--actor", "a g", "--reason", "ticket 7"},
 		{name, "--reveal", "--actor", "agent-1", "--reason", "two\nlines"}, {"alice", "--reveal", "--actor", "agent-1", "--reason", "ticket 7"},
 	} {
-		if stdout, stderr := d.tool(exitUsedWrong, append([]string{"search"}, args...)...); stdout != "" || stderr == "" {
+		if stdout, stderr := d.tool(cli.ExitUsage, append([]string{"search"}, args...)...); stdout != "" || stderr == "" {
 			t.Errorf("%v: it prints %q, %q", args, stdout, stderr)
 		}
 	}
-	if _, stderr, status := runIn(t, []string{"LOYALTY_ACTOR="}, "search", name, "--reveal", "--reason", "ticket 7", "--data", d.data); status != exitUsedWrong || !strings.Contains(stderr, "--actor") {
+	if _, stderr, status := runIn(t, []string{"LOYALTY_ACTOR="}, "search", name, "--reveal", "--reason", "ticket 7", "--data", d.data); status != cli.ExitUsage || !strings.Contains(stderr, "--actor") {
 		t.Errorf("when nobody asks, it exits with %d: %s", status, stderr)
 	}
 	if got := reveals(); len(got) != 0 {
 		t.Fatalf("nobody was told anything, and the log says %+v", got)
 	}
 
-	got, _ := d.tool(exitFine, "search", name, "--reveal", "--reason", "ticket 7", "--actor", "agent-1")
+	got, _ := d.tool(cli.ExitOK, "search", name, "--reveal", "--reason", "ticket 7", "--actor", "agent-1")
 	if !strings.Contains(got, "proxyName  alice") || !strings.Contains(got, "is noted in the log") {
 		t.Errorf("it prints\n%s", got)
 	}
@@ -136,7 +139,7 @@ func TestSearchTellsWhoIsBehindAProxyNameOnlyForAReasonThatIsInTheLogBefore(t *t
 		t.Errorf("told twice, and the log says %+v", got)
 	}
 	nobody := "Amber Otter 000000"
-	if got, _ := d.tool(exitFine, "search", nobody, "--reveal", "--reason", "ticket 7", "--actor", "agent-1"); got != "Nobody has this proxy name.\n" {
+	if got, _ := d.tool(cli.ExitOK, "search", nobody, "--reveal", "--reason", "ticket 7", "--actor", "agent-1"); got != "Nobody has this proxy name.\n" {
 		t.Errorf("of nobody's name it says %q", got)
 	}
 }

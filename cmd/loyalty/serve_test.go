@@ -14,6 +14,7 @@ import (
 
 	"loyalty/domain"
 	"loyalty/eventstore/embedded"
+	"loyalty/internal/cli"
 	"loyalty/readmodels/leaderboard"
 	"loyalty/readmodels/leaderboard/redis"
 	"loyalty/readmodels/leaderboard/redis/redistest"
@@ -71,7 +72,7 @@ func (s *site) client(p *process) *client {
 func (s *site) tool(result any, args ...string) (stderr string, status int) {
 	s.t.Helper()
 	stdout, stderr, status := runIn(s.t, s.settings, append(args, "--json")...)
-	if status == exitFine || stdout != "" {
+	if status == cli.ExitOK || stdout != "" {
 		if err := json.Unmarshal([]byte(stdout), result); err != nil {
 			s.t.Fatalf("%v prints %q, %q: %v", args, stdout, stderr, err)
 		}
@@ -79,10 +80,10 @@ func (s *site) tool(result any, args ...string) (stderr string, status int) {
 	return stderr, status
 }
 
-func (s *site) verified() verifyReport {
+func (s *site) verified() cli.VerifyReport {
 	s.t.Helper()
-	var report verifyReport
-	if stderr, status := s.tool(&report, "verify"); status != exitFine || len(report.Findings) != 2 {
+	var report cli.VerifyReport
+	if stderr, status := s.tool(&report, "verify"); status != cli.ExitOK || len(report.Findings) != 2 {
 		s.t.Fatalf("verify exits with %d: %+v %s", status, report, stderr)
 	}
 	return report
@@ -101,7 +102,7 @@ func TestThreeRolesKeepEveryOrderWhileTheirStoresComeAndGo(t *testing.T) {
 	var screens sync.WaitGroup
 	screens.Go(func() {
 		for looking.Err() == nil {
-			got, err := screen.call(support, http.MethodGet, "/loyalty/c-1", nil)
+			got, err := screen.call(supportClaims, http.MethodGet, "/loyalty/c-1", nil)
 			switch {
 			case err != nil:
 				t.Error(err)
@@ -145,7 +146,7 @@ func TestThreeRolesKeepEveryOrderWhileTheirStoresComeAndGo(t *testing.T) {
 			Customers   int
 			Digest      string
 		}
-		if stderr, status := s.tool(&rebuilt, "rebuild", name); status != exitFine || rebuilt.Differs || rebuilt.NotCompared != "" || rebuilt.Customers != len(standings) {
+		if stderr, status := s.tool(&rebuilt, "rebuild", name); status != cli.ExitOK || rebuilt.Differs || rebuilt.NotCompared != "" || rebuilt.Customers != len(standings) {
 			t.Errorf("rebuild %s exits with %d: %+v %s", name, status, rebuilt, stderr)
 		}
 		for _, f := range before.Findings {
@@ -175,7 +176,7 @@ func TestDashboardsInMemoryOutliveEveryStore(t *testing.T) {
 	}
 	last := channel.barrier()
 	var before, after dashboardAnswer
-	screen.must(http.StatusOK, &before, support, http.MethodGet, "/loyalty/c-0", nil, "Loyalty-Min-Position: "+last)
+	screen.must(http.StatusOK, &before, supportClaims, http.MethodGet, "/loyalty/c-0", nil, "Loyalty-Min-Position: "+last)
 
 	// When all three stores are gone
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -189,12 +190,12 @@ func TestDashboardsInMemoryOutliveEveryStore(t *testing.T) {
 	// Then dashboards are answered as before, with their age, and the process says that it can be asked
 	waitFor(t, "the loss is noticed", func() bool { return strings.Contains(querying.err.String(), "lost the event store") })
 	for range 200 {
-		screen.must(http.StatusOK, &after, support, http.MethodGet, "/loyalty/c-0", nil)
+		screen.must(http.StatusOK, &after, supportClaims, http.MethodGet, "/loyalty/c-0", nil)
 		if after.Customers != before.Customers || after.Position != before.Position || *after.You != *before.You || after.AsOf.IsZero() || after.AsOf.After(time.Now()) {
 			t.Fatalf("before it was %+v, now it is %+v", before, after)
 		}
 	}
-	if _, stderr, status := runProgram(t, "health", "--admin", querying.admin); status != exitFine {
+	if _, stderr, status := runProgram(t, "health", "--admin", querying.admin); status != cli.ExitOK {
 		t.Errorf("it says that it is not ready: %s", stderr)
 	}
 	// What needs a store says so
@@ -212,7 +213,7 @@ func TestAProcessStartsWithoutTheStoreThatItsRoleDoesNotNeed(t *testing.T) {
 	s.postgres.Start()
 	s.redis.Stop()
 	c := s.client(s.role("command,project,query", "LOYALTY_LEADERBOARD=memory:"))
-	c.must(http.StatusOK, nil, support, http.MethodGet, "/loyalty/alice", nil, "Loyalty-Min-Position: "+placed.Position)
+	c.must(http.StatusOK, nil, supportClaims, http.MethodGet, "/loyalty/alice", nil, "Loyalty-Min-Position: "+placed.Position)
 }
 
 func TestVerifyTellsDrift(t *testing.T) {
@@ -225,7 +226,7 @@ func TestVerifyTellsDrift(t *testing.T) {
 	}
 	c.must(http.StatusOK, nil, customer("bob"), http.MethodGet, "/loyalty/bob", nil, "Loyalty-Min-Position: "+placed.Position)
 	s.verified()
-	if status := p.stop(os.Interrupt); status != exitFine {
+	if status := p.stop(os.Interrupt); status != cli.ExitOK {
 		t.Fatalf("it exits with %d", status)
 	}
 	// Given a leaderboard on which somebody has given alice points
@@ -250,18 +251,18 @@ func TestVerifyTellsDrift(t *testing.T) {
 	c = s.client(p)
 	c.must(http.StatusCreated, &placed, customer("bob"), http.MethodPost, "/order/o-next", orderBody(nil, "20.00"))
 	c.must(http.StatusOK, nil, customer("bob"), http.MethodGet, "/loyalty/bob", nil, "Loyalty-Min-Position: "+placed.Position)
-	var report verifyReport
+	var report cli.VerifyReport
 	stderr, status := s.tool(&report, "verify")
-	if status != exitFailed || !strings.Contains(stderr, "loyalty rebuild leaderboard") || len(report.Findings) != 2 ||
+	if status != cli.ExitFailed || !strings.Contains(stderr, "loyalty rebuild leaderboard") || len(report.Findings) != 2 ||
 		report.Findings[0].Drifted != 0 || report.Findings[1].Drifted != 1 || len(report.Findings[1].Drifts) != 1 {
 		t.Fatalf("verify exits with %d: %+v %s", status, report, stderr)
 	}
 	stdout, _, status := runIn(t, s.settings, "verify")
-	if status != exitFailed || !strings.Contains(stdout, "CUSTOMER") || !strings.Contains(stdout, "alice") {
+	if status != cli.ExitFailed || !strings.Contains(stdout, "CUSTOMER") || !strings.Contains(stdout, "alice") {
 		t.Errorf("as a table it exits with %d and says %s", status, stdout)
 	}
 	// When it is rebuilt, it is put right
-	if stdout, stderr, status := runIn(t, s.settings, "rebuild", "leaderboard"); status != exitFine || !strings.Contains(stdout, "differed") {
+	if stdout, stderr, status := runIn(t, s.settings, "rebuild", "leaderboard"); status != cli.ExitOK || !strings.Contains(stdout, "differed") {
 		t.Errorf("rebuild exits with %d: %s %s", status, stdout, stderr)
 	}
 	s.verified()
@@ -292,7 +293,7 @@ func TestServeSaysWhatIsMissing(t *testing.T) {
 			}
 		}
 		_, stderr, status := runIn(t, settings, append([]string{"serve", "--addr", "127.0.0.1:0"}, c.args...)...)
-		if status != exitUsedWrong || !strings.Contains(stderr, c.says) {
+		if status != cli.ExitUsage || !strings.Contains(stderr, c.says) {
 			t.Errorf("without %q, with %v: exit status %d, says %q", c.without, c.args, status, stderr)
 		}
 		if strings.Contains(stderr, siteTokenSecret) || strings.Contains(stderr, siteProxySecret) {
@@ -300,11 +301,11 @@ func TestServeSaysWhatIsMissing(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{{"verify"}, {"rebuild", "ledger"}} {
-		if _, stderr, status := runProgram(t, args...); status != exitUsedWrong || !strings.Contains(stderr, "--data") {
+		if _, stderr, status := runProgram(t, args...); status != cli.ExitUsage || !strings.Contains(stderr, "--data") {
 			t.Errorf("%v without stores: exit status %d, says %q", args, status, stderr)
 		}
 	}
-	if _, stderr, status := runProgram(t, "verify", "--data", t.TempDir()); status != exitFailed || !strings.Contains(stderr, "loyalty dev") {
+	if _, stderr, status := runProgram(t, "verify", "--data", t.TempDir()); status != cli.ExitFailed || !strings.Contains(stderr, "loyalty dev") {
 		t.Errorf("verify on an empty folder: exit status %d, says %q", status, stderr)
 	}
 }
@@ -319,22 +320,22 @@ func TestVerifyAndRebuildJoinAProcessOnAFolder(t *testing.T) {
 	check := func() {
 		t.Helper()
 		stdout, stderr, status := runProgram(t, "verify", "--data", data)
-		if status != exitFine || !strings.Contains(stdout, "ledger") || !strings.Contains(stdout, "memory") {
+		if status != cli.ExitOK || !strings.Contains(stdout, "ledger") || !strings.Contains(stdout, "memory") {
 			t.Errorf("verify exits with %d: %s %s", status, stdout, stderr)
 		}
 		stdout, stderr, status = runProgram(t, "rebuild", "ledger", "--data", data)
-		if status != exitFine || !strings.Contains(stdout, "was the same") {
+		if status != cli.ExitOK || !strings.Contains(stdout, "was the same") {
 			t.Errorf("rebuild exits with %d: %s %s", status, stdout, stderr)
 		}
 	}
 	check() // while it runs
-	if _, stderr, status := runProgram(t, "rebuild", "leaderboard", "--data", data); status != exitUsedWrong || !strings.Contains(stderr, "restart") {
+	if _, stderr, status := runProgram(t, "rebuild", "leaderboard", "--data", data); status != cli.ExitUsage || !strings.Contains(stderr, "restart") {
 		t.Errorf("rebuilding a leaderboard in memory exits with %d: %s", status, stderr)
 	}
 	var placed placedAnswer
 	c.must(http.StatusCreated, &placed, customer("late"), http.MethodPost, "/order/late", orderBody(nil, "50.00"))
-	c.must(http.StatusOK, nil, support, http.MethodGet, "/loyalty/late/trail", nil, "Loyalty-Min-Position: "+placed.Position)
-	if status := p.stop(os.Interrupt); status != exitFine {
+	c.must(http.StatusOK, nil, supportClaims, http.MethodGet, "/loyalty/late/trail", nil, "Loyalty-Min-Position: "+placed.Position)
+	if status := p.stop(os.Interrupt); status != cli.ExitOK {
 		t.Fatalf("it exits with %d", status)
 	}
 	check() // and when it does not
@@ -342,11 +343,11 @@ func TestVerifyAndRebuildJoinAProcessOnAFolder(t *testing.T) {
 
 func TestHealthAsksAProcess(t *testing.T) {
 	p := startDev(t, t.TempDir())
-	if _, stderr, status := runProgram(t, "health", "--admin", p.admin); status != exitFine {
+	if _, stderr, status := runProgram(t, "health", "--admin", p.admin); status != cli.ExitOK {
 		t.Errorf("a ready process: exit status %d, %s", status, stderr)
 	}
 	p.kill()
-	if _, _, status := runProgram(t, "health", "--admin", p.admin); status != exitFailed {
+	if _, _, status := runProgram(t, "health", "--admin", p.admin); status != cli.ExitFailed {
 		t.Errorf("a dead process: exit status %d", status)
 	}
 }

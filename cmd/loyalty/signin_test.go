@@ -16,6 +16,7 @@ import (
 
 	"loyalty/api/auth/signin"
 	"loyalty/api/auth/signin/signintest"
+	"loyalty/internal/cli"
 )
 
 // signInSite is the real program on stores of its own, an identity provider, and the balancer between the program and browsers.
@@ -172,7 +173,7 @@ func TestHalfAnIdentityProviderIsRefused(t *testing.T) {
 			environment = append(environment, name+"="+value)
 		}
 		_, stderr, status := runIn(t, environment, "serve", "--eventstore", "embedded:"+t.TempDir(), "--ledger", "sqlite:"+filepath.Join(t.TempDir(), "l"), "--leaderboard", "memory:")
-		if status != exitUsedWrong || !strings.Contains(stderr, says) || strings.Contains(stderr, "a secret") {
+		if status != cli.ExitUsage || !strings.Contains(stderr, says) || strings.Contains(stderr, "a secret") {
 			t.Errorf("it exits with %d and says %q, want %q", status, stderr, says)
 		}
 	}

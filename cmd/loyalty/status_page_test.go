@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"loyalty/api/browsertest"
+	"loyalty/internal/cli"
 )
 
 // Given the operators' page
@@ -34,7 +35,7 @@ func TestOperatorsSeeHowAProcessFares(t *testing.T) {
 	}
 	lookedAt(tab)
 	tab.Allow("502", "503")
-	if status := p.stop(syscall.SIGTERM); status != exitFine {
+	if status := p.stop(syscall.SIGTERM); status != cli.ExitOK {
 		t.Fatalf("it stops with %d", status)
 	}
 	shows(tab, "#silent", "The process does not answer. These figures are")

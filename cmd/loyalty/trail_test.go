@@ -14,6 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"loyalty/internal/app"
+	"loyalty/internal/cli"
 	"loyalty/queries/view"
 )
 
@@ -35,7 +37,7 @@ func openDesk(t *testing.T) *desk {
 	till.Subject, till.Channel = "till-7", "store"
 	d.must(http.StatusCreated, nil, webshop, http.MethodPost, "/order/o-1", orderBody("alice", "129.99"))
 	d.must(http.StatusCreated, nil, webshop, http.MethodPost, "/order/o-1/returns/r-1", map[string]any{"amount": "40.00", "reason": "=HYPERLINK(\"x\")"})
-	d.must(http.StatusCreated, nil, support, http.MethodPost, "/loyalty/alice", map[string]any{"loyalty-points": 25, "reason": "late parcel"})
+	d.must(http.StatusCreated, nil, supportClaims, http.MethodPost, "/loyalty/alice", map[string]any{"loyalty-points": 25, "reason": "late parcel"})
 	d.must(http.StatusCreated, nil, till, http.MethodPost, "/order/o-2", orderBody("alice", "50.00"))
 	var last placedAnswer
 	euros := orderBody("bob", "23.00")
@@ -58,7 +60,7 @@ func (d *desk) tool(status int, args ...string) (stdout, stderr string) {
 // lines runs a command with --json and reads each line it prints.
 func lines[L any](d *desk, args ...string) (all []L) {
 	d.t.Helper()
-	stdout, _ := d.tool(exitFine, append(args, "--json")...)
+	stdout, _ := d.tool(cli.ExitOK, append(args, "--json")...)
 	for text := range strings.Lines(stdout) {
 		var line L
 		if err := json.Unmarshal([]byte(text), &line); err != nil {
@@ -71,7 +73,7 @@ func lines[L any](d *desk, args ...string) (all []L) {
 
 func TestTrailIsATableNewestFirstWithTheTotalOfEachEntry(t *testing.T) {
 	d := openDesk(t)
-	got, _ := d.tool(exitFine, "trail", "alice")
+	got, _ := d.tool(cli.ExitOK, "trail", "alice")
 	rows := strings.Split(strings.TrimSuffix(got, "\n"), "\n")
 	if len(rows) != 7 || !strings.HasPrefix(rows[0], "alice has 39 points by 4 entries, as of position ") {
 		t.Fatalf("it prints\n%s", got)
@@ -99,7 +101,7 @@ func TestTrailIsATableNewestFirstWithTheTotalOfEachEntry(t *testing.T) {
 			if format != "" {
 				args = append(args, format)
 			}
-			if got, _ := d.tool(exitFine, args...); got != want && (want == "" || !strings.HasPrefix(got, want)) {
+			if got, _ := d.tool(cli.ExitOK, args...); got != want && (want == "" || !strings.HasPrefix(got, want)) {
 				t.Errorf("%v prints %q", args, got)
 			}
 		}
@@ -107,7 +109,7 @@ func TestTrailIsATableNewestFirstWithTheTotalOfEachEntry(t *testing.T) {
 	t.Run("JSON has what the API says of each", func(t *testing.T) {
 		got := lines[view.Entry](d, "trail", "alice")
 		var page struct{ Entries []view.Entry }
-		d.must(http.StatusOK, &page, support, http.MethodGet, "/loyalty/alice/trail", nil)
+		d.must(http.StatusOK, &page, supportClaims, http.MethodGet, "/loyalty/alice/trail", nil)
 		if diff := cmp.Diff(page.Entries, got); diff != "" || len(got) != 4 {
 			t.Fatalf("the API's entries (-), and those that it prints (+):\n%s", diff)
 		}
@@ -120,8 +122,8 @@ func TestTrailIsATableNewestFirstWithTheTotalOfEachEntry(t *testing.T) {
 		}
 	})
 	t.Run("CSV is what the API gives as a file", func(t *testing.T) {
-		got, _ := d.tool(exitFine, "trail", "alice", "--csv")
-		want := d.must(http.StatusOK, nil, support, http.MethodGet, "/loyalty/alice/trail", nil, "Accept: text/csv")
+		got, _ := d.tool(cli.ExitOK, "trail", "alice", "--csv")
+		want := d.must(http.StatusOK, nil, supportClaims, http.MethodGet, "/loyalty/alice/trail", nil, "Accept: text/csv")
 		if got != string(want.body) {
 			t.Errorf("it prints\n%s\nthe API answers\n%s", got, want.body)
 		}
@@ -161,17 +163,17 @@ func TestTrailIsATableNewestFirstWithTheTotalOfEachEntry(t *testing.T) {
 				t.Errorf("%s gives %+v", args, summaries(got))
 			}
 		}
-		if got, _ := d.tool(exitFine, "trail", "bob", "--kind", "reversal"); !strings.HasPrefix(got, "bob has no entries like that, of 1, as of position ") {
+		if got, _ := d.tool(cli.ExitOK, "trail", "bob", "--kind", "reversal"); !strings.HasPrefix(got, "bob has no entries like that, of 1, as of position ") {
 			t.Errorf("it prints %q", got)
 		}
 	})
 	t.Run("used wrongly", func(t *testing.T) {
 		for _, args := range []string{"", "al/ice", "alice --kind gift", "alice --channel fax", "alice --order o/1", "alice --limit -1", "alice --from soon", "alice --json --csv"} {
-			if _, stderr := d.tool(exitUsedWrong, append([]string{"trail"}, strings.Fields(args)...)...); stderr == "" {
+			if _, stderr := d.tool(cli.ExitUsage, append([]string{"trail"}, strings.Fields(args)...)...); stderr == "" {
 				t.Errorf("%q: it does not say why", args)
 			}
 		}
-		if _, stderr, status := runIn(t, []string{"LOYALTY_EVENTSTORE=", "LOYALTY_LEDGER=", "LOYALTY_LEADERBOARD="}, "trail", "alice"); status != exitUsedWrong || !strings.Contains(stderr, "--data") {
+		if _, stderr, status := runIn(t, []string{"LOYALTY_EVENTSTORE=", "LOYALTY_LEDGER=", "LOYALTY_LEADERBOARD="}, "trail", "alice"); status != cli.ExitUsage || !strings.Contains(stderr, "--data") {
 			t.Errorf("without a system it exits with %d and says %q", status, stderr)
 		}
 	})
@@ -196,11 +198,11 @@ func TestTrailReadsAllPagesAlsoOfAFolderWhoseProcessWasKilled(t *testing.T) {
 	}
 	d.process.kill()
 	// What was acknowledged is in the trail, though the ledger may not have come to it.
-	if err := os.Remove(folder(d.data).ledger()); err != nil {
+	if err := os.Remove(app.Folder(d.data).LedgerFile()); err != nil {
 		t.Fatal(err)
 	}
 	for _, suffix := range []string{"-wal", "-shm"} {
-		if err := os.Remove(folder(d.data).ledger() + suffix); err != nil && !os.IsNotExist(err) {
+		if err := os.Remove(app.Folder(d.data).LedgerFile() + suffix); err != nil && !os.IsNotExist(err) {
 			t.Fatal(err)
 		}
 	}
@@ -221,7 +223,7 @@ func TestTrailReadsAllPagesAlsoOfAFolderWhoseProcessWasKilled(t *testing.T) {
 	if got := lines[view.Entry](d, "trail", "alice", "--limit", "250"); len(got) != 250 {
 		t.Errorf("limited to 250, it prints %d", len(got))
 	}
-	file, _ := d.tool(exitFine, "trail", "alice", "--csv")
+	file, _ := d.tool(cli.ExitOK, "trail", "alice", "--csv")
 	if rows, err := csv.NewReader(strings.NewReader(file)).ReadAll(); err != nil || len(rows) != more+5 {
 		t.Errorf("the file has %d rows, %v", len(rows), err)
 	}

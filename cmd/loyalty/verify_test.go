@@ -7,15 +7,17 @@ import (
 	"testing"
 
 	"loyalty/domain"
+	"loyalty/internal/app"
+	"loyalty/internal/cli"
 )
 
 func TestVerifyFindsASumThatWasTamperedWith(t *testing.T) {
 	// Given a ledger that is as the log is, but for the points that came back from one channel
 	data := shopped(t, func(string) {})
-	if stdout, stderr, status := runProgram(t, "verify", "--data", data); status != exitFine {
+	if stdout, stderr, status := runProgram(t, "verify", "--data", data); status != cli.ExitOK {
 		t.Fatalf("it exits with %d: %s%s", status, stdout, stderr)
 	}
-	db, err := sql.Open("sqlite", folder(data).ledger())
+	db, err := sql.Open("sqlite", app.Folder(data).LedgerFile())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,10 +41,10 @@ func TestVerifyFindsASumThatWasTamperedWith(t *testing.T) {
 	if strings.Contains(stdout, "by hand") || strings.Contains(stdout, "CUSTOMER ") {
 		t.Errorf("it lists what does not differ:\n%s", stdout)
 	}
-	if status != exitFailed || !strings.Contains(stderr, "in what was earned in 1 hour of a channel") || !strings.Contains(stderr, "loyalty rebuild ledger") {
+	if status != cli.ExitFailed || !strings.Contains(stderr, "in what was earned in 1 hour of a channel") || !strings.Contains(stderr, "loyalty rebuild ledger") {
 		t.Errorf("it exits with %d: %s%s", status, stdout, stderr)
 	}
-	var report verifyReport
+	var report cli.VerifyReport
 	stdout, _, _ = runProgram(t, "verify", "--json", "--data", data)
 	if err := json.Unmarshal([]byte(stdout), &report); err != nil || len(report.Findings) != 1 || report.Findings[0].Drifted != 0 || report.Findings[0].EarningsDrifted != 1 {
 		t.Fatalf("it prints %s, %v", stdout, err)
@@ -51,10 +53,10 @@ func TestVerifyFindsASumThatWasTamperedWith(t *testing.T) {
 		t.Errorf("it found %+v", d)
 	}
 	// And a rebuild puts it right
-	if stdout, stderr, status := runProgram(t, "rebuild", "ledger", "--data", data); status != exitFine || !strings.Contains(stdout, "differed") {
+	if stdout, stderr, status := runProgram(t, "rebuild", "ledger", "--data", data); status != cli.ExitOK || !strings.Contains(stdout, "differed") {
 		t.Errorf("rebuild exits with %d: %s%s", status, stdout, stderr)
 	}
-	if stdout, stderr, status := runProgram(t, "verify", "--data", data); status != exitFine {
+	if stdout, stderr, status := runProgram(t, "verify", "--data", data); status != cli.ExitOK {
 		t.Errorf("after it, verify exits with %d: %s%s", status, stdout, stderr)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"loyalty/domain"
-	"loyalty/redisurl"
+	"loyalty/internal/redisurl"
 )
 
 // address is a parsed address, in one of the forms that Open documents.

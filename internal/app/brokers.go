@@ -1,0 +1,149 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"loyalty/bus"
+	"loyalty/bus/redis"
+	"loyalty/domain"
+	"loyalty/eventstore"
+	"loyalty/projections"
+)
+
+// Brokers are the addresses of the brokers that a process is joined to. Neither is needed.
+type Brokers struct {
+	CommandBus string // commands come from it, beside the API; for the command role
+	EventBus   string // changes of points are published to it; for the project role
+}
+
+// buses are the brokers that a process is joined to. Those it is not are nil.
+type buses struct {
+	commandBus *redis.Broker
+	intake     *bus.Intake
+
+	eventBus   *redis.Broker
+	events     *bus.Events
+	publishing *projections.Runner
+}
+
+// join makes what the roles of the process need of the brokers. What is more than adjustmentLimit waits for a second person. The
+// caller closes it, also after an error.
+func (f Brokers) join(r Roles, handler bus.Commands, adjustmentLimit domain.Points, store *eventstore.Store, log *slog.Logger, registry prometheus.Registerer) (b buses, err error) {
+	if r.Command && f.CommandBus != "" {
+		if b.commandBus, err = OpenBroker("command-bus", f.CommandBus, log); err != nil {
+			return b, err
+		}
+		metrics := newBusMetrics(b.commandBus)
+		registry.MustRegister(metrics)
+		b.intake, err = bus.NewIntake(bus.IntakeOptions{
+			Commands: handler, Subscriber: b.commandBus.Subscriber(), Publisher: b.commandBus.Publisher(), Topics: b.commandBus.Topics(),
+			Concurrency: b.commandBus.Concurrency(), Logger: log, Observe: metrics.observe,
+			AdjustmentLimit: adjustmentLimit,
+		})
+		if err != nil {
+			return b, err
+		}
+	}
+	if r.Project && f.EventBus != "" {
+		if b.eventBus, err = OpenBroker("event-bus", f.EventBus, log); err != nil {
+			return b, err
+		}
+		b.events = bus.NewEvents(bus.EventsOptions{
+			Store: store, Publisher: b.eventBus.Publisher(), Topic: b.eventBus.Topics().Events, FromStart: b.eventBus.FromStart(),
+		})
+		b.publishing = projections.NewRunner(b.events, store, projections.Options{Logger: log})
+	}
+	return b, nil
+}
+
+func OpenBroker(flag, address string, log *slog.Logger) (*redis.Broker, error) {
+	b, err := redis.Open(address, log)
+	if err != nil {
+		return nil, ConfigError{fmt.Errorf("--%s: %w", flag, err)}
+	}
+	return b, nil
+}
+
+// run takes commands and publishes events until ctx ends; all are waited for through running.
+func (b buses) run(ctx context.Context, running *sync.WaitGroup, log *slog.Logger) {
+	if b.intake != nil {
+		running.Go(func() { b.commandBus.Keep(ctx, log) })
+		running.Go(func() {
+			if err := b.intake.Run(ctx); err != nil {
+				log.Error("the command bus did not stop in order", "error", err)
+			}
+		})
+	}
+	if b.publishing != nil {
+		running.Go(func() {
+			// Its error is logged, and shows in the metrics; nothing else of the process depends on it.
+			_ = b.publishing.Run(ctx)
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
+			defer cancel()
+			if err := b.events.Save(ctx); err != nil {
+				log.Warn("the last events will be published again", "error", err)
+			}
+		})
+	}
+}
+
+// saveFor bounds how long a stop tries to save how far events are published.
+const saveTimeout = 3 * time.Second
+
+// close closes the brokers, once what run started has ended.
+func (b buses) close() error {
+	var errs []error
+	for _, broker := range []*redis.Broker{b.commandBus, b.eventBus} {
+		if broker != nil {
+			errs = append(errs, broker.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// busMetrics count the commands that came through a broker, and those that were put aside.
+type busMetrics struct {
+	commands *prometheus.CounterVec
+	broker   *redis.Broker
+	poison   *prometheus.Desc
+}
+
+func newBusMetrics(broker *redis.Broker) *busMetrics {
+	return &busMetrics{
+		broker: broker,
+		commands: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "loyalty_bus_commands_total", Help: "Commands from the command bus that were answered, by what became of them.",
+		}, []string{"command", "status"}),
+		poison: prometheus.NewDesc("loyalty_bus_poison", "Commands in the poison topic.", nil, nil),
+	}
+}
+
+func (m *busMetrics) observe(command string, status bus.Status) {
+	m.commands.WithLabelValues(command, string(status)).Inc()
+}
+
+// Describe names the metrics.
+func (m *busMetrics) Describe(out chan<- *prometheus.Desc) {
+	m.commands.Describe(out)
+	out <- m.poison
+}
+
+// poisonFor bounds the time for which a scrape asks the broker.
+const poisonTimeout = time.Second
+
+// Collect asks the broker how long the poison topic is. A broker that doesn't answer is left out.
+func (m *busMetrics) Collect(out chan<- prometheus.Metric) {
+	m.commands.Collect(out)
+	ctx, cancel := context.WithTimeout(context.Background(), poisonTimeout)
+	defer cancel()
+	if depth, err := m.broker.Depth(ctx); err == nil {
+		out <- prometheus.MustNewConstMetric(m.poison, prometheus.GaugeValue, float64(depth))
+	}
+}

@@ -1,0 +1,76 @@
+package app
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"loyalty/projections"
+)
+
+// countUpTo bounds the events counted for the lag of a projection at one scrape, and countFor the time all that may take.
+const (
+	countUpTo    = 10_000
+	countTimeout = 2 * time.Second
+)
+
+// projectionMetrics shows how far each projection has come.
+type projectionMetrics struct {
+	runners                                        func() []*projections.Runner
+	now                                            func() time.Time
+	position, live, applied, lagSeconds, lagEvents *prometheus.Desc
+}
+
+func newProjectionMetrics(runners func() []*projections.Runner, now func() time.Time) *projectionMetrics {
+	describe := func(name, help string) *prometheus.Desc {
+		return prometheus.NewDesc("loyalty_projection_"+name, help, []string{"projection"}, nil)
+	}
+	return &projectionMetrics{
+		runners: runners, now: now,
+		position:   describe("position", "Commit position of the checkpoint."),
+		live:       describe("live", "1 if the projection has caught up and follows new events, else 0."),
+		applied:    describe("events_applied_total", "Events applied since the process began."),
+		lagSeconds: describe("lag_seconds", "Seconds since everything in the log was last known to be applied."),
+		lagEvents:  describe("lag_events", "Events in the log that are not applied yet, counted up to 10000 and for 2 seconds."),
+	}
+}
+
+// Describe names the metrics.
+func (m *projectionMetrics) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{m.position, m.live, m.applied, m.lagSeconds, m.lagEvents} {
+		out <- d
+	}
+}
+
+// Collect asks every runner, all at the same time. A lag that is not known is left out.
+func (m *projectionMetrics) Collect(out chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), countTimeout)
+	defer cancel()
+	var asking sync.WaitGroup
+	for _, runner := range m.runners() {
+		asking.Go(func() { m.collect(ctx, runner, out) })
+	}
+	asking.Wait()
+}
+
+func (m *projectionMetrics) collect(ctx context.Context, runner *projections.Runner, out chan<- prometheus.Metric) {
+	status := runner.Status()
+	gauge := func(d *prometheus.Desc, value float64) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, status.Name)
+	}
+	gauge(m.position, float64(status.Position.Commit))
+	live := 0.0
+	if status.Live {
+		live = 1
+	}
+	gauge(m.live, live)
+	out <- prometheus.MustNewConstMetric(m.applied, prometheus.CounterValue, float64(status.Applied), status.Name)
+	if !status.AsOf.IsZero() {
+		gauge(m.lagSeconds, max(0, m.now().Sub(status.AsOf).Seconds()))
+	}
+	if behind, err := runner.Behind(ctx, countUpTo); err == nil || behind > 0 {
+		gauge(m.lagEvents, float64(behind))
+	}
+}

@@ -1,0 +1,138 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"loyalty/api"
+	"loyalty/bus/redis"
+	"loyalty/domain"
+	"loyalty/projections"
+)
+
+// storeCheck is how a store is asked whether it is there.
+type storeCheck struct {
+	name, kind string
+	ask        func(context.Context) error
+}
+
+// storeChecks are those of the stores that this process works with.
+func (s *Process) storeChecks(c Connections, b Brokers) (checks []storeCheck) {
+	checks = append(checks, storeCheck{"event store", kindOf(c.Eventstore), s.Store.Ping})
+	if s.Ledger != nil {
+		checks = append(checks, storeCheck{"ledger", kindOf(c.Ledger), func(ctx context.Context) error {
+			_, err := s.Ledger.Checkpoint(ctx)
+			return err
+		}})
+	}
+	if s.Board != nil {
+		checks = append(checks, storeCheck{"leaderboard", kindOf(c.Leaderboard), func(ctx context.Context) error {
+			_, err := s.Board.Checkpoint(ctx)
+			return err
+		}})
+	}
+	if s.commandBus != nil {
+		checks = append(checks, storeCheck{"command bus", kindOf(b.CommandBus), brokerCheck(s.commandBus)})
+	}
+	if s.eventBus != nil {
+		checks = append(checks, storeCheck{"event bus", kindOf(b.EventBus), brokerCheck(s.eventBus)})
+	}
+	return checks
+}
+
+// asked asks a broker something small.
+func brokerCheck(broker *redis.Broker) func(context.Context) error {
+	return func(ctx context.Context) error {
+		_, err := broker.Depth(ctx)
+		return err
+	}
+}
+
+// kindOf is what a store is, by the scheme of its address, and nothing else of that, which may hold a password anywhere. Only PostgreSQL's
+// may have no scheme ("host=… password=…").
+func kindOf(address string) string {
+	scheme, _, _ := strings.Cut(address, ":")
+	scheme, _, _ = strings.Cut(scheme, "+")
+	switch scheme {
+	case "embedded", "sqlite", "memory":
+		return scheme
+	case "esdb", "esdbs", "kurrentdb", "kdb":
+		return "esdb"
+	case "redis", "rediss":
+		return "redis"
+	}
+	return "postgres"
+}
+
+// status has the process looked at, all of its stores and projections at the same time.
+func (s *Process) status(roles []string, started time.Time, checks []storeCheck) func(context.Context) api.Status {
+	return func(ctx context.Context) api.Status {
+		runners := s.runners()
+		status := api.Status{
+			Roles: roles, Started: started.UTC(),
+			Stores: make([]api.StoreStatus, len(checks)), Projections: make([]api.ProjectionStatus, len(runners)),
+		}
+		var asking sync.WaitGroup
+		for i, check := range checks {
+			asking.Go(func() { status.Stores[i] = storeStatus(ctx, check) })
+		}
+		for i, runner := range runners {
+			asking.Go(func() { status.Projections[i] = projectionStatus(ctx, runner) })
+		}
+		asking.Wait()
+		return status
+	}
+}
+
+// storeStatus asks a store. One that answers that it has nothing to show yet is there.
+func storeStatus(ctx context.Context, c storeCheck) api.StoreStatus {
+	began := time.Now()
+	err := c.ask(ctx)
+	took := time.Since(began)
+	store := api.StoreStatus{
+		Name: c.name, Kind: c.kind, Up: err == nil || errors.Is(err, domain.ErrNotCaughtUp), Took: float64(took.Microseconds()) / 1000,
+	}
+	switch {
+	case err == nil:
+	case !store.Up && ctx.Err() != nil:
+		store.Why = "it does not answer in time"
+	default:
+		store.Why = err.Error()
+	}
+	return store
+}
+
+func projectionStatus(ctx context.Context, runner *projections.Runner) api.ProjectionStatus {
+	status := runner.Status()
+	projection := api.ProjectionStatus{
+		Name: status.Name, Live: status.Live, CaughtUp: status.CaughtUp, Position: status.Position, Applied: status.Applied,
+	}
+	if status.Stopped != nil {
+		projection.Stopped = status.Stopped.Error()
+	}
+	if !status.AsOf.IsZero() {
+		seconds := max(0, time.Since(status.AsOf).Seconds())
+		projection.LagSeconds = &seconds
+	}
+	if behind, err := runner.Behind(ctx, countUpTo+1); err == nil || behind > 0 {
+		events := int64(min(behind, countUpTo))
+		projection.LagEvents, projection.More = &events, err != nil || behind > countUpTo
+	}
+	return projection
+}
+
+// names are those of the roles that a process has.
+func (r Roles) names() (names []string) {
+	for _, role := range []struct {
+		name string
+		has  bool
+	}{{"command", r.Command}, {"query", r.Query}, {"project", r.Project}} {
+		if role.has {
+			names = append(names, role.name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,204 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"loyalty/commands"
+	"loyalty/domain"
+	"loyalty/eventstore"
+	"loyalty/eventstore/embedded"
+	"loyalty/readmodels/leaderboard"
+	"loyalty/readmodels/leaderboard/memory"
+	"loyalty/readmodels/leaderboard/redis"
+	"loyalty/readmodels/ledger"
+	"loyalty/readmodels/ledger/postgres"
+	"loyalty/readmodels/ledger/sqlite"
+)
+
+// connections are the three strings that say where the system keeps what it knows.
+type Connections struct {
+	Eventstore  string // esdb://… for a cluster, embedded:DIR for a store in a folder
+	Ledger      string // postgres://… or sqlite:FILE
+	Leaderboard string // redis://… and the like, or memory: for one in each process
+}
+
+// connections are those of a data folder.
+func (f Folder) Connections() Connections {
+	return Connections{Eventstore: EmbeddedScheme + f.EventStoreDir(), Ledger: SQLiteScheme + f.LedgerFile(), Leaderboard: MemoryScheme}
+}
+
+// The schemes that are not a driver's own.
+const (
+	EmbeddedScheme = "embedded:"
+	SQLiteScheme   = "sqlite:"
+	MemoryScheme   = "memory:"
+)
+
+// ledgerStore is a ledger of whatever kind.
+type ledgerStore interface {
+	ledger.Reader
+	ledger.Finder
+	ledger.Auditor
+	ledger.Seasons
+	ledger.Earner
+	ledger.Writer
+	ledger.Rebuilder
+	Outstanding(ctx context.Context) (domain.Points, error)
+	Close() error
+}
+
+// boardStore is a leaderboard of whatever kind.
+type BoardStore interface {
+	leaderboard.Reader
+	leaderboard.Writer
+}
+
+// sharedBoard is one that several processes have in common.
+type sharedBoard interface {
+	BoardStore
+	leaderboard.Auditor
+	leaderboard.Rebuilder
+	Season(id string) *redis.Board
+	Close() error
+}
+
+// stores are the open stores of a process. Those that were not asked for are nil.
+type Stores struct {
+	Server *embedded.Server // nil unless this process serves the event store
+	Store  *eventstore.Store
+	Ledger ledgerStore
+	Board  BoardStore
+	// shared is board if other processes see the same one, else nil.
+	Shared sharedBoard
+}
+
+// wanted says which of the stores beside the event store to open, and whether an event store in a folder must be this
+// process's alone.
+type Wanted struct{ Ledger, Leaderboard, Exclusive bool }
+
+// openStores opens what is wanted. The options are for an event store in a folder, which this process serves unless another
+// one does. The caller closes the stores, also after an error.
+func (c Connections) Open(ctx context.Context, want Wanted, o embedded.Options) (s Stores, err error) {
+	if err := s.openEventStore(ctx, c.Eventstore, o, want.Exclusive); err != nil {
+		return s, fmt.Errorf("the event store: %w", err)
+	}
+	if want.Ledger {
+		if s.Ledger, err = OpenLedger(ctx, c.Ledger); err != nil {
+			return s, fmt.Errorf("the ledger: %w", err)
+		}
+	}
+	if !want.Leaderboard {
+		return s, nil
+	}
+	if c.Leaderboard == MemoryScheme {
+		s.Board = memory.New()
+		return s, nil
+	}
+	if c.Leaderboard == "" {
+		return s, missing("leaderboard")
+	}
+	board, err := redis.Open(ctx, c.Leaderboard)
+	if err != nil {
+		return s, fmt.Errorf("the leaderboard: %w", err)
+	}
+	s.Board, s.Shared = board, board
+	return s, nil
+}
+
+func missing(what string) error {
+	return ConfigError{fmt.Errorf("no %s is given: set LOYALTY_%s or use --%[2]s", what, strings.ToUpper(what), what)}
+}
+
+func (s *Stores) openEventStore(ctx context.Context, connection string, o embedded.Options, alone bool) error {
+	if connection == "" {
+		return missing("eventstore")
+	}
+	dir, inFolder := strings.CutPrefix(connection, EmbeddedScheme)
+	target := connection
+	if inFolder {
+		if dir == "" {
+			return ConfigError{errors.New("embedded: needs a folder, as in embedded:loyalty-data/eventstore")}
+		}
+		o.Dir = dir
+		running, err := embedded.Running(dir)
+		if err != nil {
+			return err
+		}
+		if alone || !running {
+			if s.Server, err = embedded.Open(ctx, o); err != nil {
+				return err
+			}
+		}
+		if target, err = embedded.SocketTarget(dir); err != nil {
+			return err
+		}
+	}
+	events, err := eventstore.LoyaltyEvents()
+	if err != nil {
+		return err
+	}
+	s.Store, err = eventstore.Open(ctx, target, events, eventstore.Options{Logger: o.Logger})
+	return err
+}
+
+func OpenLedger(ctx context.Context, connection string) (ledgerStore, error) {
+	file, isFile := strings.CutPrefix(connection, SQLiteScheme)
+	switch {
+	case connection == "":
+		return nil, missing("ledger")
+	case isFile && file == "":
+		return nil, ConfigError{errors.New("sqlite: needs a file, as in sqlite:loyalty-data/ledger.sqlite")}
+	case isFile:
+		return opened(sqlite.Open(ctx, file))
+	}
+	return opened(postgres.Open(ctx, connection))
+}
+
+// opened has a ledger that could not be opened be nil, which a nil pointer in an interface is not.
+func opened[L ledgerStore](l L, err error) (ledgerStore, error) {
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// close closes the stores, in the order in which they need each other.
+func (s *Stores) Close(ctx context.Context) error {
+	var errs []error
+	if s.Shared != nil {
+		errs = append(errs, s.Shared.Close())
+	}
+	if s.Store != nil {
+		errs = append(errs, s.Store.Close())
+	}
+	if s.Ledger != nil {
+		errs = append(errs, s.Ledger.Close())
+	}
+	if s.Server != nil {
+		errs = append(errs, s.Server.Close(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// quiet are the options of an event store that a command opens for itself.
+func Quiet() embedded.Options { return embedded.Options{Logger: slog.New(slog.DiscardHandler)} }
+
+// handler carries out commands that give and take no points.
+func (s Stores) Handler() (*commands.Handler, error) {
+	return commands.New(s.Store, commands.Options{Policy: domain.DefaultPolicy(), Now: time.Now, NewID: uuid.New})
+}
+
+// seasonBoard is a season's leaderboard, wherever that of all time is.
+func (s Stores) SeasonBoard(id string) BoardStore {
+	if s.Shared == nil {
+		return memory.New()
+	}
+	return s.Shared.Season(id)
+}

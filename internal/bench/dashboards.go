@@ -1,0 +1,431 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"runtime/debug"
+	"runtime/pprof"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"loyalty/api"
+	"loyalty/domain"
+	"loyalty/internal/app"
+	"loyalty/internal/cli/flags"
+	"loyalty/internal/cli/output"
+	"loyalty/readmodels/leaderboard"
+	"loyalty/readmodels/leaderboard/memory"
+	"loyalty/readmodels/leaderboard/redis"
+)
+
+// benchDashboards serves dashboards of a made-up population, and an empty handler, and has another process read both.
+type Dashboards struct {
+	Customers   int    `help:"How many customers are on the leaderboard." default:"1000000" placeholder:"N"`
+	Leaderboard string `help:"Which leaderboard: memory:, or a Redis, where the board \"bench\" is overwritten unless the address names another." default:"memory:" placeholder:"URL"`
+	Seconds     int    `help:"How long dashboards are read; as long again is spent on the empty handler." default:"30" placeholder:"S"`
+	Rounds      int    `help:"Rounds the time is divided into. Each reads both; the figures are those of the median round." default:"5" placeholder:"N"`
+	Clients     int    `help:"Connections that read at once." default:"64" placeholder:"N"`
+	Updates     int    `help:"Changes of points a second meanwhile." default:"1157" placeholder:"N"`
+	Top         int    `help:"How many of the best a dashboard shows." default:"10" placeholder:"N"`
+	Around      int    `help:"How many neighbours on each side." default:"2" placeholder:"N"`
+	Profile     string `help:"Write a CPU profile of this process while it is measured." placeholder:"FILE"`
+	JSON        bool   `name:"json" help:"Print one line of JSON."`
+}
+
+// Help is shown with the command's flags.
+func (Dashboards) Help() string {
+	return `Builds a leaderboard with a realistic spread of points, serves it over HTTP with authentication and all, and has another
+process read it over keep-alive connections while points go on changing. In turns with it the same process reads an Echo
+handler that answers as many bytes and does nothing. Answers kept in every second are checked against a model afterwards:
+one wrong rank fails the run. Run it on a machine with nothing else to do.
+
+  loyalty bench dashboards --customers 50000000 --seconds 30`
+}
+
+// benchReaders is how many customers ask, each with a token of their own.
+const benchReaders = 10_000
+
+// dashboardFigures are what comes out. Durations in the JSON are in the units their names say.
+type DashboardFigures struct {
+	Customers        int     `json:"customers"`
+	Leaderboard      string  `json:"leaderboard"`
+	PerSecond        float64 `json:"dashboards_per_s"`
+	EmptyPerSecond   float64 `json:"empty_per_s"`
+	Ratio            float64 `json:"ratio"`
+	P50ms            float64 `json:"p50_ms"`
+	P99ms            float64 `json:"p99_ms"`
+	P999ms           float64 `json:"p999_ms"`
+	EmptyP50ms       float64 `json:"empty_p50_ms"`
+	EmptyP99ms       float64 `json:"empty_p99_ms"`
+	EmptyP999ms      float64 `json:"empty_p999_ms"`
+	CPUPerRequest    float64 `json:"cpu_us_per_request"`
+	EmptyCPU         float64 `json:"empty_cpu_us_per_request"`
+	BytesPerCustomer float64 `json:"bytes_per_customer"`
+	Updates          uint64  `json:"updates"`
+	Checked          int     `json:"checked"`
+}
+
+// benchBoard is a leaderboard to be measured, with what its store uses.
+type benchBoard struct {
+	app.BoardStore
+	bytes func(context.Context) (uint64, error)
+	close func() error
+}
+
+// Run measures and prints.
+func (c Dashboards) Run(ctx context.Context, std output.Streams) (err error) {
+	if c.Customers < 1 || c.Seconds < 1 || c.Clients < 1 || c.Rounds < 1 || c.Updates < 0 {
+		return flags.Usage(errors.New("customers, seconds, rounds and clients must be at least 1, and updates at least 0"))
+	}
+	if err := leaderboard.CheckSizes(c.Top, c.Around); err != nil {
+		return flags.Usage(err)
+	}
+	app.UseServingGCTarget()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	secrets := [2][]byte{make([]byte, app.SecretLength), make([]byte, app.SecretLength)}
+	rand.Read(secrets[0]) // never fails
+	rand.Read(secrets[1])
+	proxies, err := domain.NewProxies(secrets[0])
+	if err != nil {
+		return err
+	}
+	people := population{c.Customers, proxies}
+	progress := output.NewProgress(std.Err, time.Now)
+	board, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, board.close()) }()
+	figures := DashboardFigures{Customers: c.Customers, Leaderboard: c.Leaderboard}
+	if figures.BytesPerCustomer, err = c.load(ctx, board, people, progress); err != nil {
+		return progress.End(err)
+	}
+
+	handler, err := c.handler(board, proxies, secrets[1])
+	if err != nil {
+		return progress.End(err)
+	}
+	body, err := typicalAnswer(handler, people, secrets[1])
+	if err != nil {
+		return progress.End(err)
+	}
+	var serving sync.WaitGroup
+	defer serving.Wait()
+	addresses := map[string]string{}
+	for name, h := range map[string]http.Handler{"dashboards": handler, "empty": api.Empty(body)} {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return progress.End(err)
+		}
+		server := app.NewHTTPServer(h)
+		serving.Go(func() { _ = app.Serve(server, listener) })
+		defer server.Close()
+		addresses[name] = listener.Addr().String()
+	}
+	other, err := startDriver(ctx, driveSetup{
+		Customers: c.Customers, ProxySecret: secrets[0], TokenSecret: secrets[1], Clients: c.Clients, Readers: min(benchReaders, c.Customers), Top: c.Top, Around: c.Around,
+	}, std.Err)
+	if err != nil {
+		return progress.End(err)
+	}
+	defer func() { err = errors.Join(err, other.stop()) }()
+	if c.Profile != "" {
+		file, err := os.Create(c.Profile)
+		if err != nil {
+			return progress.End(err)
+		}
+		defer file.Close()
+		if err := pprof.StartCPUProfile(file); err != nil {
+			return progress.End(err)
+		}
+		defer pprof.StopCPUProfile()
+	}
+	if err := c.measure(ctx, board, people, other, addresses, progress, &figures); err != nil {
+		return progress.End(err)
+	}
+	return progress.End(c.print(std.Out, figures))
+}
+
+func (c Dashboards) open(ctx context.Context) (benchBoard, error) {
+	if c.Leaderboard == app.MemoryScheme {
+		return benchBoard{memory.New(), func(context.Context) (uint64, error) { return residentBytes() }, func() error { return nil }}, nil
+	}
+	address := c.Leaderboard
+	if !strings.Contains(address, "board=") {
+		separator := "?"
+		if strings.Contains(address, "?") {
+			separator = "&"
+		}
+		address += separator + "board=bench" // never the one that is in use
+	}
+	board, err := redis.Open(ctx, address)
+	if err != nil {
+		return benchBoard{}, err
+	}
+	return benchBoard{board, board.UsedBytes, board.Close}, nil
+}
+
+// load puts everybody on the leaderboard and returns the bytes that each takes.
+func (c Dashboards) load(ctx context.Context, board benchBoard, people population, progress *output.Progress) (float64, error) {
+	before, err := board.bytes(ctx)
+	if err != nil {
+		return 0, err
+	}
+	err = board.Load(ctx, func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
+		for i := range people.customers {
+			if err := yield(people.standing(i)); err != nil {
+				return leaderboard.State{}, err
+			}
+			if i%10_000 == 0 {
+				progress.Update("building", uint64(i), uint64(people.customers))
+			}
+		}
+		progress.Update("sorting", 0, 0)
+		return leaderboard.State{AsOf: time.Now()}, nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	debug.FreeOSMemory()
+	after, err := board.bytes(ctx)
+	return (float64(after) - float64(before)) / float64(people.customers), err
+}
+
+func (c Dashboards) handler(board app.BoardStore, proxies domain.Proxies, tokenSecret []byte) (http.Handler, error) {
+	verifier, err := api.NewSecretVerifier(tokenSecret, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	return api.New(api.Config{
+		Leaderboard: board, Proxies: proxies, Verifier: verifier, Log: slog.New(slog.DiscardHandler), Now: time.Now, NewRequestID: app.NewRequestIDs(),
+		Ready: func(context.Context) error { return nil }, Metrics: prometheus.NewRegistry(),
+	})
+}
+
+// typicalAnswer is the dashboard of somebody in the middle.
+func typicalAnswer(handler http.Handler, people population, tokenSecret []byte) ([]byte, error) {
+	id := string(people.id(people.customers / 2))
+	token, err := api.Mint(tokenSecret, api.Claims{Subject: id, Role: api.RoleCustomer}, time.Hour, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	request := httptest.NewRequest(http.MethodGet, "/loyalty/"+id, nil)
+	request.Header.Set("Authorization", "Bearer "+token)
+	recorder := httptest.NewRecorder()
+	handler.ServeHTTP(recorder, request)
+	if recorder.Code != http.StatusOK {
+		return nil, fmt.Errorf("a dashboard is answered with %d: %s", recorder.Code, recorder.Body)
+	}
+	return recorder.Body.Bytes(), nil
+}
+
+// measure reads both handlers in turns while points change, and then has the samples checked.
+func (c Dashboards) measure(ctx context.Context, board app.BoardStore, people population, other *driverProcess, addresses map[string]string, progress *output.Progress, figures *DashboardFigures) error {
+	updating, stopUpdates := context.WithCancel(ctx)
+	updated := make(chan error, 1)
+	var updates atomic.Uint64
+	go func() { updated <- c.update(updating, board, people, &updates) }()
+	var rounds []round
+	length := time.Duration(c.Seconds) * time.Second / time.Duration(c.Rounds)
+	err := func() error {
+		for n := range c.Rounds + 1 { // the first one warms up
+			progress.Update("measuring", uint64(n), uint64(c.Rounds+1))
+			r, err := other.round(addresses, length)
+			if err != nil {
+				return err
+			}
+			if n > 0 {
+				rounds = append(rounds, r)
+			}
+		}
+		return nil
+	}()
+	stopUpdates()
+	if err := errors.Join(err, <-updated); err != nil {
+		return err
+	}
+	figures.Updates = updates.Load()
+	slices.SortFunc(rounds, func(a, b round) int { return int(1e6 * (a.ratio() - b.ratio())) })
+	rounds[len(rounds)/2].into(figures)
+	progress.Update("checking against a model", 0, 0)
+	checked, err := other.do(driveJob{})
+	if err != nil {
+		return err
+	}
+	if figures.Checked = checked.Checked; figures.Checked == 0 {
+		return errors.New("no answer was checked")
+	}
+	return nil
+}
+
+// update makes changes at the rate asked for, in twenty batches a second.
+func (c Dashboards) update(ctx context.Context, board app.BoardStore, people population, made *atomic.Uint64) error {
+	at, err := board.Checkpoint(ctx)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	tick := time.NewTicker(time.Second / 20)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		due := uint64(time.Since(began).Seconds() * float64(c.Updates))
+		batch := leaderboard.Batch{From: at, AsOf: time.Now()}
+		for n := at.Commit + 1; n <= due; n++ {
+			_, change := people.change(n)
+			batch.Changes = append(batch.Changes, change)
+		}
+		batch.To = domain.Position{Commit: max(due, at.Commit), Prepare: max(due, at.Commit)}
+		if err := board.Apply(ctx, batch); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		at = batch.To
+		made.Store(at.Commit)
+	}
+}
+
+// round is what one round measured.
+type round struct {
+	dashboards, empty      driven
+	dashboardCPU, emptyCPU time.Duration
+}
+
+func (r round) ratio() float64 { return perSecond(r.dashboards) / perSecond(r.empty) }
+
+func perSecond(d driven) float64 { return float64(d.Requests) / d.Took.Seconds() }
+
+func (r round) into(f *DashboardFigures) {
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	each := func(cpu time.Duration, d driven) float64 {
+		return float64(cpu.Nanoseconds()) / 1000 / float64(d.Requests)
+	}
+	f.PerSecond, f.EmptyPerSecond, f.Ratio = perSecond(r.dashboards), perSecond(r.empty), r.ratio()
+	f.P50ms, f.P99ms, f.P999ms = ms(r.dashboards.P50), ms(r.dashboards.P99), ms(r.dashboards.P999)
+	f.EmptyP50ms, f.EmptyP99ms, f.EmptyP999ms = ms(r.empty.P50), ms(r.empty.P99), ms(r.empty.P999)
+	f.CPUPerRequest, f.EmptyCPU = each(r.dashboardCPU, r.dashboards), each(r.emptyCPU, r.empty)
+}
+
+// samplesPerSecond are the answers kept in every second to be checked.
+const samplesPerSecond = 20
+
+// driverProcess is the process that makes the requests.
+type driverProcess struct {
+	command *exec.Cmd
+	in      io.WriteCloser
+	out     *json.Decoder
+}
+
+func startDriver(ctx context.Context, setup driveSetup, errs io.Writer) (*driverProcess, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	d := &driverProcess{command: exec.CommandContext(ctx, self, "bench", "drive")}
+	d.command.Stderr = errs
+	if d.in, err = d.command.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := d.command.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	d.out = json.NewDecoder(out)
+	if err := d.command.Start(); err != nil {
+		return nil, err
+	}
+	return d, json.NewEncoder(d.in).Encode(setup)
+}
+
+func (d *driverProcess) do(job driveJob) (driven, error) {
+	var answer driven
+	if err := errors.Join(json.NewEncoder(d.in).Encode(job), d.out.Decode(&answer)); err != nil {
+		return answer, err
+	}
+	if answer.Failed != "" {
+		return answer, errors.New(answer.Failed)
+	}
+	return answer, nil
+}
+
+func (d *driverProcess) stop() error { return errors.Join(d.in.Close(), d.command.Wait()) }
+
+func (d *driverProcess) round(addresses map[string]string, length time.Duration) (r round, err error) {
+	if r.dashboards, r.dashboardCPU, err = d.timed(driveJob{Address: addresses["dashboards"], For: length, Sampled: samplesPerSecond}); err != nil {
+		return r, err
+	}
+	r.empty, r.emptyCPU, err = d.timed(driveJob{Address: addresses["empty"], For: length})
+	return r, err
+}
+
+// timed does a job and measures the processor time that this process spends meanwhile.
+func (d *driverProcess) timed(job driveJob) (driven, time.Duration, error) {
+	before := processorTime()
+	answer, err := d.do(job)
+	return answer, processorTime() - before, err
+}
+
+func processorTime() time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return 0
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// residentBytes is the memory that this process has in use, as Linux counts it.
+func residentBytes() (uint64, error) {
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0, fmt.Errorf("the memory in use is known on Linux only: %w", err)
+	}
+	var size, resident uint64
+	if _, err := fmt.Fscan(bytes.NewReader(text), &size, &resident); err != nil {
+		return 0, err
+	}
+	return resident * uint64(os.Getpagesize()), nil
+}
+
+func (c Dashboards) print(out io.Writer, f DashboardFigures) error {
+	if c.JSON {
+		return output.JSON(out, f)
+	}
+	err := output.Table(out,
+		[]any{"", "DASHBOARDS", "EMPTY HANDLER", "RATIO"},
+		[]any{"requests/s", output.Grouped(uint64(f.PerSecond)), output.Grouped(uint64(f.EmptyPerSecond)), fmt.Sprintf("%.2f", f.Ratio)},
+		[]any{"p50", fmt.Sprintf("%.2f ms", f.P50ms), fmt.Sprintf("%.2f ms", f.EmptyP50ms), fmt.Sprintf("%.2f", f.P50ms/f.EmptyP50ms)},
+		[]any{"p99", fmt.Sprintf("%.2f ms", f.P99ms), fmt.Sprintf("%.2f ms", f.EmptyP99ms), fmt.Sprintf("%.2f", f.P99ms/f.EmptyP99ms)},
+		[]any{"p99.9", fmt.Sprintf("%.2f ms", f.P999ms), fmt.Sprintf("%.2f ms", f.EmptyP999ms), fmt.Sprintf("%.2f", f.P999ms/f.EmptyP999ms)},
+		[]any{"server CPU each", fmt.Sprintf("%.1f µs", f.CPUPerRequest), fmt.Sprintf("%.1f µs", f.EmptyCPU), fmt.Sprintf("%.2f", f.CPUPerRequest/f.EmptyCPU)},
+	)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "\n%s customers in %s, %.1f bytes each; %s changes meanwhile; %s answers were checked, and right.\n",
+		output.Grouped(uint64(f.Customers)), f.Leaderboard, f.BytesPerCustomer, output.Grouped(f.Updates), output.Grouped(uint64(f.Checked)))
+	return err
+}

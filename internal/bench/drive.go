@@ -1,0 +1,270 @@
+package bench
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"loyalty/api"
+	"loyalty/domain"
+	"loyalty/internal/cli/output"
+)
+
+// driveCommand is the other process of "bench dashboards": it makes the requests. It reads jobs from standard input, a line of
+// JSON each, and answers each with a line.
+type Drive struct{}
+
+// driveSetup is the first line.
+type driveSetup struct {
+	Customers   int    `json:"customers"`
+	ProxySecret []byte `json:"proxySecret"`
+	TokenSecret []byte `json:"tokenSecret"`
+	Clients     int    `json:"clients"`
+	// Readers is how many customers ask, each with a token of their own.
+	Readers     int `json:"readers"`
+	Top, Around int
+}
+
+// driveJob asks for requests to an address, or, without one, for the samples taken so far to be checked.
+type driveJob struct {
+	Address string        `json:"address,omitempty"`
+	For     time.Duration `json:"for,omitempty"`
+	// Sampled is how many answers are kept to be checked, each second.
+	Sampled int `json:"sampled,omitempty"`
+}
+
+// driven is the answer to a job.
+type driven struct {
+	Requests uint64        `json:"requests"`
+	Took     time.Duration `json:"took"`
+	// P50, P99 and P999 are how long the answers took.
+	P50, P99, P999 time.Duration
+	Checked        int    `json:"checked"`
+	Failed         string `json:"failed,omitempty"`
+}
+
+// Run works until standard input ends.
+func (Drive) Run(ctx context.Context, std output.Streams) error {
+	in, out := json.NewDecoder(std.In), json.NewEncoder(std.Out)
+	var setup driveSetup
+	if err := in.Decode(&setup); err != nil {
+		return err
+	}
+	proxies, err := domain.NewProxies(setup.ProxySecret)
+	if err != nil {
+		return err
+	}
+	d := &driver{population: population{setup.Customers, proxies}, setup: setup}
+	if err := d.prepare(time.Now()); err != nil {
+		return err
+	}
+	for {
+		var job driveJob
+		if err := in.Decode(&job); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		var answer driven
+		if job.Address != "" {
+			answer, err = d.drive(ctx, job)
+		} else {
+			answer.Checked, err = d.check()
+		}
+		if err != nil {
+			answer.Failed = err.Error()
+		}
+		if err := out.Encode(answer); err != nil {
+			return err
+		}
+	}
+}
+
+// driver makes requests for a population.
+type driver struct {
+	population
+	setup    driveSetup
+	readers  []int // customers
+	requests [][]byte
+
+	mu      sync.Mutex
+	samples []sampledDashboard
+}
+
+func (d *driver) prepare(now time.Time) error {
+	random := rand.New(rand.NewPCG(1, 2))
+	for range d.setup.Readers {
+		i := random.IntN(d.customers)
+		token, err := api.Mint(d.setup.TokenSecret, api.Claims{Subject: string(d.id(i)), Role: api.RoleCustomer}, 24*time.Hour, now)
+		if err != nil {
+			return err
+		}
+		path := fmt.Sprintf("/loyalty/%s", d.id(i))
+		if d.setup.Top != 10 || d.setup.Around != 2 {
+			path += fmt.Sprintf("?top=%d&around=%d", d.setup.Top, d.setup.Around)
+		}
+		d.readers = append(d.readers, i)
+		d.requests = append(d.requests, fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: loyalty\r\nAuthorization: Bearer %s\r\n\r\n", path, token))
+	}
+	return nil
+}
+
+// The latencies counted: in steps of 10 µs to 2 s, and the rest in one.
+const (
+	latencyStep  = 10 * time.Microsecond
+	latencySteps = int(2 * time.Second / latencyStep)
+)
+
+// drive makes requests over as many connections as there are clients, each as soon as the answer to the one before is there.
+func (d *driver) drive(ctx context.Context, job driveJob) (driven, error) {
+	ctx, cancel := context.WithTimeout(ctx, job.For)
+	defer cancel()
+	latencies := make([]atomic.Uint32, latencySteps+1)
+	var requests atomic.Uint64
+	var samplesLeft atomic.Int64
+	failures := make(chan error, d.setup.Clients)
+	var clients sync.WaitGroup
+	began := time.Now()
+	clients.Go(func() {
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for samplesLeft.Store(int64(job.Sampled)); ; samplesLeft.Store(int64(job.Sampled)) {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	for client := range d.setup.Clients {
+		clients.Go(func() {
+			c, err := dialHTTP(ctx, job.Address)
+			if err != nil {
+				failures <- err
+				return
+			}
+			defer c.Close()
+			random := rand.New(rand.NewPCG(uint64(client), uint64(began.UnixNano())))
+			for ctx.Err() == nil {
+				reader := random.IntN(len(d.requests))
+				start := time.Now()
+				body, err := c.get(d.requests[reader])
+				if err != nil {
+					failures <- err
+					return
+				}
+				requests.Add(1)
+				latencies[min(int(time.Since(start)/latencyStep), latencySteps)].Add(1)
+				if samplesLeft.Load() > 0 && samplesLeft.Add(-1) >= 0 {
+					d.keep(sampledDashboard{d.readers[reader], d.setup.Top, d.setup.Around, bytes.Clone(body)})
+				}
+			}
+		})
+	}
+	clients.Wait()
+	answer := driven{Requests: requests.Load(), Took: time.Since(began)}
+	answer.P50, answer.P99, answer.P999 = percentile(latencies, answer.Requests, .5), percentile(latencies, answer.Requests, .99), percentile(latencies, answer.Requests, .999)
+	select {
+	case err := <-failures:
+		return answer, err
+	default:
+		return answer, nil
+	}
+}
+
+func percentile(latencies []atomic.Uint32, all uint64, p float64) time.Duration {
+	var sum uint64
+	for i := range latencies {
+		if sum += uint64(latencies[i].Load()); float64(sum) >= p*float64(all) {
+			return time.Duration(i+1) * latencyStep
+		}
+	}
+	return 0
+}
+
+func (d *driver) keep(s sampledDashboard) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.samples = append(d.samples, s)
+}
+
+// check compares the samples with the model, in the order of their positions.
+func (d *driver) check() (int, error) {
+	model := newBoardModel(d.population, func(uint64, uint64) {})
+	at := map[*byte]uint64{}
+	for _, s := range d.samples {
+		var position struct{ Position domain.Position }
+		if err := json.Unmarshal(s.body, &position); err != nil {
+			return 0, err
+		}
+		at[&s.body[0]] = position.Position.Commit
+	}
+	slices.SortFunc(d.samples, func(a, b sampledDashboard) int { return cmp.Compare(at[&a.body[0]], at[&b.body[0]]) })
+	for n, s := range d.samples {
+		if err := model.check(s); err != nil {
+			return n, err
+		}
+	}
+	return len(d.samples), nil
+}
+
+// httpConnection is as little of an HTTP client as these requests need, so that most of the machine is left to the server.
+type httpConnection struct {
+	net.Conn
+	reader *bufio.Reader
+	body   []byte
+}
+
+func dialHTTP(ctx context.Context, address string) (*httpConnection, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	return &httpConnection{Conn: conn, reader: bufio.NewReaderSize(conn, 16<<10)}, nil
+}
+
+var contentLength = []byte("Content-Length: ")
+
+// get makes one request and returns the body of its answer, which must be 200 and is valid until the next request.
+func (c *httpConnection) get(request []byte) ([]byte, error) {
+	if _, err := c.Write(request); err != nil {
+		return nil, err
+	}
+	length := -1
+	for first := true; ; first = false {
+		line, err := c.reader.ReadSlice('\n')
+		if err != nil {
+			return nil, err
+		}
+		if first && !bytes.HasPrefix(line, []byte("HTTP/1.1 200 ")) {
+			rest, _ := c.reader.Peek(c.reader.Buffered())
+			return nil, fmt.Errorf("answered %s%s", line, rest)
+		}
+		if value, ok := bytes.CutPrefix(line, contentLength); ok {
+			if length, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil {
+				return nil, err
+			}
+		}
+		if len(line) == 2 {
+			break
+		}
+	}
+	if length < 0 {
+		return nil, errors.New("an answer without a length")
+	}
+	c.body = slices.Grow(c.body[:0], length)[:length]
+	_, err := io.ReadFull(c.reader, c.body)
+	return c.body, err
+}

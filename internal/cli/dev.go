@@ -1,0 +1,106 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"loyalty/eventstore/embedded"
+	"loyalty/internal/app"
+	"loyalty/internal/cli/flags"
+	"loyalty/internal/cli/output"
+)
+
+// devCommand runs all roles in one process.
+type devCommand struct {
+	flags.Addresses
+	flags.Brokers
+	flags.Calendar
+	Data app.Folder `help:"Folder that everything is kept in." default:"${data}" placeholder:"DIR"`
+	flags.EventStoreAccess
+	flags.Origins
+	flags.Limits
+	Demo     bool       `help:"Have simulated shoppers buy through the API, and show the dashboard of one."`
+	LogLevel slog.Level `help:"Least level of what is logged, to standard error: debug, info, warn or error." default:"warn"`
+}
+
+// Help is shown with the command's flags.
+func (devCommand) Help() string {
+	return `The event store, the ledger and the leaderboard are all in this process; nothing else needs to run. What was
+acknowledged is on disk: a restart on the same folder finds it. Ctrl-C finishes what is under way and stops.`
+}
+
+// Run serves until ctx ends or serving fails.
+func (c devCommand) Run(ctx context.Context, std output.Streams) error {
+	config, err := flags.Process{
+		Addresses: c.Addresses, Brokers: c.Brokers, Calendar: c.Calendar, EventStoreAccess: c.EventStoreAccess, Origins: c.Origins, Limits: c.Limits,
+	}.Config(std.Err, c.LogLevel)
+	if err != nil {
+		return err
+	}
+	// Whoever reaches the page for signing in can be anybody.
+	if isLoopback(c.Addr) {
+		config.Development = c.Data.Mint
+	}
+	if err := os.MkdirAll(string(c.Data), 0o700); err != nil {
+		return err
+	}
+	config.Roles, config.Connections, config.History = app.Roles{Command: true, Query: true, Project: true}, c.Data.Connections(), c.Data.HistoryDir()
+	config.Exclusive, config.Secrets = true, c.Data.Secrets
+	config.Started = func(at app.Addresses) (beforeStop func() error) {
+		c.greet(std.Out, at)
+		if !c.Demo {
+			return flags.SayStopping(ctx, std.Out, func() error { return nil })
+		}
+		shopping, cancel := context.WithCancel(ctx)
+		ended := make(chan error, 1)
+		go func() { ended <- runDemo(shopping, "http://"+at.API.String(), c.Data, std.Out) }()
+		// The simulated shoppers first, so that they don't see the shop close.
+		return flags.SayStopping(ctx, std.Out, func() error { cancel(); return <-ended })
+	}
+	err = app.Run(ctx, config)
+	if errors.Is(err, embedded.ErrInUse) {
+		return fmt.Errorf("%s is in use by another process: stop that one, or choose another folder with --data (%w)", c.Data, err)
+	}
+	return err
+}
+
+// greet says where everything is and what to try next.
+func (c devCommand) greet(out io.Writer, at app.Addresses) {
+	data := string(c.Data)
+	if absolute, err := filepath.Abs(data); err == nil {
+		data = absolute
+	}
+	self := "loyalty"
+	// "go run" builds into such a folder.
+	if executable, err := os.Executable(); err == nil && strings.Contains(executable, "go-build") {
+		self = "go run ./cmd/loyalty"
+	}
+	fmt.Fprintf(out, `loyalty is listening on http://%s
+  health and metrics  http://%s/readyz, /metrics, and /status to look at
+  data folder         %s (delete it to start over)
+
+Open http://%[1]s/ to see it in a browser. Or try, in another terminal:
+  TOKEN=$(%[4]s token --data %[5]s --role customer --sub alice)
+  curl -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' http://%[1]s/order/my-first \
+    -d '{"ItemIds": ["mug"], "paymentDetails": {"amount": "129.99", "currency": "GBP", "method": "card"}}'
+  curl -H "Authorization: Bearer $TOKEN" http://%[1]s/loyalty/alice
+
+`, at.API, at.Admin, data, self, c.Data)
+	if at.EventStore != "" {
+		fmt.Fprintf(out, "The event store is listening on esdb://%s%s\n\n", at.EventStore, c.EventStoreAccess.Hint())
+	}
+}
+
+// isLoopback tells whether only this machine reaches an address.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	ip := net.ParseIP(host)
+	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
+}

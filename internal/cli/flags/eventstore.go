@@ -1,0 +1,94 @@
+package flags
+
+import (
+	"bufio"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"loyalty/eventstore/embedded"
+)
+
+// eventStoreAccess says who reaches the embedded event store beside this program, which goes over its Unix socket.
+type EventStoreAccess struct {
+	EventstoreAddr  string `help:"Address on which other programs reach the event store; none by default. Other machines need TLS and users." placeholder:"HOST:PORT"`
+	EventstoreCert  string `help:"File with its certificate, in PEM." placeholder:"FILE"`
+	EventstoreKey   string `help:"File with the certificate's private key, in PEM." placeholder:"FILE"`
+	EventstoreUsers string `help:"File with who may use it, a line of NAME:PASSWORD each, readable by you alone." placeholder:"FILE"`
+}
+
+func (a EventStoreAccess) options() (embedded.Options, error) {
+	o := embedded.Options{Addr: a.EventstoreAddr}
+	if a.EventstoreAddr == "" {
+		if a.EventstoreCert != "" || a.EventstoreKey != "" || a.EventstoreUsers != "" {
+			return o, errors.New("a certificate and users for the event store need --eventstore-addr: without it, nothing listens")
+		}
+		return o, nil
+	}
+	if (a.EventstoreCert == "") != (a.EventstoreKey == "") {
+		return o, errors.New("--eventstore-cert and --eventstore-key go together")
+	}
+	if a.EventstoreCert != "" {
+		certificate, err := tls.LoadX509KeyPair(a.EventstoreCert, a.EventstoreKey)
+		if err != nil {
+			return o, fmt.Errorf("the event store's certificate: %w", err)
+		}
+		o.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+	}
+	if a.EventstoreUsers != "" {
+		var err error
+		if o.Users, err = readUsers(a.EventstoreUsers); err != nil {
+			return o, fmt.Errorf("--eventstore-users: %w", err)
+		}
+	}
+	return o, nil
+}
+
+// hint is what a connection string needs beside the address.
+func (a EventStoreAccess) Hint() string {
+	switch {
+	case a.EventstoreCert == "":
+		return "?tls=false"
+	case a.EventstoreUsers == "":
+		return ""
+	}
+	return ", for its users"
+}
+
+// readUsers reads lines of NAME:PASSWORD. Errors name lines by number, for what is in them is secret.
+func readUsers(file string) (map[string]string, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("others can read %s: run chmod 600 on it", file)
+	}
+	users := map[string]string{}
+	lines := bufio.NewScanner(f)
+	for n := 1; lines.Scan(); n++ {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		name, password, _ := strings.Cut(line, ":")
+		if name == "" || password == "" {
+			return nil, fmt.Errorf("%s: line %d is not NAME:PASSWORD", file, n)
+		}
+		users[name] = password
+	}
+	if err := lines.Err(); err != nil {
+		return nil, err
+	}
+	if len(users) == 0 {
+		return nil, fmt.Errorf("%s holds no user", file)
+	}
+	return users, nil
+}

@@ -1,0 +1,28 @@
+package flags
+
+import (
+	"loyalty/api"
+	"loyalty/domain"
+)
+
+// intakeFlags bound what callers may ask of a process.
+type Limits struct {
+	MaxWrites     int                `help:"Writes carried out at once. As many more wait; what comes then is refused with 503 and Retry-After." default:"512" env:"LOYALTY_MAX_WRITES" placeholder:"N"`
+	MaxBatches    int                `help:"Batches (POST /orders) taken at once; what comes then is refused with 503 and Retry-After." default:"32" env:"LOYALTY_MAX_BATCHES" placeholder:"N"`
+	RateLimit     map[string]float64 `help:"Writes a second that one client may make, by kind of client (customer, support, analyst, website, mobile, store): \"customer=2;store=50\". A client is the subject of a token. A kind not named has no limit." env:"LOYALTY_RATE_LIMIT" placeholder:"KIND=N;…"`
+	ReadRateLimit map[string]float64 `help:"The same for dashboards and trails." env:"LOYALTY_READ_RATE_LIMIT" placeholder:"KIND=N;…"`
+
+	MaxHistory int `help:"Questions about the past (asOf, changes) worked on at once; each looks at every customer. Eight times as many wait." default:"2" env:"LOYALTY_MAX_HISTORY" placeholder:"N"`
+	MaxLive    int `help:"Live dashboards open at once (GET …/live); what comes then is refused with 503." default:"20000" env:"LOYALTY_MAX_LIVE" placeholder:"N"`
+
+	AdjustmentLimit map[api.Role]domain.Points `help:"Most points that one may give or take alone, by role (support, channel): \"support=500;channel=100\". More waits until somebody else of support approves it. A role not named has no limit." env:"LOYALTY_ADJUSTMENT_LIMIT" placeholder:"ROLE=N;…"`
+}
+
+// limits are the flags as the API has them.
+func (f Limits) Check() (api.Limits, error) {
+	l := api.Limits{Writes: f.MaxWrites, Batches: f.MaxBatches, History: f.MaxHistory, LivePages: f.MaxLive, WriteRates: f.RateLimit, ReadRates: f.ReadRateLimit, Adjustments: f.AdjustmentLimit}
+	if err := l.Check(); err != nil {
+		return l, Usage(err)
+	}
+	return l, nil
+}

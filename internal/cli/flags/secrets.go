@@ -1,0 +1,56 @@
+package flags
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"loyalty/api"
+	"loyalty/domain"
+)
+
+// secretFlags are what names and tokens rest on. They are set by environment: a flag can be seen in the list of processes.
+type Secrets struct {
+	Proxy
+	TokenSecret string `help:"What tokens are signed with (HS256): at least 32 bytes. Or use --jwks-url." env:"LOYALTY_TOKEN_SECRET" placeholder:"TEXT"`
+	JWKSURL     string `name:"jwks-url" help:"Where the identity provider publishes the keys it signs tokens with." env:"LOYALTY_JWKS_URL" placeholder:"URL"`
+	JWTIssuer   string `name:"jwt-issuer" help:"The issuer that tokens must name." env:"LOYALTY_JWT_ISSUER" placeholder:"TEXT"`
+	JWTAudience string `name:"jwt-audience" help:"The audience that tokens must name." env:"LOYALTY_JWT_AUDIENCE" placeholder:"TEXT"`
+}
+
+// open makes what the secrets are for. Keys from a JWKS address are read again until ctx ends.
+func (f Secrets) Open(ctx context.Context, log *slog.Logger) (domain.Proxies, *api.Verifier, error) {
+	proxies, err := f.Proxies()
+	if err != nil {
+		return proxies, nil, err
+	}
+	var verifier *api.Verifier
+	switch {
+	case f.JWKSURL != "" && f.TokenSecret != "":
+		err = Usage(errors.New("LOYALTY_TOKEN_SECRET and LOYALTY_JWKS_URL: give one of them"))
+	case f.JWKSURL != "":
+		verifier, err = api.NewJWKSVerifier(ctx, api.JWKS{URL: f.JWKSURL, Issuer: f.JWTIssuer, Audience: f.JWTAudience}, log, time.Now)
+	case f.TokenSecret == "":
+		err = Usage(errors.New("nothing to verify tokens with: set LOYALTY_JWKS_URL or LOYALTY_TOKEN_SECRET"))
+	default:
+		verifier, err = api.NewSecretVerifier([]byte(f.TokenSecret), time.Now)
+	}
+	return proxies, verifier, err
+}
+
+// proxyFlag is the secret that makes proxy names.
+type Proxy struct {
+	ProxySecret string `help:"What proxy names are made with: at least 16 bytes, the same in every process, kept for ever." env:"LOYALTY_PROXY_SECRET" placeholder:"TEXT"`
+}
+
+func (f Proxy) Proxies() (domain.Proxies, error) {
+	if f.ProxySecret == "" {
+		return domain.Proxies{}, Usage(errors.New("no secret for proxy names: set LOYALTY_PROXY_SECRET to at least 16 random bytes, and keep it"))
+	}
+	proxies, err := domain.NewProxies([]byte(f.ProxySecret))
+	if err != nil {
+		err = Usage(err)
+	}
+	return proxies, err
+}

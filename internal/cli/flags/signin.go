@@ -1,0 +1,56 @@
+package flags
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"loyalty/api"
+	"loyalty/api/auth/signin"
+)
+
+// signInFlags say where people sign in who look at pages. The client's secret is set by environment.
+type SignIn struct {
+	OIDCIssuer       string            `name:"oidc-issuer" help:"Identity provider at which people sign in to pages (OpenID Connect): its issuer, as https://id.example; none by default." env:"LOYALTY_OIDC_ISSUER" placeholder:"URL"`
+	OIDCClientID     string            `name:"oidc-client-id" help:"What the identity provider knows the pages by." env:"LOYALTY_OIDC_CLIENT_ID" placeholder:"TEXT"`
+	OIDCClientSecret string            `name:"oidc-client-secret" help:"The secret that proves it; none for a public client." env:"LOYALTY_OIDC_CLIENT_SECRET" placeholder:"TEXT"`
+	OIDCScopes       []string          `name:"oidc-scopes" help:"Scopes to ask for beside openid." env:"LOYALTY_OIDC_SCOPES" placeholder:"SCOPE,…"`
+	OIDCParameters   map[string]string `name:"oidc-parameters" help:"What else to tell the identity provider of every sign-in, as audience=https://loyalty.example." env:"LOYALTY_OIDC_PARAMETERS" placeholder:"NAME=VALUE;…"`
+	PublicURL        string            `name:"public-url" help:"Where browsers find the pages, as https://loyalty.example. The identity provider sends them back to /signed-in there." env:"LOYALTY_PUBLIC_URL" placeholder:"URL"`
+}
+
+// signIn is nil where none of the flags is set. It refuses some of them without the others, and keys that no token of the identity
+// provider would be signed with.
+func (f SignIn) Provider(secrets Secrets) (api.SignIn, error) {
+	needed := []struct {
+		name string
+		set  bool
+	}{
+		{"LOYALTY_OIDC_ISSUER", f.OIDCIssuer != ""}, {"LOYALTY_OIDC_CLIENT_ID", f.OIDCClientID != ""},
+		{"LOYALTY_PUBLIC_URL", f.PublicURL != ""}, {"LOYALTY_JWKS_URL", secrets.JWKSURL != ""},
+	}
+	var missing []string
+	for _, n := range needed {
+		if !n.set {
+			missing = append(missing, n.name)
+		}
+	}
+	switch {
+	case f.none():
+		return nil, nil
+	case len(missing) > 0:
+		return nil, Usage(fmt.Errorf("signing in to pages: %s must be set, too", strings.Join(missing, ", ")))
+	}
+	provider, err := signin.New(signin.Config{
+		Issuer: f.OIDCIssuer, ClientID: f.OIDCClientID, ClientSecret: f.OIDCClientSecret, PublicURL: f.PublicURL,
+		Scopes: f.OIDCScopes, Parameters: f.OIDCParameters, Now: time.Now,
+	})
+	if err != nil {
+		return nil, Usage(fmt.Errorf("signing in to pages: %w", err))
+	}
+	return provider, nil
+}
+
+func (f SignIn) none() bool {
+	return f.OIDCIssuer == "" && f.OIDCClientID == "" && f.OIDCClientSecret == "" && len(f.OIDCScopes) == 0 && len(f.OIDCParameters) == 0 && f.PublicURL == ""
+}

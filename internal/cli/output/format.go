@@ -1,0 +1,63 @@
+package output
+
+import (
+	"fmt"
+	"time"
+
+	"loyalty/domain"
+)
+
+// shortly writes a duration to the second, or to the minute where that is long.
+func Duration(d time.Duration) string {
+	switch d = d.Round(time.Second); {
+	case d >= time.Hour:
+		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+	case d >= time.Minute:
+		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+	}
+	return fmt.Sprintf("%ds", int(d.Seconds()))
+}
+
+// count writes how many there are of something, with commas: "1 event", "12,345 events".
+func Count(n uint64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return Grouped(n) + " " + many
+}
+
+// grouped writes a number with a comma before every three digits.
+func Grouped(n uint64) string {
+	digits := fmt.Sprint(n)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}
+
+// size writes a number of bytes in the largest unit that leaves a whole one: "999 B", "1.2 MB".
+func Size(n uint64) string {
+	if n < 1000 {
+		return fmt.Sprintf("%d B", n)
+	}
+	value, unit := float64(n)/1000, 0
+	for value >= 999.95 && unit < 4 {
+		value, unit = value/1000, unit+1
+	}
+	return fmt.Sprintf("%.1f %cB", value, "kMGTP"[unit])
+}
+
+func Events(n uint64) string { return Count(n, "event", "events") }
+
+// dash is text in a table, where a dash stands for none.
+func OrDash[T ~string](text T) string {
+	if text == "" {
+		return "-"
+	}
+	return string(text)
+}
+
+// utc writes a time for people, to the second.
+func UTC(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+func Signed(p domain.Points) string { return fmt.Sprintf("%+d", p) }

@@ -1,0 +1,111 @@
+package output
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// progress tells whoever waits how far a long command is: on a terminal with a bar that moves, elsewhere (a file, another
+// program) with a line every few seconds, none at all for what is over before that. It writes to standard error, so that
+// results can be piped on. Not safe for concurrent use.
+type Progress struct {
+	out      io.Writer
+	terminal bool
+	now      func() time.Time
+
+	task    string
+	unit    func(uint64) string
+	done    uint64
+	total   uint64
+	began   time.Time
+	written time.Time // when it was last shown
+}
+
+const (
+	barWidth     = 24
+	BarInterval  = 100 * time.Millisecond
+	lineInterval = 5 * time.Second
+	clearTheLine = "\r\x1b[K"
+)
+
+func NewProgress(out io.Writer, now func() time.Time) *Progress {
+	return &Progress{out: out, terminal: IsTerminal(out), now: now}
+}
+
+// at says that done of total (0: nobody knows) is done of a task. Another task begins when its name changes. Calling it often
+// costs little.
+func (p *Progress) Update(task string, done, total uint64) { p.Show(task, done, total, Grouped) }
+
+// show is at with what is counted: unit writes a number of it.
+func (p *Progress) Show(task string, done, total uint64, unit func(uint64) string) {
+	now := p.now()
+	if task != p.task {
+		p.Finish()
+		p.task, p.unit, p.began, p.written = task, unit, now, now
+		if p.terminal {
+			p.written = time.Time{}
+		}
+	}
+	p.done, p.total = done, total
+	every := lineInterval
+	if p.terminal {
+		every = BarInterval
+	}
+	if now.Sub(p.written) >= every {
+		p.write(now)
+	}
+}
+
+// end ends the line of the last task, so that other text can follow, and passes err on. Another task may come after it.
+func (p *Progress) End(err error) error {
+	p.Finish()
+	return err
+}
+
+func (p *Progress) Finish() {
+	if p.task != "" && p.terminal {
+		p.write(p.now())
+		fmt.Fprintln(p.out)
+	}
+	p.task = ""
+}
+
+func (p *Progress) write(now time.Time) {
+	p.written = now
+	passed := now.Sub(p.began)
+	text := p.unit(p.done)
+	if p.total > 0 {
+		total := p.unit(p.total)
+		if name := strings.LastIndexByte(total, ' '); name > 0 {
+			text = strings.TrimSuffix(text, total[name:])
+		}
+		text += " of " + total
+	}
+	if passed >= time.Second {
+		rate := float64(p.done) / passed.Seconds()
+		if rate >= 1 {
+			text += fmt.Sprintf(", %s/s", p.unit(uint64(rate)))
+		}
+		if p.total > p.done && rate > 0 {
+			text += ", " + Duration(time.Duration(float64(p.total-p.done)/rate*float64(time.Second))) + " left"
+		}
+	}
+	if !p.terminal {
+		fmt.Fprintf(p.out, "%s: %s%s\n", p.task, p.percent(), text)
+		return
+	}
+	filled := 0
+	if p.total > 0 {
+		filled = int(float64(barWidth) * min(1, float64(p.done)/float64(p.total)))
+	}
+	fmt.Fprintf(p.out, "%s%-22s [%s%s] %s%s", clearTheLine, p.task, strings.Repeat("=", filled), strings.Repeat(" ", barWidth-filled), p.percent(), text)
+}
+
+func (p *Progress) percent() string {
+	if p.total == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d%%, ", min(100, 100*p.done/p.total))
+}

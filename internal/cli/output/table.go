@@ -1,0 +1,26 @@
+package output
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+)
+
+// printJSON prints one line for a script.
+func JSON(out io.Writer, value any) error { return json.NewEncoder(out).Encode(value) }
+
+// printTable prints rows in columns, the first of them the heading.
+func Table(out io.Writer, rows ...[]any) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		for i, cell := range row {
+			if i > 0 {
+				fmt.Fprint(table, "\t")
+			}
+			fmt.Fprint(table, cell)
+		}
+		fmt.Fprintln(table)
+	}
+	return table.Flush()
+}

@@ -1,0 +1,99 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"loyalty/internal/app"
+	"loyalty/internal/cli/flags"
+	"loyalty/internal/cli/output"
+	"loyalty/projections"
+)
+
+// rebuildCommand folds a read model anew beside the live one.
+type rebuildCommand struct {
+	Ledger      rebuildLedger      `cmd:"" help:"Fold the ledger anew and switch to it."`
+	Leaderboard rebuildLeaderboard `cmd:"" help:"Fold a leaderboard in Redis anew and switch to it."`
+}
+
+type rebuildFlags struct {
+	flags.Stores
+	Patience time.Duration `help:"How long to wait for a live read model that lags behind the log, to compare with it." default:"30s"`
+	JSON     bool          `name:"json" help:"Print one line of JSON."`
+}
+
+type rebuildLedger struct{ rebuildFlags }
+
+type rebuildLeaderboard struct{ rebuildFlags }
+
+const rebuildHelp = `The copy is folded from the log beside the live read model, which goes on serving. When it has caught up, both are compared
+at one position, and the copy takes the live one's place in one step: readers see the one or the other, whole. Ctrl-C, or
+a crash, leaves the live one as it was.`
+
+// Help is shown with the command's flags.
+func (rebuildLedger) Help() string { return rebuildHelp }
+
+// Help is shown with the command's flags.
+func (rebuildLeaderboard) Help() string { return rebuildHelp }
+
+// Run rebuilds the ledger.
+func (c rebuildLedger) Run(ctx context.Context, std output.Streams) error {
+	return c.run(ctx, std, app.Wanted{Ledger: true}, func(s app.Stores, a projections.Audit) (projections.Rebuilt, error) {
+		proxies, err := c.Stores.Proxies()
+		if err != nil {
+			return projections.Rebuilt{}, err
+		}
+		return projections.RebuildLedger(ctx, s.Store, s.Ledger, proxies, a)
+	})
+}
+
+// Run rebuilds the leaderboard.
+func (c rebuildLeaderboard) Run(ctx context.Context, std output.Streams) error {
+	return c.run(ctx, std, app.Wanted{Leaderboard: true}, func(s app.Stores, a projections.Audit) (projections.Rebuilt, error) {
+		if s.Shared == nil {
+			return projections.Rebuilt{}, flags.Usage(errors.New("a leaderboard in memory is folded anew whenever its process starts: restart that"))
+		}
+		proxies, err := c.Stores.Proxies()
+		if err != nil {
+			return projections.Rebuilt{}, err
+		}
+		return projections.RebuildLeaderboard(ctx, s.Store, s.Shared, proxies, a)
+	})
+}
+
+func (c rebuildFlags) run(ctx context.Context, std output.Streams, want app.Wanted, rebuild func(app.Stores, projections.Audit) (projections.Rebuilt, error)) (err error) {
+	s, err := c.Stores.Open(ctx, want)
+	defer func() { err = errors.Join(err, s.Close(context.WithoutCancel(ctx))) }()
+	if err != nil {
+		return err
+	}
+	progress := output.NewProgress(std.Err, time.Now)
+	rebuilt, err := rebuild(s, projections.Audit{Patience: c.Patience, Progress: progress.Update})
+	if err != nil {
+		if ctx.Err() != nil {
+			err = errors.New("stopped before the switch: the live read model is as it was; run it again to start over")
+		}
+		return progress.End(err)
+	}
+	return progress.End(c.print(std.Out, rebuilt))
+}
+
+func (c rebuildFlags) print(out io.Writer, r projections.Rebuilt) error {
+	if c.JSON {
+		return output.JSON(out, r)
+	}
+	fmt.Fprintf(out, "The %s is folded anew from %d events, for %d customers, and is now the live one.\n", r.ReadModel, r.Events, r.Customers)
+	switch {
+	case r.NotCompared != "":
+		fmt.Fprintf(out, "It was not compared with the one before: %s\n", r.NotCompared)
+	case r.Differs:
+		fmt.Fprintf(out, "The one before differed from it at position %s; now it is put right.\n", r.Position)
+	default:
+		fmt.Fprintf(out, "The one before was the same at position %s.\n", r.Position)
+	}
+	fmt.Fprintf(out, "Digest at position %s: %s\n", r.Position, r.Digest)
+	return nil
+}

@@ -1,0 +1,65 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"loyalty/api"
+	"loyalty/domain"
+	"loyalty/internal/app"
+	"loyalty/internal/cli/flags"
+	"loyalty/internal/cli/output"
+)
+
+// serveCommand runs some of the roles against given stores.
+type serveCommand struct {
+	Roles []string `help:"What this process does: command (takes orders), query (answers dashboards and trails), project (keeps the ledger and a shared leaderboard)." default:"command,query,project" enum:"command,query,project" placeholder:"ROLE,…"`
+	flags.Connections
+	flags.Brokers
+	flags.Calendar
+	History  string `help:"Folder of this process alone, in which it keeps how the leaderboard stood at every moment, for asOf and changes; none by default." env:"LOYALTY_HISTORY" placeholder:"DIR"`
+	NoWhatIf bool   `help:"Answer no what-ifs (POST /what-if). One takes about 400 bytes of memory for each customer." env:"LOYALTY_NO_WHAT_IF"`
+	flags.Addresses
+	flags.Secrets
+	flags.SignIn
+	flags.EventStoreAccess
+	flags.Origins
+	flags.Limits
+	LogLevel slog.Level `help:"Least level of what is logged, to standard error: debug, info, warn or error." default:"info" env:"LOYALTY_LOG_LEVEL"`
+}
+
+// Help is shown with the command's flags.
+func (serveCommand) Help() string {
+	return `Each role can run in any number of processes. A leaderboard "memory:" is held by each query process for itself; one in
+Redis is kept by those that project. Examples:
+  LOYALTY_EVENTSTORE=esdb://… LOYALTY_LEDGER=postgres://… LOYALTY_LEADERBOARD=redis://… \
+  LOYALTY_PROXY_SECRET=… LOYALTY_JWKS_URL=https://… loyalty serve --roles command,query --addr 0.0.0.0:8080`
+}
+
+// Run serves until ctx ends or serving fails.
+func (c serveCommand) Run(ctx context.Context, std output.Streams) error {
+	config, err := flags.Process{
+		Addresses: c.Addresses, Brokers: c.Brokers, Calendar: c.Calendar, EventStoreAccess: c.EventStoreAccess, Origins: c.Origins, Limits: c.Limits,
+	}.Config(std.Err, c.LogLevel)
+	if err != nil {
+		return err
+	}
+	if config.SignIn, err = c.SignIn.Provider(c.Secrets); err != nil {
+		return err
+	}
+	has := func(role string) bool { return slices.Contains(c.Roles, role) }
+	config.Roles = app.Roles{Command: has("command"), Query: has("query"), Project: has("project")}
+	config.Connections, config.History, config.NoWhatIf = app.Connections(c.Connections), c.History, c.NoWhatIf
+	config.Secrets = func(ctx context.Context) (domain.Proxies, *api.Verifier, error) {
+		return c.Secrets.Open(ctx, config.EventStore.Logger)
+	}
+	config.Started = func(at app.Addresses) (beforeStop func() error) {
+		fmt.Fprintf(std.Out, "loyalty (%s) is listening on http://%s\n  health and metrics  http://%s/readyz, /metrics, and /status to look at\n",
+			strings.Join(c.Roles, ", "), at.API, at.Admin)
+		return flags.SayStopping(ctx, std.Out, func() error { return nil })
+	}
+	return app.Run(ctx, config)
+}
