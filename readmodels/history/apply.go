@@ -10,11 +10,11 @@ import (
 	"loyalty/domain"
 )
 
-// errClosed is what a closed history answers.
+// errClosed is the error of a closed history.
 var errClosed = fmt.Errorf("the history is closed: %w", domain.ErrUnavailable)
 
-// now is what questions are asked about.
-func (h *History) now() (view, error) {
+// current is the view that queries read.
+func (h *History) current() (view, error) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	if h.closed {
@@ -23,13 +23,13 @@ func (h *History) now() (view, error) {
 	return h.view, nil
 }
 
-// Checkpoint is the position up to which the history has the log; zero for a new one.
+// Checkpoint is the position up to which the history has applied the log; zero for a new one.
 func (h *History) Checkpoint(context.Context) (domain.Position, error) {
-	v, err := h.now()
+	v, err := h.current()
 	return v.active.to, err
 }
 
-// Retired tells whether the key is of a customer who was forgotten.
+// Retired reports whether the key is of a customer who was forgotten.
 func (h *History) Retired(key domain.ProxyKey) bool {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -37,18 +37,17 @@ func (h *History) Retired(key domain.ProxyKey) bool {
 	return retired
 }
 
-// Apply adds a batch and moves the checkpoint. When it returns nil, the batch is on disk; but that of a batch without changes
-// that doesn't move the checkpoint only AsOf counts, which is known again soon. A batch that can't be written is
-// domain.ErrUnavailable, wrapped, and is not there; one whose From is not the checkpoint is domain.ErrCheckpointMoved; one that leads
-// backwards, or whose changes are of no kind or not in order between From and To, is domain.ErrInvalid; and a change of more
-// points than any total can, domain.ErrPointsLimit.
+// Apply adds a batch and moves the checkpoint. When it returns nil, the batch is synced to the disk; a batch that only moves AsOf is not
+// written. Errors: domain.ErrUnavailable if the batch can't be written, and it is then not applied; domain.ErrCheckpointMoved if its From
+// is not the checkpoint; domain.ErrInvalid if its To is before From, or if a change has an unknown kind or is out of order or not between
+// From and To; and domain.ErrPointsLimit if a change is beyond ±2·domain.MaxTotal.
 func (h *History) Apply(_ context.Context, b Batch) error {
 	if err := b.validate(); err != nil {
 		return err
 	}
 	h.writing.Lock()
 	defer h.writing.Unlock()
-	v, err := h.now()
+	v, err := h.current()
 	if err != nil {
 		return err
 	}
@@ -63,7 +62,7 @@ func (h *History) Apply(_ context.Context, b Batch) error {
 				return fmt.Errorf("history: %w: %w", domain.ErrUnavailable, err)
 			}
 			asOf := v.asOf
-			if v, err = h.now(); err != nil {
+			if v, err = h.current(); err != nil {
 				return err
 			}
 			v.asOf = asOf
@@ -86,7 +85,7 @@ func (h *History) Apply(_ context.Context, b Batch) error {
 	return nil
 }
 
-// maxFrameKept is the largest memory for a frame that is kept for the next, in bytes.
+// maxFrameKept is the largest buffer that is kept for the next frame, in bytes.
 const maxFrameKept = 1 << 20
 
 func (b *Batch) validate() error {
@@ -109,8 +108,8 @@ func (b *Batch) validate() error {
 	return nil
 }
 
-// write writes the frame at the end of the log, which is where the last one that was whole ends. What couldn't be written, or
-// not be synced, is cut off; and if that can't be either, before the next is written: the next may be shorter.
+// write appends the frame to the log, at the end of the last complete frame. If it can't be written or synced, it is truncated; if that
+// fails too, it is truncated before the next frame is written, which may be shorter.
 func (h *History) write(end int64) error {
 	info, err := h.file.Stat()
 	if err == nil && info.Size() != end {
@@ -123,16 +122,16 @@ func (h *History) write(end int64) error {
 		err = h.file.Sync()
 	}
 	if err != nil {
-		if cut := h.file.Truncate(end); cut != nil {
-			h.options.Logger.Warn("the history can't cut off what was not written whole; it will before it writes again", "error", cut)
+		if failed := h.file.Truncate(end); failed != nil {
+			h.options.Logger.Warn("the history can't cut off what was not written whole; it will before it writes again", "error", failed)
 		}
 	}
 	return err
 }
 
-// seal begins a new segment, sorts the changes of the one that is full, and has a snapshot made if it is time.
+// seal begins a new segment, writes the run of the full one, and starts a snapshot if one is due.
 func (h *History) seal() error {
-	v, err := h.now()
+	v, err := h.current()
 	if err != nil {
 		return err
 	}
@@ -159,8 +158,8 @@ func (h *History) seal() error {
 	return nil
 }
 
-// startSnapshot has a snapshot made of the end of the last sealed segment, if as much has changed since the last one as that has
-// customers. So all snapshots together take no more room than all changes do.
+// startSnapshot makes a snapshot of the end of the last sealed segment, in the background, if there are at least as many changes since the
+// last snapshot as that has customers. So all snapshots together take no more space than all changes.
 func (h *History) startSnapshot() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -179,7 +178,7 @@ func (h *History) startSnapshot() {
 		return
 	}
 	h.busy = true
-	h.making.Go(func() {
+	h.background.Go(func() {
 		made, err := h.makeSnapshot(&v)
 		if err != nil && h.ctx.Err() == nil {
 			h.options.Logger.Warn("the history can't make a snapshot; it goes on without", "error", err)
@@ -193,10 +192,10 @@ func (h *History) startSnapshot() {
 	})
 }
 
-// makeSnapshot writes what everybody has at the end of the last sealed segment.
+// makeSnapshot writes every customer's points at the end of the last sealed segment.
 func (h *History) makeSnapshot(v *view) (made snapshot, err error) {
 	number := len(v.sealed) - 1
-	err = h.despiteDamage(func() error {
+	err = h.withoutDamagedFiles(func() error {
 		layers, err := h.layers(h.ctx, v, number+1)
 		if err != nil {
 			return err
@@ -227,7 +226,7 @@ func (h *History) makeSnapshot(v *view) (made snapshot, err error) {
 	return made, err
 }
 
-// Wait blocks until the history reflects position. It returns domain.ErrNotCaughtUp, wrapped, when ctx ends first.
+// Wait blocks until the history reflects position. It returns domain.ErrNotCaughtUp when ctx ends first.
 func (h *History) Wait(ctx context.Context, position domain.Position) error {
 	for {
 		h.mu.RLock()

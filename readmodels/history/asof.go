@@ -8,23 +8,22 @@ import (
 	"loyalty/readmodels/leaderboard"
 )
 
-// AsOf reads the dashboard as it stood at a moment, as Reader says. Of a moment that is a time, the state's AsOf is that; of a
-// position, when the last change until then was stored. It returns what leaderboard.CheckSizes says of sizes out of range,
-// domain.ErrNotCaughtUp while nothing is known, and ctx's error when that ends first.
+// AsOf reads the dashboard as it was at a moment; see Reader. State.AsOf is the moment if that is a time, and the time at which the last
+// change until then was stored if it is a position. Errors, beside the Reader's, are those of leaderboard.CheckSizes and of ctx.
 func (h *History) AsOf(ctx context.Context, field string, m Moment, key domain.ProxyKey, top, around int, d *leaderboard.Dashboard) error {
 	if err := leaderboard.CheckSizes(top, around); err != nil {
 		return err
 	}
-	v, err := h.now()
+	v, err := h.current()
 	if err != nil {
 		return err
 	}
-	c, err := h.cutAt(ctx, &v, field, m)
+	c, err := h.cutoffAt(ctx, &v, field, m)
 	if err != nil {
 		return err
 	}
 	var found standings
-	err = h.despiteDamage(func() error {
+	err = h.withoutDamagedFiles(func() error {
 		layers, err := h.at(ctx, &v, &c)
 		if err != nil {
 			return err
@@ -36,29 +35,29 @@ func (h *History) AsOf(ctx context.Context, field string, m Moment, key domain.P
 	if err != nil {
 		return err
 	}
-	h.show(&found, d)
+	h.fill(&found, d)
 	d.State = c.state
 	return nil
 }
 
-// standings is what a dashboard shows.
+// standings is the content of a dashboard.
 type standings struct {
 	own       entry
 	ranked    bool
 	customers int64
-	// better counts those above the customer.
+	// better is the number of customers above the customer.
 	better int64
-	// top are the best, above and below those next to the customer, the nearest first.
-	top, above, below few
+	// top are the best customers. above and below are the customer's neighbours, the nearest first.
+	top, above, below shortlist
 }
 
-// rank finds out who is where, in one pass.
+// rank computes the standings in one pass over all customers.
 func rank(ctx context.Context, l layers, key domain.ProxyKey, top, around int) (s standings, err error) {
-	s = standings{top: few{most: top}, above: few{most: around, worst: true}, below: few{most: around}}
+	s = standings{top: shortlist{most: top}, above: shortlist{most: around, worst: true}, below: shortlist{most: around}}
 	if s.own, s.ranked, err = l.find(key); err != nil {
 		return s, err
 	}
-	s.ranked = s.ranked && s.own.sum != gone
+	s.ranked = s.ranked && s.own.sum != forgottenSum
 	all, err := l.merge(ctx)
 	if err != nil {
 		return s, err
@@ -68,24 +67,24 @@ func rank(ctx context.Context, l layers, key domain.ProxyKey, top, around int) (
 		if err != nil || !ok {
 			return s, err
 		}
-		if e.sum == gone {
+		if e.sum == forgottenSum {
 			continue
 		}
 		s.customers++
-		s.top.offer(&e)
+		s.top.add(&e)
 		switch {
 		case !s.ranked || e.same(&s.own):
 		case e.above(&s.own):
 			s.better++
-			s.above.offer(&e)
+			s.above.add(&e)
 		default:
-			s.below.offer(&e)
+			s.below.add(&e)
 		}
 	}
 }
 
-// show fills a dashboard. Who was forgotten since has no name.
-func (h *History) show(s *standings, d *leaderboard.Dashboard) {
+// fill fills a dashboard. The key of a customer who was forgotten since is zero.
+func (h *History) fill(s *standings, d *leaderboard.Dashboard) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	row := func(rank int64, e *entry) leaderboard.Row {
@@ -113,14 +112,14 @@ func (h *History) show(s *standings, d *leaderboard.Dashboard) {
 	}
 }
 
-// few keeps the best of many, or the worst, in that order.
-type few struct {
+// shortlist keeps the best of many entries, or the worst, in that order.
+type shortlist struct {
 	entries []entry
 	most    int
 	worst   bool
 }
 
-func (f *few) offer(e *entry) {
+func (f *shortlist) add(e *entry) {
 	if len(f.entries) == f.most {
 		if f.most == 0 || !f.before(e, &f.entries[f.most-1]) {
 			return
@@ -136,7 +135,7 @@ func (f *few) offer(e *entry) {
 	f.entries = slices.Insert(f.entries, at, *e)
 }
 
-func (f *few) before(a, b *entry) bool {
+func (f *shortlist) before(a, b *entry) bool {
 	if f.worst {
 		return b.above(a)
 	}

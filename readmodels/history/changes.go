@@ -9,22 +9,22 @@ import (
 	"loyalty/readmodels/leaderboard"
 )
 
-// Changes says why a customer's rank is another than it was, as Reader says. Now is the checkpoint, and its AsOf when that was last
-// known to be complete. Changes of the customer that came after they were forgotten don't count. Errors are those of AsOf.
+// Changes explains the change of a customer's rank; see Reader. Now is the state at the checkpoint, with its AsOf. Changes of the customer
+// after they were forgotten don't count. Errors are those of AsOf.
 func (h *History) Changes(ctx context.Context, field string, since Moment, key domain.ProxyKey) (found Changes, err error) {
-	v, err := h.now()
+	v, err := h.current()
 	if err != nil {
 		return found, err
 	}
-	past, err := h.cutAt(ctx, &v, field, since)
+	past, err := h.cutoffAt(ctx, &v, field, since)
 	if err != nil {
 		return found, err
 	}
-	present := cut{number: len(v.sealed)}
-	if present.begun, _, _, err = h.collect(ctx, present.number, v.active, everything); err != nil {
+	present := cutoff{number: len(v.sealed)}
+	if present.entries, _, _, err = h.collect(ctx, present.number, v.active, everything); err != nil {
 		return found, h.damaged(err)
 	}
-	err = h.despiteDamage(func() error {
+	err = h.withoutDamagedFiles(func() error {
 		before, err := h.at(ctx, &v, &past)
 		if err != nil {
 			return err
@@ -39,7 +39,7 @@ func (h *History) Changes(ctx context.Context, field string, since Moment, key d
 		if err := c.compare(ctx, before, after, key); err != nil {
 			return err
 		}
-		if c.had.sum != gone {
+		if c.ownThen.sum != forgottenSum {
 			if err := h.ownChanges(ctx, &v, &past, key, &c.Changes); err != nil {
 				return err
 			}
@@ -51,23 +51,23 @@ func (h *History) Changes(ctx context.Context, field string, since Moment, key d
 	return found, err
 }
 
-// comparison holds two moments against each other.
+// comparison compares two moments.
 type comparison struct {
 	Changes
-	// had and has are what the customer had and has.
-	had, has entry
+	// ownThen and ownNow are the customer's entries.
+	ownThen, ownNow entry
 }
 
-// compare counts, in one pass over both.
+// compare counts in one pass over both.
 func (c *comparison) compare(ctx context.Context, before, after layers, key domain.ProxyKey) (err error) {
-	if c.had, c.Then.Ranked, err = before.find(key); err != nil {
+	if c.ownThen, c.Then.Ranked, err = before.find(key); err != nil {
 		return err
 	}
-	if c.has, c.Now.Ranked, err = after.find(key); err != nil {
+	if c.ownNow, c.Now.Ranked, err = after.find(key); err != nil {
 		return err
 	}
-	c.Then.stand(&c.had)
-	c.Now.stand(&c.has)
+	c.Then.setOwn(&c.ownThen)
+	c.Now.setOwn(&c.ownNow)
 	earlier, err := before.merge(ctx)
 	if err != nil {
 		return err
@@ -76,47 +76,47 @@ func (c *comparison) compare(ctx context.Context, before, after layers, key doma
 	if err != nil {
 		return err
 	}
-	was, there, err := earlier.next()
+	was, more, err := earlier.next()
 	if err != nil {
 		return err
 	}
 	for {
-		// Nobody disappears: everybody of then is among those of now, perhaps as gone.
+		// Nobody disappears: every customer of then is among those of now, if need be as forgotten.
 		is, ok, err := later.next()
 		if err != nil || !ok {
 			return err
 		}
-		if !there || !was.same(&is) {
+		if !more || !was.same(&is) {
 			c.count(nil, &is)
 			continue
 		}
 		c.count(&was, &is)
-		if was, there, err = earlier.next(); err != nil {
+		if was, more, err = earlier.next(); err != nil {
 			return err
 		}
 	}
 }
 
-// stand notes a customer's own total, if they are on the leaderboard.
-func (p *Place) stand(own *entry) {
-	if p.Ranked = p.Ranked && own.sum != gone; p.Ranked {
+// setOwn sets the customer's points, if they are on the leaderboard.
+func (p *Place) setOwn(own *entry) {
+	if p.Ranked = p.Ranked && own.sum != forgottenSum; p.Ranked {
 		p.Rank, p.Points = 1, own.points()
 	}
 }
 
-// count counts somebody. Who was not known then has no entry of then.
+// count counts one customer. was is nil if they had no entry then.
 func (c *comparison) count(was, is *entry) {
-	wasThere, wasAbove := was != nil && was.sum != gone, false
+	wasThere, wasAbove := was != nil && was.sum != forgottenSum, false
 	if wasThere {
 		c.Then.Customers++
-		if wasAbove = c.Then.Ranked && was.above(&c.had); wasAbove {
+		if wasAbove = c.Then.Ranked && was.above(&c.ownThen); wasAbove {
 			c.Then.Rank++
 		}
 	}
-	isThere, isAbove := is.sum != gone, false
+	isThere, isAbove := is.sum != forgottenSum, false
 	if isThere {
 		c.Now.Customers++
-		if isAbove = c.Now.Ranked && is.above(&c.has); isAbove {
+		if isAbove = c.Now.Ranked && is.above(&c.ownNow); isAbove {
 			c.Now.Rank++
 		}
 	}
@@ -134,9 +134,8 @@ func (c *comparison) count(was, is *entry) {
 	}
 }
 
-// ownChanges adds up what happened to a customer after a cut, by kind. Of each whole segment the run says whether they are in
-// it at all.
-func (h *History) ownChanges(ctx context.Context, v *view, since *cut, key domain.ProxyKey, c *Changes) error {
+// ownChanges sums a customer's own changes after a cutoff, by kind. It skips segments without the customer, as their runs show.
+func (h *History) ownChanges(ctx context.Context, v *view, since *cutoff, key domain.ProxyKey, c *Changes) error {
 	ended, passed := false, int64(0)
 	add := func(r record) bool {
 		passed++
@@ -157,7 +156,7 @@ func (h *History) ownChanges(ctx context.Context, v *view, since *cut, key domai
 	}
 	for number := since.number; number <= len(v.sealed) && !ended; number++ {
 		if number > since.number && number < len(v.sealed) {
-			known, err := h.inRun(v, number, key)
+			known, err := h.mayHaveChanged(v, number, key)
 			if err != nil {
 				return err
 			}
@@ -172,8 +171,8 @@ func (h *History) ownChanges(ctx context.Context, v *view, since *cut, key domai
 	return nil
 }
 
-// inRun tells whether a segment may have changes of a customer.
-func (h *History) inRun(v *view, number int, key domain.ProxyKey) (bool, error) {
+// mayHaveChanged reports whether a segment may have changes of a customer.
+func (h *History) mayHaveChanged(v *view, number int, key domain.ProxyKey) (bool, error) {
 	run, err := openOf(h.run(number), v.sealed[number])
 	if errors.Is(err, fs.ErrNotExist) {
 		return true, nil

@@ -9,11 +9,10 @@ import (
 	"loyalty/readmodels/leaderboard"
 )
 
-// entry is what some run of changes did to one customer: 24 bytes. A run that begins with the first change gives what the
-// customer has.
+// entry is the sum of some successive changes of one customer, in 24 bytes. If they begin with the first change, it is the customer's total.
 //
-// The key is two numbers, its first 8 bytes and its last, which compare as the bytes do. The sum is the points and, in its last
-// minuteBits, the minute of the last change that moved them; or it is gone.
+// The key is its first and its last 8 bytes as big-endian numbers, which compare as the bytes do. The sum is the points and, in its last
+// minuteBits, the minute of the last change of points; or it is forgottenSum.
 type entry struct {
 	head, tail uint64
 	sum        int64
@@ -22,20 +21,20 @@ type entry struct {
 const (
 	minuteBits = 26
 	minuteMask = 1<<minuteBits - 1
-	// gone is the sum of a customer who was forgotten.
-	gone = math.MinInt64
+	// forgottenSum is the sum of a customer who was forgotten.
+	forgottenSum = math.MinInt64
 )
 
 func packSum(points domain.Points, minute int64) int64 {
 	return int64(points)<<minuteBits | min(max(minute, 0), leaderboard.MaxMinute)
 }
 
-// then is the sum of two runs of changes, of which other is the later one.
-func then(sum, other int64) int64 {
-	if sum == gone || other == gone {
-		return gone
+// addSums adds the sum of later changes to a sum.
+func addSums(sum, later int64) int64 {
+	if sum == forgottenSum || later == forgottenSum {
+		return forgottenSum
 	}
-	return sum&^minuteMask + other
+	return sum&^minuteMask + later
 }
 
 func newEntry(key domain.ProxyKey, sum int64) entry {
@@ -50,7 +49,7 @@ func (e *entry) key() (key domain.ProxyKey) {
 
 func (e *entry) points() domain.Points { return domain.Points(e.sum >> minuteBits) }
 
-// same tells whether two entries are of one customer.
+// same reports whether two entries are of one customer.
 func (e *entry) same(other *entry) bool { return e.head == other.head && e.tail == other.tail }
 
 // precedes orders by key.
@@ -68,17 +67,17 @@ func compareKeys(a, b entry) int {
 	return 0
 }
 
-// above tells whether e ranks higher than other: by points, then by the earlier minute, then by key.
+// above reports whether e ranks higher than other: by points, then by the earlier minute, then by key.
 func (e *entry) above(other *entry) bool {
-	// With its minute upside down, the higher sum is the better.
+	// With the minute inverted, the higher sum ranks higher.
 	mine, others := e.sum^minuteMask, other.sum^minuteMask
 	return mine > others || mine == others && e.precedes(other)
 }
 
-// fold sorts the entries of single changes, given in the order of the log, by key, and makes one of all those of a customer. It
-// reuses their memory.
+// fold sorts the entries of single changes, given in the order of the log, by key, and sums each customer's into one. It reuses their
+// memory.
 func fold(changes []entry) []entry {
-	// Keys are digests, so that by their first bits they fall into small heaps of much the same size.
+	// A bucket sort by the first bits. Keys are digests, so that the buckets have much the same size.
 	const bits = 14
 	var begins [1<<bits + 1]int32
 	for i := range changes {
@@ -89,19 +88,19 @@ func fold(changes []entry) []entry {
 	}
 	sorted, next := make([]entry, len(changes)), begins
 	for i := range changes {
-		heap := changes[i].head >> (64 - bits)
-		sorted[next[heap]] = changes[i]
-		next[heap]++
+		bucket := changes[i].head >> (64 - bits)
+		sorted[next[bucket]] = changes[i]
+		next[bucket]++
 	}
 	for i := range len(begins) - 1 {
-		if heap := sorted[begins[i]:begins[i+1]]; len(heap) > 1 {
-			slices.SortStableFunc(heap, compareKeys)
+		if bucket := sorted[begins[i]:begins[i+1]]; len(bucket) > 1 {
+			slices.SortStableFunc(bucket, compareKeys)
 		}
 	}
 	folded := changes[:0]
 	for i := range sorted {
 		if last := len(folded) - 1; last >= 0 && folded[last].same(&sorted[i]) {
-			folded[last].sum = then(folded[last].sum, sorted[i].sum)
+			folded[last].sum = addSums(folded[last].sum, sorted[i].sum)
 			continue
 		}
 		folded = append(folded, sorted[i])

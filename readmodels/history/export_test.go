@@ -1,4 +1,4 @@
 package history
 
 // Settle waits until no snapshot is being made.
-func (h *History) Settle() { h.making.Wait() }
+func (h *History) Settle() { h.background.Wait() }

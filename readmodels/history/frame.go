@@ -11,19 +11,18 @@ import (
 	"loyalty/domain"
 )
 
-// The log of changes is a row of frames, one for each batch. A frame is a header and a record for each change, with numbers big
-// end first:
+// The log of changes is a sequence of frames, one for each batch. A frame is a header and a record for each change. Numbers are big endian.
 //
 //	header  4 bytes   CRC-32C of all that follows
-//	        4         how many records
+//	        4         number of records
 //	        32        the batch's From and To, commit and prepare of each
-//	        8         as of when everything was known, ticks, or noTime
+//	        8         AsOf in ticks, or noTime
 //	record  16 bytes  key
 //	        8         points and minute, as the sum of an entry
 //	        16        position, commit and prepare
-//	        8         when it was stored, in ticks, and in the last kindBits the kind less one
+//	        8         when the event was stored, in ticks, and in the last kindBits the kind less one
 //
-// A frame that is not whole has not happened.
+// An incomplete frame counts as not written.
 const (
 	headerSize = 48
 	recordSize = 48
@@ -32,11 +31,11 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Ticks are 100 nanoseconds since the Unix epoch, as fine as an event store tells times.
+// A time is stored in ticks of 100 nanoseconds since the Unix epoch, the resolution of the event store.
 const (
 	tick   = 100 * time.Nanosecond
 	noTime = -1 << 62
-	// maxTicks is what fits beside a kind: some 7,000 years.
+	// maxTicks is the greatest time that fits beside a kind: some 7,000 years.
 	maxTicks = 1<<61 - 1
 )
 
@@ -44,7 +43,7 @@ func ticks(t time.Time) int64 {
 	if t.IsZero() {
 		return noTime
 	}
-	switch year := t.Year(); { // beyond any that was stored
+	switch year := t.Year(); { // clamp what is out of range
 	case year < 0:
 		return -maxTicks
 	case year > 9000:
@@ -61,7 +60,7 @@ func timeOf(ticks int64) time.Time {
 	return time.Unix(ticks/second, ticks%second*int64(tick)).UTC()
 }
 
-// header is what a frame says besides its records.
+// header is the header of a frame.
 type header struct {
 	sum      uint32
 	records  uint32
@@ -95,7 +94,7 @@ func readPosition(from []byte) domain.Position {
 	return domain.Position{Commit: binary.BigEndian.Uint64(from), Prepare: binary.BigEndian.Uint64(from[8:])}
 }
 
-// record is a change in its stored form.
+// record is an encoded change.
 type record []byte
 
 func (r record) is(key *domain.ProxyKey) bool { return bytes.Equal(r[:16], key[:]) }
@@ -105,36 +104,36 @@ func (r record) kind() Kind                   { return Kind(r[47]&(1<<kindBits-1
 func (r record) points() domain.Points        { return domain.Points(r.sum() >> minuteBits) }
 func (r record) sum() int64                   { return int64(binary.BigEndian.Uint64(r[16:])) }
 
-// entry is what the change does by itself, if anything.
+// entry is the change as an entry; moves is false if it has no effect.
 func (r record) entry() (e entry, moves bool) {
 	e = newEntry(domain.ProxyKey(r[:16]), r.sum())
 	if r.kind() == Forgotten {
-		e.sum = gone
+		e.sum = forgottenSum
 	}
 	return e, e.sum>>minuteBits != 0
 }
 
-// errTorn says that what follows is no whole frame.
-var errTorn = errors.New("a frame is not whole")
+// errIncomplete is the error of an incomplete or damaged frame.
+var errIncomplete = errors.New("a frame is incomplete or damaged")
 
 // frames reads a log's frames, one after the other.
 type frames struct {
 	from io.Reader
-	// left is how many bytes there are.
+	// left is the number of bytes not yet read.
 	left int64
-	// whole is how many bytes of whole frames were read.
-	whole  int64
-	buffer []byte
+	// complete is the number of bytes of complete frames that were read.
+	complete int64
+	buffer   []byte
 }
 
-// next reads a frame; its records are good until the one after it is read. At the end it is io.EOF; what is no whole frame is
-// errTorn.
+// next reads a frame; its records are valid until the next call. At the end it returns io.EOF, for an incomplete or damaged frame
+// errIncomplete.
 func (f *frames) next() (h header, records []byte, err error) {
 	if f.left == 0 {
 		return h, nil, io.EOF
 	}
 	if f.left < headerSize {
-		return h, nil, errTorn
+		return h, nil, errIncomplete
 	}
 	var head [headerSize]byte
 	if err := f.read(head[:]); err != nil {
@@ -146,7 +145,7 @@ func (f *frames) next() (h header, records []byte, err error) {
 	}
 	size := int64(h.records) * recordSize
 	if size > f.left {
-		return h, nil, errTorn
+		return h, nil, errIncomplete
 	}
 	if int64(cap(f.buffer)) < size {
 		f.buffer = make([]byte, size)
@@ -156,9 +155,9 @@ func (f *frames) next() (h header, records []byte, err error) {
 		return h, nil, err
 	}
 	if crc32.Update(crc32.Checksum(head[4:], castagnoli), castagnoli, records) != h.sum {
-		return h, nil, errTorn
+		return h, nil, errIncomplete
 	}
-	f.whole += headerSize + size
+	f.complete += headerSize + size
 	return h, records, nil
 }
 
@@ -166,7 +165,7 @@ func (f *frames) read(into []byte) error {
 	n, err := io.ReadFull(f.from, into)
 	f.left -= int64(n)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return errTorn
+		return errIncomplete
 	}
 	return err
 }

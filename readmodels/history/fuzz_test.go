@@ -27,7 +27,7 @@ func FuzzFrames(f *testing.F) {
 		for {
 			h, records, err := all.next()
 			if err != nil {
-				if !errors.Is(err, errTorn) && !(errors.Is(err, io.EOF) && len(again) == len(log)) {
+				if !errors.Is(err, errIncomplete) && !(errors.Is(err, io.EOF) && len(again) == len(log)) {
 					t.Fatal(err)
 				}
 				break
@@ -41,8 +41,8 @@ func FuzzFrames(f *testing.F) {
 			}
 			again = appendFrame(again, &b, h.asOf)
 		}
-		if int64(len(again)) != all.whole || !bytes.Equal(again, log[:all.whole]) {
-			t.Fatalf("of %d bytes, %d are whole, and are written again as %d others", len(log), all.whole, len(again))
+		if int64(len(again)) != all.complete || !bytes.Equal(again, log[:all.complete]) {
+			t.Fatalf("of %d bytes, %d are whole, and are written again as %d others", len(log), all.complete, len(again))
 		}
 	})
 }
@@ -83,7 +83,7 @@ func FuzzSorted(f *testing.F) {
 
 // FuzzSortedBytes: and if they are bytes that never were one, too.
 func FuzzSortedBytes(f *testing.F) {
-	w := sortedWriter{footer: footer{entries: 1 << 62, gone: -1}}
+	w := sortedWriter{footer: footer{entries: 1 << 62, forgotten: -1}}
 	f.Add(w.footer.append(nil))
 	f.Add(bytes.Repeat([]byte("lyh1"), 2000))
 	f.Fuzz(func(t *testing.T, content []byte) {

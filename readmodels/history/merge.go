@@ -6,32 +6,32 @@ import (
 	"loyalty/domain"
 )
 
-// source hands out entries in the order of their keys, a block at a time.
+// source yields entries in the order of their keys, a block at a time.
 type source struct {
-	// left is what is left of the block.
+	// left is the rest of the block.
 	left []entry
-	// more gives the next block, none at the end. It may use the last one's memory.
+	// more returns the next block, empty at the end. It may reuse the memory of the one before.
 	more func() ([]entry, error)
-	// age says which of two sources is the earlier one.
-	age int
+	// order is the source's index, the earliest first.
+	order int
 }
 
-// sourceOf hands out entries that are in memory.
+// sourceOf yields entries in memory.
 func sourceOf(entries []entry) *source {
 	return &source{left: entries, more: func() ([]entry, error) { return nil, nil }}
 }
 
-// merge makes one run of changes of several that follow one another.
+// merge merges successive layers into one: it yields each customer once, with the sum of their entries.
 type merge struct {
-	// heap has the source with the lowest key on top; of those with the same the earliest.
+	// heap is a binary heap of the sources by their next key, then by order.
 	heap []*source
 }
 
 // newMerge merges sources, the earliest first.
 func newMerge(sources []*source) (*merge, error) {
 	m := &merge{}
-	for age, s := range sources {
-		s.age = age
+	for i, s := range sources {
+		s.order = i
 		if len(s.left) == 0 {
 			var err error
 			if s.left, err = s.more(); err != nil {
@@ -48,7 +48,7 @@ func newMerge(sources []*source) (*merge, error) {
 	return m, nil
 }
 
-// next gives one customer's entry, false at the end.
+// next returns the next customer's entry; ok is false at the end.
 func (m *merge) next() (e entry, ok bool, err error) {
 	if len(m.heap) == 0 {
 		return e, false, nil
@@ -61,12 +61,12 @@ func (m *merge) next() (e entry, ok bool, err error) {
 		if err != nil {
 			return e, false, err
 		}
-		e.sum = then(e.sum, later.sum)
+		e.sum = addSums(e.sum, later.sum)
 	}
 	return e, true, nil
 }
 
-// pop takes the entry with the lowest key.
+// pop removes the entry with the lowest key.
 func (m *merge) pop() (e entry, err error) {
 	top := m.heap[0]
 	e = top.left[0]
@@ -102,7 +102,7 @@ func (m *merge) sink(i int) {
 
 func (s *source) before(other *source) bool {
 	mine, others := &s.left[0], &other.left[0]
-	return mine.precedes(others) || mine.same(others) && s.age < other.age
+	return mine.precedes(others) || mine.same(others) && s.order < other.order
 }
 
 // findEntry looks a customer up among entries sorted by key.

@@ -19,31 +19,29 @@ import (
 
 // Options tune a History. The zero value of each field means its default.
 type Options struct {
-	// SnapshotEvery is after how many changes those are sorted, and the whole leaderboard kept if it isn't much larger than what
-	// has changed (default 262,144). A question folds fewer than those, and they are what is held in memory.
+	// SnapshotEvery is the number of changes in a segment (default 262,144). A query folds fewer than so many changes in memory.
 	SnapshotEvery int64
-	// Logger hears of what was found damaged and of what can't be written (default: nobody).
+	// Logger logs damaged files and failed writes (default: none).
 	Logger *slog.Logger
 }
 
-// DefaultSnapshotEvery is Options.SnapshotEvery's default.
+// DefaultSnapshotEvery is the default of Options.SnapshotEvery.
 const DefaultSnapshotEvery = 1 << 18
 
-// ErrInUse says that another process, or another History of this one, holds the folder.
+// ErrInUse is the error of Open if another process, or another History of this one, holds the folder.
 var ErrInUse = errors.New("the history's folder is in use")
 
-// History is a Reader and Writer in a folder. Make it with Open. It may be used from many goroutines at once.
+// History is a Reader and Writer in a folder. Make it with Open. It is safe for concurrent use.
 //
-// Its log is cut into segments. When one is full, its changes are sorted into a file, its run; and when so much has changed that
-// it is worth it, all runs since the last snapshot are merged with that into another. A past moment is then a snapshot, the
-// runs after it, and the beginning of a segment. Runs and snapshots are made of the log: one that is damaged or missing makes
-// questions slower, not wrong.
+// Its log is divided into segments. When a segment is full, its changes are sorted into a file, its run. When enough has changed, all runs
+// since the last snapshot are merged with that into a new snapshot. A moment is then a snapshot, the runs after it, and the beginning of a
+// segment. Runs and snapshots are derived from the log: if one is damaged or missing, queries are slower, but right.
 type History struct {
 	files
 	options Options
 	lock    *os.File
 
-	// writing is held by who writes to the log, and guards file, the last segment's, and frame, which is memory to make one in.
+	// writing is held by the writer of the log. It guards file, the last segment's, and frame, a buffer.
 	writing sync.Mutex
 	file    *os.File
 	frame   []byte
@@ -51,34 +49,34 @@ type History struct {
 	mu      sync.RWMutex
 	view    view
 	retired map[domain.ProxyKey]struct{}
-	changed chan struct{} // closed at the next change of view
+	changed chan struct{} // closed, and replaced, when view changes
 	closed  bool
 
-	// making is the work on a snapshot, which ends with ctx; busy while there is some.
-	making sync.WaitGroup
-	ctx    context.Context
-	cancel context.CancelFunc
-	busy   bool // guarded by mu
+	// background waits for the goroutine that makes a snapshot, which ends with ctx. At most one runs: busy is true while it does.
+	background sync.WaitGroup
+	ctx        context.Context
+	cancel     context.CancelFunc
+	busy       bool // guarded by mu
 }
 
-// view is what a question is asked about. What it holds isn't changed any more, only replaced.
+// view is the state that a query reads. Its contents are never modified, only replaced.
 type view struct {
 	sealed []segment
-	// active is the segment after those, which grows. It is as long as it says, whatever the file holds beyond.
+	// active is the segment after those, which grows. Its file may hold more than active.bytes, which then doesn't count.
 	active    segment
 	snapshots []snapshot
-	// asOf is when all up to the checkpoint was known, in ticks.
+	// asOf is when the log ended at the checkpoint, in ticks.
 	asOf int64
 }
 
-// snapshot is everybody's points at the end of a segment.
+// snapshot is every customer's points at the end of a segment.
 type snapshot struct {
 	number int
-	// customers counts them, with those who were forgotten.
+	// customers includes those who were forgotten.
 	customers int64
 }
 
-// segment is the one of a number, sealed or active.
+// segment is the segment with a number, sealed or active.
 func (v *view) segment(number int) segment {
 	if number == len(v.sealed) {
 		return v.active
@@ -86,9 +84,9 @@ func (v *view) segment(number int) segment {
 	return v.sealed[number]
 }
 
-// Open opens the history in a folder, which it makes if there is none, and holds it until Close. A folder that is held already is
-// ErrInUse. What was being written when a process ended is cut off. From the first damage in the log on, as far as it
-// shows here, all is removed: the projection folds it again.
+// Open opens the history in a folder, which it creates if there is none, and locks it until Close. A locked folder is ErrInUse. An
+// incomplete frame at the end of the log, of a process that crashed, is truncated. If Open finds damage in the log, it removes everything
+// from there on, and the projection folds it again. Damage in segments that have a valid run is found later.
 func Open(dir string, o Options) (*History, error) {
 	if o.SnapshotEvery <= 0 {
 		o.SnapshotEvery = DefaultSnapshotEvery
@@ -116,7 +114,7 @@ func Open(dir string, o Options) (*History, error) {
 	return h, nil
 }
 
-// lockFolder takes the folder's lock, which the system lets go of when the process ends, however it ends.
+// lockFolder locks the folder. The system releases the lock when the process ends.
 func lockFolder(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -131,8 +129,7 @@ func lockFolder(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// Close ends what is under way in the background, and lets go of the folder. After it every method returns
-// domain.ErrUnavailable.
+// Close ends work in the background and unlocks the folder. Every method then returns domain.ErrUnavailable.
 func (h *History) Close() error {
 	h.writing.Lock()
 	defer h.writing.Unlock()
@@ -147,20 +144,20 @@ func (h *History) Close() error {
 		return nil
 	}
 	h.cancel()
-	h.making.Wait()
+	h.background.Wait()
 	return errors.Join(h.file.Close(), h.lock.Close())
 }
 
-// recover finds out what the folder holds, and removes what is not whole or doesn't belong to it.
+// recover reads the state of the folder, and removes incomplete and stray files.
 func (h *History) recover() error {
-	logs, err := h.tidy()
+	logs, err := h.removeUnfinished()
 	if err != nil {
 		return err
 	}
 	v := &h.view
 	for number := range logs {
 		last, torn := number == logs-1, false
-		s, ok := h.known(number, last)
+		s, ok := h.segmentFromRun(number, last)
 		if !ok {
 			var forgotten []domain.ProxyKey
 			if s, forgotten, torn, err = h.rescan(number); err != nil {
@@ -186,11 +183,11 @@ func (h *History) recover() error {
 		v.active = v.active.after()
 	}
 	v.asOf = v.active.asOf
-	return h.settle()
+	return h.removeStrays()
 }
 
-// tidy removes unfinished files, and counts the logs that follow one another.
-func (h *History) tidy() (logs int, err error) {
+// removeUnfinished removes temporary files, and counts the consecutive log files.
+func (h *History) removeUnfinished() (logs int, err error) {
 	unfinished, err := filepath.Glob(filepath.Join(h.dir, "*"+temporary))
 	if err != nil {
 		return 0, err
@@ -210,8 +207,8 @@ func (h *History) tidy() (logs int, err error) {
 	}
 }
 
-// known takes a segment's word from its run, if that fits to its log and what comes before.
-func (h *History) known(number int, last bool) (s segment, ok bool) {
+// segmentFromRun reads a segment from its run, if the run fits its log file and the segment before.
+func (h *History) segmentFromRun(number int, last bool) (s segment, ok bool) {
 	if last {
 		return s, false
 	}
@@ -221,28 +218,28 @@ func (h *History) known(number int, last bool) (s segment, ok bool) {
 	}
 	defer run.close()
 	info, err := os.Stat(h.log(number))
-	if err != nil || info.Size() != run.footer.bytes || run.footer.from != h.end(number).to {
+	if err != nil || info.Size() != run.footer.bytes || run.footer.from != h.before(number).to {
 		return s, false
 	}
 	h.retire(run.forgotten)
 	return run.footer.segment, true
 }
 
-// end is how the log stands before a segment.
-func (h *History) end(number int) segment {
+// before is the segment before one.
+func (h *History) before(number int) segment {
 	if number == 0 {
 		return beginning
 	}
 	return h.view.sealed[number-1]
 }
 
-// rescan reads a segment's log. It is torn if it ends in anything else than a whole frame that follows from what comes before it.
+// rescan reads a segment from its log file. It is torn if the file has bytes after its last complete frame that follows the one before.
 func (h *History) rescan(number int) (s segment, forgotten []domain.ProxyKey, torn bool, err error) {
 	info, err := os.Stat(h.log(number))
 	if err != nil {
 		return s, nil, false, err
 	}
-	s = h.end(number).after()
+	s = h.before(number).after()
 	err = h.scanFrames(h.ctx, number, info.Size(), func(f header, records []byte) bool {
 		if f.from != s.to {
 			return false
@@ -250,7 +247,7 @@ func (h *History) rescan(number int) (s segment, forgotten []domain.ProxyKey, to
 		forgotten = append(forgotten, s.grow(f, records)...)
 		return true
 	})
-	if errors.Is(err, errTorn) {
+	if errors.Is(err, errIncomplete) {
 		err = nil
 	}
 	return s, forgotten, s.bytes != info.Size(), err
@@ -262,8 +259,8 @@ func (h *History) retire(keys []domain.ProxyKey) {
 	}
 }
 
-// settle makes the folder hold what the view says and nothing else.
-func (h *History) settle() error {
+// removeStrays removes files that are not part of the view, and opens the active segment.
+func (h *History) removeStrays() error {
 	v := &h.view
 	active := len(v.sealed)
 	entries, err := os.ReadDir(h.dir)
@@ -273,7 +270,7 @@ func (h *History) settle() error {
 	for _, file := range entries {
 		name, kind, _ := strings.Cut(file.Name(), ".")
 		number, err := strconv.Atoi(name)
-		if err != nil || h.belongs(number, kind) {
+		if err != nil || h.keeps(number, kind) {
 			continue
 		}
 		if kind == "log" {
@@ -287,12 +284,12 @@ func (h *History) settle() error {
 	if h.file, err = os.OpenFile(h.log(active), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
 		return err
 	}
-	// What a process wrote whole that then died may not be on disk yet.
+	// A complete frame of a crashed process may not be synced yet.
 	return errors.Join(h.file.Truncate(v.active.bytes), h.file.Sync(), syncFolder(h.dir))
 }
 
-// belongs tells whether a file is of what the view holds, and notes a snapshot that is.
-func (h *History) belongs(number int, kind string) bool {
+// keeps reports whether a file is part of the view, and adds a valid snapshot to the view.
+func (h *History) keeps(number int, kind string) bool {
 	v := &h.view
 	switch {
 	case kind == "log":

@@ -12,26 +12,26 @@ import (
 	"loyalty/domain"
 )
 
-// segment is one file of the log, and how the log stands at its end. Segments follow one another by number, from 0.
+// segment is one file of the log, and the state of the log at its end. Segments are numbered from 0.
 type segment struct {
-	// changes and bytes are how many the file has.
+	// changes and bytes are those of the file.
 	changes, bytes int64
 	from, to       domain.Position
-	// last and stored are of the last change in the log until the segment's end, latest is the latest that any of those
-	// changes was stored, and asOf as of when all that was known. Times are ticks.
+	// last and stored are the position and the time of the last change of the log until the segment's end. latest is the greatest time
+	// of any of these changes, and asOf that of the last frame. Times are in ticks.
 	last                 domain.Position
 	stored, latest, asOf int64
 }
 
-// beginning is the segment before the first.
+// beginning stands for the segment before the first.
 var beginning = segment{stored: noTime, latest: noTime, asOf: noTime}
 
-// after is the segment that follows, without a frame yet.
+// after is the next segment, without frames.
 func (s segment) after() segment {
 	return segment{from: s.to, to: s.to, last: s.last, stored: s.stored, latest: s.latest, asOf: s.asOf}
 }
 
-// grow adds a frame, and returns the keys of those who are forgotten in it.
+// grow adds a frame, and returns the keys that are retired in it.
 func (s *segment) grow(h header, records []byte) (forgotten []domain.ProxyKey) {
 	s.to, s.asOf = h.to, max(s.asOf, h.asOf)
 	s.bytes += headerSize + int64(len(records))
@@ -52,7 +52,7 @@ type files struct{ dir string }
 
 func (f files) log(number int) string { return f.numbered(number, ".log") }
 
-// run is a segment's changes, sorted, and snapshot what everybody has at its end.
+// run names the file of a segment's sorted changes, snapshot that of all customers' points at its end.
 func (f files) run(number int) string      { return f.numbered(number, ".run") }
 func (f files) snapshot(number int) string { return f.numbered(number, ".snapshot") }
 
@@ -72,7 +72,7 @@ func (f files) scan(ctx context.Context, number int, s segment, visit func(recor
 	})
 }
 
-// scanFrames visits the whole frames among the first size bytes of a segment's file, until visit returns false.
+// scanFrames visits the complete frames among the first size bytes of a segment's file, until visit returns false.
 func (f files) scanFrames(ctx context.Context, number int, size int64, visit func(header, []byte) bool) error {
 	file, err := os.Open(f.log(number))
 	if err != nil {
@@ -89,14 +89,14 @@ func (f files) scanFrames(ctx context.Context, number int, size int64, visit fun
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
-			return fmt.Errorf("%s, byte %d: %w", file.Name(), all.whole, err)
+			return fmt.Errorf("%s, byte %d: %w", file.Name(), all.complete, err)
 		case !visit(h, records):
 			return nil
 		}
 	}
 }
 
-// collect folds a segment's changes as long as inside holds, and returns how many those are and the last of them.
+// collect folds a segment's changes as long as inside is true, and returns the number of these changes and the last of them.
 func (f files) collect(ctx context.Context, number int, s segment, inside func(record) bool) (entries []entry, n int64, last record, err error) {
 	err = f.scan(ctx, number, s, func(r record) bool {
 		if !inside(r) {
@@ -111,10 +111,10 @@ func (f files) collect(ctx context.Context, number int, s segment, inside func(r
 	return fold(entries), n, last, err
 }
 
-// everything is inside.
+// everything is the condition that is always true.
 func everything(record) bool { return true }
 
-// writeRun sorts a segment's changes.
+// writeRun writes the run of a segment.
 func (f files) writeRun(ctx context.Context, number int, s segment) error {
 	entries, _, _, err := f.collect(ctx, number, s, everything)
 	if err != nil {
@@ -129,7 +129,7 @@ func (f files) writeRun(ctx context.Context, number int, s segment) error {
 		if err := w.add(&entries[i]); err != nil {
 			return errors.Join(err, w.abandon())
 		}
-		if entries[i].sum == gone {
+		if entries[i].sum == forgottenSum {
 			forgotten = append(forgotten, entries[i].key())
 		}
 	}

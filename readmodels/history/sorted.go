@@ -14,47 +14,46 @@ import (
 	"loyalty/domain"
 )
 
-// A sorted file holds the entries of a run of changes in the order of their keys, in blocks of blockSize bytes, with numbers big end
-// first:
+// A sorted file, a run or a snapshot, holds entries in the order of their keys, in blocks of blockSize bytes. Numbers are big endian.
 //
-//	block   24 bytes  key and sum, 170 times; in the last block zeros take the place of what there isn't
-//	        12        zeros
-//	        4         CRC-32C of the block's number and all of that
-//	gone    16 bytes  the key of each customer who was forgotten in the segment; in a snapshot there are none
-//	footer  footerSize bytes, at the end of which a CRC-32C of the keys and the footer, and the magic
+//	block      24 bytes  key and sum, 170 times; the last block is filled up with zeros
+//	           12        zeros
+//	           4         CRC-32C of the block's number and the bytes before
+//	forgotten  16 bytes  the key of each customer who was forgotten in the segment; none in a snapshot
+//	footer     footerSize bytes, the last of which are a CRC-32C of the keys and the footer, and the magic number
 //
-// It is written under another name, and renamed once it is whole on disk.
+// It is written under a temporary name, and renamed once it is synced.
 const (
 	blockSize  = 4096
 	entrySize  = 24
 	perBlock   = (blockSize - 16) / entrySize
 	footerSize = 7*8 + 3*16 + 8
 	magic      = 0x6c796831 // lyh1
-	// readBlocks is how many blocks are read at once.
+	// readBlocks is the number of blocks in one read.
 	readBlocks = 8
 )
 
-// footer says what a sorted file holds: the changes of a segment, or in a snapshot all until the segment's end.
+// footer describes a sorted file: a run has the changes of the segment, a snapshot all changes until its end.
 type footer struct {
-	entries, gone int64
+	entries, forgotten int64
 	segment
 }
 
 func (f *footer) append(to []byte) []byte {
-	for _, n := range []int64{f.entries, f.gone, f.changes, f.bytes, f.latest, f.stored, f.asOf} {
+	for _, n := range []int64{f.entries, f.forgotten, f.changes, f.bytes, f.latest, f.stored, f.asOf} {
 		to = binary.BigEndian.AppendUint64(to, uint64(n))
 	}
 	return appendPosition(appendPosition(appendPosition(to, f.from), f.to), f.last)
 }
 
 func (f *footer) parse(b []byte) {
-	for i, n := range []*int64{&f.entries, &f.gone, &f.changes, &f.bytes, &f.latest, &f.stored, &f.asOf} {
+	for i, n := range []*int64{&f.entries, &f.forgotten, &f.changes, &f.bytes, &f.latest, &f.stored, &f.asOf} {
 		*n = int64(binary.BigEndian.Uint64(b[8*i:]))
 	}
 	f.from, f.to, f.last = readPosition(b[56:]), readPosition(b[72:]), readPosition(b[88:])
 }
 
-// damagedError is a sorted file that is not what was written. What it says is found without it.
+// damagedError is the error of a damaged sorted file.
 type damagedError struct{ path string }
 
 func (e *damagedError) Error() string { return e.path + " is damaged" }
@@ -69,7 +68,7 @@ type sortedWriter struct {
 	blocks uint64
 }
 
-// temporary is what the name of a file ends with that is not whole yet.
+// temporary is the extension of unfinished files.
 const temporary = ".tmp"
 
 func createSorted(path string, s segment) (*sortedWriter, error) {
@@ -112,10 +111,10 @@ func blockSum(number uint64, block []byte) uint32 {
 	return crc32.Update(crc32.Checksum(n[:], castagnoli), castagnoli, block[:blockSize-4])
 }
 
-// finish writes the end, and gives the file its name once it is on disk.
+// finish writes the keys and the footer, syncs the file and renames it.
 func (w *sortedWriter) finish(forgotten []domain.ProxyKey) error {
 	err := w.flush()
-	w.footer.gone = int64(len(forgotten))
+	w.footer.forgotten = int64(len(forgotten))
 	end := make([]byte, 0, len(forgotten)*16+footerSize)
 	for _, key := range forgotten {
 		end = append(end, key[:]...)
@@ -141,12 +140,12 @@ func (w *sortedWriter) finish(forgotten []domain.ProxyKey) error {
 	return syncFolder(filepath.Dir(w.path))
 }
 
-// abandon removes what was written.
+// abandon removes the unfinished file.
 func (w *sortedWriter) abandon() error {
 	return errors.Join(w.file.Close(), os.Remove(w.path+temporary))
 }
 
-// syncFolder makes sure that a file's name is on disk.
+// syncFolder syncs the names of files in a folder.
 func syncFolder(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -160,12 +159,12 @@ type sortedFile struct {
 	file   io.ReaderAt
 	path   string
 	footer footer
-	// forgotten are the keys of those who were forgotten in it.
+	// forgotten are the keys that are retired in a run's segment.
 	forgotten []domain.ProxyKey
 	close     func() error
 }
 
-// openSorted opens a sorted file. One that is damaged is a *damagedError.
+// openSorted opens a sorted file. A damaged one is a *damagedError.
 func openSorted(path string) (*sortedFile, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -192,18 +191,18 @@ func (s *sortedFile) readFooter(size int64) error {
 	}
 	s.footer.parse(last[:])
 	f, room := &s.footer, size-footerSize
-	if binary.BigEndian.Uint32(last[footerSize-4:]) != magic || f.entries < 0 || f.entries > size || f.gone < 0 || f.gone > size ||
-		f.blocks()*blockSize+f.gone*16 != room {
+	if binary.BigEndian.Uint32(last[footerSize-4:]) != magic || f.entries < 0 || f.entries > size || f.forgotten < 0 || f.forgotten > size ||
+		f.blocks()*blockSize+f.forgotten*16 != room {
 		return &damagedError{s.path}
 	}
-	end := make([]byte, f.gone*16+footerSize)
-	if _, err := s.file.ReadAt(end, room-f.gone*16); err != nil {
+	end := make([]byte, f.forgotten*16+footerSize)
+	if _, err := s.file.ReadAt(end, room-f.forgotten*16); err != nil {
 		return err
 	}
 	if crc32.Checksum(end[:len(end)-8], castagnoli) != binary.BigEndian.Uint32(end[len(end)-8:]) {
 		return &damagedError{s.path}
 	}
-	for i := range f.gone {
+	for i := range f.forgotten {
 		s.forgotten = append(s.forgotten, domain.ProxyKey(end[16*i:]))
 	}
 	return nil
@@ -211,7 +210,7 @@ func (s *sortedFile) readFooter(size int64) error {
 
 func (f *footer) blocks() int64 { return (f.entries + perBlock - 1) / perBlock }
 
-// read reads n blocks from one on and appends their entries.
+// read reads n blocks from a block on, and appends their entries.
 func (s *sortedFile) read(from, n int64, buffer []byte, to []entry) ([]entry, error) {
 	buffer = buffer[:n*blockSize]
 	if _, err := s.file.ReadAt(buffer, from*blockSize); err != nil {
@@ -256,7 +255,7 @@ func (s *sortedFile) find(key domain.ProxyKey) (sum int64, found bool, err error
 	return 0, false, nil
 }
 
-// source hands out all entries.
+// source yields all entries.
 func (s *sortedFile) source(ctx context.Context) *source {
 	var at int64
 	buffer, room := make([]byte, readBlocks*blockSize), make([]entry, 0, readBlocks*perBlock)

@@ -13,23 +13,23 @@ import (
 	"loyalty/readmodels/leaderboard"
 )
 
-// cut is where a moment cuts the log in two: in which segment, and after how many of its changes.
-type cut struct {
+// cutoff is a moment's place in the log: a segment, and the number of its changes until the moment.
+type cutoff struct {
 	number  int
 	changes int64
-	// begun is what those changes came to, by key.
-	begun []entry
-	state leaderboard.State
+	// entries are the sums of those changes, by key.
+	entries []entry
+	state   leaderboard.State
 }
 
-// cutAt finds a moment in the log.
-func (h *History) cutAt(ctx context.Context, v *view, field string, m Moment) (c cut, err error) {
+// cutoffAt finds a moment in the log.
+func (h *History) cutoffAt(ctx context.Context, v *view, field string, m Moment) (c cutoff, err error) {
 	end := v.active
 	if end.to == (domain.Position{}) && v.asOf == noTime {
 		return c, fmt.Errorf("the history is empty: %w", domain.ErrNotCaughtUp)
 	}
 	limit := ticks(m.Time)
-	// beyond tells whether a segment reaches beyond the moment.
+	// beyond reports whether a segment ends after the moment, inside whether a change is not after it.
 	beyond, inside := func(s segment) bool { return m.Position.Before(s.last) }, func(r record) bool { return !m.Position.Before(r.position()) }
 	late := end.to.Before(m.Position)
 	if !m.Time.IsZero() {
@@ -42,7 +42,7 @@ func (h *History) cutAt(ctx context.Context, v *view, field string, m Moment) (c
 	c.number = sort.Search(len(v.sealed), func(i int) bool { return beyond(v.sealed[i]) })
 	segment := v.segment(c.number)
 	var last record
-	if c.begun, c.changes, last, err = h.collect(ctx, c.number, segment, inside); err != nil {
+	if c.entries, c.changes, last, err = h.collect(ctx, c.number, segment, inside); err != nil {
 		return c, h.damaged(err)
 	}
 	switch {
@@ -60,9 +60,9 @@ func (h *History) cutAt(ctx context.Context, v *view, field string, m Moment) (c
 	return c, nil
 }
 
-// Begins is when the first change was stored. Until there is one it returns domain.ErrNotCaughtUp.
+// Begins is when the first change was stored. It returns domain.ErrNotCaughtUp as long as there is none.
 func (h *History) Begins(ctx context.Context) (time.Time, error) {
-	v, err := h.now()
+	v, err := h.current()
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -77,33 +77,33 @@ func (h *History) Begins(ctx context.Context) (time.Time, error) {
 	return timeOf(begins), nil
 }
 
-// damaged says what to do about a log that is not whole.
+// damaged adds to the error of a damaged log what to do about it.
 func (h *History) damaged(err error) error {
-	if errors.Is(err, errTorn) {
+	if errors.Is(err, errIncomplete) {
 		return fmt.Errorf("the history in %s is damaged; without that folder it is folded anew: %w", h.dir, err)
 	}
 	return err
 }
 
-// layers are what gives everybody's points at a moment, the earliest first.
+// layers together give every customer's points at a moment. The earliest is first.
 type layers []layer
 
-// layer is a run of changes in a file or in memory.
+// layer is the sums of some successive changes, in a file or in memory.
 type layer struct {
 	file    *sortedFile
 	entries []entry
 }
 
-// at gives the layers of a cut.
-func (h *History) at(ctx context.Context, v *view, c *cut) (layers, error) {
+// at returns the layers of a cutoff.
+func (h *History) at(ctx context.Context, v *view, c *cutoff) (layers, error) {
 	all, err := h.layers(ctx, v, c.number)
 	if err != nil {
 		return nil, err
 	}
-	return append(all, layer{entries: c.begun}), nil
+	return append(all, layer{entries: c.entries}), nil
 }
 
-// layers gives those of all segments before one: the last snapshot there is, and the runs since.
+// layers returns the layers of all segments before one: the last snapshot, and the runs after it.
 func (h *History) layers(ctx context.Context, v *view, until int) (all layers, err error) {
 	first := 0
 	for i := len(v.snapshots) - 1; i >= 0 && first == 0; i-- {
@@ -136,7 +136,7 @@ func (h *History) layers(ctx context.Context, v *view, until int) (all layers, e
 	return all, nil
 }
 
-// openOf opens a sorted file that must be of a segment.
+// openOf opens a sorted file, which is damaged if it is not of the segment.
 func openOf(path string, s segment) (*sortedFile, error) {
 	file, err := openSorted(path)
 	if err != nil {
@@ -170,25 +170,25 @@ func (l layers) merge(ctx context.Context) (*merge, error) {
 	return newMerge(sources)
 }
 
-// find adds up what the layers say of one customer; found is false of somebody who is in none.
+// find sums a customer's entries in the layers; found is false if there are none.
 func (l layers) find(key domain.ProxyKey) (own entry, found bool, err error) {
 	own = newEntry(key, 0)
 	for _, each := range l {
-		sum, here := int64(0), false
+		sum, inLayer := int64(0), false
 		if each.file == nil {
-			sum, here = findEntry(each.entries, key)
-		} else if sum, here, err = each.file.find(key); err != nil {
+			sum, inLayer = findEntry(each.entries, key)
+		} else if sum, inLayer, err = each.file.find(key); err != nil {
 			return own, false, err
 		}
-		if here {
-			own.sum, found = then(own.sum, sum), true
+		if inLayer {
+			own.sum, found = addSums(own.sum, sum), true
 		}
 	}
 	return own, found, nil
 }
 
-// despiteDamage does something again whenever a sorted file is found to be damaged, without that file.
-func (h *History) despiteDamage(do func() error) error {
+// withoutDamagedFiles repeats do as long as it finds a sorted file damaged, and removes that file.
+func (h *History) withoutDamagedFiles(do func() error) error {
 	for {
 		err := do()
 		var damage *damagedError
