@@ -1,5 +1,5 @@
-// Package problem says what an error is to whoever asked for what failed: one table, for HTTP and the bus. It decides on status
-// and code; package api writes the answer, package bus the result.
+// Package problem has the one table from errors to problems (RFC 9457), for HTTP and the bus: status, code, title and detail. Package
+// api writes them as answers, package bus as results.
 package problem
 
 import (
@@ -12,8 +12,8 @@ import (
 	"loyalty/internal/strictjson"
 )
 
-// table is the one table from errors to problems: the first line whose error is the one at hand applies. What is not in it
-// is a 500. A domain.InvalidError about one field has that field's code instead of the one here.
+// table is the table from errors to problems. The first entry that errors.Is matches applies; an error that matches none is a
+// 500. A domain.InvalidError about one field has that field's code and detail instead of those here.
 var table = []struct {
 	err    error
 	status int
@@ -75,7 +75,7 @@ var table = []struct {
 		"the request was cancelled"},
 }
 
-// Problem is the body of every HTTP answer that is not a success: RFC 9457, with a code for programs to go by.
+// Problem is the body of every HTTP answer that is not a success: the members of RFC 9457, with a code, the fields and an id.
 type Problem struct {
 	Type   string `json:"type"`
 	Title  string `json:"title"`
@@ -84,7 +84,7 @@ type Problem struct {
 	Code   string  `json:"code"`
 	Detail string  `json:"detail,omitempty"`
 	Errors []Fault `json:"errors,omitempty"`
-	// ID is the request's id, which the log knows it by.
+	// ID is the id of the request, which the log has too.
 	ID string `json:"id"`
 }
 
@@ -95,8 +95,8 @@ type Fault struct {
 	Detail string `json:"detail"`
 }
 
-// Of is the problem of an error: the first entry of the table that errors.Is finds it to be, with at most strictjson.MaxFaults
-// of the fields at fault. An error that is not in the table is a 500 with the code "internal" and without a detail.
+// Of is the problem of an error, with at most strictjson.MaxFaults fields at fault. An error that is not in the table is a 500
+// with the code "internal" and no detail.
 func Of(err error) Problem {
 	p := Problem{Title: "Internal error", Status: http.StatusInternalServerError, Code: "internal"}
 	for _, known := range table {

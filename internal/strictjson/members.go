@@ -20,7 +20,8 @@ func (o *Object) Raw(field string) ([]byte, bool) {
 	return nil, false
 }
 
-// String reads a member that is a string, empty if it is absent. It is false for another kind of value, which has the code given.
+// String reads a member that is a string, empty if it is absent. For another kind of value it is false and adds a mistake with the
+// code.
 func (o *Object) String(field, code string) (string, bool) {
 	raw, present := o.Raw(field)
 	if !present {
@@ -44,8 +45,8 @@ func ID[T ~string](o *Object, field string) T {
 	return id
 }
 
-// Amount reads a member that is an amount of money, a JSON string or number, into minor units, digit by digit. It is false for
-// what domain.ParseAmount does not accept.
+// Amount reads a member that is an amount of money, a JSON string or number, into minor units, without floating point. It is false for
+// an amount that domain.ParseAmount does not accept.
 func (o *Object) Amount(field string) (int64, bool) {
 	var s string
 	if raw, present := o.Raw(field); present {
@@ -59,8 +60,8 @@ func (o *Object) Amount(field string) (int64, bool) {
 	return minor, err == nil
 }
 
-// Points reads a member that is points: a JSON number that is written without decimals or exponent. It is false for anything else.
-// A number of more than 64 bits is read as one that is out of the domain's range.
+// Points reads a member that is a number of points: a JSON number without decimals or exponent. It is false for anything else. A number
+// that does not fit 64 bits is read as one that is out of the domain's range.
 func (o *Object) Points(field string) (domain.Points, bool) {
 	raw, present := o.Raw(field)
 	if !present {
@@ -94,8 +95,8 @@ func (o *Object) Int(field string, byDefault, least, most int) int {
 	return n
 }
 
-// Items reads the member ItemIds of an order as strings; which strings they may be is the domain's to say. It is false if
-// they are not all strings in an array.
+// Items reads the member ItemIds of an order, an array of strings, nil if it is absent. The domain checks how many they are and
+// what they hold. It is false for anything else than an array of strings.
 func (o *Object) Items() ([]string, bool) {
 	const field = "ItemIds"
 	raw, present := o.Raw(field)
@@ -108,7 +109,7 @@ func (o *Object) Items() ([]string, bool) {
 	}
 	r := newReader(raw)
 	defer readers.Put(r)
-	_, _ = r.ReadToken() // The bracket. What is read here was read before and is valid.
+	_, _ = r.ReadToken() // The bracket. Parse has checked the syntax of the whole text.
 	ok, items := true, make([]string, 0, min(1+bytes.Count(raw, []byte{','}), order.MaxItems))
 	for r.PeekKind() != ']' {
 		value, err := r.ReadValue()
@@ -128,8 +129,8 @@ func (o *Object) Items() ([]string, bool) {
 
 var paymentFields = []string{"paymentDetails.amount", "paymentDetails.currency", "paymentDetails.method"}
 
-// Payment reads the member paymentDetails of an order: what was paid and the word for how. What else it holds is skipped and
-// never kept.
+// Payment reads the member paymentDetails of an order: the amount with its currency, and the method. Other members of it are
+// skipped and never kept, whatever they are.
 func (o *Object) Payment() (paid domain.Money, method string) {
 	const field = "paymentDetails"
 	raw, present := o.Raw(field)

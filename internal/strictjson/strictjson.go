@@ -1,6 +1,6 @@
-// Package strictjson reads the JSON of commands and questions, for HTTP and the bus alike: one object of at most MaxBytes in
-// UTF-8 with nothing behind it, member names compared exactly, no name twice, no member that is not known, amounts read
-// exactly. It gathers everything that is wrong, so that a caller learns of every mistake at once.
+// Package strictjson reads commands and questions as JSON, for HTTP and the bus. A text must be one object of at most MaxBytes in
+// UTF-8 with nothing behind it. Member names are compared exactly, none may occur twice, unknown members are errors, and amounts are
+// read without floating point. All mistakes in a text are reported together.
 package strictjson
 
 import (
@@ -17,25 +17,24 @@ import (
 )
 
 const (
-	// MaxBytes bounds the text of an object, in bytes.
+	// MaxBytes is the longest text of an object, in bytes.
 	MaxBytes = 64 << 10
-	// MaxFaults bounds how many mistakes are told at once.
+	// MaxFaults is the most mistakes that one error lists.
 	MaxFaults = 50
-	// maxMembers is the most members that any object of ours has.
+	// maxMembers is the most members that an object may have names for.
 	maxMembers = 6
 )
 
-// What makes a text unreadable as a whole. Every other mistake is domain.ErrInvalid and names its field.
+// The errors of a text that can't be read at all. Every other mistake is domain.ErrInvalid and names its field.
 var (
 	ErrMalformed = errors.New("the body is not one JSON object")
 	ErrTooLarge  = errors.New("the body is too large")
 )
 
-// Object is a JSON object whose members are read by name. Reading a member adds what is wrong with it to Err. An Object
-// refers to the text that it was parsed from, and is for one goroutine.
+// Object is a JSON object whose members are read by name. Reading a member adds its mistakes to Err. An Object refers to the
+// text that it was parsed from, and must not be used by several goroutines at once.
 type Object struct {
-	// fields are the members that it may have, as errors name them: "paymentDetails.amount". In the text their names are
-	// without path.
+	// fields are the members that it may have, as errors name them: "paymentDetails.amount". In the text their names lack the path.
 	fields []string
 	path   string
 	// values are the texts of the members in the order of fields; nil for one that is absent.
@@ -43,8 +42,8 @@ type Object struct {
 	errs   []error
 }
 
-// Parse reads data as one object that may have the members named in fields, and no others. What is unreadable as a whole has
-// no members.
+// Parse reads data as one object that may have the members named in fields, at most six, and no others. After ErrMalformed or
+// ErrTooLarge the object has no members.
 func Parse(data []byte, fields []string) Object {
 	o := Object{fields: fields}
 	switch {
@@ -60,7 +59,7 @@ func Parse(data []byte, fields []string) Object {
 	return o
 }
 
-// read reads the members. Those not in fields are a mistake in a closed object; in an open one they are skipped and not kept.
+// read reads the members. A member that is not in fields is a mistake in a closed object, and is skipped in an open one.
 func (o *Object) read(data []byte, closed bool) error {
 	r := newReader(data)
 	defer readers.Put(r)
@@ -81,7 +80,7 @@ func (o *Object) read(data []byte, closed bool) error {
 			return ErrMalformed
 		}
 		if i >= 0 {
-			// The slice that ReadValue gave is good until the next read only; this is the same text in data.
+			// The slice from ReadValue is valid until the next read only. This is the same text in data.
 			end := int(r.InputOffset())
 			o.values[i] = data[end-len(value) : end : end]
 		}
@@ -113,34 +112,34 @@ func (o *Object) member(quoted jsontext.Value, closed bool) int {
 	return -1
 }
 
-// Fail adds a mistake in a member. Those after the first MaxFaults are not kept.
+// Fail adds a mistake in a member. Those after the first MaxFaults are dropped.
 func (o *Object) Fail(field, code, detail string) {
 	if len(o.errs) < MaxFaults {
 		o.Add(domain.Invalid(field, code, detail))
 	}
 }
 
-// Add adds an error about the object, nil being none.
+// Add adds an error about the object. It ignores nil.
 func (o *Object) Add(err error) {
 	if err != nil {
 		o.errs = append(o.errs, err)
 	}
 }
 
-// AddInvalid adds what the domain finds wrong in what could be read. An error that is not domain.ErrInvalid says nothing about the
-// object and is not added.
+// AddInvalid adds the mistakes that the domain finds in the members. It ignores an error that is not domain.ErrInvalid, which is not
+// about the text.
 func (o *Object) AddInvalid(decided error) {
 	if errors.Is(decided, domain.ErrInvalid) {
 		o.Add(decided)
 	}
 }
 
-// Err is nil if everything read so far is right. Otherwise it is ErrMalformed, ErrTooLarge, another error that was added,
-// or domain.ErrInvalid with every mistake.
+// Err is nil if nothing wrong was found so far. Otherwise it is the first error that is not domain.ErrInvalid (ErrMalformed, ErrTooLarge,
+// or one that was added), or domain.ErrInvalid with every mistake in the order in which they were found.
 func (o *Object) Err() error { return domain.JoinInvalid(o.errs...) }
 
-// reader walks a JSON text. Names that occur twice are the Object's to tell, with the field they are. Escapes of half a
-// character (\ud800) are read as U+FFFD, as encoding/json does; that the text itself is UTF-8 is known.
+// reader reads the tokens of a JSON text. It allows duplicate names, because the Object reports them with their field. It reads an
+// unpaired surrogate (\ud800) as U+FFFD, as encoding/json does; Parse has checked that the text itself is UTF-8.
 type reader struct {
 	jsontext.Decoder
 	text bytes.Buffer
@@ -151,7 +150,7 @@ var (
 	options = []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
 )
 
-// newReader gives a reader of data, to be put back after use.
+// newReader takes a reader from the pool. The caller puts it back.
 func newReader(data []byte) *reader {
 	r := readers.Get().(*reader)
 	r.text = *bytes.NewBuffer(data)
@@ -159,14 +158,14 @@ func newReader(data []byte) *reader {
 	return r
 }
 
-// unquote appends what a valid JSON string says.
+// unquote appends the text of a valid JSON string.
 func unquote(b []byte, quoted jsontext.Value) []byte {
-	// The error is about halves of characters, which are U+FFFD in the text.
+	// The only possible error is an unpaired surrogate, which is U+FFFD in the text.
 	b, _ = jsontext.AppendUnquote(b, quoted)
 	return b
 }
 
-// text is what a value says that is a JSON string; false for another kind.
+// text is the text of a value that is a JSON string; false for another kind of value.
 func text(value jsontext.Value) (string, bool) {
 	if value.Kind() != '"' {
 		return "", false
