@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"loyalty/api"
+	"loyalty/api/auth"
 	"loyalty/domain"
 )
 
@@ -117,14 +117,14 @@ func (s *stack) audited(t *testing.T) {
 }
 
 func refusedLists() []exchange {
-	at := func(as api.Claims, path string) exchange { return exchange{as: as, method: "GET", path: path} }
+	at := func(as auth.Claims, path string) exchange { return exchange{as: as, method: "GET", path: path} }
 	all := []exchange{
 		bad(at(auditor, "/acts?kind=revealed&kind=award"), "a kind that is none", "", "kind_unknown", "kind"),
 		bad(at(auditor, "/acts?customer=a.b"), "customer outside the alphabet", "", "id_malformed", "customer"),
 		bad(at(auditor, "/acts?actor="+long), "actor too long", "", "id_too_long", "actor"),
 		bad(at(auditor, "/acts?from=yesterday"), "a time that is none", "", "time_malformed", "from"),
 	}
-	for path, as := range map[string]api.Claims{"/acts": auditor, "/approvals": support} {
+	for path, as := range map[string]auth.Claims{"/acts": auditor, "/approvals": support} {
 		all = append(all, waitingWrongly(at(as, path)), doublyWrong(at(as, path+"?limit=0")),
 			bad(at(as, path+"?limit=201"), "a page too long", "", "limit_out_of_range", "limit"),
 			bad(at(as, path+"?cursor=broken"), "a cursor that is none", "", "cursor_invalid", "cursor"),

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"loyalty/api"
+	"loyalty/api/auth"
 	"loyalty/commands"
 	"loyalty/domain"
 )
@@ -109,10 +110,10 @@ func (s *stack) hundredDays(t *testing.T, doc *document) (moments []domain.Posit
 			}
 			back := random.Int64N(left[order]) + 1
 			left[order] -= back
-			x.as = []api.Claims{till, support}[random.IntN(2)]
+			x.as = []auth.Claims{till, support}[random.IntN(2)]
 			x.path, x.body = fmt.Sprintf("/order/%s/returns/r-%d", order, i), fmt.Sprintf(`{"amount": %s}`, domain.FormatMinor(back))
 		default:
-			x.as = []api.Claims{awarder, support}[random.IntN(2)]
+			x.as = []auth.Claims{awarder, support}[random.IntN(2)]
 			x.path, x.body = "/loyalty/"+who, fmt.Sprintf(`{"loyalty-points": %d, "reason": "goodwill"}`, random.IntN(60)-31|1)
 		}
 		shop.do(t, x)
@@ -148,7 +149,7 @@ func (s *stack) earned(t *testing.T) {
 		{"?by=hour&until=2026-07-25", time.Hour, first, time.Date(2026, 7, 25, 0, 0, 0, 0, time.UTC)},
 		{"?from=2020-01-01&until=2020-12-31", 24 * time.Hour, time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2020, 12, 31, 0, 0, 0, 0, time.UTC)},
 	} {
-		for _, as := range []api.Claims{analyst, support} {
+		for _, as := range []auth.Claims{analyst, support} {
 			got := get[earnings](t, s, as, "/earnings"+c.query)
 			if diff := gocmp.Diff(sumOf(entries, c.length, c.from, c.until), got.Earnings); diff != "" {
 				t.Errorf("%s: (-plain sum +told):\n%s", c.query, diff)
@@ -209,7 +210,7 @@ func (s *stack) led(t *testing.T, moments []domain.Position) {
 					want.Top = append(want.Top, best{row.Rank, row.ProxyName, row.Points})
 					forgotten = forgotten || row.ProxyName == "Forgotten"
 				}
-				for _, as := range []api.Claims{analyst, support} {
+				for _, as := range []auth.Claims{analyst, support} {
 					got := get[leaderboardOf](t, s, as, "/leaderboard"+query)
 					begins, got.Begins = got.Begins, time.Time{}
 					if diff := gocmp.Diff(want, got); diff != "" {

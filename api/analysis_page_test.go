@@ -13,7 +13,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 	gocmp "github.com/google/go-cmp/cmp"
 
-	"loyalty/api"
+	"loyalty/api/auth"
 	"loyalty/api/browsertest"
 )
 
@@ -263,7 +263,7 @@ func TestTheAnalysisPageWithoutEntriesOrWithoutLeave(t *testing.T) {
 	d.Go(s.url + "/analysis#view=past")
 	d.shows("#customers", "1 customer")
 
-	for _, who := range []api.Claims{support, ann} {
+	for _, who := range []auth.Claims{support, ann} {
 		other := &desk{t: t, Tab: browsertest.Open(t), url: s.url}
 		other.signIn(who)
 		other.Go(s.url + "/analysis")

@@ -10,6 +10,7 @@ import (
 
 	"loyalty/analytics/replay"
 	"loyalty/api"
+	"loyalty/api/auth"
 	"loyalty/domain"
 )
 
@@ -25,7 +26,7 @@ func (d *desk) cells(table string) (rows [][]string) {
 // Then the page shows side by side what a replay says of the history as it was and under that policy.
 func TestAnAnalystTriesOutDoublePointsForMobile(t *testing.T) {
 	s := startStack(t, loadDocument(t))
-	mobile := api.Claims{Subject: "app-1", Role: api.RoleChannel, Channel: domain.Mobile}
+	mobile := auth.Claims{Subject: "app-1", Role: auth.RoleChannel, Channel: domain.Mobile}
 	for i := range 15 {
 		x := order(fmt.Sprintf("o-%d", i), fmt.Sprintf(`"%d.50"`, 500-30*i), shopper(i))
 		if i%3 == 1 {
@@ -101,7 +102,7 @@ func TestAnAnalystTriesOutDoublePointsForMobile(t *testing.T) {
 	d.Reload()
 	d.Wait(`document.querySelector("[name='policy.multipliers[1].factor']").value === "x" && document.querySelector("[name='policy.minimum.GBP']").value === "100.5"`)
 	d.shows("#multipliers li:first-child option:checked", "mobile")
-	d.signIn(api.Claims{Subject: "analyst-2", Role: api.RoleAnalyst})
+	d.signIn(auth.Claims{Subject: "analyst-2", Role: auth.RoleAnalyst})
 	d.Go("about:blank")
 	d.Go(s.url + "/analysis#view=what-if")
 	d.Wait(`document.querySelector("[name='policy.id']").getClientRects().length > 0 && document.querySelector("[name='policy.id']").value === ""`)

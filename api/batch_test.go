@@ -21,8 +21,10 @@ import (
 	"pgregory.net/rapid"
 
 	"loyalty/api"
+	"loyalty/api/auth"
 	"loyalty/commands"
 	"loyalty/domain"
+	"loyalty/internal/problem"
 )
 
 var ndjson = http.Header{"Content-Type": {"application/x-ndjson"}}
@@ -39,14 +41,14 @@ type lineAnswer struct {
 	Status   string
 	Points   int
 	Position domain.Position
-	Problem  api.Problem
+	Problem  problem.Problem
 }
 
 func (a lineAnswer) String() string {
 	return fmt.Sprintf("%d %s %s %d %s", a.Line, a.OrderID, cmp.Or(a.Problem.Code, a.Status), a.Points, problemFields(a.Problem))
 }
 
-func problemFields(p api.Problem) (all string) {
+func problemFields(p problem.Problem) (all string) {
 	for _, f := range p.Errors {
 		all += f.Field + " " + f.Code + ","
 	}
@@ -143,7 +145,7 @@ func runBatches(t *testing.T, doc *document) {
 		nobody := httptest.NewServer(http.NotFoundHandler())
 		defer nobody.Close()
 		away := serve(t, doc, func(c *api.Config) {
-			verifier, err := api.NewJWKSVerifier(t.Context(), api.JWKS{URL: nobody.URL}, slog.New(slog.DiscardHandler), time.Now)
+			verifier, err := auth.NewJWKSVerifier(t.Context(), auth.JWKS{URL: nobody.URL}, slog.New(slog.DiscardHandler), time.Now)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -11,12 +11,13 @@ import (
 	"testing"
 
 	"loyalty/api"
+	"loyalty/api/auth"
 	"loyalty/domain"
 	"loyalty/readmodels/ledger"
 )
 
 // csvOf reads a trail as a file and returns its lines.
-func (s *site) csvOf(t *testing.T, as api.Claims, path string, at domain.Position) [][]string {
+func (s *site) csvOf(t *testing.T, as auth.Claims, path string, at domain.Position) [][]string {
 	t.Helper()
 	header := after(at)
 	header.Set("Accept", "text/csv")

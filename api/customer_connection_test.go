@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"loyalty/api"
+	"loyalty/api/auth"
 	"loyalty/api/browsertest"
 )
 
@@ -164,8 +165,8 @@ func TestAnExpiredTokenEndsAtTheSignIn(t *testing.T) {
 	tab.Wait(atSignIn)
 }
 
-func minted(claims api.Claims, ttl time.Duration) (string, error) {
-	return api.Mint(tokenSecret, claims, ttl, time.Now())
+func minted(claims auth.Claims, ttl time.Duration) (string, error) {
+	return auth.Mint(tokenSecret, claims, ttl, time.Now())
 }
 
 // atSignIn is true on the page for signing in that leads back to the dashboard.

@@ -12,9 +12,11 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"loyalty/api"
+	"loyalty/api/auth"
 	"loyalty/api/browsertest"
 	"loyalty/domain"
 	"loyalty/domain/season"
+	"loyalty/internal/problem"
 	"loyalty/readmodels/leaderboard"
 	"loyalty/readmodels/leaderboard/memory"
 )
@@ -35,7 +37,7 @@ const rows = `[...` + inside + `.querySelectorAll("tbody tr")].map((tr) =>
 var live = shown(".status") + ` === "Live"`
 
 // visit opens a page of a site, signed in as somebody.
-func visit(t *testing.T, s *site, as api.Claims, path string) *browsertest.Tab {
+func visit(t *testing.T, s *site, as auth.Claims, path string) *browsertest.Tab {
 	t.Helper()
 	tab := browsertest.Open(t)
 	tab.Cookie(s.url, "loyalty_session", mint(t, as))
@@ -315,7 +317,7 @@ func TestAnotherCustomersFiguresAreGoneAtOnce(t *testing.T) {
 		t.Errorf("there is still %q", got)
 	}
 	tab.Wait(shown(".message") + `.startsWith("This can't be shown")`)
-	var problem api.Problem
+	var problem problem.Problem
 	if err := json.Unmarshal([]byte(evaluate[string](tab, "JSON.stringify(window.problem)")), &problem); err != nil || problem.Status != http.StatusForbidden || problem.Code != "forbidden" {
 		t.Errorf("the page was told %+v, %v", problem, err)
 	}

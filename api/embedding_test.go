@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"loyalty/api"
+	"loyalty/api/auth"
 	"loyalty/api/browsertest"
 )
 
@@ -136,7 +137,7 @@ func TestTheElementAsksForAnotherToken(t *testing.T) {
 			return mint(t, embeddedCustomer)
 		}
 		// Within the leeway for clocks that differ, for a second or two.
-		token, err := api.Mint(tokenSecret, embeddedCustomer, time.Second, time.Now().Add(-4*time.Second))
+		token, err := auth.Mint(tokenSecret, embeddedCustomer, time.Second, time.Now().Add(-4*time.Second))
 		if err != nil {
 			t.Error(err)
 		}

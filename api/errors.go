@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,26 +10,12 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"loyalty/api/admission"
+	"loyalty/api/request"
 	"loyalty/internal/problem"
-	"loyalty/internal/strictjson"
-)
-
-// The problems of requests, and their errors, under the names that this package has for them.
-type (
-	Problem    = problem.Problem
-	FieldFault = problem.Fault
-)
-
-var (
-	errBodyTooLarge = strictjson.ErrTooLarge
-	errContentType  = problem.ErrContentType
-	errRateLimited  = problem.ErrRateLimited
-	errOverloaded   = problem.ErrOverloaded
-	errNoHistory    = problem.ErrNoHistory
 )
 
 // problemOf is the problem of an error, those of Echo's router among them.
-func problemOf(err error) Problem {
+func problemOf(err error) problem.Problem {
 	switch {
 	case errors.Is(err, echo.ErrNotFound):
 		err = problem.ErrRouteNotFound
@@ -43,13 +28,13 @@ func problemOf(err error) Problem {
 // fail answers a request with the problem that err is to its caller. It is Echo's HTTPErrorHandler.
 func (s *Server) fail(err error, c echo.Context) {
 	p := problemOf(err)
-	p.ID = s.requestID(c)
-	if p.Status >= http.StatusInternalServerError && !errors.Is(err, errOverloaded) {
+	p.ID = s.ids.Of(c)
+	if p.Status >= http.StatusInternalServerError && !errors.Is(err, problem.ErrOverloaded) {
 		level := slog.LevelWarn
 		if p.Status == http.StatusInternalServerError {
 			level = slog.LevelError
 		}
-		s.config.Log.LogAttrs(c.Request().Context(), level, p.Title, slog.String("id", p.ID), slog.Any("error", err))
+		s.log.LogAttrs(c.Request().Context(), level, p.Title, slog.String("id", p.ID), slog.Any("error", err))
 	}
 	if c.Response().Committed {
 		return
@@ -65,24 +50,13 @@ func (s *Server) fail(err error, c echo.Context) {
 	case http.StatusServiceUnavailable:
 		header.Set("Retry-After", "1")
 	}
-	if err := writeProblem(c.Response(), p); err != nil {
-		s.config.Log.LogAttrs(c.Request().Context(), slog.LevelDebug, "answer not sent", slog.String("id", p.ID), slog.Any("error", err))
+	if err := request.WriteProblem(c.Response(), p); err != nil {
+		s.log.LogAttrs(c.Request().Context(), slog.LevelDebug, "answer not sent", slog.String("id", p.ID), slog.Any("error", err))
 	}
-}
-
-func writeProblem(w http.ResponseWriter, p Problem) error {
-	body, err := json.Marshal(p)
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(p.Status)
-	_, err = w.Write(body)
-	return err
 }
 
 // challenge is what RFC 6750 section 3 asks a 401 to say.
-func challenge(p Problem) string {
+func challenge(p problem.Problem) string {
 	if p.Code == "token_missing" {
 		return `Bearer realm="loyalty"`
 	}

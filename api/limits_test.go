@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"loyalty/api"
+	"loyalty/api/admission"
+	"loyalty/api/auth"
 	"loyalty/commands"
 	"loyalty/domain"
 	"loyalty/readmodels/history"
@@ -70,7 +72,7 @@ func runRates(t *testing.T, doc *document) {
 				fixed{}.all(c)
 				c.Now = clock.Now
 				rates := map[string]float64{"store": 0.25, "customer": 0.25, "support": 0.25, "analyst": 0.25}
-				c.Limits = api.Limits{WriteRates: rates, ReadRates: rates}
+				c.Limits = admission.Limits{WriteRates: rates, ReadRates: rates}
 			})
 			refused := x
 			refused.status, refused.code = 429, "rate_limited"
@@ -96,16 +98,16 @@ func TestARateIsOfOneClientAndOneKind(t *testing.T) {
 	s := serve(t, loadDocument(t), func(c *api.Config) {
 		fixed{}.all(c)
 		c.Now = clock.Now
-		c.Limits = api.Limits{WriteRates: map[string]float64{"store": 3, "customer": 1, "mobile": 0}}
+		c.Limits = admission.Limits{WriteRates: map[string]float64{"store": 3, "customer": 1, "mobile": 0}}
 	})
-	post := func(as api.Claims) string {
+	post := func(as auth.Claims) string {
 		t.Helper()
 		return s.send(t, exchange{as: as, method: "POST", path: "/order/o-1", body: orderOf(`1`, "")}).problem.Code
 	}
-	named := func(subject string) api.Claims { c := till; c.Subject = subject; return c }
+	named := func(subject string) auth.Claims { c := till; c.Subject = subject; return c }
 	for _, c := range []struct {
 		who  string
-		as   api.Claims
+		as   auth.Claims
 		want string
 	}{
 		{"a till at once makes as many as in a second: 1", till, "customer_id_missing"},
@@ -277,15 +279,15 @@ func TestAWriteThatWaitsGetsItsTurn(t *testing.T) {
 }
 
 func TestLimitsThatMakeNoSenseAreRefused(t *testing.T) {
-	for name, limits := range map[string]api.Limits{
+	for name, limits := range map[string]admission.Limits{
 		"writes below 0":                  {Writes: -1},
 		"batches below 0":                 {Batches: -1},
 		"questions of the past below 0":   {History: -1},
 		"a rate below 0":                  {WriteRates: map[string]float64{"store": -1}},
 		"an unknown client":               {ReadRates: map[string]float64{"shop": 1}},
-		"a role that adjusts nothing":     {Adjustments: map[api.Role]domain.Points{api.RoleCustomer: 1}},
-		"a limit of points below 0":       {Adjustments: map[api.Role]domain.Points{api.RoleSupport: -1}},
-		"more than anybody may ever have": {Adjustments: map[api.Role]domain.Points{api.RoleSupport: domain.MaxTotal + 1}},
+		"a role that adjusts nothing":     {Adjustments: map[auth.Role]domain.Points{auth.RoleCustomer: 1}},
+		"a limit of points below 0":       {Adjustments: map[auth.Role]domain.Points{auth.RoleSupport: -1}},
+		"more than anybody may ever have": {Adjustments: map[auth.Role]domain.Points{auth.RoleSupport: domain.MaxTotal + 1}},
 	} {
 		c := config(t, new(lockedBuffer))
 		c.Limits = limits

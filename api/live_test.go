@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"loyalty/api"
+	"loyalty/api/auth"
 	"loyalty/domain"
 	"loyalty/domain/season"
 	"loyalty/readmodels/leaderboard"
@@ -27,7 +28,7 @@ func runLive(t *testing.T, doc *document) {
 	later := func() time.Time { return time.Now().Add(time.Hour + time.Minute) }
 	live := exchange{method: "GET", path: "/loyalty/ann/live", as: ann, status: 200}
 	s := serve(t, doc, func(c *api.Config) { fixed{}.all(c); c.Now = later })
-	for _, as := range []api.Claims{ann, support} {
+	for _, as := range []auth.Claims{ann, support} {
 		x := live
 		x.as, x.path = as, "/loyalty/ann/live?top=20&around=5"
 		if got := s.do(t, x); !strings.Contains(string(got.body), "event: dashboard\nid: 0\ndata: {\"you\":null,") ||
@@ -38,7 +39,7 @@ func runLive(t *testing.T, doc *document) {
 	for _, x := range refusedCallers(t, live) {
 		t.Run(x.name, func(t *testing.T) { s.do(t, x) })
 	}
-	refused := func(path string, as api.Claims, status int, code string) {
+	refused := func(path string, as auth.Claims, status int, code string) {
 		x := live
 		x.path, x.as, x.status, x.code = path, as, status, code
 		t.Run(code+" "+path[:min(len(path), 40)], func(t *testing.T) { s.do(t, x) })
@@ -87,7 +88,7 @@ type livePage struct {
 	lines *bufio.Scanner
 }
 
-func openPage(t testing.TB, s *site, as api.Claims, path, lastEventID string) *livePage {
+func openPage(t testing.TB, s *site, as auth.Claims, path, lastEventID string) *livePage {
 	t.Helper()
 	// A test that waits in vain is to fail, not to hang.
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

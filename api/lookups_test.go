@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"loyalty/api"
+	"loyalty/api/auth"
 	"loyalty/commands"
 	"loyalty/domain"
 )
@@ -21,8 +21,8 @@ const entryID = "0b9bd5f1-54a2-5a04-8ff7-37f9ea54ad0b"
 
 // The staff who may do more than others.
 var (
-	revealer = api.Claims{Subject: "staff-4", Role: api.RoleSupport, Scope: "reveal"}
-	auditor  = api.Claims{Subject: "auditor-1", Role: api.RoleAnalyst, Scope: "audit"}
+	revealer = auth.Claims{Subject: "staff-4", Role: auth.RoleSupport, Scope: "reveal"}
+	auditor  = auth.Claims{Subject: "auditor-1", Role: auth.RoleAnalyst, Scope: "audit"}
 )
 
 // nameOf is a customer's proxy name in these tests.
@@ -90,7 +90,7 @@ type found struct {
 }
 
 // get asks for something that reflects the end of the log.
-func get[T any](t *testing.T, s *stack, as api.Claims, path string) T {
+func get[T any](t *testing.T, s *stack, as auth.Claims, path string) T {
 	t.Helper()
 	return decode[T](t, s.do(t, exchange{as: as, method: "GET", path: path, header: after(s.end()), status: 200}))
 }

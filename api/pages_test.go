@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"loyalty/api"
+	"loyalty/api/auth"
 	"loyalty/domain"
 )
 
@@ -60,8 +61,8 @@ func (b surfer) ask(method, path string, form url.Values, header ...string) (*ht
 func developing(t *testing.T) *site {
 	return serve(t, loadDocument(t), func(c *api.Config) {
 		fixed{}.all(c)
-		c.Development = func(claims api.Claims, ttl time.Duration) (string, error) {
-			return api.Mint(tokenSecret, claims, ttl, time.Now())
+		c.Development = func(claims auth.Claims, ttl time.Duration) (string, error) {
+			return auth.Mint(tokenSecret, claims, ttl, time.Now())
 		}
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"loyalty/api"
+	"loyalty/api/auth"
 	"loyalty/commands"
 	"loyalty/domain"
 )
@@ -52,7 +53,7 @@ func runPast(t *testing.T, doc *document) {
 	s.do(t, exchange{as: support, method: "POST", path: "/order/ann-1/returns/r-1", body: `{"amount": "90.00"}`, status: 201})
 	s.do(t, exchange{as: support, method: "POST", path: "/loyalty/cleo", body: `{"loyalty-points": 50, "reason": "goodwill"}`, status: 201})
 
-	ask := func(t *testing.T, as api.Claims, path string) answer {
+	ask := func(t *testing.T, as auth.Claims, path string) answer {
 		t.Helper()
 		return s.do(t, exchange{as: as, method: "GET", path: path, header: after(s.end()), status: 200})
 	}
@@ -60,7 +61,7 @@ func runPast(t *testing.T, doc *document) {
 
 	t.Run("a dashboard as of a moment is what it was then", func(t *testing.T) {
 		for _, moment := range moments {
-			for _, as := range []api.Claims{support, analyst} {
+			for _, as := range []auth.Claims{support, analyst} {
 				got := decode[dashboard](t, ask(t, as, "/loyalty/ann?asOf="+moment))
 				if diff := cmp.Diff(asItStood, got, ignoringAsOf); diff != "" || got.AsOf == nil {
 					t.Errorf("as of %s (-then +asOf):\n%s", moment, diff)
@@ -78,7 +79,7 @@ func runPast(t *testing.T, doc *document) {
 	})
 	t.Run("a customer learns why their rank is another", func(t *testing.T) {
 		for _, moment := range moments {
-			for _, as := range []api.Claims{ann, support} {
+			for _, as := range []auth.Claims{ann, support} {
 				s.changed(t, decode[changes](t, ask(t, as, "/loyalty/ann/changes?since="+moment)), then, changes{
 					Then: place{Rank: new(int64(2)), Points: 13, Customers: 4}, Now: place{Rank: new(int64(5)), Points: 4, Customers: 5},
 					Reversed: -9, Overtaken: 3,
@@ -144,10 +145,10 @@ func refusedPasts() []exchange {
 	var all []exchange
 	for _, question := range []struct {
 		path string
-		as   api.Claims
+		as   auth.Claims
 	}{{"/loyalty/ann/changes?since=", ann}, {"/loyalty/ann?asOf=", analyst}} {
 		field := question.path[strings.Index(question.path, "?")+1 : len(question.path)-1]
-		ask := func(as api.Claims, moment string) exchange {
+		ask := func(as auth.Claims, moment string) exchange {
 			return exchange{as: as, method: "GET", path: question.path + moment}
 		}
 		for _, moment := range []string{"yesterday", "2026-13-01", "01.10.2026", "-5", "2026-10-01T00:00", "2026-10-01T25:00Z", "1-2-3-4", "0x10"} {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"loyalty/api"
+	"loyalty/api/auth"
 	"loyalty/domain"
 	"loyalty/readmodels/leaderboard/memory"
 )
@@ -204,7 +205,7 @@ func TestATrailAddsUp(t *testing.T) {
 // A trail doesn't tell who exists.
 func TestTheTrailOfNobodyIsEmpty(t *testing.T) {
 	s := startStack(t, loadDocument(t))
-	for _, as := range []api.Claims{support, customer("nobody")} {
+	for _, as := range []auth.Claims{support, customer("nobody")} {
 		none := decode[trail](t, s.do(t, exchange{as: as, method: "GET", path: "/loyalty/nobody/trail", status: 200}))
 		if none.CustomerID != "nobody" || none.Points != 0 || len(none.Entries) != 0 || none.Next != "" {
 			t.Errorf("to a %s the trail of nobody is %+v", as.Role, none)

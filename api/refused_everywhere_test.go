@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
+	"loyalty/api/auth"
 
-	"loyalty/api"
+	"github.com/golang-jwt/jwt/v5"
 )
 
 // refusedTypes is what no route accepts as a kind of body.
@@ -74,7 +74,7 @@ func refusedCallers(t *testing.T, route exchange) []exchange {
 		return with(name, sign(jwt.SigningMethodHS256, tokenSecret, change), "token_invalid")
 	}
 	nobody := route
-	nobody.name, nobody.status, nobody.code, nobody.as = "no token", 401, "token_missing", api.Claims{}
+	nobody.name, nobody.status, nobody.code, nobody.as = "no token", 401, "token_missing", auth.Claims{}
 	twice := with("two tokens", sign(jwt.SigningMethodHS256, tokenSecret, nil), "token_malformed")
 	twice.header["Authorization"] = append(twice.header["Authorization"], twice.header["Authorization"][0])
 	no := route
@@ -88,7 +88,7 @@ func refusedCallers(t *testing.T, route exchange) []exchange {
 	}
 	if route.method == "POST" {
 		elsewhere := route
-		elsewhere.name, elsewhere.status, elsewhere.code, elsewhere.as = "with a session, from a page of another site", 403, "cross_origin", api.Claims{}
+		elsewhere.name, elsewhere.status, elsewhere.code, elsewhere.as = "with a session, from a page of another site", 403, "cross_origin", auth.Claims{}
 		elsewhere.header = maps.Clone(route.header)
 		if elsewhere.header == nil {
 			elsewhere.header = make(http.Header)

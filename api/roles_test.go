@@ -5,7 +5,7 @@ import (
 	"slices"
 	"testing"
 
-	"loyalty/api"
+	"loyalty/api/auth"
 )
 
 // Given each role, with and without what else a token may say
@@ -26,7 +26,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 
 	callers := []struct {
 		name string
-		api.Claims
+		auth.Claims
 	}{
 		{"ann", ann}, {"ann, scope award", annAwarding}, {"bob", customer("bob")}, {"channel", till}, {"channel, scope award", awarder},
 		{"channel, other scopes", nearly}, {"support", support}, {"support, scope award", supportAwarding},

@@ -7,23 +7,31 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"loyalty/api/auth"
+	"loyalty/api/request"
 	"loyalty/domain"
 )
 
-// route is one line of the API: what is asked, what the process must have to answer, who may ask, and who answers.
+// route is one line of the API: what is asked, whether the process has what answers it, who may ask, and who answers.
 type route struct {
 	method, path string
-	needs        func(Config) bool
+	has          bool
 	grants       grants
-	handle       func(*Server, context.Context, echo.Context, Claims) error
-	// quick is for a route that bounds its own waits, because it may take long or a timer for each request would show.
-	quick bool
-	// byLine is for a route that counts each line of a request against its caller's rate instead of the request.
-	byLine bool
+	handle       func(context.Context, echo.Context, auth.Claims) error
+	flags        routeFlags
 }
 
+type routeFlags int
+
+const (
+	// ownTimeout is for a route that bounds its own waits, because it may take long or a timer for each request would show.
+	ownTimeout routeFlags = 1 << iota
+	// ratedByLine is for a route that counts each line of a request against its caller's rate instead of the request.
+	ratedByLine
+)
+
 // grants is what each role may do on a route. A role that is not in it may do nothing.
-type grants map[Role]grant
+type grants map[auth.Role]grant
 
 type grant int
 
@@ -45,69 +53,56 @@ const (
 // scopes are what a token must have for a grant.
 var scopes = map[grant]string{withAward: "award", withReveal: "reveal", withAudit: "audit"}
 
-// routes is all of the API. Whatever a route is not granted to in this table is refused with 403.
-var routes = []route{
-	{http.MethodPost, "/order/:orderId", hasCommands,
-		grants{RoleChannel: forAnyone, RoleCustomer: asThemselves}, (*Server).placeOrder, false, false},
-	{http.MethodPost, "/orders", hasCommands,
-		grants{RoleChannel: forAnyone}, (*Server).placeOrders, true, true},
-	{http.MethodPost, "/order/:orderId/returns/:returnId", hasCommands,
-		grants{RoleChannel: forAnyone, RoleSupport: forAnyone}, (*Server).returnItems, false, false},
-	{http.MethodGet, "/loyalty/:userId", hasLeaderboard,
-		grants{RoleCustomer: forThemselves, RoleSupport: forAnyone, RoleAnalyst: lookingBack}, (*Server).dashboard, true, false},
-	{http.MethodGet, "/loyalty/:userId/live", hasLeaderboard,
-		grants{RoleCustomer: forThemselves, RoleSupport: forAnyone}, (*Server).live, true, false},
-	{http.MethodPost, "/loyalty/:userId", hasCommands,
-		grants{RoleChannel: withAward, RoleSupport: forAnyone}, (*Server).adjustPoints, false, false},
-	{http.MethodPost, "/loyalty/:userId/adjustments/:loyaltyId/approval", hasCommands,
-		grants{RoleSupport: forAnyone}, (*Server).approveAdjustment, false, false},
-	{http.MethodPost, "/loyalty/:userId/adjustments/:loyaltyId/refusal", hasCommands,
-		grants{RoleSupport: forAnyone}, (*Server).declineAdjustment, false, false},
-	{http.MethodGet, "/loyalty/:userId/trail", hasLedger,
-		grants{RoleCustomer: forThemselves, RoleSupport: forAnyone}, (*Server).trail, false, false},
-	{http.MethodGet, "/loyalty/:userId/entries/:entryId", hasEvidence,
-		grants{RoleSupport: forAnyone}, (*Server).explain, false, false},
-	{http.MethodGet, "/loyalty/:userId/changes", hasHistory,
-		grants{RoleCustomer: forThemselves, RoleSupport: forAnyone}, (*Server).changes, false, false},
-	{http.MethodGet, "/session", hasPages,
-		grants{RoleCustomer: asThemselves, RoleChannel: asThemselves, RoleSupport: asThemselves, RoleAnalyst: asThemselves}, (*Server).session, false, false},
-	{http.MethodGet, "/seasons", hasLeaderboard,
-		grants{RoleCustomer: asThemselves, RoleSupport: forAnyone, RoleAnalyst: forAnyone}, (*Server).seasons, false, false},
-	{http.MethodGet, "/search", hasFinder,
-		grants{RoleSupport: forAnyone}, (*Server).search, false, false},
-	{http.MethodPost, "/reveals", hasReveals,
-		grants{RoleSupport: withReveal}, (*Server).reveal, false, false},
-	{http.MethodGet, "/approvals", hasAuditor,
-		grants{RoleSupport: forAnyone}, (*Server).approvals, false, false},
-	{http.MethodGet, "/acts", hasAuditor,
-		grants{RoleSupport: withAudit, RoleAnalyst: withAudit}, (*Server).acts, false, false},
-	{http.MethodGet, "/leaderboard", hasHistory,
-		grants{RoleSupport: forAnyone, RoleAnalyst: forAnyone}, (*Server).leaderboard, false, false},
-	{http.MethodGet, "/earnings", hasEarner,
-		grants{RoleSupport: forAnyone, RoleAnalyst: forAnyone}, (*Server).earnings, false, false},
-	{http.MethodPost, "/what-if", hasReplays,
-		grants{RoleAnalyst: forAnyone}, (*Server).whatIf, true, false},
-}
+const (
+	customer = auth.RoleCustomer
+	channel  = auth.RoleChannel
+	support  = auth.RoleSupport
+	analyst  = auth.RoleAnalyst
 
-func hasCommands(c Config) bool    { return c.Commands != nil }
-func hasLeaderboard(c Config) bool { return c.Leaderboard != nil }
-func hasLedger(c Config) bool      { return c.Ledger != nil }
-func hasFinder(c Config) bool      { return c.Finder != nil }
-func hasAuditor(c Config) bool     { return c.Auditor != nil }
-func hasEvidence(c Config) bool    { return c.Evidence != nil && c.Finder != nil }
-func hasHistory(c Config) bool     { return c.History != nil }
-func hasEarner(c Config) bool      { return c.Earner != nil }
-func hasReplays(c Config) bool     { return c.Replays != nil }
-func hasReveals(c Config) bool     { return c.Reveals != nil && c.Finder != nil }
-func hasPages(c Config) bool       { return hasLeaderboard(c) || hasLedger(c) }
+	get  = http.MethodGet
+	post = http.MethodPost
+)
+
+// routes is all of the API. Whatever a route is not granted to in this table is denied with 403.
+func (r rooms) routes(c *Config) []route {
+	board, history, search := c.Leaderboard != nil, c.History != nil, c.Finder != nil
+	commands, trails, audit := c.Commands != nil, c.Ledger != nil, c.Auditor != nil
+	return []route{
+		{post, "/order/:orderId", commands, grants{channel: forAnyone, customer: asThemselves}, r.orders.Place, 0},
+		{post, "/orders", commands, grants{channel: forAnyone}, r.orders.PlaceBatch, ownTimeout | ratedByLine},
+		{post, "/order/:orderId/returns/:returnId", commands, grants{channel: forAnyone, support: forAnyone}, r.orders.Return, 0},
+
+		{get, "/loyalty/:userId", board, grants{customer: forThemselves, support: forAnyone, analyst: lookingBack}, r.dashboards.Dashboard, ownTimeout},
+		{get, "/loyalty/:userId/live", board, grants{customer: forThemselves, support: forAnyone}, r.dashboards.Live, ownTimeout},
+		{get, "/seasons", board, grants{customer: asThemselves, support: forAnyone, analyst: forAnyone}, r.dashboards.ListSeasons, 0},
+
+		{post, "/loyalty/:userId", commands, grants{channel: withAward, support: forAnyone}, r.accounts.Adjust, 0},
+		{post, "/loyalty/:userId/adjustments/:loyaltyId/approval", commands, grants{support: forAnyone}, r.accounts.Approve, 0},
+		{post, "/loyalty/:userId/adjustments/:loyaltyId/refusal", commands, grants{support: forAnyone}, r.accounts.Decline, 0},
+		{get, "/loyalty/:userId/trail", trails, grants{customer: forThemselves, support: forAnyone}, r.accounts.Trail, 0},
+
+		{get, "/loyalty/:userId/changes", history, grants{customer: forThemselves, support: forAnyone}, r.past.Changes, 0},
+		{get, "/leaderboard", history, grants{support: forAnyone, analyst: forAnyone}, r.past.Leaderboard, 0},
+		{get, "/earnings", c.Earner != nil, grants{support: forAnyone, analyst: forAnyone}, r.past.Earnings, 0},
+		{post, "/what-if", c.Replays != nil, grants{analyst: forAnyone}, r.past.WhatIf, ownTimeout},
+
+		{get, "/search", search, grants{support: forAnyone}, r.staff.Search, 0},
+		{post, "/reveals", c.Reveals != nil && search, grants{support: withReveal}, r.staff.Reveal, 0},
+		{get, "/loyalty/:userId/entries/:entryId", c.Evidence != nil && search, grants{support: forAnyone}, r.staff.Explain, 0},
+		{get, "/approvals", audit, grants{support: forAnyone}, r.staff.Approvals, 0},
+		{get, "/acts", audit, grants{support: withAudit, analyst: withAudit}, r.staff.AuditLog, 0},
+
+		{get, "/session", hasPages(c), grants{customer: asThemselves, channel: asThemselves, support: asThemselves, analyst: asThemselves}, r.web.Session, 0},
+	}
+}
 
 // guard lets those requests through to the route's handler whose caller is known and may do this.
 func (s *Server) guard(r route) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		ctx := c.Request().Context()
-		if !r.quick {
+		if r.flags&ownTimeout == 0 {
 			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, requestTimeout)
+			ctx, cancel = context.WithTimeout(ctx, request.Timeout)
 			defer cancel()
 		}
 		caller, err := s.auth.Authenticate(ctx, c.Request())
@@ -118,28 +113,28 @@ func (s *Server) guard(r route) echo.HandlerFunc {
 			return err
 		}
 		if err = r.grants.admit(c, caller); err == nil {
-			err = r.handle(s, ctx, c, caller)
+			err = r.handle(ctx, c, caller)
 		}
 		if errors.Is(err, domain.ErrForbidden) {
-			s.noteRefused(ctx, c, caller)
+			s.noteDenied(ctx, c, caller)
 		}
 		return err
 	}
 }
 
 // takeRate counts a request against its caller's rate, unless the route counts lines.
-func (s *Server) takeRate(r route, caller Claims) error {
+func (s *Server) takeRate(r route, caller auth.Claims) error {
 	switch {
-	case r.byLine:
+	case r.flags&ratedByLine != 0:
 		return nil
-	case r.method == http.MethodGet:
-		return s.admission.ReadRates.Take(caller, s.config.Now)
+	case r.method == get:
+		return s.admission.ReadRates.Take(caller, s.now)
 	}
-	return s.admission.WriteRates.Take(caller, s.config.Now)
+	return s.admission.WriteRates.Take(caller, s.now)
 }
 
 // admit returns nil if the caller may make this request, domain.ErrForbidden if not.
-func (g grants) admit(c echo.Context, caller Claims) error {
+func (g grants) admit(c echo.Context, caller auth.Claims) error {
 	switch granted := g[caller.Role]; granted {
 	case forAnyone, asThemselves:
 		return nil
@@ -152,7 +147,7 @@ func (g grants) admit(c echo.Context, caller Claims) error {
 			return nil
 		}
 	case forThemselves:
-		customer, err := pathID[domain.CustomerID](c, "userId")
+		customer, err := request.PathID[domain.CustomerID](c, "userId")
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"loyalty/api"
+	"loyalty/api/auth"
 )
 
 type sessionSeen struct {
@@ -30,7 +31,7 @@ func opening(token string) exchange {
 
 // with is a request with a cookie and nothing else to say who asks.
 func with(cookie *http.Cookie, x exchange) exchange {
-	x.as, x.header = api.Claims{}, http.Header{"Cookie": {cookie.Name + "=" + cookie.Value}, "Sec-Fetch-Site": {"same-origin"}}
+	x.as, x.header = auth.Claims{}, http.Header{"Cookie": {cookie.Name + "=" + cookie.Value}, "Sec-Fetch-Site": {"same-origin"}}
 	return x
 }
 
@@ -139,7 +140,7 @@ func refusedSessions(t *testing.T) []exchange {
 	tooLong := opening(mint(t, long))
 	tooLong = bad(tooLong, "a token that no cookie holds", tooLong.body, "token_too_long", "token")
 	tooLong.wordy = true
-	expired, err := api.Mint(tokenSecret, ann, time.Minute, time.Now().Add(-time.Hour))
+	expired, err := auth.Mint(tokenSecret, ann, time.Minute, time.Now().Add(-time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +179,7 @@ func keylessSite(t *testing.T, doc *document) (*site, string) {
 		fixed{}.all(c)
 		nothing := httptest.NewServer(http.NotFoundHandler())
 		t.Cleanup(nothing.Close)
-		verifier, err := api.NewJWKSVerifier(t.Context(), api.JWKS{URL: nothing.URL}, slog.New(slog.DiscardHandler), time.Now)
+		verifier, err := auth.NewJWKSVerifier(t.Context(), auth.JWKS{URL: nothing.URL}, slog.New(slog.DiscardHandler), time.Now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -202,7 +203,7 @@ func TestAnIssuerThatIsDownMakesTheServerUnavailableAndNobodyUnwelcome(t *testin
 	}
 	down := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "down", http.StatusBadGateway) }))
 	t.Cleanup(down.Close)
-	verifier, err := api.NewJWKSVerifier(t.Context(), api.JWKS{URL: down.URL}, slog.New(slog.DiscardHandler), time.Now)
+	verifier, err := auth.NewJWKSVerifier(t.Context(), auth.JWKS{URL: down.URL}, slog.New(slog.DiscardHandler), time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,11 +18,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"loyalty/api"
+	"loyalty/api/admin"
+	"loyalty/api/auth"
 	"loyalty/commands"
 	"loyalty/domain"
 	"loyalty/domain/season"
 	"loyalty/eventstore"
 	"loyalty/eventstore/storetest"
+	"loyalty/internal/problem"
 	"loyalty/projections"
 	"loyalty/queries"
 	"loyalty/readmodels/history"
@@ -35,15 +38,15 @@ var tokenSecret = []byte("a secret of these tests, 32 bytes")
 
 // The callers of these tests.
 var (
-	till    = api.Claims{Subject: "till-7", Role: api.RoleChannel, Channel: domain.Store}
-	awarder = api.Claims{Subject: "app-1", Role: api.RoleChannel, Channel: domain.Mobile, Scope: "read award"}
-	support = api.Claims{Subject: "staff-3", Role: api.RoleSupport}
-	analyst = api.Claims{Subject: "analyst-1", Role: api.RoleAnalyst}
+	till    = auth.Claims{Subject: "till-7", Role: auth.RoleChannel, Channel: domain.Store}
+	awarder = auth.Claims{Subject: "app-1", Role: auth.RoleChannel, Channel: domain.Mobile, Scope: "read award"}
+	support = auth.Claims{Subject: "staff-3", Role: auth.RoleSupport}
+	analyst = auth.Claims{Subject: "analyst-1", Role: auth.RoleAnalyst}
 	ann     = customer("ann")
 )
 
-func customer(id string) api.Claims {
-	return api.Claims{Subject: id, Role: api.RoleCustomer, Channel: domain.Website}
+func customer(id string) auth.Claims {
+	return auth.Claims{Subject: id, Role: auth.RoleCustomer, Channel: domain.Website}
 }
 
 // site is a server over HTTP on the loopback interface, with all it says checked against the document.
@@ -59,7 +62,7 @@ type site struct {
 // config is a complete configuration but for what a process works on.
 func config(t testing.TB, log io.Writer) api.Config {
 	t.Helper()
-	verifier, err := api.NewSecretVerifier(tokenSecret, time.Now)
+	verifier, err := auth.NewSecretVerifier(tokenSecret, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +74,7 @@ func config(t testing.TB, log io.Writer) api.Config {
 		Proxies: proxies, Verifier: verifier, Now: time.Now, NewRequestID: uuid.NewString,
 		Log:     slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Ready:   func(context.Context) error { return nil },
-		Status:  func(context.Context) api.Status { return api.Status{Roles: []string{"query"}} },
+		Status:  func(context.Context) admin.Status { return admin.Status{Roles: []string{"query"}} },
 		Metrics: prometheus.NewRegistry(),
 	}
 }
@@ -135,7 +138,7 @@ func startStack(t testing.TB, doc *document) *stack {
 		c.Evidence = queries.Explainer{Store: s.store, Ledger: entries}
 		c.History, c.Reveals = past, s.commands
 		c.Earner, c.Replays = entries, replays{s.store, c.Proxies}
-		c.Limits.Adjustments = map[api.Role]domain.Points{api.RoleSupport: 1000}
+		c.Limits.Adjustments = map[auth.Role]domain.Points{auth.RoleSupport: 1000}
 		project(t, s.store, projections.Ledger{Writer: entries, Proxies: c.Proxies})
 		project(t, s.store, projections.History{Writer: past, Proxies: c.Proxies})
 		project(t, s.store, projections.Leaderboard{Writer: s.board, Accounts: entries, Proxies: c.Proxies})
@@ -175,7 +178,7 @@ func (s *stack) end() domain.Position {
 type exchange struct {
 	name string
 	// as is who asks; the zero Claims sends no token.
-	as     api.Claims
+	as     auth.Claims
 	method string
 	// path starts at the server; with a question mark if need be.
 	path   string
@@ -196,7 +199,7 @@ type answer struct {
 	status  int
 	header  http.Header
 	body    []byte
-	problem api.Problem
+	problem problem.Problem
 }
 
 // do makes the request, checks it and its answer against the document, and the answer against what the exchange expects.
@@ -263,9 +266,9 @@ func decode[T any](t testing.TB, a answer) T {
 	return value
 }
 
-func mint(t testing.TB, c api.Claims) string {
+func mint(t testing.TB, c auth.Claims) string {
 	t.Helper()
-	token, err := api.Mint(tokenSecret, c, time.Hour, time.Now())
+	token, err := auth.Mint(tokenSecret, c, time.Hour, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,10 +12,11 @@ import (
 	"time"
 
 	"loyalty/api"
+	"loyalty/api/admin"
 )
 
 // statusOf asks an admin address how its process fares.
-func statusOf(t *testing.T, admin string) (s api.Status) {
+func statusOf(t *testing.T, admin string) (s admin.Status) {
 	t.Helper()
 	response, err := http.Get(admin + "/status.json")
 	if err != nil {
@@ -47,7 +48,7 @@ func TestTheStatusCountsWhatWasAnswered(t *testing.T) {
 	page := openPage(t, s.site, ann, "/loyalty/ann/live", "")
 	page.next(t)
 	got := statusOf(t, s.admin).Counts
-	want := api.Counts{Dashboards: 3, Orders: 3, Reads: 4, Writes: 3, Refused: 1, LivePages: 1}
+	want := admin.Counts{Dashboards: 3, Orders: 3, Reads: 4, Writes: 3, Refused: 1, LivePages: 1}
 	if got != want {
 		t.Errorf("counted are %+v, want %+v", got, want)
 	}
@@ -63,10 +64,10 @@ func TestOneLookIsForAllWhoAskWithinASecond(t *testing.T) {
 	s := serve(t, loadDocument(t), func(c *api.Config) {
 		c.Now = clock.Now
 		c.Ready = func(context.Context) error { return errors.New("the leaderboard is loading") }
-		c.Status = func(context.Context) api.Status {
+		c.Status = func(context.Context) admin.Status {
 			looks.Add(1)
 			<-goOn
-			return api.Status{Roles: []string{"query"}, Stores: []api.StoreStatus{{Name: "ledger", Kind: "sqlite", Why: "the disk is gone"}}}
+			return admin.Status{Roles: []string{"query"}, Stores: []admin.StoreStatus{{Name: "ledger", Kind: "sqlite", Why: "the disk is gone"}}}
 		}
 	})
 	var asking sync.WaitGroup
@@ -100,11 +101,11 @@ func TestASlowLookIsForAllWhoWaitedForIt(t *testing.T) {
 	clock := &clock{now: time.Now()}
 	s := serve(t, loadDocument(t), func(c *api.Config) {
 		c.Now = clock.Now
-		c.Status = func(context.Context) api.Status {
+		c.Status = func(context.Context) admin.Status {
 			looks.Add(1)
 			looking <- struct{}{}
 			<-goOn
-			return api.Status{Roles: []string{"query"}}
+			return admin.Status{Roles: []string{"query"}}
 		}
 	})
 	var asking sync.WaitGroup
@@ -123,9 +124,9 @@ func TestASlowLookIsForAllWhoWaitedForIt(t *testing.T) {
 func TestAStatusIsToldAlsoWhileAStoreHangs(t *testing.T) {
 	s := serve(t, loadDocument(t), func(c *api.Config) {
 		c.Ready = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
-		c.Status = func(ctx context.Context) api.Status {
+		c.Status = func(ctx context.Context) admin.Status {
 			<-ctx.Done()
-			return api.Status{Roles: []string{"query"}, Projections: []api.ProjectionStatus{{Name: "ledger", Live: true}}}
+			return admin.Status{Roles: []string{"query"}, Projections: []admin.ProjectionStatus{{Name: "ledger", Live: true}}}
 		}
 	})
 	if got := statusOf(t, s.admin); got.NotReady == "" || len(got.Projections) != 1 || !got.Projections[0].Live || got.Projections[0].LagEvents != nil {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"loyalty/api"
+	"loyalty/api/auth"
 	"loyalty/api/browsertest"
 )
 
@@ -19,12 +19,12 @@ type desk struct {
 }
 
 // sitDown opens the support page at a fragment.
-func (s *stack) sitDown(t *testing.T, who api.Claims, fragment string) *desk {
+func (s *stack) sitDown(t *testing.T, who auth.Claims, fragment string) *desk {
 	t.Helper()
 	return sitAt(t, s.url, who, fragment)
 }
 
-func sitAt(t *testing.T, url string, who api.Claims, fragment string) *desk {
+func sitAt(t *testing.T, url string, who auth.Claims, fragment string) *desk {
 	t.Helper()
 	d := &desk{t: t, Tab: browsertest.Open(t), url: url}
 	d.signIn(who)
@@ -33,7 +33,7 @@ func sitAt(t *testing.T, url string, who api.Claims, fragment string) *desk {
 }
 
 // signIn makes the tab's session somebody's.
-func (d *desk) signIn(who api.Claims) {
+func (d *desk) signIn(who auth.Claims) {
 	d.t.Helper()
 	d.Cookie(d.url, "loyalty_session", mint(d.t, who))
 }
@@ -90,12 +90,12 @@ func order(id, amount, customer string) exchange {
 	return exchange{as: till, method: "POST", path: "/order/" + id, body: orderOf(amount, customer), status: 201}
 }
 
-func adjusting(as api.Claims, customer string, points int, key string, status int) exchange {
+func adjusting(as auth.Claims, customer string, points int, key string, status int) exchange {
 	return exchange{as: as, method: "POST", path: "/loyalty/" + customer, status: status, header: http.Header{"Idempotency-Key": {key}},
 		body: fmt.Sprintf(`{"loyalty-points": %d, "reason": "lost parcel"}`, points)}
 }
 
-var colleague = api.Claims{Subject: "staff-5", Role: api.RoleSupport, Scope: "reveal audit"}
+var colleague = auth.Claims{Subject: "staff-5", Role: auth.RoleSupport, Scope: "reveal audit"}
 
 // Given a customer who complains about an order
 // When somebody of support looks for it and corrects its points, with the keyboard only

@@ -20,8 +20,10 @@ import (
 
 	"loyalty/analytics/replay"
 	"loyalty/api"
+	"loyalty/api/past"
 	"loyalty/domain"
 	"loyalty/eventstore"
+	"loyalty/internal/problem"
 )
 
 // double is a policy.
@@ -50,7 +52,7 @@ type whatIfLine struct {
 		Done, Total uint64
 	}
 	Report  *replay.Report
-	Problem *api.Problem
+	Problem *problem.Problem
 }
 
 func linesOf(t *testing.T, body []byte) (lines []whatIfLine) {
@@ -298,7 +300,7 @@ func TestAStoppingServerRefusesAWhatIfThatHasNotBegun(t *testing.T) {
 }
 
 // serveTimed serves replays over HTTP with a bound on each request's reading and on each answer's writing, 0 for none.
-func serveTimed(t *testing.T, behind api.Replays, bound time.Duration) (*site, *api.Server) {
+func serveTimed(t *testing.T, behind past.Replays, bound time.Duration) (*site, *api.Server) {
 	t.Helper()
 	s := &site{t: t, doc: loadDocument(t), log: new(lockedBuffer)}
 	c := config(t, s.log)

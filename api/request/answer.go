@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"loyalty/internal/problem"
+
 	"github.com/labstack/echo/v4"
 )
 
@@ -15,6 +17,18 @@ var (
 	jsonType = []string{echo.MIMEApplicationJSON}
 	yes, no  = []string{"true"}, []string{"false"}
 )
+
+// WriteProblem answers with a problem.
+func WriteProblem(w http.ResponseWriter, p problem.Problem) error {
+	body, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(p.Status)
+	_, err = w.Write(body)
+	return err
+}
 
 // JSON answers 200 with JSON that is encoded already.
 func JSON(c echo.Context, body []byte) error { return send(c, http.StatusOK, body) }

@@ -42,6 +42,13 @@ func Query(c echo.Context) (url.Values, error) {
 	return values, nil
 }
 
+// What a reader gets who does not say how many: entries of a page, and rows of a leaderboard at its top and around a customer.
+const (
+	DefaultPage   = 50
+	DefaultTop    = 10
+	DefaultAround = 2
+)
+
 // Number reads a whole number from least to most, or returns byDefault where there is none. The error's code is the name followed by
 // _out_of_range.
 func Number(values url.Values, name string, byDefault, least, most int) (int, error) {

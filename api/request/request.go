@@ -2,6 +2,8 @@
 package request
 
 import (
+	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -36,6 +38,13 @@ func (ids IDs) Of(c echo.Context) string {
 // CallerOf is on whose behalf a command is carried out.
 func CallerOf(c echo.Context, claims auth.Claims) commands.Caller {
 	return commands.Caller{Actor: claims.Subject, Channel: claims.Channel, Correlation: c.Response().Header().Get(HeaderID)}
+}
+
+// Recover turns a panic into an error. It is deferred where work is done on behalf of a request but not by its handler's goroutine.
+func Recover(err *error) {
+	if cause := recover(); cause != nil {
+		*err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
+	}
 }
 
 // First is the first of a header's values. It is Header.Get without making the name canonical.

@@ -1,47 +1,116 @@
 package web
 
 import (
-	"embed"
-	"fmt"
-	"html/template"
+	"context"
+	"errors"
+	"log/slog"
 	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"loyalty/api/auth"
+	"loyalty/api/request"
+	"loyalty/domain"
+	"loyalty/internal/problem"
+	"loyalty/internal/strictjson"
 )
 
-//go:embed templates
-var templates embed.FS
-
-var signInTemplate = template.Must(template.ParseFS(templates, "templates/sign-in.html"))
-
-// Person is somebody whom a developer can be with one click.
-type Person struct {
-	// Role and ID go into the token. Choose lets the developer say another ID.
-	Role, ID string
-	Choose   bool
-	// Label says who it is, About what they see.
-	Label, About string
-}
-
-// SignIn is the page on which somebody signs in, or is told why they can't.
-type SignIn struct {
-	// To is the path to go to afterwards.
-	To string
-	// People are whom a developer can be; none outside of development.
-	People []Person
-	// Problem says what went wrong and what to do; empty if nothing did.
-	Problem string
-	// Again offers to try again.
-	Again bool
-}
-
-// Write answers with the page and the given status.
-func (s SignIn) Write(w http.ResponseWriter, status int) error {
-	header := w.Header()
-	Protect(header)
-	header.Set("Content-Type", types[".html"])
-	header.Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	if err := signInTemplate.Execute(w, s); err != nil {
-		return fmt.Errorf("write the page for signing in: %w", err)
+// SignIn begins to sign somebody in.
+func (h *Handler) SignIn(c echo.Context) error {
+	to := auth.LocalPath(c.QueryParam("to"))
+	switch {
+	case h.Provider != nil:
+		if err := h.Provider.Begin(c.Response(), c.Request(), to); err != nil {
+			return h.notSignedIn(c, to, err)
+		}
+		return nil
+	case h.developing(c):
+		return signInPage{To: to, People: people}.write(c.Response(), http.StatusOK)
 	}
-	return nil
+	return signInPage{To: to, Problem: "Nobody signs in here. Open this page from where you are signed in, or ask those who run this system to name an identity provider."}.
+		write(c.Response(), http.StatusNotFound)
 }
+
+// SignedIn takes those who come back from the identity provider to where they wanted.
+func (h *Handler) SignedIn(c echo.Context) error {
+	ctx, cancel := context.WithTimeout(c.Request().Context(), request.Timeout)
+	defer cancel()
+	token, to, err := h.Provider.Finish(c.Response(), c.Request().WithContext(ctx))
+	to = auth.LocalPath(to)
+	if err == nil {
+		err = h.Auth.OpenSession(ctx, c.Response(), c.Request(), token)
+	}
+	if err != nil {
+		return h.notSignedIn(c, to, err)
+	}
+	return c.Redirect(http.StatusSeeOther, to)
+}
+
+// notSignedIn says why, as far as that is for the one who tried.
+func (h *Handler) notSignedIn(c echo.Context, to string, err error) error {
+	page, status, level := signInPage{To: to, Again: true}, http.StatusInternalServerError, slog.LevelError
+	switch {
+	case errors.Is(err, domain.ErrUnavailable):
+		status, level = http.StatusServiceUnavailable, slog.LevelWarn
+		page.Problem = "The identity provider does not answer. Try again in a moment."
+	case errors.Is(err, domain.ErrUnauthenticated):
+		status, level = http.StatusForbidden, slog.LevelWarn
+		page.Problem = "You were not signed in: the identity provider did not say so, said it too long ago, or gave you no role here. Try again."
+	default:
+		page.Problem = "Something went wrong while signing in. Try again; if it happens again, tell those who run this system: request " + h.IDs.Of(c) + "."
+	}
+	h.Log.LogAttrs(c.Request().Context(), level, "sign in", slog.String("id", h.IDs.Of(c)), slog.Any("error", err))
+	return page.write(c.Response(), status)
+}
+
+// people are whom a developer can be with one click. Two are in support, for one approves what the other asked for.
+var people = []person{
+	{Role: string(auth.RoleCustomer), ID: "shopper-050", Choose: true, Label: "Customer", About: "Their dashboard: points, rank, neighbours. With --demo, shopper-000 to shopper-199 buy."},
+	{Role: string(auth.RoleSupport), ID: "agent-1", Label: "Support", About: "Search, trails, adjustments, names and audit."},
+	{Role: string(auth.RoleSupport), ID: "agent-2", Label: "Support, a second person", About: "Approves what agent-1 asks for."},
+	{Role: string(auth.RoleAnalyst), ID: "analyst-1", Label: "Analyst", About: "The past, points over time, and what if."},
+}
+
+// developmentSession is how long a session lasts in development.
+const developmentSession = 12 * time.Hour
+
+// developmentScopes are what each role may do beyond itself in development.
+var developmentScopes = map[auth.Role]string{auth.RoleSupport: "reveal audit", auth.RoleAnalyst: "audit"}
+
+// developing tells whether the request is a developer's: by the name that only their own machine has, for a name of somebody else's
+// may lead here, too (DNS rebinding).
+func (h *Handler) developing(c echo.Context) bool {
+	return h.Development != nil && auth.OnLoopback(c.Request())
+}
+
+// SignInAs makes a developer whoever they choose to be.
+func (h *Handler) SignInAs(c echo.Context) error {
+	if !h.developing(c) {
+		return echo.ErrNotFound
+	}
+	if err := h.Auth.SameOrigin(c.Request()); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(c.Request().Context(), request.Timeout)
+	defer cancel()
+	c.Request().Body = http.MaxBytesReader(c.Response(), c.Request().Body, strictjson.MaxBytes)
+	role, to := auth.Role(c.FormValue("role")), auth.LocalPath(c.FormValue("to"))
+	token, err := h.Development(auth.Claims{Subject: c.FormValue("sub"), Role: role, Scope: developmentScopes[role]}, developmentSession)
+	if err == nil {
+		err = h.Auth.OpenSession(ctx, c.Response(), c.Request(), token)
+	}
+	if errors.Is(err, domain.ErrInvalid) {
+		return signInPage{To: to, People: people, Problem: problem.Of(err).Detail + "."}.write(c.Response(), http.StatusBadRequest)
+	}
+	if err != nil {
+		return err
+	}
+	if to == CustomerPath {
+		to = homes[role]
+	}
+	return c.Redirect(http.StatusSeeOther, to)
+}
+
+// homes are the pages that people of each role begin with.
+var homes = map[auth.Role]string{auth.RoleCustomer: CustomerPath, auth.RoleSupport: SupportPath, auth.RoleAnalyst: AnalysisPath, auth.RoleChannel: CustomerPath}

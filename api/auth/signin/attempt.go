@@ -12,7 +12,7 @@ import (
 	"net/http"
 	"time"
 
-	"loyalty/api/web"
+	"loyalty/api/auth"
 	"loyalty/domain"
 )
 
@@ -20,7 +20,7 @@ const (
 	// lifetime is how long somebody may take at the provider.
 	lifetime = 10 * time.Minute
 	// maxState bounds the state: a time, the path to come back to, and what the seal adds, in base64.
-	maxState = (8+web.MaxPath+12+16)*4/3 + 1
+	maxState = (8+auth.MaxPath+12+16)*4/3 + 1
 	keySize  = 32
 	// cookiePrefix and as many characters of the state are the name of an attempt's cookie.
 	cookiePrefix = "loyalty_sign_in_"

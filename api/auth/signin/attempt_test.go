@@ -8,13 +8,13 @@ import (
 
 	"pgregory.net/rapid"
 
-	"loyalty/api/web"
+	"loyalty/api/auth"
 	"loyalty/domain"
 )
 
 func TestAnAttemptComesBackAsItWent(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		to := web.LocalPath("/" + rapid.StringN(-1, -1, web.MaxPath).Draw(t, "to"))
+		to := auth.LocalPath("/" + rapid.StringN(-1, -1, auth.MaxPath).Draw(t, "to"))
 		now := time.Unix(rapid.Int64Range(0, 1<<33).Draw(t, "now"), 0)
 		a := newAttempt(to, now)
 		state, err := a.state()

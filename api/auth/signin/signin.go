@@ -14,7 +14,7 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
 
-	"loyalty/api/web"
+	"loyalty/api/auth"
 	"loyalty/domain"
 )
 
@@ -106,7 +106,7 @@ func (p *Provider) Begin(w http.ResponseWriter, r *http.Request, to string) erro
 	if err != nil {
 		return err
 	}
-	a := newAttempt(web.LocalPath(to), p.config.Now())
+	a := newAttempt(auth.LocalPath(to), p.config.Now())
 	state, err := a.state()
 	if err != nil {
 		return err

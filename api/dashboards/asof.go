@@ -1,0 +1,38 @@
+package dashboards
+
+import (
+	"context"
+
+	"github.com/labstack/echo/v4"
+
+	"loyalty/api/request"
+	"loyalty/domain"
+	"loyalty/internal/problem"
+	"loyalty/readmodels/history"
+)
+
+// asOf answers with a customer's dashboard as it stood at a moment. It is problem.ErrOverloaded where too many questions about the past are
+// being answered.
+func (h *Handler) asOf(ctx context.Context, c echo.Context, customer domain.CustomerID, moment history.Moment, top, around int, position domain.Position) error {
+	if h.History == nil {
+		return problem.ErrNoHistory
+	}
+	ctx, cancel := context.WithTimeout(ctx, request.Timeout)
+	defer cancel()
+	if err := request.CatchUp(ctx, h.History, position); err != nil {
+		return err
+	}
+	if err := h.PastReads.Acquire(ctx); err != nil {
+		return err
+	}
+	defer h.PastReads.Release()
+	v := buffers.Get().(*buffer)
+	defer buffers.Put(v)
+	key := h.Proxies.Key(customer)
+	if err := h.History.AsOf(ctx, "asOf", moment, key, top, around, &v.dashboard); err != nil {
+		return err
+	}
+	// What readers of today's dashboards share is of no use here.
+	v.json = new(encoder).appendDashboard(v.json[:0], &v.dashboard, key)
+	return request.JSON(c, v.json)
+}

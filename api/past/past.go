@@ -1,0 +1,49 @@
+// Package past answers customers, support and analysts who look at the past, and at what the past would have been.
+package past
+
+import (
+	"context"
+	"log/slog"
+
+	"loyalty/analytics/replay"
+	"loyalty/api/admission"
+	"loyalty/api/request"
+	"loyalty/domain"
+	"loyalty/readmodels/history"
+	"loyalty/readmodels/ledger"
+)
+
+// Replays folds the history again.
+type Replays interface {
+	// Replay says what the history comes to, with the best top customers (1 to 100), and how it compares with what it would have been
+	// under the policy of o. It ends with an error soon after ctx does. It calls o.Progress from one goroutine at a time. It is called by
+	// one goroutine at a time.
+	Replay(ctx context.Context, o replay.Options, top int) (replay.Report, error)
+}
+
+// Handler answers questions about the past. History, Earner and Replays may each be nil where the routes that need them are absent. It may
+// be used from many goroutines at once.
+type Handler struct {
+	// History has the changes of ranks and the leaderboards of the past, and Reads admits questions to it.
+	History history.Reader
+	Reads   *admission.Semaphore
+	Proxies domain.Proxies
+	// Ledger and Earner are the same ledger.
+	Ledger ledger.Reader
+	Earner ledger.Earner
+	// WhatIfs admits questions to Replays.
+	Replays Replays
+	WhatIfs *admission.Semaphore
+	Log     *slog.Logger
+	IDs     request.IDs
+	// Stopping ends when the server stops, and what-ifs with it.
+	Stopping context.Context
+}
+
+// acquire waits until the history reflects a position, and then for a slot of Reads, which the caller must release.
+func (h *Handler) acquire(ctx context.Context, position domain.Position) error {
+	if err := request.CatchUp(ctx, h.History, position); err != nil {
+		return err
+	}
+	return h.Reads.Acquire(ctx)
+}

@@ -1,0 +1,63 @@
+package staff
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/labstack/echo/v4"
+
+	"loyalty/api/auth"
+	"loyalty/api/request"
+	"loyalty/domain"
+	"loyalty/queries"
+	"loyalty/queries/view"
+)
+
+// maxSearch is the most characters of what is searched for: an id has no more, a proxy name fewer.
+const maxSearch = domain.MaxIDLength
+
+type searchAnswer struct {
+	view.SearchResult
+	Position domain.Position `json:"position"`
+	AsOf     *time.Time      `json:"asOf"`
+}
+
+// Search finds a customer, an order, a return or an adjustment by its id, and customers by their proxy name.
+func (h *Handler) Search(ctx context.Context, c echo.Context, _ auth.Claims) error {
+	values, badQuery := request.Query(c)
+	wanted, badWanted := searchedFor(values.Get("q"))
+	if badQuery != nil {
+		badWanted = nil
+	}
+	position, badPosition := request.MinPosition(c)
+	if err := domain.JoinInvalid(badQuery, badWanted, badPosition); err != nil {
+		return err
+	}
+	if err := request.CatchUp(ctx, h.Ledger, position); err != nil {
+		return err
+	}
+	found, err := queries.Search(ctx, h.Finder, h.Proxies, wanted)
+	if err != nil {
+		return err
+	}
+	answer := searchAnswer{view.SearchResultOf(found), found.Position, view.OptionalTime(found.AsOf)}
+	if answer.ProxyName != nil {
+		answer.ProxyName.Reveal = "/reveals" // a search appends nothing, and so reveals nothing
+	}
+	return c.JSON(http.StatusOK, answer)
+}
+
+// searchedFor is the text to search for, without the space around it.
+func searchedFor(text string) (string, error) {
+	switch wanted := strings.TrimSpace(text); {
+	case wanted == "":
+		return "", domain.Invalid("q", "q_missing", "say what to search for: an id of a customer, order, return or adjustment, or a proxy name")
+	case utf8.RuneCountInString(text) > maxSearch:
+		return "", domain.Invalid("q", "q_too_long", "what is searched for has at most 64 characters")
+	default:
+		return wanted, nil
+	}
+}

@@ -1,0 +1,30 @@
+package web
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"loyalty/api/auth"
+	"loyalty/api/request"
+)
+
+// IdentityProvider signs people in, from many goroutines at once. A signin.Provider does.
+type IdentityProvider interface {
+	// Begin sends the browser to the provider. It comes back to Finish, and then to the path to, which is one of ours.
+	Begin(w http.ResponseWriter, r *http.Request, to string) error
+	// Finish takes the browser's return: the token that is the session from now on, and the path it wanted.
+	Finish(w http.ResponseWriter, r *http.Request) (token, to string, err error)
+}
+
+// Handler opens and closes the sessions of people who look at pages. It may be used from many goroutines at once.
+type Handler struct {
+	Auth *auth.Authenticator
+	// Provider is nil where nobody signs in, because other pages bring a token with them.
+	Provider IdentityProvider
+	// Development makes tokens for whoever asks. It is nil anywhere but in development.
+	Development func(auth.Claims, time.Duration) (token string, err error)
+	Log         *slog.Logger
+	Now         func() time.Time
+	IDs         request.IDs
+}
