@@ -4,26 +4,25 @@ import (
 	"context"
 	"errors"
 
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+
 	"loyalty/domain"
 )
 
-// Between delivers the events of the given types after one position and not after another that the log has reached, in
-// the order of the log, each once, and returns nil when there are no more. Like Follow it takes a lost connection up
-// again, for as long as ctx lasts, and ends with deliver's error or domain.ErrUndecodable.
+// Between delivers the events of the given types after one position and up to another that the log has reached, in the order of
+// the log, each once, and returns nil when there are no more. A lost connection is restored for as long as ctx lasts. It ends with
+// deliver's error, or with domain.ErrUndecodable at an event that can't be decoded.
 func (s *Store) Between(ctx context.Context, after, until domain.Position, types []string, deliver func(Recorded) error) error {
-	return s.between(ctx, after, until, types, nil, func(r *Recorded) error { return deliver(*r) })
+	return s.between(ctx, after, until, types, func(e *esdb.RecordedEvent) error {
+		recorded, err := s.decoded(e)
+		if err != nil {
+			return err
+		}
+		return deliver(*recorded)
+	})
 }
 
-// BetweenUndecoded is Between for those who read events faster than a registry does, since they need little of each: Event and
-// Metadata are empty until Decode fills them in. What is delivered is valid during the call only; a copy of it stays.
-func (s *Store) BetweenUndecoded(ctx context.Context, after, until domain.Position, types []string, deliver func(*Recorded) error) error {
-	return s.between(ctx, after, until, types, &Recorded{}, deliver)
-}
-
-// Decode fills in the Event and the Metadata of what BetweenUndecoded delivered. The error is domain.ErrUndecodable with the position.
-func (s *Store) Decode(r *Recorded) error { return s.registry.complete(r) }
-
-func (s *Store) between(ctx context.Context, after, until domain.Position, types []string, stored *Recorded, deliver func(*Recorded) error) error {
+func (s *Store) between(ctx context.Context, after, until domain.Position, types []string, deliver func(*esdb.RecordedEvent) error) error {
 	if !after.Before(until) {
 		return nil
 	}
@@ -31,29 +30,31 @@ func (s *Store) between(ctx context.Context, after, until domain.Position, types
 	if err != nil {
 		return err
 	}
-	err = s.follow(ctx, &follower{store: s, at: after, names: names, stored: stored, deliver: func(item Item) error {
-		switch {
-		case item.CaughtUp:
-			return errReached
-		case item.Checkpoint != nil && !item.Checkpoint.Before(until):
-			return errReached
-		case item.Event == nil:
+	err = s.follow(ctx, &subscription{at: after, names: names,
+		event: func(e *esdb.RecordedEvent) error {
+			at := position(e.Position)
+			if until.Before(at) {
+				return errReached
+			}
+			if err := deliver(e); err != nil {
+				return err
+			}
+			if at == until {
+				return errReached
+			}
 			return nil
-		case until.Before(item.Event.Position):
-			return errReached
-		}
-		if err := deliver(item.Event); err != nil {
-			return err
-		}
-		if item.Event.Position == until {
-			return errReached
-		}
-		return nil
-	}})
+		},
+		notice: func(item Item) error {
+			if item.CaughtUp || item.Checkpoint != nil && !item.Checkpoint.Before(until) {
+				return errReached
+			}
+			return nil
+		},
+	})
 	if errors.Is(err, errReached) {
 		return nil
 	}
 	return err
 }
 
-var errReached = errors.New("the end of what was asked for is reached")
+var errReached = errors.New("the position asked for is reached")

@@ -62,12 +62,13 @@ type Upcaster struct {
 type Registry struct {
 	types     map[string]Type
 	upcasters map[string]Upcaster
+	policies  *policyCache
 }
 
 // NewRegistry checks and keeps the types and the upcasters that lead to them. It refuses two types of one name, a type
 // whose sample leaves a field empty or does not survive being stored, and an upcaster that leads nowhere.
 func NewRegistry(types []Type, upcasters []Upcaster) (*Registry, error) {
-	r := &Registry{types: make(map[string]Type), upcasters: make(map[string]Upcaster)}
+	r := &Registry{types: make(map[string]Type), upcasters: make(map[string]Upcaster), policies: &policyCache{}}
 	for _, t := range types {
 		name := t.sample.EventType()
 		if _, twice := r.types[name]; twice {
@@ -149,9 +150,23 @@ func (r *Registry) Encode(event domain.Event, metadata Metadata) (Encoded, error
 	return Encoded{Data: data, Metadata: meta}, nil
 }
 
-// Decode reads a stored event, of this version or an earlier one. Whatever it can't make sense of is
-// domain.ErrUndecodable: an unknown type, broken JSON, an event that is nobody's or of no time.
+// Decode reads a stored event, of this version or an earlier one. An unknown type, broken JSON, and an event without a customer or
+// a time are domain.ErrUndecodable. The texts of an event may share memory: who keeps one for long clones it.
 func (r *Registry) Decode(name string, data []byte) (domain.Event, error) {
+	return r.decodeText(name, string(data))
+}
+
+func (r *Registry) decodeText(name, data string) (domain.Event, error) {
+	if _, current := r.types[name]; current {
+		if event, ok := parseEvent(name, data, r.policies); ok {
+			return event, nil
+		}
+	}
+	return r.decodeJSON(name, []byte(data))
+}
+
+// decodeJSON reads an event in any form that JSON allows, and upcasts it.
+func (r *Registry) decodeJSON(name string, data []byte) (domain.Event, error) {
 	for range len(r.upcasters) {
 		u, old := r.upcasters[name]
 		if !old {
@@ -171,14 +186,24 @@ func (r *Registry) Decode(name string, data []byte) (domain.Event, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", domain.ErrUndecodable, name, err)
 	}
-	if _, err := domain.ParseID[domain.CustomerID]("customerId", string(event.Customer())); err != nil {
+	if err := checkEvent(event); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", domain.ErrUndecodable, name, err)
-	}
-	if event.Occurred().IsZero() {
-		return nil, fmt.Errorf("%w: %s has no occurredAt", domain.ErrUndecodable, name)
 	}
 	return event, nil
 }
+
+// checkEvent rejects an event without a customer or a time.
+func checkEvent(event domain.Event) error {
+	if _, err := domain.ParseID[domain.CustomerID]("customerId", string(event.Customer())); err != nil {
+		return err
+	}
+	if event.Occurred().IsZero() {
+		return errNoTime
+	}
+	return nil
+}
+
+var errNoTime = errors.New("it has no occurredAt")
 
 // storedNames are the names under which events of the current types may stand in the log.
 func (r *Registry) storedNames(types []string) (map[string]bool, error) {
@@ -197,31 +222,40 @@ func (r *Registry) storedNames(types []string) (map[string]bool, error) {
 	return names, nil
 }
 
-func undecoded(e *esdb.RecordedEvent) Recorded {
-	return Recorded{
-		ID: e.EventID, Stream: e.StreamID, Revision: e.EventNumber, Position: position(e.Position),
-		Created: e.CreatedDate.UTC().Truncate(time.Microsecond),
-		Type:    e.EventType, Data: e.Data, Stored: e.UserMetadata,
-	}
-}
-
+// decode reads an event and its metadata.
 func (r *Registry) decode(e *esdb.RecordedEvent) (Recorded, error) {
-	recorded := undecoded(e)
-	err := r.complete(&recorded)
-	return recorded, err
-}
-
-// complete reads what an undecoded event says.
-func (r *Registry) complete(recorded *Recorded) error {
-	event, err := r.Decode(recorded.Type, recorded.Data)
-	recorded.Event = event
-	if err == nil && len(recorded.Stored) > 0 {
-		if bad := json.Unmarshal(recorded.Stored, &recorded.Metadata); bad != nil {
-			err = fmt.Errorf("%w: metadata: %w", domain.ErrUndecodable, bad)
-		}
+	recorded := Recorded{
+		ID: e.EventID, Stream: e.StreamID, Revision: e.EventNumber, Position: position(e.Position), Created: created(e),
+		Type: e.EventType, Data: e.Data, Stored: e.UserMetadata,
+	}
+	var err error
+	if recorded.Event, err = r.Decode(e.EventType, e.Data); err == nil {
+		recorded.Metadata, err = decodeMetadata(string(e.UserMetadata))
 	}
 	if err != nil {
-		return fmt.Errorf("event %d of %s at position %s: %w", recorded.Revision, nameless(recorded.Stream), recorded.Position, err)
+		return recorded, undecodable(err, e.StreamID, e.EventNumber, recorded.Position)
 	}
-	return nil
+	return recorded, nil
+}
+
+func created(e *esdb.RecordedEvent) time.Time { return e.CreatedDate.UTC().Truncate(time.Microsecond) }
+
+func decodeMetadata(stored string) (Metadata, error) {
+	if m, ok := parseMetadata(stored); ok || stored == "" {
+		return m, nil
+	}
+	return decodeMetadataJSON([]byte(stored))
+}
+
+func decodeMetadataJSON(stored []byte) (Metadata, error) {
+	var m Metadata
+	if err := json.Unmarshal(stored, &m); err != nil {
+		return m, fmt.Errorf("%w: metadata: %w", domain.ErrUndecodable, err)
+	}
+	return m, nil
+}
+
+// undecodable says which event could not be decoded.
+func undecodable(err error, stream string, revision uint64, at domain.Position) error {
+	return fmt.Errorf("event %d of %s at position %s: %w", revision, redacted(stream), at, err)
 }

@@ -136,30 +136,3 @@ func TestEventIDsFollowFromTheCommandAndTheIndex(t *testing.T) {
 		t.Error("ids must differ by command and index, and by nothing else")
 	}
 }
-
-func FuzzDecode(f *testing.F) {
-	registry := loyaltyEvents(f)
-	for name, eventType := range registry.types {
-		encoded, err := registry.Encode(eventType.sample, Metadata{})
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(name, encoded.Data)
-	}
-	f.Fuzz(func(t *testing.T, name string, data []byte) {
-		event, err := registry.Decode(name, data)
-		if err != nil {
-			if !errors.Is(err, domain.ErrUndecodable) {
-				t.Fatalf("%v is not domain.ErrUndecodable", err)
-			}
-			return
-		}
-		encoded, err := registry.Encode(event, Metadata{})
-		if err != nil {
-			t.Fatalf("what was decoded can't be encoded: %v", err)
-		}
-		if _, err := registry.Decode(name, encoded.Data); err != nil {
-			t.Fatalf("what was encoded can't be decoded: %v", err)
-		}
-	})
-}

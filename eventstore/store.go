@@ -86,86 +86,6 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// Ping asks the store for the log's last event and returns domain.ErrUnavailable if that fails.
-func (s *Store) Ping(ctx context.Context) error {
-	_, err := s.End(ctx)
-	return err
-}
-
-// End is the position of the log's last event, or, given types, of the last event of those types within the last few
-// thousand events; failing one, it is that of the oldest event looked at, which no event of the types comes after. It is
-// zero for an empty log.
-func (s *Store) End(ctx context.Context, types ...string) (domain.Position, error) {
-	names, err := s.registry.storedNames(types)
-	if err != nil {
-		return domain.Position{}, err
-	}
-	count := uint64(1)
-	if len(names) > 0 {
-		count = lookBack
-	}
-	var end domain.Position
-	err = s.reads.do(ctx, "read the end of the log", func(ctx context.Context, client *esdb.Client) error {
-		end = domain.Position{}
-		stream, err := client.ReadAll(ctx, esdb.ReadAllOptions{Direction: esdb.Backwards, From: esdb.End{}}, count)
-		if err != nil {
-			return err
-		}
-		defer stream.Close()
-		for {
-			event, err := stream.Recv()
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			end = position(event.OriginalEvent().Position)
-			if names[event.OriginalEvent().EventType] {
-				return nil
-			}
-		}
-	})
-	return end, err
-}
-
-// CountAfter counts the events of the given types after a position, at most limit. It reads them, so limit bounds the work. With the
-// error of a ctx that ended meanwhile comes the number counted by then.
-func (s *Store) CountAfter(ctx context.Context, after domain.Position, types []string, limit int) (int, error) {
-	names, err := s.registry.storedNames(types)
-	if err != nil {
-		return 0, err
-	}
-	o := esdb.ReadAllOptions{Direction: esdb.Forwards, From: esdb.Start{}}
-	if after != (domain.Position{}) {
-		o.From = esdb.Position{Commit: after.Commit, Prepare: after.Prepare}
-	}
-	var count int
-	err = s.reads.do(ctx, "count the events after "+after.String(), func(ctx context.Context, client *esdb.Client) error {
-		count = 0
-		stream, err := client.ReadAll(ctx, o, math.MaxUint64)
-		if err != nil {
-			return err
-		}
-		defer stream.Close()
-		for count < limit {
-			event, err := stream.Recv()
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			// Reading forwards begins with the event at the position, which is not after it.
-			if names[event.OriginalEvent().EventType] && after.Before(position(event.OriginalEvent().Position)) {
-				count++
-			}
-		}
-		return nil
-	})
-	return count, err
-}
-
 // Append adds events to a stream that stands at the expected revision (NoStream for one without events), all or none,
 // and returns the position of the last. The events' ids are EventID(command, i), so that repeating an append whose
 // outcome is unknown is safe: the store answers with the first outcome. Another revision is domain.ErrWrongRevision; a
@@ -187,7 +107,7 @@ func (s *Store) Append(ctx context.Context, stream string, expected int64, comma
 
 func (s *Store) append(ctx context.Context, stream string, expected int64, data []esdb.EventData) (domain.Position, error) {
 	var at domain.Position
-	err := s.writes.do(ctx, "append to "+nameless(stream), func(ctx context.Context, client *esdb.Client) error {
+	err := s.writes.do(ctx, "append to "+redacted(stream), func(ctx context.Context, client *esdb.Client) error {
 		result, err := client.AppendToStream(ctx, stream, esdb.AppendToStreamOptions{ExpectedRevision: expectation(expected)}, data...)
 		if err == nil {
 			at = domain.Position{Commit: result.CommitPosition, Prepare: result.PreparePosition}
@@ -208,7 +128,7 @@ func expectation(revision int64) esdb.ExpectedRevision {
 // Load reads a whole stream. A stream that does not exist has no events, which is no error.
 func (s *Store) Load(ctx context.Context, stream string) ([]Recorded, error) {
 	var events []Recorded
-	err := s.reads.do(ctx, "read "+nameless(stream), func(ctx context.Context, client *esdb.Client) error {
+	err := s.reads.do(ctx, "read "+redacted(stream), func(ctx context.Context, client *esdb.Client) error {
 		events = events[:0]
 		read, err := client.ReadStream(ctx, stream, esdb.ReadStreamOptions{Direction: esdb.Forwards, From: esdb.Start{}}, math.MaxUint64)
 		if err != nil {
@@ -260,8 +180,8 @@ func position(p esdb.Position) domain.Position {
 	return domain.Position{Commit: p.Commit, Prepare: p.Prepare}
 }
 
-// nameless is a stream for error texts, which end up in logs: of an id after its first part, such as a customer's, nothing is said.
-func nameless(stream string) string {
+// redacted is the category of a stream, without the id behind it, which may be a customer's. Error texts end up in logs.
+func redacted(stream string) string {
 	category, _, _ := strings.Cut(stream, "-")
 	return category + "-…"
 }

@@ -124,7 +124,7 @@ func (e ends) check(ctx context.Context, store *eventstore.Store, from, to Bound
 	case from.position == nil || !to.timed():
 		return nil
 	}
-	err := store.BetweenUndecoded(ctx, *from.position, e.end, Types(), func(r *eventstore.Recorded) error {
+	err := store.ReadAhead(ctx, *from.position, e.end, Types(), func(r *eventstore.Raw) error {
 		if !r.Created.Before(to.end()) {
 			return from.reversed(to)
 		}
@@ -145,7 +145,7 @@ func (b Bound) reversed(to Bound) error {
 }
 
 // appendBegan is when the first event was stored of the append that an event belongs to. One command appends once.
-func appendBegan(ctx context.Context, store *eventstore.Store, e *eventstore.Recorded) (time.Time, error) {
+func appendBegan(ctx context.Context, store *eventstore.Store, e *eventstore.Raw) (time.Time, error) {
 	events, err := store.Load(ctx, e.Stream)
 	began := e.Created
 	if err != nil {
@@ -172,7 +172,7 @@ func (b Bound) start(ctx context.Context, store *eventstore.Store, to Bound, end
 		return domain.Position{}, nil
 	}
 	var last domain.Position
-	err := store.BetweenUndecoded(ctx, domain.Position{}, end, Types(), func(r *eventstore.Recorded) error {
+	err := store.ReadAhead(ctx, domain.Position{}, end, Types(), func(r *eventstore.Raw) error {
 		if !r.Created.Before(b.begin) {
 			began, err := appendBegan(ctx, store, r)
 			if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"syscall"
 
 	"loyalty/domain"
@@ -12,12 +11,10 @@ import (
 )
 
 const (
-	// batchRows is how many events are handed on at once. It divides rowGroupRows and partRows.
+	// batchRows is how many rows are encoded at once. It divides rowGroupRows and partRows.
 	batchRows = 1024
 	// partRows is how many rows a file has at most: it bounds what an interruption costs, and is 16 row groups.
 	partRows = 16 * rowGroupRows
-	// batches is how many batches there are, being filled, waiting or being written.
-	batches = 8
 )
 
 // Options say what to export and where to.
@@ -92,46 +89,46 @@ func Run(ctx context.Context, store *eventstore.Store, o Options) (m Manifest, e
 		return m, err
 	}
 	w := &writer{store: store, target: t, manifest: &m}
-	r := &reader{options: o, until: o.To.until(log.end), full: make(chan *batch, batches), free: make(chan *batch, batches)}
-	if err := w.resume(r); err != nil {
+	after, err := w.resume()
+	if err != nil {
 		return m, err
 	}
-	if found == nil || r.until != m.Position {
-		err = transfer(ctx, store, r, w)
+	if until := o.To.until(log.end); found == nil || until != m.Position {
+		err = transfer(ctx, store, w, o, after, until)
 	}
 	return m, err
 }
 
-// transfer reads in one goroutine and writes in this one.
-func transfer(ctx context.Context, store *eventstore.Store, r *reader, w *writer) error {
-	for range batches {
-		r.free <- &batch{events: make([]stored, 0, batchRows)}
-	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	var reading error
-	var both sync.WaitGroup
-	both.Go(func() {
-		defer close(r.full)
-		reading = r.read(ctx, store)
-	})
-	var writing error
-	for b := range r.full {
-		if writing == nil {
-			if writing = w.write(b); writing != nil {
-				stop()
+// transfer writes the events after one position and up to another, or up to the time at which the export is to end.
+func transfer(ctx context.Context, store *eventstore.Store, w *writer, o Options, after, until domain.Position) error {
+	var done uint64
+	reached, last := until, after
+	total := until.Commit - min(until.Commit, after.Commit)
+	err := store.ReadAhead(ctx, after, until, o.Types, func(r *eventstore.Raw) error {
+		if o.To.timed() && !r.Created.Before(o.To.end()) {
+			begun, err := appendBegan(ctx, store, r)
+			if err != nil {
+				return err
+			}
+			if !begun.Before(o.To.end()) {
+				reached = last
+				return errEnough
 			}
 		}
-		r.free <- b
+		last = r.Position
+		if err := w.add(r); err != nil {
+			return err
+		}
+		if done++; done%batchRows == 0 {
+			passed := r.Position.Commit - min(r.Position.Commit, after.Commit)
+			o.Progress("exporting", done, max(done, uint64(float64(done)*float64(total)/float64(max(passed, 1)))))
+		}
+		return nil
+	})
+	if err = unlessEnough(err); err != nil {
+		return errors.Join(err, w.drop())
 	}
-	both.Wait()
-	if writing != nil {
-		return errors.Join(writing, w.drop())
-	}
-	if reading != nil {
-		return errors.Join(reading, w.drop())
-	}
-	return w.end(r.reached)
+	return w.end(reached)
 }
 
 // explain says what to do about a disk that is full.

@@ -40,15 +40,14 @@ type number struct {
 func whole(value int64) number { return number{value: value, known: true} }
 
 // set makes the row that of an event.
-func (r *row) set(e *eventstore.Recorded) {
+func (r *row) set(raw *eventstore.Raw, e domain.Event, m eventstore.Metadata) {
 	*r = row{
-		Commit: int64(e.Position.Commit), Prepare: int64(e.Position.Prepare),
-		Type: e.Event.EventType(), Stream: e.Stream, Revision: int64(e.Revision), EventID: e.ID.String(),
-		StoredAt: e.Created.UnixMicro(), OccurredAt: e.Event.Occurred().UnixMicro(), CustomerID: string(e.Event.Customer()),
-		Channel: string(e.Metadata.Channel), Actor: e.Metadata.Actor,
-		Correlation: e.Metadata.Correlation, Causation: e.Metadata.Causation,
+		Commit: int64(raw.Position.Commit), Prepare: int64(raw.Position.Prepare),
+		Type: e.EventType(), Stream: raw.Stream, Revision: int64(raw.Revision), EventID: raw.ID.String(),
+		StoredAt: raw.Created.UnixMicro(), OccurredAt: e.Occurred().UnixMicro(), CustomerID: string(e.Customer()),
+		Channel: string(m.Channel), Actor: m.Actor, Correlation: m.Correlation, Causation: m.Causation,
 	}
-	switch event := e.Event.(type) {
+	switch event := e.(type) {
 	case order.Placed:
 		r.OrderID, r.Method = string(event.OrderID), event.Method
 		r.Items = whole(int64(len(event.Items)))

@@ -1,98 +1,112 @@
 package export
 
 import (
+	"errors"
+	"time"
+
 	"loyalty/domain"
 	"loyalty/eventstore"
 )
 
-// writer writes batches to files, and the files to the manifest.
+// writer writes events to files, and the files to the manifest.
 type writer struct {
-	store    *eventstore.Store // decodes what the scanner does not
+	store    *eventstore.Store
 	target   *target
 	manifest *Manifest
-	scanner  scanner
+	at       place // of the file that the last event went to
+	full     bool  // nothing more goes to that file
+	part     *part // nil unless the file is being written
 	rows     [batchRows]row
-	at       place
-	part     *part
+	gathered int // of the rows
 }
 
-// resume tells the reader where to go on. A last file that is open is written anew, in place of the one that is there.
-func (w *writer) resume(r *reader) error {
+// resume takes up an export where it was left, and returns the position after which to read. A last file that is open is written
+// anew, in place of the one that is there.
+func (w *writer) resume() (domain.Position, error) {
 	m := w.manifest
-	r.after = m.Position
+	after := m.Position
 	kept := m.Files
 	if last := len(kept) - 1; last >= 0 && kept[last].Open {
 		kept = kept[:last]
-		r.after = m.After
+		after = m.After
 		if last > 0 {
-			r.after = kept[last-1].Last
+			after = kept[last-1].Last
 		}
 	}
-	if last := len(kept) - 1; last >= 0 {
-		day, err := kept[last].day()
+	last := len(kept) - 1
+	if last < 0 {
+		return after, nil
+	}
+	day, err := kept[last].day()
+	if err != nil {
+		return after, err
+	}
+	w.at, w.full = place{day: day}, true
+	for i := last - 1; i >= 0; i-- {
+		before, err := kept[i].day()
 		if err != nil {
-			return err
+			return after, err
 		}
-		// What follows on the same day is another file of it, since this one is full.
-		r.at, r.rows = place{day: day}, r.options.PartRows
-		for i := last - 1; i >= 0; i-- {
-			before, err := kept[i].day()
-			if err != nil {
-				return err
-			}
-			if !before.Equal(day) {
-				break
-			}
-			r.at.number++
+		if !before.Equal(day) {
+			break
 		}
+		w.at.number++
 	}
-	return nil
+	return after, nil
 }
 
-func (w *writer) write(b *batch) error {
-	if w.part != nil && w.at != b.at {
+// add writes an event to the file that it belongs to.
+func (w *writer) add(r *eventstore.Raw) error {
+	day := r.Created.Truncate(24 * time.Hour)
+	next := w.at
+	switch {
+	case day.After(w.at.day):
+		next = place{day: day}
+	case w.full:
+		next.number++
+	}
+	if w.part != nil && next != w.at {
 		if err := w.finish(false); err != nil {
 			return err
 		}
 	}
 	if w.part == nil {
 		var err error
-		if w.part, err = newPart(w.target, b.at, w.manifest.Options.Format); err != nil {
+		if w.part, err = newPart(w.target, next, w.manifest.Options.Format); err != nil {
 			return err
 		}
-		w.at = b.at
+		w.at, w.full = next, false
 	}
-	rows, err := w.decode(b)
+	event, metadata, err := w.store.Decode(r)
 	if err != nil {
 		return err
 	}
-	if err := w.part.add(rows); err != nil || w.part.made.Events < w.manifest.Options.PartRows {
+	w.rows[w.gathered].set(r, event, metadata)
+	if w.gathered++; w.gathered < batchRows {
+		return nil
+	}
+	if err := w.flush(); err != nil || w.part.made.Events < w.manifest.Options.PartRows {
 		return err
 	}
+	w.full = true
 	return w.finish(false)
 }
 
-// decode makes rows of a batch, valid until the next one's.
-func (w *writer) decode(b *batch) ([]row, error) {
-	text, begin := string(b.text), 0
-	for i, e := range b.events {
-		r := eventstore.Recorded{ID: e.id, Type: e.name, Stream: e.stream, Revision: e.revision, Position: e.position, Created: e.created}
-		payload, metadata := text[begin:e.payloadEnd], text[e.payloadEnd:e.ends]
-		begin = e.ends
-		var scanned bool
-		if r.Event, r.Metadata, scanned = w.scanner.scan(e.name, payload, metadata); !scanned {
-			r.Metadata, r.Data, r.Stored = eventstore.Metadata{}, []byte(payload), []byte(metadata)
-			if err := w.store.Decode(&r); err != nil {
-				return nil, err
-			}
-		}
-		w.rows[i].set(&r)
+// flush hands the rows to the file's encoder.
+func (w *writer) flush() error {
+	rows := w.rows[:w.gathered]
+	w.gathered = 0
+	if len(rows) == 0 {
+		return nil
 	}
-	return w.rows[:len(b.events)], nil
+	return w.part.add(rows)
 }
 
 // finish ends the file, and saves that there is one more.
 func (w *writer) finish(open bool) error {
+	if err := w.flush(); err != nil {
+		return errors.Join(err, w.drop())
+	}
 	part := w.part
 	w.part = nil
 	file, err := part.finish()
@@ -100,13 +114,13 @@ func (w *writer) finish(open bool) error {
 		return err
 	}
 	file.Open = open
-	w.add(file)
+	w.record(file)
 	w.manifest.Position = file.Last
 	return w.target.save(w.manifest)
 }
 
-// add puts a file in the manifest, in place of the one it was written anew for.
-func (w *writer) add(file File) {
+// record puts a file in the manifest, in place of the one it was written anew for.
+func (w *writer) record(file File) {
 	m := w.manifest
 	if last := len(m.Files) - 1; last >= 0 && m.Files[last].Name == file.Name {
 		m.Events -= uint64(m.Files[last].Events)

@@ -188,7 +188,7 @@ func (e *exportReader) open(schema *parquet.Schema, group parquet.RowGroup) erro
 	c := &e.columns
 	c.kind = open(export.Type, parquet.ByteArray, kindOf)
 	c.channel = open(export.Channel, parquet.ByteArray, func(text []byte) uint8 { c, _ := knownChannel(string(text)); return uint8(c) })
-	c.currency = open(export.Currency, parquet.ByteArray, func(text []byte) uint8 { c, _ := currencyOf(text); return uint8(c) })
+	c.currency = open(export.Currency, parquet.ByteArray, func(text []byte) uint8 { c, _ := currencyOf(string(text)); return uint8(c) })
 	c.customer = open(export.CustomerID, parquet.ByteArray, nil)
 	c.commit, c.prepare, c.stored, c.occurred = integer(export.Commit), integer(export.Prepare), integer(export.StoredAt), integer(export.OccurredAt)
 	c.points = integer(export.Points)

@@ -122,6 +122,7 @@ type History struct {
 		sums        *[ways]Sums
 	}
 	factors  factors // of the orders that have a multiplier
+	buffer   []byte
 	unpriced int64
 	events   uint64
 	position domain.Position

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"loyalty/domain"
 	"loyalty/domain/account"
 	"loyalty/domain/order"
 	"loyalty/eventstore"
@@ -34,12 +35,11 @@ func FromLog(ctx context.Context, store *eventstore.Store, o Options) (*History,
 	if err != nil {
 		return h, err
 	}
-	l := logReader{store: store, history: h}
-	err = readAhead(ctx, store, end, func(r *eventstore.Recorded) error {
+	err = store.ReadAhead(ctx, domain.Position{}, end, types(), func(r *eventstore.Raw) error {
 		if o.Until.passed(r.Created) {
 			return errPassed
 		}
-		if err := l.read(r); err != nil {
+		if err := h.read(store, r); err != nil {
 			return err
 		}
 		if h.events&1023 == 0 && o.Progress != nil {
@@ -58,22 +58,13 @@ func FromLog(ctx context.Context, store *eventstore.Store, o Options) (*History,
 	return h, nil
 }
 
-// logReader folds what the log says.
-type logReader struct {
-	store   *eventstore.Store
-	history *History
-	stored  stored
-}
-
-func (l *logReader) read(r *eventstore.Recorded) error {
-	h := l.history
-	e, ok := l.quickly(r)
-	if !ok {
-		if err := l.store.Decode(r); err != nil {
-			return err
-		}
-		e = l.slowly(r)
+// read folds an event of the log.
+func (h *History) read(store *eventstore.Store, r *eventstore.Raw) error {
+	event, metadata, err := store.Decode(r)
+	if err != nil {
+		return err
 	}
+	e := h.entry(event, metadata)
 	if err := h.add(&e); err != nil {
 		return fmt.Errorf("the event at position %s: %w", r.Position, err)
 	}
@@ -82,47 +73,28 @@ func (l *logReader) read(r *eventstore.Recorded) error {
 	return nil
 }
 
-// quickly reads an event that is as this system writes it.
-func (l *logReader) quickly(r *eventstore.Recorded) (e entry, ok bool) {
-	const about = hasCustomer | hasTime
-	s := &l.stored
-	switch r.Type {
-	case order.TypePointsAwarded:
-		ok = s.scan(r.Data, about|hasOrder|hasPoints|hasPaid)
-		e = entry{kind: award, order: s.order, currency: s.paid.currency, points: s.points, after: s.paid.minor}
-	case order.TypePointsReversed:
-		ok = s.scan(r.Data, about|hasOrder|hasPoints|hasBefore|hasAfter) && s.netBefore.currency == s.netNow.currency
-		e = entry{kind: reversal, order: s.order, currency: s.netBefore.currency, points: -s.points, before: s.netBefore.minor, after: s.netNow.minor}
-	case account.TypePointsAdjusted:
-		ok = s.scan(r.Data, about|hasPoints)
-		e = entry{kind: adjustment, points: s.points}
-	}
-	if !ok {
-		return e, false
-	}
-	if e.channel, ok = scanChannel(r.Stored); !ok {
-		return e, false
-	}
-	e.customer, e.at = l.history.number(s.customer), s.at
-	return e, true
-}
-
-// slowly takes what the registry decoded.
-func (l *logReader) slowly(r *eventstore.Recorded) entry {
-	e := entry{customer: l.history.number([]byte(r.Event.Customer())), at: r.Event.Occurred().UnixMicro()}
-	e.channel, _ = knownChannel(string(r.Metadata.Channel))
-	switch event := r.Event.(type) {
+// entry is what a decoded event does.
+func (h *History) entry(event domain.Event, metadata eventstore.Metadata) entry {
+	e := entry{customer: h.number(h.bytes(string(event.Customer()))), at: event.Occurred().UnixMicro()}
+	e.channel, _ = knownChannel(string(metadata.Channel))
+	switch event := event.(type) {
 	case order.PointsAwarded:
-		e.kind, e.points, e.after, e.order = award, int64(event.Points), event.Paid.Minor, []byte(event.OrderID)
-		e.currency, _ = currencyOf([]byte(event.Paid.Currency))
+		e.kind, e.points, e.after, e.order = award, int64(event.Points), event.Paid.Minor, h.bytes(string(event.OrderID))
+		e.currency, _ = currencyOf(string(event.Paid.Currency))
 	case order.PointsReversed:
-		e.kind, e.points, e.order = reversal, -int64(event.Points), []byte(event.OrderID)
+		e.kind, e.points, e.order = reversal, -int64(event.Points), h.bytes(string(event.OrderID))
 		e.before, e.after = event.NetBefore.Minor, event.NetAfter.Minor
-		e.currency, _ = currencyOf([]byte(event.NetBefore.Currency))
+		e.currency, _ = currencyOf(string(event.NetBefore.Currency))
 	case account.PointsAdjusted:
 		e.kind, e.points = adjustment, int64(event.Points)
 	case account.CustomerForgotten:
 		e.kind = forgotten
 	}
 	return e
+}
+
+// bytes is text in the history's buffer, until the next call.
+func (h *History) bytes(text string) []byte {
+	h.buffer = append(h.buffer[:0], text...)
+	return h.buffer
 }

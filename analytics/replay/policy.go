@@ -41,8 +41,8 @@ const (
 	currencies
 )
 
-func currencyOf(text []byte) (currency, bool) {
-	switch string(text) {
+func currencyOf(text string) (currency, bool) {
+	switch text {
 	case string(domain.GBP):
 		return gbp, true
 	case string(domain.EUR):
@@ -218,7 +218,7 @@ func (c *checker) refuse(field, detail string) {
 
 func (c *checker) amounts(field string, given map[string]string, least int64) (amounts [currencies]int64) {
 	for _, name := range slices.Sorted(maps.Keys(given)) {
-		currency, known := currencyOf([]byte(name))
+		currency, known := currencyOf(name)
 		if !known {
 			c.refuse(field+"."+name, "the currency must be GBP or EUR")
 			continue

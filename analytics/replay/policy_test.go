@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -54,12 +55,11 @@ func TestAPolicyIsReadWhole(t *testing.T) {
 
 func moment(t *testing.T, text string) int64 {
 	t.Helper()
-	c := cursor{text: []byte(`"` + text + `"`)}
-	at, ok := c.moment()
-	if !ok {
-		t.Fatal(text)
+	at, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return at
+	return at.UnixMicro()
 }
 
 func TestAMistakeInAPolicyIsNamedWithItsLine(t *testing.T) {

@@ -3,6 +3,7 @@ package eventstore_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -79,19 +80,19 @@ func TestEventsCanBeReadUndecodedAndDecodedOneByOne(t *testing.T) {
 	var want, got []eventstore.Recorded
 	err = errors.Join(
 		store.Between(t.Context(), domain.Position{}, last.Position, types, func(r eventstore.Recorded) error { want = append(want, r); return nil }),
-		store.BetweenUndecoded(t.Context(), domain.Position{}, last.Position, types, func(r *eventstore.Recorded) error {
-			if r.Event != nil || r.Metadata != (eventstore.Metadata{}) {
-				t.Errorf("it is decoded: %+v", r)
-			}
-			err := store.Decode(r)
-			got = append(got, *r)
+		store.ReadAhead(t.Context(), domain.Position{}, last.Position, types, func(r *eventstore.Raw) error {
+			event, metadata, err := store.Decode(r)
+			got = append(got, eventstore.Recorded{
+				ID: r.ID, Stream: r.Stream, Revision: r.Revision, Position: r.Position, Created: r.Created, Type: r.Type,
+				Data: []byte(r.Data), Stored: []byte(r.Metadata), Event: event, Metadata: metadata,
+			})
 			return err
 		}))
 	if diff := cmp.Diff(want, got); diff != "" || err != nil || len(got) != 10 {
 		t.Errorf("%v (-decoded +one by one):\n%s", err, diff)
 	}
-	broken := eventstore.Recorded{Type: account.TypePointsAdjusted, Stream: "account-a", Data: []byte("{"), Position: last.Position}
-	if err := store.Decode(&broken); !errors.Is(err, domain.ErrUndecodable) {
+	broken := eventstore.Raw{Type: account.TypePointsAdjusted, Stream: "account-a", Data: "{", Position: last.Position}
+	if _, _, err := store.Decode(&broken); !errors.Is(err, domain.ErrUndecodable) || !strings.Contains(err.Error(), "account-… at position "+last.Position.String()) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -1,0 +1,126 @@
+package eventstore
+
+import (
+	"context"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/google/uuid"
+
+	"loyalty/domain"
+)
+
+// Raw is an event as it stands in the log, not decoded. Its fields are those of Recorded.
+type Raw struct {
+	ID             uuid.UUID
+	Stream         string
+	Revision       uint64
+	Position       domain.Position
+	Created        time.Time
+	Type           string
+	Data, Metadata string
+}
+
+// Decode reads the event and its metadata. An event that can't be decoded is domain.ErrUndecodable with its position. The texts
+// of the event may share memory with those of thousands of others: who keeps one clones it.
+func (s *Store) Decode(r *Raw) (domain.Event, Metadata, error) {
+	event, err := s.registry.decodeText(r.Type, r.Data)
+	var metadata Metadata
+	if err == nil {
+		metadata, err = decodeMetadata(r.Metadata)
+	}
+	if err != nil {
+		return nil, metadata, undecodable(err, r.Stream, r.Revision, r.Position)
+	}
+	return event, metadata, nil
+}
+
+const (
+	// aheadBatch is how many events one goroutine hands to the other at once.
+	aheadBatch = 256
+	// aheadBatches is how many batches there are: being filled, waiting and being delivered.
+	aheadBatches = 16
+)
+
+// rawBatch is some events. Their data and metadata lie in one text, one behind the other, which costs less than a text for each.
+type rawBatch struct {
+	events []Raw
+	ends   []rawEnds
+	text   []byte
+}
+
+// rawEnds is where the data and the metadata of an event end in the text of its batch.
+type rawEnds struct{ data, metadata int }
+
+func (b *rawBatch) add(e *esdb.RecordedEvent) {
+	b.events = append(b.events, Raw{
+		ID: e.EventID, Stream: e.StreamID, Revision: e.EventNumber, Position: position(e.Position), Created: created(e), Type: e.EventType,
+	})
+	b.text = append(b.text, e.Data...)
+	data := len(b.text)
+	b.text = append(b.text, e.UserMetadata...)
+	b.ends = append(b.ends, rawEnds{data, len(b.text)})
+}
+
+func (b *rawBatch) deliver(deliver func(*Raw) error) error {
+	text, begin := string(b.text), 0
+	for i := range b.events {
+		r, ends := &b.events[i], b.ends[i]
+		r.Data, r.Metadata = text[begin:ends.data], text[ends.data:ends.metadata]
+		begin = ends.metadata
+		if err := deliver(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *rawBatch) empty() { b.events, b.ends, b.text = b.events[:0], b.ends[:0], b.text[:0] }
+
+// ReadAhead is Between for long runs of events: it reads in a goroutine of its own, up to 4,096 events ahead of deliver, which it
+// calls in the caller's. Events are not decoded; Decode does that. A Raw is valid during the call only. When the log can't be read
+// any further, events that were read just before may not be delivered.
+func (s *Store) ReadAhead(ctx context.Context, after, until domain.Position, types []string, deliver func(*Raw) error) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	// Both channels have room for all batches, so that no send waits.
+	full, free := make(chan *rawBatch, aheadBatches), make(chan *rawBatch, aheadBatches)
+	for range aheadBatches {
+		free <- &rawBatch{}
+	}
+	var reading error
+	go func() {
+		defer close(full)
+		b := <-free
+		reading = s.between(ctx, after, until, types, func(e *esdb.RecordedEvent) error {
+			b.add(e)
+			if len(b.events) < aheadBatch {
+				return nil
+			}
+			full <- b
+			select {
+			case b = <-free:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+		if reading == nil {
+			full <- b
+		}
+	}()
+	var delivering error
+	for b := range full { // to its end, which is that of the goroutine
+		if delivering == nil {
+			if delivering = b.deliver(deliver); delivering != nil {
+				stop()
+			}
+		}
+		b.empty()
+		free <- b
+	}
+	if delivering != nil {
+		return delivering
+	}
+	return reading
+}
