@@ -62,7 +62,10 @@ func (b *rawBatch) add(e *esdb.RecordedEvent) {
 	b.ends = append(b.ends, rawEnds{data, len(b.text)})
 }
 
-func (b *rawBatch) deliver(deliver func(*Raw) error) error {
+func (b *rawBatch) deliver(ctx context.Context, deliver func(*Raw) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	text, begin := string(b.text), 0
 	for i := range b.events {
 		r, ends := &b.events[i], b.ends[i]
@@ -112,7 +115,7 @@ func (s *Store) ReadAhead(ctx context.Context, after, until domain.Position, typ
 	var delivering error
 	for b := range full { // to its end, which is that of the goroutine
 		if delivering == nil {
-			if delivering = b.deliver(deliver); delivering != nil {
+			if delivering = b.deliver(ctx, deliver); delivering != nil {
 				stop()
 			}
 		}

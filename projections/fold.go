@@ -3,6 +3,7 @@ package projections
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"loyalty/domain"
@@ -107,7 +108,7 @@ func (f *Fold) add(r eventstore.Recorded) error {
 	a := f.accounts[customer]
 	if a == nil {
 		a = &folded{}
-		f.accounts[customer] = a
+		f.accounts[domain.CustomerID(strings.Clone(string(customer)))] = a // the id shares memory with all of the event
 	}
 	total, err := a.points.Plus(change)
 	if err != nil {
