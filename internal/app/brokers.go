@@ -94,7 +94,7 @@ func (b buses) run(ctx context.Context, running *sync.WaitGroup, log *slog.Logge
 	}
 }
 
-// saveFor bounds how long a stop tries to save how far events are published.
+// saveTimeout bounds how long a stop tries to save how far events are published.
 const saveTimeout = 3 * time.Second
 
 // close closes the brokers, once what run started has ended.
@@ -135,7 +135,7 @@ func (m *busMetrics) Describe(out chan<- *prometheus.Desc) {
 	out <- m.poison
 }
 
-// poisonFor bounds the time for which a scrape asks the broker.
+// poisonTimeout bounds the time for which a scrape asks the broker.
 const poisonTimeout = time.Second
 
 // Collect asks the broker how long the poison topic is. A broker that doesn't answer is left out.

@@ -16,10 +16,10 @@ import (
 	"loyalty/domain"
 )
 
-// folder is a data folder: what "loyalty dev" keeps between runs.
+// Folder is a data folder: what "loyalty dev" keeps between runs.
 type Folder string
 
-// defaultFolder is where dev and token look unless told otherwise.
+// DefaultFolder is where dev and token look unless told otherwise.
 const DefaultFolder = "loyalty-data"
 
 // eventStore, ledger, history, tokenSecret and proxySecret are what lies in it.
@@ -29,7 +29,7 @@ func (f Folder) HistoryDir() string      { return filepath.Join(string(f), "hist
 func (f Folder) TokenSecretFile() string { return filepath.Join(string(f), "token.secret") }
 func (f Folder) ProxySecretFile() string { return filepath.Join(string(f), "proxy.secret") }
 
-// check refuses a folder that no process has used yet.
+// Check refuses a folder that no process has used yet.
 func (f Folder) Check() error {
 	if _, err := os.Stat(f.EventStoreDir()); err != nil {
 		return fmt.Errorf("%s is no data folder of loyalty: name the one that loyalty dev --data was given (%w)", f, err)
@@ -37,7 +37,7 @@ func (f Folder) Check() error {
 	return nil
 }
 
-// secrets makes what the folder's secrets are for, and makes up those that aren't there yet.
+// Secrets makes what the folder's secrets are for, and makes up those that aren't there yet.
 func (f Folder) Secrets(context.Context) (domain.Proxies, *api.Verifier, error) {
 	tokenSecret, err := openSecret(f.TokenSecretFile())
 	if err != nil {
@@ -55,7 +55,7 @@ func (f Folder) Secrets(context.Context) (domain.Proxies, *api.Verifier, error) 
 	return proxies, verifier, err
 }
 
-// mint makes a token that the folder's process accepts.
+// Mint makes a token that the folder's process accepts.
 func (f Folder) Mint(c api.Claims, ttl time.Duration) (string, error) {
 	secret, err := ReadSecret(f.TokenSecretFile())
 	if err != nil {
@@ -64,7 +64,7 @@ func (f Folder) Mint(c api.Claims, ttl time.Duration) (string, error) {
 	return api.Mint(secret, c, ttl, time.Now())
 }
 
-// secretLength is the length of a secret this program makes up, in bytes.
+// SecretLength is the length of a secret this program makes up, in bytes.
 const SecretLength = 32
 
 // openSecret reads a secret, and makes one up if there is none.
@@ -83,7 +83,7 @@ func openSecret(file string) ([]byte, error) {
 	return secret, os.Rename(aside, file)
 }
 
-// readSecret refuses a secret that others on the machine could read, and one too short to be one.
+// ReadSecret refuses a secret that others on the machine could read, and one too short to be one.
 func ReadSecret(file string) ([]byte, error) {
 	info, err := os.Stat(file)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 // grace is how long other processes are left to bring a read model up to date before a command does it for them.
 const grace = 5 * time.Second
 
-// follow runs a projection until there is what a command waits for. Beside other processes that do the same it is safe: the
+// ProjectUntil runs a projection until there is what a command waits for. Beside other processes that do the same it is safe: the
 // checkpoint moves by compare-and-set. A projection that can't go on ends it.
 func ProjectUntil(ctx context.Context, store *eventstore.Store, p projections.Projection, until func(context.Context, *projections.Runner) error) error {
 	ctx, stop := context.WithCancel(ctx)
@@ -35,14 +35,14 @@ func ProjectUntil(ctx context.Context, store *eventstore.Store, p projections.Pr
 	return err
 }
 
-// followers have read models come to a position.
+// CatchUp have read models come to a position.
 type CatchUp struct {
 	Store *eventstore.Store
 	// alone tells that nobody else projects.
 	Alone bool
 }
 
-// reach waits until a read model reflects a position: for the processes that keep it if it is shared with any, and else, or if they
+// Reach waits until a read model reflects a position: for the processes that keep it if it is shared with any, and else, or if they
 // don't come to it, by running its projection.
 func (f *CatchUp) Reach(ctx context.Context, p projections.Projection, shared bool, wait func(context.Context, domain.Position) error, position domain.Position) error {
 	if shared && !f.Alone {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// shutdownPatience bounds how long a stop waits for what is under way.
+// shutdownTimeout bounds how long a stop waits for what is under way.
 const shutdownTimeout = 10 * time.Second
 
 // Addresses are where a process answers.
@@ -72,7 +72,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	return errors.Join(err, <-failed, <-failed)
 }
 
-// serve returns nil once the server was shut down.
+// Serve returns nil once the server was shut down.
 func Serve(server *http.Server, listener net.Listener) error {
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
@@ -80,7 +80,7 @@ func Serve(server *http.Server, listener net.Listener) error {
 	return nil
 }
 
-// newHTTPServer bounds how long a client may take, so that slow ones do not pile up.
+// NewHTTPServer bounds how long a client may take, so that slow ones do not pile up.
 func NewHTTPServer(handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
@@ -88,7 +88,7 @@ func NewHTTPServer(handler http.Handler) *http.Server {
 	}
 }
 
-// newRequestIDs names requests: a random part for the process, and a number. Random ones for each would cost more than
+// NewRequestIDs names requests: a random part for the process, and a number. Random ones for each would cost more than
 // reading a dashboard.
 func NewRequestIDs() func() string {
 	random := make([]byte, 8)

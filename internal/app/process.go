@@ -57,7 +57,7 @@ type Config struct {
 	Started func(Addresses) (beforeStop func() error)
 }
 
-// stack is the system, or those of its roles that this process has.
+// Process is the system, or those of its roles that this process has.
 type Process struct {
 	Roles
 	Stores
@@ -72,7 +72,7 @@ type Process struct {
 	running sync.WaitGroup
 }
 
-// openStack opens the stores and starts the projections. The caller closes it.
+// Open opens the stores and starts the projections. The caller closes it.
 func Open(ctx context.Context, c Config) (_ *Process, err error) {
 	log := c.EventStore.Logger
 	s := &Process{Roles: c.Roles}
@@ -177,7 +177,7 @@ func (s *Process) addresses(api, admin net.Addr) Addresses {
 // keepsSeasons tells whether this process has leaderboards of seasons: to answer from, or to keep in Redis for those who do.
 func (s *Process) keepsSeasons() bool { return s.Query || (s.Project && s.Shared != nil) }
 
-// followers are all who follow the log in this process.
+// runners are all who follow the log in this process.
 func (s *Process) runners() []*projections.Runner {
 	followers := slices.Concat(s.essential, s.optional)
 	if s.publishing != nil {

@@ -45,7 +45,7 @@ type seasonBoard struct {
 	stop   func()
 }
 
-// seasonLook is how often a process looks at the clock again, should the clock be set.
+// calendarInterval is how often a process looks at the clock again, should the clock be set.
 const calendarInterval = time.Minute
 
 // run follows the calendar until ctx ends. What it began goes on until close.

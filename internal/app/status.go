@@ -43,7 +43,7 @@ func (s *Process) storeChecks(c Connections, b Brokers) (checks []storeCheck) {
 	return checks
 }
 
-// asked asks a broker something small.
+// brokerCheck asks a broker something small.
 func brokerCheck(broker *redis.Broker) func(context.Context) error {
 	return func(ctx context.Context) error {
 		_, err := broker.Depth(ctx)

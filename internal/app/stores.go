@@ -22,14 +22,14 @@ import (
 	"loyalty/readmodels/ledger/sqlite"
 )
 
-// connections are the three strings that say where the system keeps what it knows.
+// Connections are the three strings that say where the system keeps what it knows.
 type Connections struct {
 	Eventstore  string // esdb://… for a cluster, embedded:DIR for a store in a folder
 	Ledger      string // postgres://… or sqlite:FILE
 	Leaderboard string // redis://… and the like, or memory: for one in each process
 }
 
-// connections are those of a data folder.
+// Connections are those of a data folder.
 func (f Folder) Connections() Connections {
 	return Connections{Eventstore: EmbeddedScheme + f.EventStoreDir(), Ledger: SQLiteScheme + f.LedgerFile(), Leaderboard: MemoryScheme}
 }
@@ -54,7 +54,7 @@ type ledgerStore interface {
 	Close() error
 }
 
-// boardStore is a leaderboard of whatever kind.
+// BoardStore is a leaderboard of whatever kind.
 type BoardStore interface {
 	leaderboard.Reader
 	leaderboard.Writer
@@ -69,7 +69,7 @@ type sharedBoard interface {
 	Close() error
 }
 
-// stores are the open stores of a process. Those that were not asked for are nil.
+// Stores are the open stores of a process. Those that were not asked for are nil.
 type Stores struct {
 	Server *embedded.Server // nil unless this process serves the event store
 	Store  *eventstore.Store
@@ -79,11 +79,11 @@ type Stores struct {
 	Shared sharedBoard
 }
 
-// wanted says which of the stores beside the event store to open, and whether an event store in a folder must be this
+// Wanted says which of the stores beside the event store to open, and whether an event store in a folder must be this
 // process's alone.
 type Wanted struct{ Ledger, Leaderboard, Exclusive bool }
 
-// openStores opens what is wanted. The options are for an event store in a folder, which this process serves unless another
+// Open opens what is wanted. The options are for an event store in a folder, which this process serves unless another
 // one does. The caller closes the stores, also after an error.
 func (c Connections) Open(ctx context.Context, want Wanted, o embedded.Options) (s Stores, err error) {
 	if err := s.openEventStore(ctx, c.Eventstore, o, want.Exclusive); err != nil {
@@ -169,7 +169,7 @@ func opened[L ledgerStore](l L, err error) (ledgerStore, error) {
 	return l, nil
 }
 
-// close closes the stores, in the order in which they need each other.
+// Close closes the stores, in the order in which they need each other.
 func (s *Stores) Close(ctx context.Context) error {
 	var errs []error
 	if s.Shared != nil {
@@ -187,15 +187,15 @@ func (s *Stores) Close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// quiet are the options of an event store that a command opens for itself.
+// Quiet are the options of an event store that a command opens for itself.
 func Quiet() embedded.Options { return embedded.Options{Logger: slog.New(slog.DiscardHandler)} }
 
-// handler carries out commands that give and take no points.
+// Handler carries out commands that give and take no points.
 func (s Stores) Handler() (*commands.Handler, error) {
 	return commands.New(s.Store, commands.Options{Policy: domain.DefaultPolicy(), Now: time.Now, NewID: uuid.New})
 }
 
-// seasonBoard is a season's leaderboard, wherever that of all time is.
+// SeasonBoard is a season's leaderboard, wherever that of all time is.
 func (s Stores) SeasonBoard(id string) BoardStore {
 	if s.Shared == nil {
 		return memory.New()

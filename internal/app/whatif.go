@@ -45,7 +45,7 @@ func (w whatIfs) fold(ctx context.Context, o replay.Options, top int) (replay.Re
 	return report, err
 }
 
-// resting has whoever tells of progress wait now and then, as long as ctx goes on.
+// throttled has whoever tells of progress wait now and then, as long as ctx goes on.
 func throttled(ctx context.Context, tell func(string, uint64, uint64)) func(string, uint64, uint64) {
 	began := time.Now()
 	return func(doing string, done, total uint64) {

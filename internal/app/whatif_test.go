@@ -27,7 +27,7 @@ import (
 )
 
 // whatIfLine is a line of the answer to a what-if.
-type appWhatIfLine struct {
+type whatIfLine struct {
 	Progress *struct {
 		Doing       string
 		Done, Total uint64
@@ -109,7 +109,7 @@ func TestAWhatIfOfALargeLogTellsHowFarItIs(t *testing.T) {
 		t.Cleanup(func() { response.Body.Close() })
 		return response, bufio.NewScanner(response.Body)
 	}
-	next := func(lines *bufio.Scanner) (line appWhatIfLine) {
+	next := func(lines *bufio.Scanner) (line whatIfLine) {
 		t.Helper()
 		if !lines.Scan() {
 			t.Fatalf("the answer ends: %v", lines.Err())

@@ -35,7 +35,7 @@ import (
 	"loyalty/readmodels/leaderboard/redis"
 )
 
-// benchDashboards serves dashboards of a made-up population, and an empty handler, and has another process read both.
+// Dashboards serves dashboards of a made-up population, and an empty handler, and has another process read both.
 type Dashboards struct {
 	Customers   int    `help:"How many customers are on the leaderboard." default:"1000000" placeholder:"N"`
 	Leaderboard string `help:"Which leaderboard: memory:, or a Redis, where the board \"bench\" is overwritten unless the address names another." default:"memory:" placeholder:"URL"`
@@ -62,7 +62,7 @@ one wrong rank fails the run. Run it on a machine with nothing else to do.
 // benchReaders is how many customers ask, each with a token of their own.
 const benchReaders = 10_000
 
-// dashboardFigures are what comes out. Durations in the JSON are in the units their names say.
+// DashboardFigures are what comes out. Durations in the JSON are in the units their names say.
 type DashboardFigures struct {
 	Customers        int     `json:"customers"`
 	Leaderboard      string  `json:"leaderboard"`

@@ -22,7 +22,7 @@ import (
 	"loyalty/internal/cli/output"
 )
 
-// driveCommand is the other process of "bench dashboards": it makes the requests. It reads jobs from standard input, a line of
+// Drive is the other process of "bench dashboards": it makes the requests. It reads jobs from standard input, a line of
 // JSON each, and answers each with a line.
 type Drive struct{}
 

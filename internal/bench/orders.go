@@ -19,7 +19,7 @@ import (
 	"loyalty/internal/cli/output"
 )
 
-// benchOrders sends orders to a server as its channels do, and audits what became of each.
+// Orders sends orders to a server as its channels do, and audits what became of each.
 type Orders struct {
 	Rate        float64    `help:"Orders a second, at random moments. Answers are timed from when their orders were due." xor:"pace" required:"" placeholder:"R"`
 	Max         bool       `help:"As many as the server takes: each client sends its next order when it has the answer to the one before." xor:"pace" required:""`
@@ -48,7 +48,7 @@ status 1. Ctrl-C ends the orders early; a second one the audit. Run it on a mach
   loyalty bench orders --rate 100 --url http://127.0.0.1:8080 --data loyalty-data`
 }
 
-// orderFigures are what comes out. Durations in the JSON are in the units their names say.
+// OrderFigures are what comes out. Durations in the JSON are in the units their names say.
 type OrderFigures struct {
 	PerSecond     float64 `json:"orders_per_s"`
 	SlowestSecond int     `json:"slowest_second"`

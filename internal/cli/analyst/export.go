@@ -14,7 +14,7 @@ import (
 	"loyalty/internal/cli/output"
 )
 
-// exportCommand writes the event history as files.
+// Export writes the event history as files.
 type Export struct {
 	Data       app.Folder `help:"Data folder of loyalty dev, running or not, instead of the connection below." placeholder:"DIR"`
 	Eventstore string     `help:"Where the events are: esdb://… for a cluster, embedded:DIR for a store in a folder." env:"LOYALTY_EVENTSTORE" placeholder:"URL"`

@@ -17,7 +17,7 @@ import (
 	"loyalty/internal/cli/output"
 )
 
-// replayCommand folds the history again.
+// Replay folds the history again.
 type Replay struct {
 	Data       app.Folder `help:"Data folder of loyalty dev, running or not, instead of the connection below." placeholder:"DIR"`
 	Eventstore string     `help:"Where the events are: esdb://… for a cluster, embedded:DIR for a store in a folder." env:"LOYALTY_EVENTSTORE" placeholder:"URL"`

@@ -11,7 +11,7 @@ import (
 	"loyalty/eventstore/embedded"
 )
 
-// eventStoreAccess says who reaches the embedded event store beside this program, which goes over its Unix socket.
+// EventStoreAccess says who reaches the embedded event store beside this program, which goes over its Unix socket.
 type EventStoreAccess struct {
 	EventstoreAddr  string `help:"Address on which other programs reach the event store; none by default. Other machines need TLS and users." placeholder:"HOST:PORT"`
 	EventstoreCert  string `help:"File with its certificate, in PEM." placeholder:"FILE"`
@@ -46,7 +46,7 @@ func (a EventStoreAccess) options() (embedded.Options, error) {
 	return o, nil
 }
 
-// hint is what a connection string needs beside the address.
+// Hint is what a connection string needs beside the address.
 func (a EventStoreAccess) Hint() string {
 	switch {
 	case a.EventstoreCert == "":

@@ -5,7 +5,7 @@ import (
 	"loyalty/domain"
 )
 
-// intakeFlags bound what callers may ask of a process.
+// Limits bound what callers may ask of a process.
 type Limits struct {
 	MaxWrites     int                `help:"Writes carried out at once. As many more wait; what comes then is refused with 503 and Retry-After." default:"512" env:"LOYALTY_MAX_WRITES" placeholder:"N"`
 	MaxBatches    int                `help:"Batches (POST /orders) taken at once; what comes then is refused with 503 and Retry-After." default:"32" env:"LOYALTY_MAX_BATCHES" placeholder:"N"`
@@ -18,7 +18,7 @@ type Limits struct {
 	AdjustmentLimit map[api.Role]domain.Points `help:"Most points that one may give or take alone, by role (support, channel): \"support=500;channel=100\". More waits until somebody else of support approves it. A role not named has no limit." env:"LOYALTY_ADJUSTMENT_LIMIT" placeholder:"ROLE=N;…"`
 }
 
-// limits are the flags as the API has them.
+// Check are the flags as the API has them.
 func (f Limits) Check() (api.Limits, error) {
 	l := api.Limits{Writes: f.MaxWrites, Batches: f.MaxBatches, History: f.MaxHistory, LivePages: f.MaxLive, WriteRates: f.RateLimit, ReadRates: f.ReadRateLimit, Adjustments: f.AdjustmentLimit}
 	if err := l.Check(); err != nil {

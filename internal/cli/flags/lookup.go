@@ -11,13 +11,13 @@ import (
 	"loyalty/internal/app"
 )
 
-// formatFlags say how what was found is printed, instead of as a table.
+// Format say how what was found is printed, instead of as a table.
 type Format struct {
 	JSON bool `name:"json" help:"Print JSON, one object a line." xor:"format"`
 	CSV  bool `name:"csv" help:"Print CSV with a heading." xor:"format"`
 }
 
-// actorFlag says on whose behalf something is done that is noted for ever.
+// Caller says on whose behalf something is done that is noted for ever.
 type Caller struct {
 	Actor string `help:"Who you are, for whoever audits this later: an id such as that in your token." env:"LOYALTY_ACTOR,USER" placeholder:"NAME"`
 }
@@ -27,7 +27,7 @@ func (f Caller) Parse() (commands.Caller, error) {
 	return commands.Caller{Actor: actor}, err
 }
 
-// checkReason refuses a --reason that no event could carry.
+// CheckReason refuses a --reason that no event could carry.
 func CheckReason(text string) error {
 	if strings.TrimSpace(text) == "" {
 		return domain.Invalid("--reason", "reason_missing", "say why, for whoever audits this later")
@@ -35,7 +35,7 @@ func CheckReason(text string) error {
 	return domain.CheckText("--reason", "reason", text, domain.MaxReasonLength)
 }
 
-// looking opens the stores that are wanted beside the ledger for a piece of work, and brings the ledger up to date where nobody
+// With opens the stores that are wanted beside the ledger for a piece of work, and brings the ledger up to date where nobody
 // else does. What the work refuses as bad input was used wrongly.
 func (f Stores) With(ctx context.Context, want app.Wanted, work func(app.Stores) error) (err error) {
 	want.Ledger = true
@@ -53,7 +53,7 @@ func (f Stores) With(ctx context.Context, want app.Wanted, work func(app.Stores)
 	return err
 }
 
-// moment is a flag's time.
+// Time is a flag's time.
 type Time struct{ time.Time }
 
 // UnmarshalText reads a time with its zone, or a day, which begins at midnight UTC.

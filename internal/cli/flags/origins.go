@@ -5,12 +5,12 @@ import (
 	"net/url"
 )
 
-// originFlags are the pages elsewhere that dashboards may be part of.
+// Origins are the pages elsewhere that dashboards may be part of.
 type Origins struct {
 	AllowOrigin []string `help:"Pages of other origins that may show dashboards, as https://shop.example; none by default." env:"LOYALTY_ALLOW_ORIGIN" placeholder:"ORIGIN,…"`
 }
 
-// origins refuses what a browser would never send as an origin.
+// Check refuses what a browser would never send as an origin.
 func (f Origins) Check() ([]string, error) {
 	for _, origin := range f.AllowOrigin {
 		u, err := url.Parse(origin)

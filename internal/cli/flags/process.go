@@ -9,7 +9,7 @@ import (
 	"loyalty/internal/app"
 )
 
-// processFlags are those of every process that answers requests. The commands list them one by one, for the order of their help.
+// Process are those of every process that answers requests. The commands list them one by one, for the order of their help.
 type Process struct {
 	Addresses
 	Brokers
@@ -19,7 +19,7 @@ type Process struct {
 	Limits
 }
 
-// config is the configuration that the flags stand for, which logs to out.
+// Config is the configuration that the flags stand for, which logs to out.
 func (f Process) Config(out io.Writer, level slog.Level) (c app.Config, err error) {
 	if c.EventStore, err = f.EventStoreAccess.options(); err != nil {
 		return c, Usage(err)
@@ -36,7 +36,7 @@ func (f Process) Config(out io.Writer, level slog.Level) (c app.Config, err erro
 	return c, err
 }
 
-// sayStopping returns what says that a process stops because ctx has ended, and does what else is to be done before.
+// SayStopping returns what says that a process stops because ctx has ended, and does what else is to be done before.
 func SayStopping(ctx context.Context, out io.Writer, also func() error) func() error {
 	return func() error {
 		if ctx.Err() != nil {

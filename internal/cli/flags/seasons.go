@@ -6,7 +6,7 @@ import (
 	"loyalty/domain/season"
 )
 
-// seasonFlags say which leaderboards there are beside the one of all time.
+// Calendar say which leaderboards there are beside the one of all time.
 type Calendar struct {
 	Seasons string `help:"Leaderboards of seasons: month, quarter, year for the current one (month+2 keeps two before it), 2026, 2026-Q4, 2026-11, or name=FROM/UNTIL, with commas between them." env:"LOYALTY_SEASONS" placeholder:"SEASON,…"`
 }

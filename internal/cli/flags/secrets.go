@@ -10,7 +10,7 @@ import (
 	"loyalty/domain"
 )
 
-// secretFlags are what names and tokens rest on. They are set by environment: a flag can be seen in the list of processes.
+// Secrets are what names and tokens rest on. They are set by environment: a flag can be seen in the list of processes.
 type Secrets struct {
 	Proxy
 	TokenSecret string `help:"What tokens are signed with (HS256): at least 32 bytes. Or use --jwks-url." env:"LOYALTY_TOKEN_SECRET" placeholder:"TEXT"`
@@ -19,7 +19,7 @@ type Secrets struct {
 	JWTAudience string `name:"jwt-audience" help:"The audience that tokens must name." env:"LOYALTY_JWT_AUDIENCE" placeholder:"TEXT"`
 }
 
-// open makes what the secrets are for. Keys from a JWKS address are read again until ctx ends.
+// Open makes what the secrets are for. Keys from a JWKS address are read again until ctx ends.
 func (f Secrets) Open(ctx context.Context, log *slog.Logger) (domain.Proxies, *api.Verifier, error) {
 	proxies, err := f.Proxies()
 	if err != nil {
@@ -39,7 +39,7 @@ func (f Secrets) Open(ctx context.Context, log *slog.Logger) (domain.Proxies, *a
 	return proxies, verifier, err
 }
 
-// proxyFlag is the secret that makes proxy names.
+// Proxy is the secret that makes proxy names.
 type Proxy struct {
 	ProxySecret string `help:"What proxy names are made with: at least 16 bytes, the same in every process, kept for ever." env:"LOYALTY_PROXY_SECRET" placeholder:"TEXT"`
 }

@@ -9,7 +9,7 @@ import (
 	"loyalty/api/auth/signin"
 )
 
-// signInFlags say where people sign in who look at pages. The client's secret is set by environment.
+// SignIn say where people sign in who look at pages. The client's secret is set by environment.
 type SignIn struct {
 	OIDCIssuer       string            `name:"oidc-issuer" help:"Identity provider at which people sign in to pages (OpenID Connect): its issuer, as https://id.example; none by default." env:"LOYALTY_OIDC_ISSUER" placeholder:"URL"`
 	OIDCClientID     string            `name:"oidc-client-id" help:"What the identity provider knows the pages by." env:"LOYALTY_OIDC_CLIENT_ID" placeholder:"TEXT"`
@@ -19,7 +19,7 @@ type SignIn struct {
 	PublicURL        string            `name:"public-url" help:"Where browsers find the pages, as https://loyalty.example. The identity provider sends them back to /signed-in there." env:"LOYALTY_PUBLIC_URL" placeholder:"URL"`
 }
 
-// signIn is nil where none of the flags is set. It refuses some of them without the others, and keys that no token of the identity
+// Provider is nil where none of the flags is set. It refuses some of them without the others, and keys that no token of the identity
 // provider would be signed with.
 func (f SignIn) Provider(secrets Secrets) (api.SignIn, error) {
 	needed := []struct {

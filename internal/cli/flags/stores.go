@@ -10,14 +10,14 @@ import (
 	"loyalty/projections"
 )
 
-// storeFlags say which system a command works on: that of a data folder, or that of the three connection strings.
+// Stores say which system a command works on: that of a data folder, or that of the three connection strings.
 type Stores struct {
 	Data app.Folder `help:"Data folder of loyalty dev, running or not, instead of the connections below." placeholder:"DIR"`
 	Connections
 	Proxy
 }
 
-// open opens what is wanted. The caller closes it, also after an error.
+// Open opens what is wanted. The caller closes it, also after an error.
 func (f Stores) Open(ctx context.Context, want app.Wanted) (app.Stores, error) {
 	c := app.Connections(f.Connections)
 	if f.Data != "" {
@@ -43,7 +43,7 @@ func (f Stores) Proxies() (domain.Proxies, error) {
 	return domain.NewProxies(secret)
 }
 
-// catchUp brings the ledger of a data folder up to date if no process runs there that would: one that was killed may have left it
+// CatchUp brings the ledger of a data folder up to date if no process runs there that would: one that was killed may have left it
 // behind the log.
 func (f Stores) CatchUp(ctx context.Context, s app.Stores) error {
 	if s.Server == nil || f.Data == "" {

@@ -12,10 +12,10 @@ type usageError struct{ error }
 // Unwrap is the mistake itself.
 func (e usageError) Unwrap() error { return e.error }
 
-// usage marks err as a mistake in how the program was called.
+// Usage marks err as a mistake in how the program was called.
 func Usage(err error) error { return usageError{err} }
 
-// isUsage tells whether err is such a mistake, in a flag or in what the flags together configure.
+// IsUsage tells whether err is such a mistake, in a flag or in what the flags together configure.
 func IsUsage(err error) bool {
 	var called usageError
 	var config app.ConfigError

@@ -7,7 +7,7 @@ import (
 	"loyalty/domain"
 )
 
-// shortly writes a duration to the second, or to the minute where that is long.
+// Duration writes a duration to the second, or to the minute where that is long.
 func Duration(d time.Duration) string {
 	switch d = d.Round(time.Second); {
 	case d >= time.Hour:
@@ -18,7 +18,7 @@ func Duration(d time.Duration) string {
 	return fmt.Sprintf("%ds", int(d.Seconds()))
 }
 
-// count writes how many there are of something, with commas: "1 event", "12,345 events".
+// Count writes how many there are of something, with commas: "1 event", "12,345 events".
 func Count(n uint64, one, many string) string {
 	if n == 1 {
 		return "1 " + one
@@ -26,7 +26,7 @@ func Count(n uint64, one, many string) string {
 	return Grouped(n) + " " + many
 }
 
-// grouped writes a number with a comma before every three digits.
+// Grouped writes a number with a comma before every three digits.
 func Grouped(n uint64) string {
 	digits := fmt.Sprint(n)
 	for i := len(digits) - 3; i > 0; i -= 3 {
@@ -35,7 +35,7 @@ func Grouped(n uint64) string {
 	return digits
 }
 
-// size writes a number of bytes in the largest unit that leaves a whole one: "999 B", "1.2 MB".
+// Size writes a number of bytes in the largest unit that leaves a whole one: "999 B", "1.2 MB".
 func Size(n uint64) string {
 	if n < 1000 {
 		return fmt.Sprintf("%d B", n)
@@ -49,7 +49,7 @@ func Size(n uint64) string {
 
 func Events(n uint64) string { return Count(n, "event", "events") }
 
-// dash is text in a table, where a dash stands for none.
+// OrDash is text in a table, where a dash stands for none.
 func OrDash[T ~string](text T) string {
 	if text == "" {
 		return "-"
@@ -57,7 +57,7 @@ func OrDash[T ~string](text T) string {
 	return string(text)
 }
 
-// utc writes a time for people, to the second.
+// UTC writes a time for people, to the second.
 func UTC(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 func Signed(p domain.Points) string { return fmt.Sprintf("%+d", p) }

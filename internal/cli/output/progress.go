@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// progress tells whoever waits how far a long command is: on a terminal with a bar that moves, elsewhere (a file, another
+// Progress tells whoever waits how far a long command is: on a terminal with a bar that moves, elsewhere (a file, another
 // program) with a line every few seconds, none at all for what is over before that. It writes to standard error, so that
 // results can be piped on. Not safe for concurrent use.
 type Progress struct {
@@ -34,11 +34,11 @@ func NewProgress(out io.Writer, now func() time.Time) *Progress {
 	return &Progress{out: out, terminal: IsTerminal(out), now: now}
 }
 
-// at says that done of total (0: nobody knows) is done of a task. Another task begins when its name changes. Calling it often
+// Update says that done of total (0: nobody knows) is done of a task. Another task begins when its name changes. Calling it often
 // costs little.
 func (p *Progress) Update(task string, done, total uint64) { p.Show(task, done, total, Grouped) }
 
-// show is at with what is counted: unit writes a number of it.
+// Show is at with what is counted: unit writes a number of it.
 func (p *Progress) Show(task string, done, total uint64, unit func(uint64) string) {
 	now := p.now()
 	if task != p.task {
@@ -58,7 +58,7 @@ func (p *Progress) Show(task string, done, total uint64, unit func(uint64) strin
 	}
 }
 
-// end ends the line of the last task, so that other text can follow, and passes err on. Another task may come after it.
+// End ends the line of the last task, so that other text can follow, and passes err on. Another task may come after it.
 func (p *Progress) End(err error) error {
 	p.Finish()
 	return err

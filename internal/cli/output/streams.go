@@ -2,7 +2,7 @@ package output
 
 import "io"
 
-// streams are where a command reads and writes.
+// Streams are where a command reads and writes.
 type Streams struct {
 	In       io.Reader
 	Out, Err io.Writer

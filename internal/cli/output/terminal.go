@@ -5,7 +5,7 @@ import (
 	"os"
 )
 
-// isTerminal tells whether out is a terminal, on which text can be drawn over.
+// IsTerminal tells whether out is a terminal, on which text can be drawn over.
 func IsTerminal(out io.Writer) bool {
 	file, ok := out.(*os.File)
 	if !ok {

@@ -19,7 +19,7 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// explainCommand says how an entry's points came about.
+// Explain says how an entry's points came about.
 type Explain struct {
 	Entry string `arg:"" optional:"" help:"Id of the entry, as loyalty trail prints it."`
 	flags.Stores

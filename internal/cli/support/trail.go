@@ -17,7 +17,7 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// trailCommand prints a customer's points trail.
+// Trail prints a customer's points trail.
 type Trail struct {
 	Customer string `arg:"" help:"Id of the customer."`
 	flags.Stores
