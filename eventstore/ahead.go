@@ -21,8 +21,8 @@ type Raw struct {
 	Data, Metadata string
 }
 
-// Decode reads the event and its metadata. An event that can't be decoded is domain.ErrUndecodable with its position. The texts
-// of the event may share memory with those of thousands of others: who keeps one clones it.
+// Decode decodes an event and its metadata. An event that can't be decoded is domain.ErrUndecodable with its position. Texts of the
+// event share memory with those of up to 255 others: clone a text before keeping it for long.
 func (s *Store) Decode(r *Raw) (domain.Event, Metadata, error) {
 	event, err := s.registry.decodeText(r.Type, r.Data)
 	var metadata Metadata
@@ -80,9 +80,9 @@ func (b *rawBatch) deliver(ctx context.Context, deliver func(*Raw) error) error 
 
 func (b *rawBatch) empty() { b.events, b.ends, b.text = b.events[:0], b.ends[:0], b.text[:0] }
 
-// ReadAhead is Between for long runs of events: it reads in a goroutine of its own, up to 4,096 events ahead of deliver, which it
-// calls in the caller's. Events are not decoded; Decode does that. A Raw is valid during the call only. When the log can't be read
-// any further, events that were read just before may not be delivered.
+// ReadAhead is Between for long runs of events. It reads in a goroutine of its own, up to 4,096 events ahead of deliver, and calls
+// deliver in the caller's goroutine. Events are not decoded: Decode does that. A Raw is valid during the call only. After an error,
+// also ctx's, some of the events that were read are not delivered.
 func (s *Store) ReadAhead(ctx context.Context, after, until domain.Position, types []string, deliver func(*Raw) error) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()

@@ -13,20 +13,19 @@ import (
 	"loyalty/domain"
 )
 
-// Checkpoint is how far a consumer has followed the log, kept in the event store itself: for a consumer that has no
-// store of its own. The zero Checkpoint is nobody's; LoadCheckpoint gives one that can be moved.
+// Checkpoint is how far a consumer has processed the log. It is stored in the event store itself, for consumers without a store of their
+// own. LoadCheckpoint returns one that SaveCheckpoint can move; the zero Checkpoint can't be moved.
 type Checkpoint struct {
-	// Position is what the consumer has dealt with.
+	// Position is the position up to which the consumer has processed the log.
 	Position domain.Position
-	// revision is where the consumer's stream stands.
+	// revision is that of the consumer's stream.
 	revision int64
 }
 
-// Kept tells whether the consumer has ever saved a checkpoint.
+// Kept tells whether the consumer has saved a checkpoint before.
 func (c Checkpoint) Kept() bool { return c.revision != NoStream }
 
-// typeCheckpoint is stored under a consumer's stream. It is no domain event: no projection asks for it, and the registry
-// does not know it.
+// typeCheckpoint is the type of the events in a consumer's stream. They are not domain events: the registry does not know the type.
 const typeCheckpoint = "checkpoint-moved.v1"
 
 type checkpointMoved struct {
@@ -35,8 +34,8 @@ type checkpointMoved struct {
 
 func checkpointStream(consumer string) string { return "checkpoint-" + consumer }
 
-// LoadCheckpoint reads the last checkpoint that a consumer saved, reading one event. One that never did gets the zero
-// position. Errors are domain.ErrUnavailable and domain.ErrUndecodable.
+// LoadCheckpoint returns the last checkpoint that a consumer saved, or one at the zero position if it never did. It reads one event.
+// Errors are domain.ErrUnavailable and domain.ErrUndecodable.
 func (s *Store) LoadCheckpoint(ctx context.Context, consumer string) (Checkpoint, error) {
 	var at Checkpoint
 	err := s.reads.do(ctx, "read the checkpoint of "+consumer, func(ctx context.Context, client *esdb.Client) error {
@@ -68,9 +67,9 @@ func (s *Store) LoadCheckpoint(ctx context.Context, consumer string) (Checkpoint
 	return at, err
 }
 
-// SaveCheckpoint moves a consumer's checkpoint from one that LoadCheckpoint or SaveCheckpoint gave, by compare-and-set:
-// domain.ErrCheckpointMoved says that somebody else has moved it since. Each call adds an event to the log, so a busy
-// consumer saves now and then. After domain.ErrUnavailable it may have moved.
+// SaveCheckpoint moves a consumer's checkpoint by compare-and-set from one that LoadCheckpoint or SaveCheckpoint returned. If another
+// process has moved it since, the error is domain.ErrCheckpointMoved. Each call adds an event to the log, so a busy consumer
+// does not save after every event. After domain.ErrUnavailable the checkpoint may have moved.
 func (s *Store) SaveCheckpoint(ctx context.Context, consumer string, from Checkpoint, to domain.Position) (Checkpoint, error) {
 	data, err := json.Marshal(checkpointMoved{Position: to})
 	if err != nil {

@@ -30,7 +30,7 @@ func TestACheckpointIsWhatWasSavedLast(t *testing.T) {
 	}
 }
 
-func TestOfTwoWhoMoveACheckpointOneIsRefused(t *testing.T) {
+func TestOfTwoConcurrentMovesOfACheckpointOneFails(t *testing.T) {
 	store := storetest.Open(t)
 	mine, err := store.LoadCheckpoint(t.Context(), "mail")
 	if err != nil {
@@ -48,7 +48,7 @@ func TestOfTwoWhoMoveACheckpointOneIsRefused(t *testing.T) {
 	}
 }
 
-func TestACheckpointDisturbsNobodyWhoFollowsEvents(t *testing.T) {
+func TestACheckpointDoesNotDisturbSubscriptionsToEvents(t *testing.T) {
 	store := storetest.Open(t)
 	storetest.Add(t, store, "account-c-1", storetest.Adjusted("c-1", 1))
 	at, err := store.LoadCheckpoint(t.Context(), "mail")

@@ -17,11 +17,11 @@ import (
 	"loyalty/domain"
 )
 
-// Options tune a Store. The zero value is good.
+// Options configure a Store. The zero value of each field means its default.
 type Options struct {
-	// Logger hears of lost connections; nil discards.
+	// Logger logs lost connections (default: nothing is logged).
 	Logger *slog.Logger
-	// Backoff gives the pause before attempt n (from 1) after a failure; nil is a jittered doubling from 20 ms to 5 s.
+	// Backoff is the pause after the n-th failure in a row, from 1 (default: doubling from 20 ms to 5 s, with jitter).
 	Backoff func(attempt int) time.Duration
 }
 
@@ -35,36 +35,35 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// backoff is between half and the whole of 20 ms · 2^(attempt−1), at most 5 s, so that clients don't return in step.
+// backoff is between half and the whole of 20 ms · 2^(attempt−1), at most 5 s, so that clients do not all retry at the same time.
 func backoff(attempt int) time.Duration {
 	full := min(20*time.Millisecond<<min(attempt-1, 10), 5*time.Second)
 	return full/2 + rand.N(full/2+1)
 }
 
-// attempts bounds how often a call is tried. Repeating one is safe: reads change nothing, and appends carry fixed ids
-// and an explicit revision.
+// attempts is how often a call is tried at most. Repeating is safe: reads change nothing, and appends have fixed ids and an
+// expected revision.
 const attempts = 5
 
-// connection keeps a working client of the official library, which is not easy. In v4.2.0 a failed discovery closes a
-// client for good and leaves callers that came at that moment waiting for ever, whatever their context; an error
-// reported to a closed client panics; and each reconnection leaks the connection before it. All of that comes from the
-// client reconnecting by itself. So here none ever does: at the first sign of trouble the client is retired, those who
-// use it finish, the last of them closes it, and the next call makes a new one, alone.
+// connection provides a working client of the official library. A client that reconnects by itself has three faults in v4.2.0: a
+// failed discovery closes it for good and blocks concurrent callers for ever, whatever their context; an error reported to
+// a closed client panics; and each reconnection leaks the connection before it. So no client here reconnects. At its first failure it
+// is retired: calls in progress finish, the last of them closes it, and the next call makes a new client.
 type connection struct {
 	config  func() (*esdb.Configuration, error)
 	options Options
-	// open ends at close. making waits for whoever makes a client then.
+	// open ends at close. making counts the goroutines that make a client.
 	open   context.Context
 	stop   context.CancelFunc
 	making sync.WaitGroup
 
 	mu      sync.Mutex
 	current *generation
-	next    *renewal // nil while nobody makes a client
+	next    *renewal // nil unless a client is being made
 	closed  bool
 }
 
-// renewal is the making of a client, which everybody who needs one waits for: its first call, the discovery, is then made once.
+// renewal makes a client. All calls that need one wait for the same renewal, so that discovery runs once.
 type renewal struct {
 	done chan struct{}
 	err  error // once done
@@ -80,7 +79,7 @@ func newConnection(connectionString string, o Options) (*connection, error) {
 	return c, nil
 }
 
-// parseConnectionString accepts what the official client does, and unix:///path for a socket on this machine.
+// parseConnectionString accepts what the official client accepts, and unix:///path for a Unix socket.
 func parseConnectionString(connectionString string) (*esdb.Configuration, error) {
 	if strings.HasPrefix(connectionString, "unix:") {
 		return &esdb.Configuration{
@@ -90,14 +89,14 @@ func parseConnectionString(connectionString string) (*esdb.Configuration, error)
 	}
 	config, err := esdb.ParseConnectionString(connectionString)
 	if err != nil {
-		// The string may hold a password: it is not repeated.
+		// The error does not repeat the string, which may hold a password.
 		return nil, domain.Invalid("eventstore", "connection_string_malformed", "the event store is esdb://host:port, esdb+discover://…, or unix:///path")
 	}
 	return config, nil
 }
 
-// do makes a call with a working client, and again after a pause while the store is unavailable and ctx allows. The
-// error is one of the domain's vocabulary and says what was tried.
+// do makes a call with a working client. While the store is unavailable it retries after a pause, up to attempts times and as long as
+// ctx lasts. Errors are the domain's, and begin with what.
 func (c *connection) do(ctx context.Context, what string, call func(context.Context, *esdb.Client) error) error {
 	for attempt := 1; ; attempt++ {
 		err := c.once(ctx, call)
@@ -125,7 +124,7 @@ func (c *connection) once(ctx context.Context, call func(context.Context, *esdb.
 
 var errClosed = errors.New("the event store client is closed")
 
-// enter gives a generation to use until its leave is called. It waits for one for as long as ctx allows.
+// enter returns a generation, to be used until its leave is called. It waits for one for as long as ctx lasts.
 func (c *connection) enter(ctx context.Context) (*generation, error) {
 	for {
 		g, r, err := c.serving()
@@ -146,7 +145,7 @@ func (c *connection) enter(ctx context.Context) (*generation, error) {
 	}
 }
 
-// serving is the current generation, entered, or else the renewal under way, which it begins if there is none.
+// serving is the current generation, entered. If there is none it is the renewal in progress, which it starts if needed.
 func (c *connection) serving() (*generation, *renewal, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -164,7 +163,7 @@ func (c *connection) serving() (*generation, *renewal, error) {
 	return nil, c.next, nil
 }
 
-// renew makes a client. It goes on when nobody waits for it any more, so that there is one when the store is back.
+// renew makes a client. It goes on even if nobody waits for it any more, so that there is one when the store is back.
 func (c *connection) renew(r *renewal) {
 	g, err := c.discover()
 	c.mu.Lock()
@@ -182,8 +181,8 @@ func (c *connection) renew(r *renewal) {
 	close(r.done)
 }
 
-// discover makes as many attempts as are configured. The official client would make them without ever being told to stop: here it
-// makes one at a time, which takes at most a gossip timeout or two for each address.
+// discover makes as many attempts as are configured. The official client can't be stopped between its attempts, so it is told to make
+// one at a time, which takes at most two gossip timeouts for each address.
 func (c *connection) discover() (*generation, error) {
 	for attempt := 1; ; attempt++ {
 		config, err := c.config()
@@ -216,7 +215,7 @@ func dial(config *esdb.Configuration) (_ *generation, err error) {
 	return g, nil
 }
 
-// closing lets nobody else in, and has whoever makes a client stop after the attempt under way.
+// closing rejects new calls, and stops a renewal after the attempt in progress.
 func (c *connection) closing() {
 	if c == nil {
 		return
@@ -230,18 +229,18 @@ func (c *connection) closing() {
 	}
 }
 
-// wait returns when nobody makes a client any more.
+// wait waits for a renewal to end.
 func (c *connection) wait() {
 	if c != nil {
 		c.making.Wait()
 	}
 }
 
-// A generation is one client of the official library, and those who use it.
+// generation is one client of the official library, with the number of its users.
 type generation struct {
 	client *esdb.Client
-	// entry is held shared by a call until it has its connection from the client, and exclusively for a moment when
-	// the client is about to drop that connection: nobody may then be asking it for one.
+	// A call holds entry shared until it has a connection from the client. hear holds it exclusively before the client drops its
+	// connection: no call may be asking for one then.
 	entry sync.RWMutex
 
 	mu      sync.Mutex
@@ -266,7 +265,7 @@ func (g *generation) leave() {
 	g.closeIfUnused()
 }
 
-// retire lets nobody else in. The client is closed when the last of its users leaves.
+// retire lets no new users in. The client is closed when the last user leaves.
 func (g *generation) retire() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -288,8 +287,8 @@ func (g *generation) isRetired() bool {
 	return g.retired
 }
 
-// run makes a call. While the call asks the client for its connection, it holds the entry: it has the connection as
-// soon as it looks at its context, which the client does right afterwards.
+// run makes a call, which holds the entry while it asks the client for a connection. The client uses the context of the call
+// right after it has the connection, and that use releases the entry.
 func (g *generation) run(ctx context.Context, call func(context.Context, *esdb.Client) error) error {
 	g.entry.RLock()
 	if g.isRetired() {
@@ -303,12 +302,12 @@ func (g *generation) run(ctx context.Context, call func(context.Context, *esdb.C
 
 var errRetired = &retiredError{}
 
-// retiredError is a call that found its client retired before it began.
+// retiredError is the error of a call whose client was retired before the call began.
 type retiredError struct{}
 
 func (*retiredError) Error() string { return "the connection is being renewed" }
 
-// enteringContext calls leave when it is first looked at.
+// enteringContext calls leave when one of its methods is called.
 type enteringContext struct {
 	context.Context
 	leave func()
@@ -319,8 +318,8 @@ func (c *enteringContext) Done() <-chan struct{}       { c.leave(); return c.Con
 func (c *enteringContext) Err() error                  { c.leave(); return c.Context.Err() }
 func (c *enteringContext) Value(key any) any           { c.leave(); return c.Context.Value(key) }
 
-// hear is the client's log. The client logs an error just before it drops its connection because of it; the client is
-// retired then, and whoever is entering gets in first.
+// hear is the client's logger. The client logs an error just before it drops its connection because of that error. hear then retires
+// the generation, and waits until calls that are entering have their connection.
 func (g *generation) hear(_ esdb.LogLevel, format string, args ...any) {
 	if !strings.HasPrefix(format, "unexpected exception") {
 		return
@@ -335,7 +334,7 @@ func (g *generation) hear(_ esdb.LogLevel, format string, args ...any) {
 	}
 }
 
-// pause waits, or returns ctx's error if it ends first.
+// pause waits for d. It returns ctx's error if ctx ends first.
 func pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

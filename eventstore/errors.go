@@ -13,9 +13,8 @@ import (
 	"loyalty/domain"
 )
 
-// translate turns what the client says into the domain's vocabulary, in one place: the client's own esdb.FromError does
-// not look into wrapped errors, and read errors come as bare gRPC ones. It retires the generation g whose connection
-// the error shows to be unusable.
+// translate wraps an error of the client in the domain's error of the same meaning. The client's own esdb.FromError does not unwrap
+// errors, and errors of reads are plain gRPC errors. If the error shows that the connection is unusable, translate retires g.
 func translate(err error, g *generation) error {
 	if err == nil || errors.Is(err, domain.ErrUndecodable) || errors.Is(err, io.EOF) {
 		return err
@@ -36,7 +35,7 @@ func translate(err error, g *generation) error {
 	return fmt.Errorf("%w: %w", meaning, err)
 }
 
-// meaningOf is the domain's word for a client's error, nil if it has none.
+// meaningOf is the domain's error of the same meaning, nil if there is none.
 func meaningOf(err error) error {
 	var known *esdb.Error
 	if errors.As(err, &known) {

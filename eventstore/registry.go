@@ -14,35 +14,35 @@ import (
 	"loyalty/domain"
 )
 
-// EventID is the id of the i-th event of a command: UUIDv5 of the command's id and the index. The same command always
-// makes the same ids, which is what makes repeating an append safe.
+// EventID is the id of the i-th event of a command, from 0: the UUIDv5 (RFC 9562) of the command's id and the index in decimal.
+// A command always has the same event ids, which makes appends idempotent.
 func EventID(command uuid.UUID, i int) uuid.UUID {
 	return uuid.NewSHA1(command, strconv.AppendInt(nil, int64(i), 10))
 }
 
-// Metadata is what every event carries beside its payload.
+// Metadata is stored with every event, beside its payload.
 type Metadata struct {
-	// Correlation joins all that came of one request.
+	// Correlation is the id of the request that led to the event. All events of one request share it.
 	Correlation string `json:"$correlationId,omitempty"`
 	// Causation is the id of the command that led to the event.
 	Causation string `json:"$causationId,omitempty"`
-	// Actor is the subject of the token of whoever asked.
+	// Actor is the subject of the token with which the request was made.
 	Actor string `json:"actor,omitempty"`
-	// Channel is where they came from; empty for support.
+	// Channel is where the request came from; empty for support.
 	Channel domain.Channel `json:"channel,omitempty"`
 }
 
-// Encoded is an event as the store keeps it: two JSON documents.
+// Encoded is an event in its stored form: two JSON documents.
 type Encoded struct{ Data, Metadata []byte }
 
-// Type is an event type the registry knows.
+// Type describes an event type to a Registry.
 type Type struct {
 	sample domain.Event
 	decode func([]byte) (domain.Event, error)
 }
 
-// TypeOf describes the event type E by a sample with every field set, which the registry uses to prove that an event of
-// it survives being stored.
+// TypeOf describes the event type E by a sample with every field set. NewRegistry checks with it that encoding and decoding an
+// event of the type loses nothing.
 func TypeOf[E domain.Event](sample E) Type {
 	return Type{sample: sample, decode: func(data []byte) (domain.Event, error) {
 		var event E
@@ -51,22 +51,22 @@ func TypeOf[E domain.Event](sample E) Type {
 	}}
 }
 
-// Upcaster turns the stored JSON of one version of an event into the next version's. It is pure.
+// Upcaster converts the stored JSON of one version of an event to that of the next version. Up is a pure function.
 type Upcaster struct {
 	// From and To are stored names: "order-placed.v1", "order-placed.v2".
 	From, To string
 	Up       func(json.RawMessage) (json.RawMessage, error)
 }
 
-// Registry knows every event type that may be in the log. It does not change after it was made.
+// Registry encodes and decodes events of every type that may be in the log. It is safe for concurrent use.
 type Registry struct {
 	types     map[string]Type
 	upcasters map[string]Upcaster
 	policies  *policyCache
 }
 
-// NewRegistry checks and keeps the types and the upcasters that lead to them. It refuses two types of one name, a type
-// whose sample leaves a field empty or does not survive being stored, and an upcaster that leads nowhere.
+// NewRegistry makes a registry of the types and of the upcasters that lead to them. It is an error if two types have one name, if
+// a type's sample has an empty field or changes when it is encoded and decoded, or if an upcaster does not lead to a type.
 func NewRegistry(types []Type, upcasters []Upcaster) (*Registry, error) {
 	r := &Registry{types: make(map[string]Type), upcasters: make(map[string]Upcaster), policies: &policyCache{}}
 	for _, t := range types {
@@ -98,7 +98,7 @@ func NewRegistry(types []Type, upcasters []Upcaster) (*Registry, error) {
 	return r, nil
 }
 
-// current is the name that a stored name leads to by upcasting.
+// current is the name of the type that events stored under a name are upcast to.
 func (r *Registry) current(name string) (string, error) {
 	for range len(r.upcasters) + 1 {
 		if _, known := r.types[name]; known {
@@ -134,7 +134,7 @@ func (r *Registry) roundTrip(t Type) error {
 	return nil
 }
 
-// Encode writes an event and its metadata as the store keeps them. A type that is not registered is an error.
+// Encode returns the stored form of an event and its metadata. A type that is not registered is an error.
 func (r *Registry) Encode(event domain.Event, metadata Metadata) (Encoded, error) {
 	if _, known := r.types[event.EventType()]; !known {
 		return Encoded{}, fmt.Errorf("encode: event type %q is not registered", event.EventType())
@@ -151,7 +151,8 @@ func (r *Registry) Encode(event domain.Event, metadata Metadata) (Encoded, error
 }
 
 // Decode reads a stored event, of this version or an earlier one. An unknown type, broken JSON, and an event without a customer or
-// a time are domain.ErrUndecodable. The texts of an event may share memory: who keeps one for long clones it.
+// a time are domain.ErrUndecodable. The texts of an
+// event share memory: clone a text before keeping it for long.
 func (r *Registry) Decode(name string, data []byte) (domain.Event, error) {
 	return r.decodeText(name, string(data))
 }
@@ -205,7 +206,8 @@ func checkEvent(event domain.Event) error {
 
 var errNoTime = errors.New("it has no occurredAt")
 
-// storedNames are the names under which events of the current types may stand in the log.
+// storedNames are the names under which events of the given types may be stored: their own, and those of older versions. A type that
+// is not registered is an error.
 func (r *Registry) storedNames(types []string) (map[string]bool, error) {
 	names := make(map[string]bool)
 	for _, name := range types {

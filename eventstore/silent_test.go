@@ -14,7 +14,7 @@ import (
 	"loyalty/eventstore/storetest"
 )
 
-// silence is an address where connections come about and nobody says anything, as of a machine that hangs.
+// silence is a server that accepts connections and never answers, like a machine that hangs.
 type silence struct {
 	listener  net.Listener
 	connected chan struct{} // holds something once somebody has connected
@@ -58,8 +58,8 @@ func connect(ctx context.Context, t *testing.T, addr, options string) (*eventsto
 }
 
 // Given a store that does not answer, to which the configured attempts to connect take far longer than this test may
-// When it is opened by somebody whose context ends
-// Then they are told then that it is unavailable, and nothing goes on after that but the attempt under way.
+// When it is opened with a context that ends
+// Then Open returns domain.ErrUnavailable then, and nothing goes on after that but the attempt in progress.
 func TestASilentStoreIsGivenUpWhenTheCallersContextEnds(t *testing.T) {
 	s := listenInSilence(t, "127.0.0.1:0")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -75,14 +75,14 @@ func TestASilentStoreIsGivenUpWhenTheCallersContextEnds(t *testing.T) {
 		if !errors.Is(err, domain.ErrUnavailable) || !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v, want domain.ErrUnavailable because of the context", err)
 		}
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		t.Fatal("nobody gave up")
 	}
 }
 
-// Given a store that has become silent, and callers that have given it up
-// When it speaks again
-// Then calls and followers go on, without anybody waiting longer than they want to.
+// Given a store that has stopped answering, and calls that have given up
+// When it answers again
+// Then calls and subscriptions go on, and none waits longer than its context.
 func TestAStoreThatSpeaksAgainIsFound(t *testing.T) {
 	dir, addr := t.TempDir(), "127.0.0.1:0"
 	serve := func() (stop func()) {
@@ -115,8 +115,8 @@ func TestAStoreThatSpeaksAgainIsFound(t *testing.T) {
 
 	stop()
 	s := listenInSilence(t, addr)
-	load := func(patience time.Duration) ([]eventstore.Recorded, error) {
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+	load := func(timeout time.Duration) ([]eventstore.Recorded, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), timeout)
 		defer cancel()
 		return store.Load(ctx, "account-a")
 	}

@@ -1,6 +1,6 @@
-// Package eventstore keeps the facts. It wraps the official EventStoreDB client in a supervisor that knows its
-// pitfalls, turns domain events into stored ones and back through a registry, and hands the log to projections as a
-// Watermill subscriber. The server behind it is a KurrentDB/EventStoreDB cluster, or the one in package embedded.
+// Package eventstore appends events to an event store and reads them back. It supervises the official EventStoreDB client,
+// encodes and decodes domain events with a registry of their types, and offers the log to projections as a Watermill
+// subscriber. The server is a KurrentDB/EventStoreDB cluster or the one in package embedded.
 package eventstore
 
 import (
@@ -24,14 +24,13 @@ type Recorded struct {
 	ID       uuid.UUID
 	Stream   string
 	Revision uint64
-	// Position is the event's place in the log. A server may not give it for the events of a stream;
-	// Store.PositionOf then finds it out.
+	// Position is the event's place in the log. A server may leave it out when a stream is read; Store.PositionOf then finds it.
 	Position domain.Position
-	// Created is when the server stored it. When it happened is in the event.
+	// Created is when the server stored the event, UTC, to the microsecond. The event itself says when it happened.
 	Created time.Time
 	Event   domain.Event
-	// Type is the name it is stored under; Event is of the newest version of that. Data is the payload as stored, and Stored
-	// what was stored beside it, which Metadata is read from.
+	// Type is the name under which the event is stored. Event is of the newest version of that type. Data is the payload as it is
+	// stored, and Stored the metadata as it is stored, which Metadata is decoded from.
 	Type     string
 	Data     []byte
 	Stored   []byte
@@ -44,19 +43,20 @@ func (r Recorded) Positioned() bool { return r.Position.Commit != unknownPositio
 // NoStream is the revision before a stream's first event.
 const NoStream int64 = -1
 
-// unknownPosition is what the protocol says for a position the server does not give.
+// unknownPosition is the commit position that the protocol sends when the server does not give one.
 const unknownPosition = math.MaxUint64
 
-// Store appends to and reads from an event store. It may be used from many goroutines at once.
+// Store appends to an event store and reads from it. It is safe for concurrent use.
 type Store struct {
 	registry *Registry
-	// One connection each, because a server may refuse more than 100 concurrent calls on one.
+	// Each has a connection of its own, because a server may limit one to 100 concurrent calls.
 	writes, reads, follows *connection
 	recent                 [recentEvents]atomic.Pointer[Recorded]
 }
 
 // Open connects to the event store that the connection string names: esdb://…, esdb+discover://…, or unix:///… for the
-// embedded one. It makes one call, so that a wrong address shows here, as domain.ErrUnavailable.
+// embedded one. It makes one call, so that a wrong address is found here, as domain.ErrUnavailable. A malformed connection string is
+// domain.ErrInvalid.
 func Open(ctx context.Context, connectionString string, registry *Registry, o Options) (*Store, error) {
 	o = o.withDefaults()
 	s := &Store{registry: registry}
@@ -73,8 +73,8 @@ func Open(ctx context.Context, connectionString string, registry *Registry, o Op
 	return s, nil
 }
 
-// Close closes the connections. Calls under way end with domain.ErrUnavailable. While a store that does not answer is being connected
-// to, it takes as long as one attempt, which is the gossip timeout of the connection string, 5 s unless it says otherwise.
+// Close closes the connections. Calls in progress end with domain.ErrUnavailable. During an attempt to connect to a store that does
+// not answer, Close waits for that attempt: at most the gossip timeout of the connection string, 5 s by default.
 func (s *Store) Close() error {
 	connections := []*connection{s.writes, s.reads, s.follows}
 	for _, c := range connections {
@@ -86,10 +86,10 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// Append adds events to a stream that stands at the expected revision (NoStream for one without events), all or none,
-// and returns the position of the last. The events' ids are EventID(command, i), so that repeating an append whose
-// outcome is unknown is safe: the store answers with the first outcome. Another revision is domain.ErrWrongRevision; a
-// store that can't be reached is domain.ErrUnavailable, and whether the events were stored is then unknown.
+// Append adds all events to a stream or none, if the stream is at the expected revision (NoStream for a stream without events), and
+// returns the position of the last. The ids of the events are EventID(command, i), so an append whose outcome is unknown can
+// be repeated: the store then answers as it did the first time. A stream at another revision is domain.ErrWrongRevision. After
+// domain.ErrUnavailable it is unknown whether the events were stored.
 func (s *Store) Append(ctx context.Context, stream string, expected int64, command uuid.UUID, metadata Metadata, events ...domain.Event) (domain.Position, error) {
 	data := make([]esdb.EventData, len(events))
 	for i, event := range events {
@@ -117,7 +117,7 @@ func (s *Store) append(ctx context.Context, stream string, expected int64, data 
 	return at, err
 }
 
-// expectation is always explicit: left nil, the client would silently expect Any, under which ids are no durable guard.
+// expectation is never nil: the client would take nil for Any, with which the store finds repeated ids only for some time.
 func expectation(revision int64) esdb.ExpectedRevision {
 	if revision == NoStream {
 		return esdb.NoStream{}
@@ -125,7 +125,7 @@ func expectation(revision int64) esdb.ExpectedRevision {
 	return esdb.Revision(uint64(revision))
 }
 
-// Load reads a whole stream. A stream that does not exist has no events, which is no error.
+// Load reads a whole stream. For a stream that does not exist it returns no events and no error.
 func (s *Store) Load(ctx context.Context, stream string) ([]Recorded, error) {
 	var events []Recorded
 	err := s.reads.do(ctx, "read "+redacted(stream), func(ctx context.Context, client *esdb.Client) error {
@@ -156,9 +156,8 @@ func (s *Store) Load(ctx context.Context, stream string) ([]Recorded, error) {
 	return events, err
 }
 
-// PositionOf is the place in the log of an event that Load returned. Where the server does not give positions with a
-// stream's events, it appends the event once more at its own revision: by the store's strong idempotency that stores
-// nothing and answers with the position of the first time.
+// PositionOf is the position of an event that Load returned. If the server did not give it, PositionOf appends the event again at
+// its own revision: appends are idempotent, so the store adds nothing and answers with the position of the first time.
 func (s *Store) PositionOf(ctx context.Context, r Recorded) (domain.Position, error) {
 	if r.Positioned() {
 		return r.Position, nil

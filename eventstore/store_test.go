@@ -20,8 +20,8 @@ import (
 	"loyalty/eventstore/storetest"
 )
 
-// patience bounds every wait in these tests; none takes nearly as long.
-const patience = 30 * time.Second
+// timeout bounds every wait in these tests. None takes nearly as long.
+const timeout = 30 * time.Second
 
 // server is an embedded event store that a test can stop and start again on the same folder.
 type server struct {
@@ -88,7 +88,7 @@ func (s *server) open() *eventstore.Store {
 
 func bounded(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -11,18 +11,18 @@ import (
 	"loyalty/domain"
 )
 
-// Topic is what a Subscriber offers under a name: the events of some types, from a checkpoint on.
+// Topic is the events of some types after a checkpoint.
 type Topic struct {
 	Types []string
-	// From reads the checkpoint to start after, when a subscription begins.
+	// From returns that checkpoint. It is called when a subscription begins.
 	From func(context.Context) (domain.Position, error)
 }
 
 // Subscriber is a Watermill message.Subscriber over the log. Messages come in the order of the log, on one channel.
 //
-// Two things are particular. Up to a window of messages is delivered before the first is acknowledged, so that they can
-// be committed in batches. And a Nack ends the subscription, since going on without that message would lose the order:
-// subscribing again starts at the checkpoint, which moved only with what was committed.
+// It differs from other subscribers in two ways. It delivers up to a window of messages before the first is acknowledged, so that
+// they can be committed in batches. And a Nack ends the subscription, because delivering further messages would break the order.
+// Subscribing again starts at the checkpoint.
 type Subscriber struct {
 	store  *Store
 	topics map[string]Topic
@@ -36,8 +36,8 @@ type Subscriber struct {
 
 var _ message.Subscriber = (*Subscriber)(nil)
 
-// NewSubscriber offers the topics of a store. The window, at least 1, bounds the messages delivered and not yet
-// acknowledged, per subscription.
+// NewSubscriber makes a subscriber to topics of the log, by name. The window, at least 1, is how many messages of a subscription may
+// be unacknowledged.
 func NewSubscriber(store *Store, window int, logger *slog.Logger, topics map[string]Topic) *Subscriber {
 	ctx, stop := context.WithCancel(context.Background())
 	return &Subscriber{store: store, topics: topics, window: max(window, 1), logger: logger, ctx: ctx, stop: stop}
@@ -45,15 +45,15 @@ func NewSubscriber(store *Store, window int, logger *slog.Logger, topics map[str
 
 type itemKey struct{}
 
-// ItemOf is what a message of a Subscriber tells. Messages with an empty payload tell something other than an event, and
-// are to be acknowledged like any other.
+// ItemOf is the item that a message of a Subscriber carries. A message with an empty payload carries an item that is not an event. It
+// must be acknowledged like any other.
 func ItemOf(m *message.Message) Item {
 	item, _ := m.Context().Value(itemKey{}).(Item)
 	return item
 }
 
-// Subscribe begins to deliver a topic. The channel is closed when ctx ends, after Close, after a Nack, or at an event
-// that can't be decoded, whose error is logged and is also in the last message, as Item.Lost.
+// Subscribe starts to deliver a topic. The channel is closed when ctx ends, after Close, after a Nack, and at an event that can't be
+// decoded. The error is then logged, and is in the last message as Item.Lost. An unknown topic is domain.ErrInvalid.
 func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
 	t, known := s.topics[topic]
 	if !known {
@@ -64,16 +64,16 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	unhook := context.AfterFunc(s.ctx, cancel)
+	release := context.AfterFunc(s.ctx, cancel)
 	d := &delivery{ctx: ctx, out: make(chan *message.Message), pending: make(chan *message.Message, s.window-1)}
 	s.all.Go(func() {
-		defer unhook()
+		defer release()
 		defer cancel()
 		d.follow(s.store, from, t.Types, topic, s.logger)
 	})
 	s.all.Go(func() {
 		defer cancel()
-		d.settle()
+		d.awaitAcks()
 	})
 	return d.out, nil
 }
@@ -85,11 +85,11 @@ func (s *Subscriber) Close() error {
 	return nil
 }
 
-// delivery is one subscription under way.
+// delivery is one subscription.
 type delivery struct {
 	ctx context.Context
 	out chan *message.Message
-	// pending holds the messages that were delivered and are not acknowledged, oldest first.
+	// pending holds the messages that were delivered and not acknowledged yet, oldest first.
 	pending chan *message.Message
 }
 
@@ -102,7 +102,7 @@ func (d *delivery) follow(store *Store, from domain.Position, types []string, to
 	}
 	logger.Error("a subscription has stopped", "topic", topic, "error", err)
 	if err := d.deliver(Item{Lost: err}); err != nil && !errors.Is(err, context.Canceled) {
-		logger.Error("nobody heard why a subscription stopped", "topic", topic, "error", err)
+		logger.Error("a subscription could not tell why it stopped", "topic", topic, "error", err)
 	}
 }
 
@@ -121,8 +121,8 @@ func (d *delivery) deliver(item Item) error {
 	}
 }
 
-// settle frees the window in order, as messages are acknowledged, and returns at the first that is not.
-func (d *delivery) settle() {
+// awaitAcks takes messages out of pending in order as they are acknowledged. It returns at the first Nack.
+func (d *delivery) awaitAcks() {
 	for m := range d.pending {
 		select {
 		case <-m.Acked():

@@ -45,7 +45,7 @@ func next(t *testing.T, messages <-chan *message.Message) *message.Message {
 				return m
 			}
 			m.Ack()
-		case <-time.After(patience):
+		case <-time.After(timeout):
 			t.Fatal("waited in vain for a message")
 		}
 	}
@@ -153,7 +153,7 @@ func TestAnEventThatCannotBeDecodedEndsTheSubscriptionLoudly(t *testing.T) {
 	}
 }
 
-func TestAnEventIsNotDecodedAgainForTheNextWhoFollows(t *testing.T) {
+func TestAnEventIsDecodedOnceForAllSubscriptions(t *testing.T) {
 	store := startServer(t).open()
 	storetest.Add(t, store, "account-a", storetest.Adjusted("a", 1))
 	storetest.Add(t, store, "account-b", storetest.Adjusted("b", 2))

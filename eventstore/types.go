@@ -8,8 +8,8 @@ import (
 	"loyalty/domain/order"
 )
 
-// LoyaltyEvents is the registry of every event this system stores. A new version of an event gets a new type here, an
-// upcaster from the old one, and a golden file in testdata/golden.
+// LoyaltyEvents is the registry of every event type of this system. A new version of an event needs a type here, an upcaster from
+// the old one, and a golden file in testdata/golden.
 func LoyaltyEvents() (*Registry, error) {
 	about := domain.About{CustomerID: "c-1", OccurredAt: time.Date(2026, 11, 22, 9, 30, 0, 123456000, time.UTC)}
 	paid := domain.Money{Minor: 12999, Currency: domain.GBP}

@@ -17,16 +17,16 @@ import (
 	"loyalty/eventstore"
 )
 
-// patience bounds every wait of the contract; none takes nearly as long.
-const patience = 30 * time.Second
+// timeout bounds every wait of the contract. None takes nearly as long.
+const timeout = 30 * time.Second
 
-// Run holds a store to what this project needs of one. It writes to streams of its own, so that it can run on a cluster
-// that others use too, though nobody else may write events of these types meanwhile.
+// Run tests the contract that an event store must keep for this project. It writes to new streams only, so that it can run on a shared
+// cluster, as long as nobody else appends events of these types at the same time.
 func Run(t *testing.T, open func(testing.TB) *eventstore.Store) {
 	for name, clause := range map[string]func(*testing.T, *eventstore.Store){
 		"what is appended is loaded whole and in order":                     appendedIsLoaded,
 		"a stream that does not exist has no events":                        missingStreamIsEmpty,
-		"an append that expects another revision is refused":                otherRevisionIsRefused,
+		"an append that expects another revision fails":                     otherRevisionFails,
 		"an append repeated is stored once and answered alike":              repeatedAppend,
 		"of appends at one revision at once exactly one is stored":          raceForARevision,
 		"positions follow the order of the appends":                         positionsFollowOrder,
@@ -34,7 +34,7 @@ func Run(t *testing.T, open func(testing.TB) *eventstore.Store) {
 		"the end of the log is the last event of the types asked for":       endOfTheLog,
 		"events after a position are counted up to a limit":                 countAfter,
 		"follow delivers the past, then says so, then the present":          followPastAndPresent,
-		"followers see the same events in the same order":                   followersAgree,
+		"subscriptions deliver the same events in the same order":           subscriptionsAgree,
 		"follow says how far it looked past events of other types":          followCheckpoints,
 	} {
 		t.Run(name, func(t *testing.T) { clause(t, open(t)) })
@@ -43,12 +43,12 @@ func Run(t *testing.T, open func(testing.TB) *eventstore.Store) {
 
 func bounded(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	t.Cleanup(cancel)
 	return ctx
 }
 
-// WaitFor waits until the condition holds, and fails the test if it does not in time.
+// WaitFor polls until the condition holds. It fails the test if that takes too long.
 func WaitFor(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	ctx := bounded(t)
@@ -61,7 +61,7 @@ func WaitFor(t testing.TB, what string, condition func() bool) {
 	}
 }
 
-// ownStream is a stream that nobody else writes to.
+// ownStream is the name of a new stream.
 func ownStream() string { return "storetest-" + uuid.NewString() }
 
 var occurred = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -82,7 +82,7 @@ func Placed(customer domain.CustomerID) order.Placed {
 	}
 }
 
-// Add appends events after the others of their stream.
+// Add appends events at the end of a stream.
 func Add(t testing.TB, store *eventstore.Store, stream string, events ...domain.Event) domain.Position {
 	t.Helper()
 	ctx := bounded(t)
@@ -136,7 +136,7 @@ func missingStreamIsEmpty(t *testing.T, store *eventstore.Store) {
 	}
 }
 
-func otherRevisionIsRefused(t *testing.T, store *eventstore.Store) {
+func otherRevisionFails(t *testing.T, store *eventstore.Store) {
 	stream := ownStream()
 	Add(t, store, stream, Adjusted("a", 1))
 	for _, expected := range []int64{eventstore.NoStream, 1, 7} {
@@ -219,9 +219,9 @@ func positionIsFound(t *testing.T, store *eventstore.Store) {
 	want := Add(t, store, stream, Adjusted("a", 1))
 	Add(t, store, stream, Adjusted("a", 2))
 	event := load(t, store, stream)[0]
-	unsaid := event
-	unsaid.Position = domain.Position{Commit: math.MaxUint64, Prepare: math.MaxUint64}
-	for _, event := range []eventstore.Recorded{event, unsaid} {
+	unknown := event
+	unknown.Position = domain.Position{Commit: math.MaxUint64, Prepare: math.MaxUint64}
+	for _, event := range []eventstore.Recorded{event, unknown} {
 		if got, err := store.PositionOf(bounded(t), event); err != nil || got != want {
 			t.Errorf("got %s, %v; want %s", got, err, want)
 		}
@@ -246,7 +246,7 @@ func endOfTheLog(t *testing.T, store *eventstore.Store) {
 		t.Errorf("the log ends at %s, %v, before its last event at %s", end, err, other)
 	}
 	if _, err := store.End(bounded(t), "unheard-of.v1"); err == nil {
-		t.Error("a type that is not registered must be refused")
+		t.Error("a type that is not registered must be an error")
 	}
 }
 

@@ -15,13 +15,13 @@ import (
 	"loyalty/eventstore"
 )
 
-// Following gathers what a Follow of adjustments delivers.
+// Following collects the items of a subscription to adjustments.
 type Following struct {
 	mu    sync.Mutex
 	items []eventstore.Item
 }
 
-// Follow follows the adjustments after a position until the test ends.
+// Follow subscribes to the adjustments after a position until the test ends.
 func Follow(t testing.TB, store *eventstore.Store, from domain.Position) *Following {
 	t.Helper()
 	f := &Following{}
@@ -42,7 +42,7 @@ func Follow(t testing.TB, store *eventstore.Store, from domain.Position) *Follow
 	return f
 }
 
-// Points are those of the events delivered, in their order.
+// Points are the points of the events delivered so far, in order.
 func (f *Following) Points() []domain.Points {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -55,14 +55,14 @@ func (f *Following) Points() []domain.Points {
 	return points
 }
 
-// Has tells whether an item that is wanted was delivered.
+// Has tells whether a wanted item was delivered.
 func (f *Following) Has(wanted func(eventstore.Item) bool) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.ContainsFunc(f.items, wanted)
 }
 
-// end is the end of the log, after which a clause finds only its own events.
+// end is the end of the log. After it, a clause finds only its own events.
 func end(t testing.TB, store *eventstore.Store) domain.Position {
 	t.Helper()
 	at, err := store.End(bounded(t))
@@ -91,7 +91,7 @@ func followPastAndPresent(t *testing.T, store *eventstore.Store) {
 	}
 }
 
-func followersAgree(t *testing.T, store *eventstore.Store) {
+func subscriptionsAgree(t *testing.T, store *eventstore.Store) {
 	const writers, each = 8, 20
 	from := end(t, store)
 	early := Follow(t, store, from)

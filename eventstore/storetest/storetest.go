@@ -8,14 +8,14 @@ import (
 	"loyalty/eventstore/embedded/embeddedtest"
 )
 
-// Start runs an embedded event store in a folder of the test's own until the test ends. It returns that folder, and the
-// target at which any client reaches the store.
+// Start runs an embedded event store in a temporary folder until the test ends. It returns the folder, and the connection string at
+// which any client reaches the store.
 func Start(t testing.TB) (dir, target string) {
 	t.Helper()
 	return embeddedtest.Start(t)
 }
 
-// Connect opens the store at a target, with every event type of this system, until the test ends.
+// Connect opens the store at a connection string, with every event type of this system, and closes it when the test ends.
 func Connect(t testing.TB, target string) *eventstore.Store {
 	t.Helper()
 	registry, err := eventstore.LoyaltyEvents()
