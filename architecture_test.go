@@ -46,7 +46,7 @@ var arrows = map[string][]string{
 	"api/orders":                              {"domain", "api/admission", "api/auth", "api/request", "api/slowclient", "commands", "internal/problem", "internal/strictjson"},
 	"api/accounts":                            {"domain", "api/admission", "api/auth", "api/request", "commands", "queries/view", "readmodels/ledger", "internal/strictjson"},
 	"api/dashboards":                          {"domain", "api/admission", "api/auth", "api/request", "readmodels/history", "readmodels/leaderboard", "internal/problem"},
-	"api/past":                                {"domain", "analytics/replay", "api/admission", "api/auth", "api/request", "api/slowclient", "queries/view", "readmodels/history", "readmodels/leaderboard", "readmodels/ledger", "internal/problem", "internal/strictjson"},
+	"api/past":                                {"domain", "analytics/replay", "api/admission", "api/auth", "api/request", "api/slowclient", "queries", "queries/view", "readmodels/history", "readmodels/leaderboard", "readmodels/ledger", "internal/problem", "internal/strictjson"},
 	"api/staff":                               {"domain", "api/admission", "api/auth", "api/request", "commands", "queries", "queries/view", "readmodels/ledger", "internal/strictjson"},
 	"api/admin":                               {"domain", "api/request", "internal/problem"},
 	"api/web":                                 {"domain", "api/auth", "api/request", "internal/problem", "internal/strictjson"},

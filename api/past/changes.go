@@ -2,7 +2,6 @@ package past
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 	"loyalty/api/auth"
 	"loyalty/api/request"
 	"loyalty/domain"
+	"loyalty/queries"
 	"loyalty/queries/view"
 	"loyalty/readmodels/history"
 )
@@ -53,17 +53,17 @@ func (h *Handler) Changes(ctx context.Context, c echo.Context, _ auth.Claims) er
 		return err
 	}
 	defer h.Reads.Release()
-	changes, err := h.History.Changes(ctx, "since", since, h.Proxies.Key(customer))
+	changes, err := queries.WhatChanged(ctx, h.History, h.Proxies, since, customer)
 	if err != nil {
 		return err
 	}
 	return c.JSON(http.StatusOK, answerChanges(changes))
 }
 
-func answerChanges(c history.Changes) changesAnswer {
+func answerChanges(c queries.Changes) changesAnswer {
 	return changesAnswer{
 		Then: answerPlace(c.Then), Now: answerPlace(c.Now), Awarded: c.Awarded, Reversed: c.Reversed, Adjusted: c.Adjusted,
-		Overtaken: c.Overtaken, Overtook: c.Overtook, Left: c.Left, Fell: c.Fell, Text: sayChanges(c),
+		Overtaken: c.Overtaken, Overtook: c.Overtook, Left: c.Left, Fell: c.Fell, Text: c.Text,
 	}
 }
 
@@ -73,37 +73,4 @@ func answerPlace(p history.Place) placeAnswer {
 		answer.Rank = &p.Rank
 	}
 	return answer
-}
-
-// sayChanges tells in sentences, to the customer, what moved their rank.
-func sayChanges(c history.Changes) []string {
-	var said []string
-	say := func(happened bool, format string, arguments ...any) {
-		if happened {
-			said = append(said, fmt.Sprintf(format, arguments...))
-		}
-	}
-	then, now := c.Then, c.Now
-	say(!then.Ranked && !now.Ranked, "You are not on the leaderboard, and were not.")
-	say(!then.Ranked && now.Ranked, "You joined the leaderboard and have rank %d.", now.Rank)
-	say(then.Ranked && !now.Ranked, "You had rank %d and are no longer on the leaderboard.", then.Rank)
-	say(then.Ranked && now.Ranked && then.Rank == now.Rank, "You have rank %d, as you had.", now.Rank)
-	say(then.Ranked && now.Ranked && then.Rank != now.Rank, "Your rank went from %d to %d.", then.Rank, now.Rank)
-	say(c.Awarded != 0, "You earned %s.", count(int64(c.Awarded), "point", "points"))
-	say(c.Reversed != 0, "%s reversed.", count(-int64(c.Reversed), "point was", "points were"))
-	say(c.Adjusted > 0, "%s given to you by hand.", count(int64(c.Adjusted), "point was", "points were"))
-	say(c.Adjusted < 0, "%s taken from you by hand.", count(-int64(c.Adjusted), "point was", "points were"))
-	say(c.Overtaken > 0, "%s passed you.", count(c.Overtaken, "customer", "customers"))
-	say(c.Overtook > c.Fell, "You passed %s.", count(c.Overtook-c.Fell, "customer", "customers"))
-	say(c.Fell > 0, "%s above you lost points and fell below you.", count(c.Fell, "customer", "customers"))
-	say(c.Left > 0, "%s above you left the leaderboard.", count(c.Left, "customer", "customers"))
-	return said
-}
-
-// count is a number with what is counted.
-func count(n int64, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }
