@@ -18,7 +18,7 @@ import (
 	"google.golang.org/grpc/peer"
 )
 
-// checkAccess refuses a way of being reached that lets in more than the options say.
+// checkAccess makes sure that an address that other machines can reach has TLS and users.
 func checkAccess(ctx context.Context, o Options) error {
 	if o.Addr == "" {
 		if o.TLS != nil || len(o.Users) > 0 {
@@ -49,7 +49,7 @@ func checkAccess(ctx context.Context, o Options) error {
 	return fmt.Errorf("address %s can be reached from other machines: that needs users too, or choose a loopback address such as 127.0.0.1", o.Addr)
 }
 
-// isLoopback tells whether only this machine can reach an address, whatever its host name leads to.
+// isLoopback reports whether only this machine can reach an address: all addresses of its host are loopback.
 func isLoopback(ctx context.Context, addr string) (bool, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil || host == "" {
@@ -67,7 +67,7 @@ func isLoopback(ctx context.Context, addr string) (bool, error) {
 	return true, nil
 }
 
-// transport is TLS for what comes over TCP, where there is a configuration for it. The Unix socket has its file's mode.
+// transport uses TLS on TCP connections. The Unix socket needs none: it is protected by its file's mode.
 type transport struct {
 	credentials.TransportCredentials
 	plain credentials.TransportCredentials
@@ -93,24 +93,24 @@ func (t transport) Clone() credentials.TransportCredentials {
 	return transport{TransportCredentials: t.TransportCredentials.Clone(), plain: t.plain.Clone()}
 }
 
-// guard lets calls in. A client on the Unix socket may do everything. Over TCP, where there are users, all but the calls by
-// which a client finds out what it talks to need the name and password of one.
-type guard struct {
-	users map[string][sha256.Size]byte // hashes, so that all comparisons take as long
+// authenticator authenticates calls. A client on the Unix socket may do everything. Over TCP, if there are users, all calls but those of
+// openServices need the name and password of a user.
+type authenticator struct {
+	users map[string][sha256.Size]byte // password hashes, so that comparing takes the same time for every password
 }
 
-func newGuard(users map[string]string) guard {
-	g := guard{users: make(map[string][sha256.Size]byte, len(users))}
+func newAuthenticator(users map[string]string) authenticator {
+	g := authenticator{users: make(map[string][sha256.Size]byte, len(users))}
 	for name, password := range users {
 		g.users[name] = sha256.Sum256([]byte(password))
 	}
 	return g
 }
 
-// openServices are those that anyone may call, as on EventStoreDB.
+// openServices are the services that anyone may call, as on EventStoreDB.
 var openServices = []string{"/event_store.client.gossip.", "/event_store.client.server_features."}
 
-func (g guard) admit(ctx context.Context, method string) error {
+func (g authenticator) authenticate(ctx context.Context, method string) error {
 	if len(g.users) == 0 {
 		return nil
 	}
@@ -148,8 +148,8 @@ func basicCredentials(header string) (name, password string, ok bool) {
 	return strings.Cut(string(text), ":")
 }
 
-// advertised is the host by which a client that discovers this server reaches it: the one it was told to listen on, or,
-// where that is every address of the machine, the one that the client has come to.
+// advertised is the host for clients that discover this server: the host that it listens on or, if it listens on all addresses, the address
+// that the client has connected to.
 func advertised(ctx context.Context, addr string) string {
 	host, _, err := net.SplitHostPort(addr)
 	ip, notIP := netip.ParseAddr(host)

@@ -13,8 +13,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// maxAppendBytes is the most that the data, the metadata and twice the types of the events of one append may take. It is
-// what EventStoreDB 22.10 to 25.0 allow, counted as they count.
+// maxAppendBytes is the greatest size of one append: the sum of data, metadata and twice the type of each event. It is the limit of
+// EventStoreDB 22.10 to 25.0, counted as they count.
 const maxAppendBytes = 1 << 20
 
 // maxStreamName is the longest name of a stream, in bytes.
@@ -22,18 +22,18 @@ const maxStreamName = 4096
 
 const allStream = "$all"
 
-// Append takes a stream of options and events and answers once they are on disk. What is wrong with them is said after the
-// client has sent everything: told earlier, the client would only see its connection end.
+// Append receives options and events, and answers once they are synced. An error is sent after the client has sent everything: if it came
+// earlier, the client would see no more than that its connection ended.
 func (s *service) Append(stream streams.Streams_AppendServer) error {
 	var in incoming
 	if err := stream.RecvMsg(&in); err != nil {
 		return err
 	}
 	r := &request{}
-	refusal := r.address(in.options.GetStreamIdentifier(), in.options, in.options.GetExpectedStreamRevision() != nil)
+	invalid := r.address(in.options, in.options.GetExpectedStreamRevision() != nil)
 	in.stream = r.stream
 	for size := 0; ; {
-		in.skip = refusal != nil
+		in.skip = invalid != nil
 		err := stream.RecvMsg(&in)
 		if errors.Is(err, io.EOF) {
 			break
@@ -47,22 +47,22 @@ func (s *service) Append(stream streams.Streams_AppendServer) error {
 		size += in.size
 		switch {
 		case in.err != nil:
-			refusal, r.events = in.err, nil
+			invalid, r.events = in.err, nil
 		case size > maxAppendBytes:
-			refusal, r.events = errTooBig{}, nil
+			invalid, r.events = errTooBig{}, nil
 		default:
 			r.events = append(r.events, in.event)
 		}
 	}
-	if refusal != nil {
-		return refusal
+	if invalid != nil {
+		return invalid
 	}
 	v, err := s.writer.submit(stream.Context(), r)
 	if err != nil {
 		return err
 	}
 	switch v.outcome {
-	case gone:
+	case streamDeleted:
 		return errStreamDeleted(r.stream)
 	case wrongVersion:
 		return stream.SendAndClose(wrongVersionResponse(r.expected, v.revision))
@@ -70,17 +70,18 @@ func (s *service) Append(stream streams.Streams_AppendServer) error {
 	return stream.SendMsg(success(v))
 }
 
-// expectation is the options of Append, Delete and Tombstone: each has its own types for the same fields.
-type expectation interface {
+// target is the options of Append, Delete and Tombstone: each has its own types for the same fields.
+type target interface {
+	GetStreamIdentifier() *shared.StreamIdentifier
 	GetRevision() uint64
 	GetNoStream() *shared.Empty
 	GetAny() *shared.Empty
 	GetStreamExists() *shared.Empty
 }
 
-// address reads the stream of a request and what it expects of it, which must be given.
-func (r *request) address(id *shared.StreamIdentifier, options expectation, given bool) (err error) {
-	if r.stream, err = streamName(id); err != nil {
+// address reads the stream of a request and its expected revision, which must be given.
+func (r *request) address(options target, given bool) (err error) {
+	if r.stream, err = streamName(options.GetStreamIdentifier()); err != nil {
 		return err
 	}
 	if r.stream == allStream {
@@ -129,8 +130,8 @@ const (
 	positionPrepare   = 2
 )
 
-// success encodes the answer to an append that succeeded: the stream's revision and the position, as far as there are any.
-func success(v verdict) frame {
+// success encodes the answer to a successful append: the stream's revision and the position, if there are any.
+func success(v decision) frame {
 	var body, position []byte
 	if v.revision >= 0 {
 		body = protowire.AppendTag(make([]byte, 0, 64), successRevision, protowire.VarintType)
@@ -152,8 +153,7 @@ func success(v verdict) frame {
 	return protowire.AppendBytes(protowire.AppendTag(make([]byte, 0, 72), respSuccess, protowire.BytesType), body)
 }
 
-// wrongVersionResponse says where the stream is and where it was expected, in the fields of today and of clients from
-// before 20.6.1.
+// wrongVersionResponse holds the actual and the expected revision, both in the current fields and in those for clients before 20.6.1.
 func wrongVersionResponse(expected, current int64) *streams.AppendResp {
 	wrong := &streams.AppendResp_WrongExpectedVersion{
 		CurrentRevisionOption:        &streams.AppendResp_WrongExpectedVersion_CurrentNoStream{CurrentNoStream: &shared.Empty{}},
@@ -182,12 +182,7 @@ func wrongVersionResponse(expected, current int64) *streams.AppendResp {
 
 // Delete hides a stream until something is appended to it.
 func (s *service) Delete(ctx context.Context, req *streams.DeleteReq) (*streams.DeleteResp, error) {
-	r := &request{operation: opDelete}
-	options := req.GetOptions()
-	if err := r.address(options.GetStreamIdentifier(), options, options.GetExpectedStreamRevision() != nil); err != nil {
-		return nil, err
-	}
-	position, err := s.delete(ctx, r)
+	position, err := s.delete(ctx, opDelete, req.GetOptions(), req.GetOptions().GetExpectedStreamRevision() != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -197,12 +192,7 @@ func (s *service) Delete(ctx context.Context, req *streams.DeleteReq) (*streams.
 
 // Tombstone ends a stream for ever.
 func (s *service) Tombstone(ctx context.Context, req *streams.TombstoneReq) (*streams.TombstoneResp, error) {
-	r := &request{operation: opTombstone}
-	options := req.GetOptions()
-	if err := r.address(options.GetStreamIdentifier(), options, options.GetExpectedStreamRevision() != nil); err != nil {
-		return nil, err
-	}
-	position, err := s.delete(ctx, r)
+	position, err := s.delete(ctx, opTombstone, req.GetOptions(), req.GetOptions().GetExpectedStreamRevision() != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -210,12 +200,16 @@ func (s *service) Tombstone(ctx context.Context, req *streams.TombstoneReq) (*st
 		Position: &streams.TombstoneResp_Position{CommitPosition: position, PreparePosition: position}}}, nil
 }
 
-func (s *service) delete(ctx context.Context, r *request) (uint64, error) {
+func (s *service) delete(ctx context.Context, op operation, options target, given bool) (uint64, error) {
+	r := &request{operation: op}
+	if err := r.address(options, given); err != nil {
+		return 0, err
+	}
 	v, err := s.writer.submit(ctx, r)
 	switch {
 	case err != nil:
 		return 0, err
-	case v.outcome == gone:
+	case v.outcome == streamDeleted:
 		return 0, errStreamDeleted(r.stream)
 	case v.outcome == wrongVersion:
 		return 0, errWrongVersion{r.stream, r.expected, v.revision}

@@ -18,9 +18,9 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
-// endOf opens a database read only, and answers its last position. The error is ErrDamaged when that is before what was
-// acknowledged.
-func endOf(data string) (_ uint64, err error) {
+// lastPosition opens a database read only and returns its last position. The error is ErrDamaged if that is before the acknowledged
+// position.
+func lastPosition(data string) (_ uint64, err error) {
 	cache := pebble.NewCache(checkCacheBytes)
 	defer cache.Unref()
 	db, err := pebble.Open(data, readOnlyOptions(cache, new(badBlocks)))
@@ -34,26 +34,25 @@ func endOf(data string) (_ uint64, err error) {
 	}
 	marked, err := readMark(vfs.Default, data)
 	if err == nil && s.end() < marked {
-		err = lost(s.end(), marked)
+		err = errLogTooShort(s.end(), marked)
 	}
 	return s.end(), err
 }
 
-// Backup copies the event store in dir to the folder to, which must not exist and gets mode 0700. The answer is the position
-// of the last event in the copy.
+// Backup copies the event store in dir to the folder to, which must not exist and gets mode 0700. It returns the position of the last event
+// in the copy.
 //
-// A store that another process, or a Server of this one, serves goes on meanwhile: the copy has every append that was
-// acknowledged before Backup began, and ends with a whole append. The serving process freezes its files in a folder beside
-// them, which takes moments and hardly any room; this one copies that. Of a store that nobody serves, the files are copied
-// as they are, and nobody can serve it until that is done.
+// The store can be served meanwhile, by another process or a Server of this one: the copy has every append that was acknowledged before
+// Backup began, and ends with a complete append. The serving process freezes its files in a folder beside them, which is quick and takes
+// little space; Backup copies that folder. If nobody serves the store, Backup copies its files, and nobody can serve it until that is done.
 //
-// When Backup returns, the copy is on disk, was opened, and shares no file with the original. When it fails, or ctx ends, it
-// removes to. Whoever wants the copy to appear at once and complete has it made under another name and renames it.
+// When Backup returns, the copy is synced, was opened once, and shares no file with the original. If Backup fails, or ctx ends, it removes
+// to. To make the copy appear atomically, let Backup write to a temporary name and rename it.
 //
 // progress may be nil; it is called from this goroutine with numbers of bytes.
 //
-// The error is ErrNoStore when dir holds no store, ErrDamaged when the copy doesn't open since the original is damaged, and
-// wraps fs.ErrExist when there is something in the place of to.
+// The error is ErrNoStore if dir holds no store, ErrDamaged if the copy can't be opened because the original is damaged, and wraps
+// fs.ErrExist if to exists.
 func Backup(ctx context.Context, dir, to string, progress func(done, total uint64)) (uint64, error) {
 	last, err := backup(ctx, dir, to, progress)
 	if err != nil {
@@ -63,7 +62,7 @@ func Backup(ctx context.Context, dir, to string, progress func(done, total uint6
 }
 
 func backup(ctx context.Context, dir, to string, progress func(done, total uint64)) (last uint64, err error) {
-	if err := storeIn(filepath.Join(dir, dataFolder)); err != nil {
+	if err := requireStore(filepath.Join(dir, dataFolder)); err != nil {
 		return 0, err
 	}
 	if progress == nil {
@@ -73,9 +72,9 @@ func backup(ctx context.Context, dir, to string, progress func(done, total uint6
 		return 0, errors.Join(err, fmt.Errorf("%s is in the event store's own folder", to))
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel() // lets go of a frozen folder
+	defer cancel() // releases a frozen folder
 	from := filepath.Join(dir, dataFolder)
-	lock, err := holdClosed(dir)
+	lock, err := lockUnserved(dir)
 	switch {
 	case errors.Is(err, ErrInUse):
 		name, done, err := frozen(ctx, dir)
@@ -106,17 +105,17 @@ func backup(ctx context.Context, dir, to string, progress func(done, total uint6
 		}
 		return 0, err
 	}
-	// With a lock file, the copy can be kept from being served while it is checked.
+	// With a lock file, the copy can be locked while it is checked.
 	if err := writeFile(filepath.Join(to, lockFile), nil); err != nil {
 		return 0, err
 	}
 	if err := syncFolder(to); err != nil {
 		return 0, err
 	}
-	return endOf(filepath.Join(to, dataFolder))
+	return lastPosition(filepath.Join(to, dataFolder))
 }
 
-// within tells whether a path lies in a folder.
+// within reports whether a path is in a folder.
 func within(dir, path string) (bool, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -129,8 +128,8 @@ func within(dir, path string) (bool, error) {
 	return err == nil && filepath.IsLocal(relative), err
 }
 
-// frozen has the process that serves dir freeze its files, and answers the name of the folder they are in. They are there
-// until ctx ends. Call done after that, in any case.
+// frozen makes the process that serves dir freeze its files, and returns the name of the folder that they are in until ctx ends. The caller
+// must call done after that, also after an error.
 func frozen(ctx context.Context, dir string) (name string, done func(), err error) {
 	done = func() {}
 	target, err := SocketTarget(dir)
@@ -159,7 +158,7 @@ func frozen(ctx context.Context, dir string) (name string, done func(), err erro
 	return name, done, nil
 }
 
-// copyPiece is how much is copied before progress is told.
+// copyPiece is the number of bytes copied between two calls of progress.
 const copyPiece = 8 << 20
 
 // copyFolder copies the files of a folder to a new one, and syncs them.

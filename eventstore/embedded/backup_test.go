@@ -305,7 +305,7 @@ func TestManyFrozenFoldersAllOpen(t *testing.T) {
 		if err := s.freezeInto(data); err != nil {
 			t.Fatal(err)
 		}
-		if last, err := endOf(data); err != nil || last < acknowledged {
+		if last, err := lastPosition(data); err != nil || last < acknowledged {
 			t.Fatalf("it ends at %d, %d were acknowledged: %v", last, acknowledged, err)
 		}
 	}

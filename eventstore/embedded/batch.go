@@ -14,9 +14,9 @@ import (
 
 // Bounds of one BatchAppend call.
 const (
-	batchOpen      = 1024     // appends begun of which the last message hasn't come
-	batchOpenBytes = 16 << 20 // and the size of their events
-	batchPending   = 1024     // appends complete and not yet answered; beyond it no message is taken
+	batchOpen      = 1024     // appends of which the last message has not arrived
+	batchOpenBytes = 16 << 20 // the size of their events
+	batchPending   = 1024     // complete appends not yet answered; at the limit, no message is received
 )
 
 const errBatchFull = errInvalid("too much of this call is begun and not final")
@@ -25,14 +25,14 @@ const errBatchFull = errInvalid("too much of this call is begun and not final")
 // default.
 const batchWriteTimeout = 2 * time.Second
 
-// BatchAppend takes many appends over one call, each in one or more messages under a correlation id, and answers each under
-// that id, in the order in which they became complete. An append that fails ends neither the call nor the others.
+// BatchAppend receives many appends in one call, each in one or more messages with its correlation id, and answers each with that id, in
+// the order in which they became complete. An append that fails ends neither the call nor the others.
 func (s *service) BatchAppend(stream streams.Streams_BatchAppendServer) error {
 	c := &batchCall{
 		service: s, stream: stream, open: map[uuid.UUID]*batchAppend{}, pending: make(chan *batchAppend, batchPending),
 	}
 	messages, ended := make(chan *streams.BatchAppendReq), make(chan error, 1)
-	// It ends when the call does, which is after this method, so the server waits for it.
+	// It ends with the call, which is after this method returns. The server waits for it.
 	s.receiving.Go(func() {
 		for {
 			m, err := stream.Recv()
@@ -72,10 +72,10 @@ type batchAppend struct {
 	request  request
 	size     int
 	deadline time.Time
-	refusal  error // set when it never came to the writer
+	err      error // set if it did not get to the writer
 }
 
-// take takes messages until the client has sent its last or the server shuts down.
+// take receives messages until the client has sent its last or the server shuts down.
 func (c *batchCall) take(messages <-chan *streams.BatchAppendReq, ended <-chan error) error {
 	for {
 		select {
@@ -94,23 +94,23 @@ func (c *batchCall) take(messages <-chan *streams.BatchAppendReq, ended <-chan e
 	}
 }
 
-// message takes one message. Its error ends the call; what is wrong with the append is an answer.
+// message handles one message. Its error ends the call; an error of the append is an answer.
 func (c *batchCall) message(m *streams.BatchAppendReq) error {
 	id := uuidOf(m.GetCorrelationId())
 	a, known := c.open[id]
 	switch {
 	case known:
 	case m.GetOptions() == nil:
-		return nil // of an append that was refused already
+		return nil // of an append that has failed already
 	default:
 		a = &batchAppend{id: id}
 		if err := c.begin(a, m.GetOptions()); err != nil {
-			return c.refuse(a, err)
+			return c.fail(a, err)
 		}
 		c.open[id] = a
 	}
 	if err := c.add(a, m.GetProposedMessages()); err != nil {
-		return c.refuse(a, err)
+		return c.fail(a, err)
 	}
 	if !m.GetIsFinal() {
 		return nil
@@ -127,7 +127,7 @@ func (c *batchCall) begin(a *batchAppend, o *streams.BatchAppendReq_Options) err
 		return errBatchFull
 	}
 	options := appendOptions(o)
-	if err := a.request.address(options.GetStreamIdentifier(), options, options.GetExpectedStreamRevision() != nil); err != nil {
+	if err := a.request.address(options, options.GetExpectedStreamRevision() != nil); err != nil {
 		return err
 	}
 	now := c.now()
@@ -171,13 +171,13 @@ func (c *batchCall) forget(a *batchAppend) {
 	c.openBytes -= a.size
 }
 
-func (c *batchCall) refuse(a *batchAppend, err error) error {
+func (c *batchCall) fail(a *batchAppend, err error) error {
 	c.forget(a)
-	a.refusal = err
+	a.err = err
 	return c.pend(a)
 }
 
-// pend has an append answered when its turn comes.
+// pend queues an append to be answered.
 func (c *batchCall) pend(a *batchAppend) error {
 	select {
 	case c.pending <- a:
@@ -187,8 +187,8 @@ func (c *batchCall) pend(a *batchAppend) error {
 	}
 }
 
-// answer answers the appends, one after the other, until there are no more. When the client has gone, nobody waits for the
-// answers; the appends are carried out all the same.
+// answer answers the appends, one after the other, until the queue is closed. If the client has gone, it drops the answers; the appends are
+// carried out all the same.
 func (c *batchCall) answer() error {
 	var sending error
 	for a := range c.pending {
@@ -200,8 +200,8 @@ func (c *batchCall) answer() error {
 }
 
 func (c *batchCall) response(a *batchAppend) *streams.BatchAppendResp {
-	var v verdict
-	err := a.refusal
+	var v decision
+	err := a.err
 	if err == nil {
 		ctx, cancel := context.WithTimeout(c.stream.Context(), a.deadline.Sub(c.now()))
 		v, err = a.request.await(ctx)
@@ -209,7 +209,7 @@ func (c *batchCall) response(a *batchAppend) *streams.BatchAppendResp {
 	}
 	switch {
 	case err != nil:
-	case v.outcome == gone:
+	case v.outcome == streamDeleted:
 		err = errStreamDeleted(a.request.stream)
 	case v.outcome == wrongVersion:
 		err = errWrongVersion{a.request.stream, a.request.expected, v.revision}
@@ -253,7 +253,7 @@ func appendOptions(o *streams.BatchAppendReq_Options) *streams.AppendReq_Options
 	return options
 }
 
-// uuidOf reads a UUID in either form; all zeros when it is none.
+// uuidOf reads a UUID in either form; it is uuid.Nil if it is malformed.
 func uuidOf(id *shared.UUID) (parsed uuid.UUID) {
 	if s := id.GetStructured(); s != nil {
 		binary.BigEndian.PutUint64(parsed[:8], uint64(s.GetMostSignificantBits()))

@@ -14,8 +14,8 @@ import (
 
 var empty = &emptypb.Empty{}
 
-// batchStatus is what the answer to one append of a batch says of an error: a code, the name of what happened, and details
-// in a message of that name (shared.proto).
+// batchStatus is an error as the answer to one append of a batch: a code, the name of a message of shared.proto, and that message as
+// details.
 func batchStatus(err error) *rpcstatus.Status {
 	var (
 		invalid  errInvalid
@@ -25,7 +25,7 @@ func batchStatus(err error) *rpcstatus.Status {
 		version  errWrongVersion
 		denied   errAccessDenied
 	)
-	say := func(code codes.Code, message string, details proto.Message) *rpcstatus.Status {
+	statusOf := func(code codes.Code, message string, details proto.Message) *rpcstatus.Status {
 		packed, packErr := anypb.New(details)
 		if packErr != nil {
 			return &rpcstatus.Status{Code: int32(codes.Internal), Message: packErr.Error()}
@@ -34,21 +34,21 @@ func batchStatus(err error) *rpcstatus.Status {
 	}
 	switch {
 	case errors.As(err, &invalid), errors.As(err, &property):
-		return say(codes.InvalidArgument, "BadRequest", &shared.BadRequest{Message: err.Error()})
+		return statusOf(codes.InvalidArgument, "BadRequest", &shared.BadRequest{Message: err.Error()})
 	case errors.As(err, &tooBig):
-		return say(codes.InvalidArgument, "MaximumAppendSizeExceeded", &shared.MaximumAppendSizeExceeded{MaxAppendSize: maxAppendBytes})
+		return statusOf(codes.InvalidArgument, "MaximumAppendSizeExceeded", &shared.MaximumAppendSizeExceeded{MaxAppendSize: maxAppendBytes})
 	case errors.As(err, &deleted):
-		return say(codes.NotFound, "StreamDeleted",
+		return statusOf(codes.NotFound, "StreamDeleted",
 			&shared.StreamDeleted{StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte(deleted)}})
 	case errors.As(err, &version):
-		return say(codes.AlreadyExists, "WrongExpectedVersion", wrongVersionDetails(version))
+		return statusOf(codes.AlreadyExists, "WrongExpectedVersion", wrongVersionDetails(version))
 	case errors.As(err, &denied):
-		return say(codes.PermissionDenied, "AccessDenied", &shared.AccessDenied{})
+		return statusOf(codes.PermissionDenied, "AccessDenied", &shared.AccessDenied{})
 	case errors.Is(err, context.DeadlineExceeded):
-		return say(codes.DeadlineExceeded, "Timeout", &shared.Timeout{})
+		return statusOf(codes.DeadlineExceeded, "Timeout", &shared.Timeout{})
 	}
 	code, _ := reply(err)
-	return say(code, err.Error(), empty)
+	return statusOf(code, err.Error(), empty)
 }
 
 func wrongVersionDetails(e errWrongVersion) *shared.WrongExpectedVersion {

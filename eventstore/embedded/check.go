@@ -14,20 +14,20 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// ErrNoStore says that a folder holds no event store.
+// ErrNoStore is the error for a folder that holds no event store.
 var ErrNoStore = errors.New("there is no event store in the folder")
 
-// Report is what Check found out.
+// Report is the result of Check.
 type Report struct {
 	Events   uint64    `json:"events"`       // that can be read
-	Streams  uint64    `json:"streams"`      // that can be read, metadata streams and deleted ones among them
+	Streams  uint64    `json:"streams"`      // that can be read, with metadata streams and deleted ones
 	Bytes    uint64    `json:"bytes"`        // on disk
 	Last     uint64    `json:"lastPosition"` // position of the last event, 0 when there is none
 	Found    uint64    `json:"found"`        // number of findings
 	Findings []Finding `json:"findings"`     // the first of them, maxFindings at most
 }
 
-// Finding is one thing that is wrong, and where, as far as that is known.
+// Finding is one fault, and where it is, as far as that is known.
 type Finding struct {
 	What     string `json:"what"`
 	Position uint64 `json:"position,omitempty"` // 0 when unknown
@@ -36,13 +36,13 @@ type Finding struct {
 	File     string `json:"file,omitempty"`     // in the store's data folder; empty when unknown
 }
 
-// maxFindings is how many findings a report lists. The others are counted.
+// maxFindings is the most findings that a report lists. It counts the others.
 const maxFindings = 1000
 
 // Step is a part of Check.
 type Step string
 
-// The steps, in order. The last one is there only when something is wrong.
+// The steps, in order. The last one runs only if something is wrong.
 const (
 	StepFiles  Step = "files"  // reads every block of every table file; progress is in bytes
 	StepIndex  Step = "index"  // reads the streams and their index; progress is in events
@@ -50,14 +50,13 @@ const (
 	StepLocate Step = "locate" // looks up each event in the index, and each index entry in the log; in events, twice
 )
 
-// Check verifies the event store in dir from end to end. It goes on after a finding, and changes nothing: what a crash left
-// in the write-ahead log is replayed in memory.
+// Check verifies the event store in dir completely. It goes on after a finding, and changes nothing: what a crash left in the write-ahead
+// log is replayed in memory.
 //
-// What it verifies: the checksum of every block of every table file and of the write-ahead log; that every event is whole,
-// has its own checksum right and stands where the log has no hole; that each stream's head has its checksum right, each
-// stream's revisions have no gap but the one before a tombstone, and the positions behind them rise; that the index leads
-// to each event, and to each once; that there are no keys of any other kind. An append is written in one piece with the
-// stream's head, so half an append would be an event that the head and the index don't know, or the other way round.
+// It verifies the checksum of every block of every table file and of the write-ahead log; that every event has its checksum, and that the
+// log has no gaps; that each stream's head has its checksum, that its revisions have no gap but the one before a tombstone, and that their
+// positions ascend; that the index leads to each event exactly once; that there are no keys of another kind. An append is written
+// atomically with the stream's head, so half an append would be an event that the head and the index don't have, or the reverse.
 //
 // The index and the log are compared by the sum of a 64-bit hash of each (stream, revision, position), in two sequential
 // passes; a difference that cancels out in that sum has a chance of 2^-64. Only when they differ, or something else was
@@ -67,8 +66,8 @@ const (
 //
 // progress may be nil; it is called from this goroutine, a thousand events apart or so. total is 0 when it is not known.
 //
-// The error is ErrInUse when a process serves the folder, ErrNoStore when it holds no store. What is wrong with the store
-// is in the report, not in the error.
+// The error is ErrInUse if a process serves the folder, ErrNoStore if it holds no store. Faults of the store are in the report, not in the
+// error.
 func Check(ctx context.Context, dir string, progress func(step Step, done, total uint64)) (Report, error) {
 	report, err := check(ctx, dir, progress)
 	if err != nil {
@@ -79,10 +78,10 @@ func Check(ctx context.Context, dir string, progress func(step Step, done, total
 
 func check(ctx context.Context, dir string, progress func(Step, uint64, uint64)) (_ Report, err error) {
 	data := filepath.Join(dir, dataFolder)
-	if err := storeIn(data); err != nil {
+	if err := requireStore(data); err != nil {
 		return Report{}, err
 	}
-	lock, err := holdClosed(dir)
+	lock, err := lockUnserved(dir)
 	if err != nil {
 		return Report{}, err
 	}
@@ -97,7 +96,7 @@ func check(ctx context.Context, dir string, progress func(Step, uint64, uint64))
 	cache := pebble.NewCache(checkCacheBytes)
 	defer cache.Unref()
 	if c.db, err = pebble.Open(data, readOnlyOptions(cache, &c.bad)); err != nil {
-		c.found(Finding{What: "the database can't be opened, so only its table files were checked: " + errorText(err), File: c.bad.taking()})
+		c.found(Finding{What: "the database can't be opened, so only its table files were checked: " + errorText(err), File: c.bad.lastOpened()})
 		return c.report, c.checkFiles(ctx)
 	}
 	defer func() { err = errors.Join(err, c.db.Close()) }()
@@ -134,7 +133,7 @@ type checker struct {
 	report   Report
 	seed     maphash.Seed
 	bounds   [][]byte    // where table files begin and end, in key order
-	last     uint64      // the last position there is or must have been
+	last     uint64      // the last position that exists or must have existed
 	log      fingerprint // of the events in the log that can be read
 	index    fingerprint // of the events that the index leads to
 	indexed  uint64      // index entries that belong to a stream
@@ -143,7 +142,7 @@ type checker struct {
 	bad      badBlocks
 }
 
-// fingerprint stands for a set of (stream, revision, position), in any order.
+// fingerprint is a digest of a set of (stream, revision, position), whatever their order.
 type fingerprint struct{ count, sum uint64 }
 
 func (c *checker) add(f *fingerprint, stream []byte, revision int64, position uint64) {
@@ -160,16 +159,13 @@ func (c *checker) found(f Finding) {
 	}
 }
 
-// named is a finding's revision.
-func named(revision int64) *int64 { return &revision }
-
-// errorText is an error as a finding puts it.
+// errorText is an error's text in a finding.
 func errorText(err error) string {
 	return strings.TrimSuffix(err.Error(), ": "+ErrDamaged.Error())
 }
 
-// storeIn tells whether a folder holds a database, whole or not.
-func storeIn(data string) error {
+// requireStore returns ErrNoStore if a folder holds no database, complete or not.
+func requireStore(data string) error {
 	files, err := os.ReadDir(data)
 	if errors.Is(err, fs.ErrNotExist) {
 		return ErrNoStore
@@ -185,9 +181,9 @@ func storeIn(data string) error {
 	return ErrNoStore
 }
 
-// holdClosed keeps a folder from being served until the file it returns is closed. It doesn't write to the folder; one that
-// has no lock file, since it was never served, can't be held, and the file is nil.
-func holdClosed(dir string) (*os.File, error) {
+// lockUnserved keeps a folder from being served until the returned file is closed. It doesn't write to the folder. A folder that was never
+// served has no lock file and can't be locked: the file is nil.
+func lockUnserved(dir string) (*os.File, error) {
 	f, err := os.Open(filepath.Join(dir, lockFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

@@ -20,8 +20,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// checkFiles verifies every block of every table file in use; of a database that doesn't open, of every table file there is.
-// It also notes where the files begin and end.
+// checkFiles verifies every block of every table file in use, or of every table file if the database doesn't open. It also records where the
+// files begin and end.
 func (c *checker) checkFiles(ctx context.Context) error {
 	paths, err := c.tableFiles()
 	if err != nil {
@@ -74,7 +74,7 @@ func (c *checker) tableFiles() ([]string, error) {
 	return slices.Compact(paths), nil
 }
 
-// checkTable verifies the checksum of each block of a table file. Where it can't find the blocks, all of the file is damaged.
+// checkTable verifies the checksum of each block of a table file. If it can't find the blocks, the whole file counts as damaged.
 func (c *checker) checkTable(ctx context.Context, path string, info os.FileInfo) error {
 	file, err := vfs.Default.Open(path)
 	if err != nil {

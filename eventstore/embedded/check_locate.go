@@ -10,8 +10,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// locate looks up each event in the index and each index entry in the log, and says where they differ. What the steps before
-// it have counted is not counted again, but gets its stream or its position where that shows only now.
+// locate looks up each event in the index and each index entry in the log, and reports where they differ. It does not count findings of the
+// earlier steps again, but adds their stream or position where only this step knows it.
 func (c *checker) locate(ctx context.Context) error {
 	total := c.index.count + c.last
 	var done uint64
@@ -41,7 +41,7 @@ func (c *checker) locate(ctx context.Context) error {
 		switch {
 		case errors.Is(headErr, pebble.ErrNotFound):
 			if r.revision == 0 || r.revision == tombstoned {
-				c.found(Finding{What: "the stream has no head", Position: position, Stream: recent, Revision: named(r.revision)})
+				c.found(Finding{What: "the stream has no head", Position: position, Stream: recent, Revision: new(r.revision)})
 			}
 		case headErr == nil:
 			c.locateEvent(recent, r.revision, position, h)
@@ -57,42 +57,42 @@ func (c *checker) headOf(stream string) (head, error) {
 		return noHead, err
 	}
 	defer closer.Close()
-	return parseSound(value, stream)
+	return parseValidHead(value, stream)
 }
 
-// locateEntries looks up what each index entry leads to.
+// locateEntries looks up the event of each index entry.
 func (c *checker) locateEntries(ctx context.Context, step func()) error {
 	index := &entries{db: c.db}
 	defer index.close()
 	return c.eachHead(ctx, func(stream string, h head) {
 		for i := range h.count {
-			c.leads(stream, i, h.first+uint64(i))
+			c.checkIndexEntry(stream, i, h.first+uint64(i))
 			step()
 		}
 		if h.last < h.count {
 			return
 		}
-		// That the index can't be read is known by now.
+		// An index that can't be read is already a finding.
 		_ = index.each(stream, func(revision int64, value []byte) {
 			if len(value) == 8 && revision >= h.count && revision <= h.last {
-				c.leads(stream, revision, binary.BigEndian.Uint64(value))
+				c.checkIndexEntry(stream, revision, binary.BigEndian.Uint64(value))
 				step()
 			}
 		})
 	}, func(Finding) {})
 }
 
-// leads looks up the position that the index gives for an event.
-func (c *checker) leads(stream string, revision int64, position uint64) {
+// checkIndexEntry looks up the position that the index gives for an event.
+func (c *checker) checkIndexEntry(stream string, revision int64, position uint64) {
 	at, r, ok := c.eventAt(position)
 	switch {
 	case ok && (string(r.stream) != stream || r.revision != revision):
 		c.found(Finding{What: fmt.Sprintf("the index leads to position %d, where event %d of %q is", position, r.revision, r.stream),
-			Position: position, Stream: stream, Revision: named(revision)})
+			Position: position, Stream: stream, Revision: new(revision)})
 	case ok:
 	case position == 0 || position > c.last:
 		c.found(Finding{What: fmt.Sprintf("the index leads to position %d, which is not in the log", position),
-			Position: position, Stream: stream, Revision: named(revision)})
+			Position: position, Stream: stream, Revision: new(revision)})
 	case at:
 		c.complete(func(f *Finding) bool { return f.Position == position && f.Stream == "" }, position, stream, revision)
 	}
@@ -109,11 +109,11 @@ func (c *checker) eventAt(position uint64) (at bool, r record, ok bool) {
 	return true, r, err == nil
 }
 
-// complete puts an event's place into the finding about it, if that is listed.
+// complete sets an event's place in the finding about it, if that is listed.
 func (c *checker) complete(about func(*Finding) bool, position uint64, stream string, revision int64) {
 	for i := range c.report.Findings {
 		if f := &c.report.Findings[i]; about(f) {
-			f.Position, f.Stream, f.Revision = position, stream, named(revision)
+			f.Position, f.Stream, f.Revision = position, stream, new(revision)
 			return
 		}
 	}
@@ -126,7 +126,7 @@ func (c *checker) locateEvent(stream string, revision int64, position uint64, h 
 		value, closer, err := c.db.Get(streamKey(nil, stream, revision))
 		switch {
 		case errors.Is(err, pebble.ErrNotFound) && revision > h.last:
-			c.found(Finding{What: fmt.Sprintf("the stream's head says that %d is its last event", h.last), Position: position, Stream: stream, Revision: named(revision)})
+			c.found(Finding{What: fmt.Sprintf("the stream's head says that %d is its last event", h.last), Position: position, Stream: stream, Revision: new(revision)})
 			return
 		case errors.Is(err, pebble.ErrNotFound):
 			// checkStreams found that it has no entry.
@@ -149,13 +149,13 @@ func (c *checker) locateEvent(stream string, revision int64, position uint64, h 
 	_, other, ok := c.eventAt(leads)
 	switch {
 	case ok && string(other.stream) == stream && other.revision == revision:
-		c.found(Finding{What: fmt.Sprintf("the event is in the log twice; the index leads to position %d", leads), Position: position, Stream: stream, Revision: named(revision)})
+		c.found(Finding{What: fmt.Sprintf("the event is in the log twice; the index leads to position %d", leads), Position: position, Stream: stream, Revision: new(revision)})
 	case !ok:
-		c.found(Finding{What: fmt.Sprintf("the index leads to position %d instead", leads), Position: position, Stream: stream, Revision: named(revision)})
+		c.found(Finding{What: fmt.Sprintf("the index leads to position %d instead", leads), Position: position, Stream: stream, Revision: new(revision)})
 	}
 }
 
-// locateStrays looks for index entries of streams that have none.
+// locateStrays finds index entries of streams that should have none.
 func (c *checker) locateStrays(ctx context.Context) error {
 	if !c.strays {
 		return nil
@@ -165,7 +165,7 @@ func (c *checker) locateStrays(ctx context.Context) error {
 		if !ok {
 			return
 		}
-		f := Finding{Stream: stream, Revision: named(revision)}
+		f := Finding{Stream: stream, Revision: new(revision)}
 		if len(value) == 8 {
 			f.Position = binary.BigEndian.Uint64(value)
 		}

@@ -10,7 +10,7 @@ import (
 // checkLog verifies each event, and that each position has one.
 func (c *checker) checkLog(ctx context.Context) error {
 	next := uint64(1)
-	var cause error // why what is not there is not there
+	var cause error // why the next events can't be read
 	var file string
 	gap := func(to uint64) {
 		f := Finding{What: "the event is missing", Position: next, File: file}
@@ -41,7 +41,7 @@ func (c *checker) checkLog(ctx context.Context) error {
 		if position%1024 == 0 {
 			c.progress(StepLog, position, c.last)
 		}
-	}, func(err error) { cause, file = err, c.bad.take() }, c.unknown)
+	}, func(err error) { cause, file = err, c.bad.takeLast() }, c.unknown)
 	if next <= c.last && err == nil {
 		gap(c.last)
 	}
@@ -49,7 +49,7 @@ func (c *checker) checkLog(ctx context.Context) error {
 	return err
 }
 
-// checkMark verifies that the log reaches as far as was acknowledged.
+// checkMark verifies that the log reaches the acknowledged position.
 func (c *checker) checkMark(context.Context) error {
 	marked, err := readMark(vfs.Default, c.dir)
 	switch {
@@ -61,7 +61,7 @@ func (c *checker) checkMark(context.Context) error {
 	return nil
 }
 
-// eachEvent visits the log. What is there but is not an event is visited with an error.
+// eachEvent visits the events of the log. A value that is no valid event is visited with an error.
 func (c *checker) eachEvent(ctx context.Context, visit func(position uint64, r record, err error), lost func(error), unknown func(key []byte)) error {
 	return c.scan(ctx, []byte{logKind}, []byte{logKind + 1}, c.nextPosition, func(key, value []byte) {
 		position, ok := logKeyPosition(key)

@@ -9,17 +9,17 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// skip answers where a scan that can't read on from a key may go on, nil when there is nowhere.
+// skip returns the key at which a scan that can't read on from a key may go on, nil if there is none.
 type skip func(from []byte) []byte
 
-// scan visits the keys from lower to before upper (nil: to the last). Where it can't read on it skips and, once it can read
-// again, tells lost what was left out: all from one key to before another. Only the end of ctx stops it.
+// scan visits the keys from lower (inclusive) to upper (exclusive; nil: to the last). Where it can't read on, it skips, and calls lost with
+// the range of keys that it could not read. Only the end of ctx stops it.
 func (c *checker) scan(ctx context.Context, lower, upper []byte, skip skip, visit func(key, value []byte), lost func(from, to []byte, err error)) error {
-	at := bytes.Clone(lower) // what is before it was visited or is lost
+	at := bytes.Clone(lower) // all keys before it were visited or are lost
 	var from []byte
 	var broken error
 	for {
-		// An iterator that met an error may answer it again further on, so that each goes no further than the first.
+		// An iterator may repeat its first error further on, so that each is used up to its first error only.
 		last, err := c.scanOn(ctx, at, upper, func(key, value []byte) {
 			if broken != nil {
 				lost(from, key, broken)
@@ -49,7 +49,7 @@ func (c *checker) scan(ctx context.Context, lower, upper []byte, skip skip, visi
 	return nil
 }
 
-// scanOn is scan up to the first error. It answers the last key visited.
+// scanOn is scan up to the first error. It returns the last key visited.
 func (c *checker) scanOn(ctx context.Context, lower, upper []byte, visit func(key, value []byte)) (last []byte, err error) {
 	iter, err := c.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
@@ -72,15 +72,15 @@ func (c *checker) scanOn(ctx context.Context, lower, upper []byte, visit func(ke
 	return last, iter.Error()
 }
 
-// nextReadable is a skip to the first key that can be read, found by bisection. Should there be several places that can't be
-// read before the next table file begins or ends, it may skip what lies between them.
+// nextReadable is a skip to the first readable key, found by bisection. If there are several unreadable places before the next table file
+// begins or ends, it may skip keys between them.
 func (c *checker) nextReadable(from []byte) []byte {
 	to := c.nextFile(from)
 	if to == nil || !c.readable(to) {
 		return to
 	}
 	for {
-		// As numbers, of the bytes behind those that both have in common: from can't be read, to can.
+		// Bisect between from, which can't be read, and to, which can: as numbers, without their common prefix.
 		same := 0
 		for same < min(len(from), len(to)) && from[same] == to[same] {
 			same++
@@ -103,7 +103,7 @@ func (c *checker) nextReadable(from []byte) []byte {
 	}
 }
 
-// readable tells whether the first key at or after one can be read.
+// readable reports whether the first key at or after key can be read.
 func (c *checker) readable(key []byte) bool {
 	iter, err := c.db.NewIter(&pebble.IterOptions{LowerBound: key})
 	if err != nil {
@@ -114,14 +114,14 @@ func (c *checker) readable(key []byte) bool {
 	return iter.Error() == nil
 }
 
-// number is the number that the first eight bytes make, with zeros in place of missing ones.
+// number is the first eight bytes as a big-endian number, padded with zeros.
 func number(b []byte) uint64 {
 	var digits [8]byte
 	copy(digits[:], b)
 	return binary.BigEndian.Uint64(digits[:])
 }
 
-// nextFile is the next key at which a table file begins or ends, nil when there is none.
+// nextFile is the next key at which a table file begins or ends, nil if there is none.
 func (c *checker) nextFile(key []byte) []byte {
 	i, exact := slices.BinarySearchFunc(c.bounds, key, bytes.Compare)
 	if exact {

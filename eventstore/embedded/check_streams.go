@@ -10,7 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// mostEvents is more events than fit into one append: each takes two bytes of it at least, for its type.
+// mostEvents is an upper bound of the events of one append: each takes at least two bytes, for its type.
 const mostEvents = maxAppendBytes
 
 // revisionSize is the length of a revision at the end of a stream's key.
@@ -20,14 +20,14 @@ func appendRevision(dst []byte, revision int64) []byte {
 	return binary.BigEndian.AppendUint64(dst, uint64(revision))
 }
 
-// checkLayout answers an error when the store is laid out in a way that this program doesn't know.
+// checkLayout returns an error if this program doesn't know the version of the layout.
 func (c *checker) checkLayout() error {
 	value, closer, err := c.db.Get([]byte{formatKind})
 	switch {
 	case errors.Is(err, pebble.ErrNotFound):
 		c.found(Finding{What: "the version of the layout is missing"})
 	case err != nil:
-		c.found(Finding{What: "the version of the layout can't be read: " + errorText(err), File: c.bad.take()})
+		c.found(Finding{What: "the version of the layout can't be read: " + errorText(err), File: c.bad.takeLast()})
 	default:
 		defer closer.Close()
 		if len(value) != 1 || value[0] != layoutVersion {
@@ -37,7 +37,7 @@ func (c *checker) checkLayout() error {
 	return nil
 }
 
-// checkKeys looks for keys of kinds that there are not.
+// checkKeys finds keys of unknown kinds.
 func (c *checker) checkKeys(ctx context.Context) error {
 	for _, between := range [][2][]byte{
 		{{0}, {logKind}}, {{formatKind, 0}, {headKind}}, {{headKind + 1}, {streamKind}}, {{streamKind + 1}, nil},
@@ -54,15 +54,15 @@ func (c *checker) unknown(key []byte) {
 	c.found(Finding{What: fmt.Sprintf("key %q is of no known kind", key)})
 }
 
-// unreadable makes a finding of what a scan had to leave out.
+// unreadable makes a finding of the keys that a scan could not read.
 func (c *checker) unreadable(what string) func(from, to []byte, err error) {
 	return func(from, to []byte, err error) {
-		c.found(Finding{What: fmt.Sprintf("%s from key %q to before %q can't be read: %s", what, from, to, errorText(err)), File: c.bad.take()})
+		c.found(Finding{What: fmt.Sprintf("%s from key %q to before %q can't be read: %s", what, from, to, errorText(err)), File: c.bad.takeLast()})
 	}
 }
 
-// parseSound is parseHead, and damaged as well is what no writer writes.
-func parseSound(value []byte, stream string) (head, error) {
+// parseValidHead is parseHead, and also rejects values that no writer writes.
+func parseValidHead(value []byte, stream string) (head, error) {
 	h, err := parseHead(value, stream)
 	if err != nil {
 		return h, errors.New("the stream's head has a wrong checksum")
@@ -74,11 +74,11 @@ func parseSound(value []byte, stream string) (head, error) {
 	return h, nil
 }
 
-// eachHead visits the streams' heads, and makes findings of those that are damaged.
+// eachHead visits the streams' heads, and calls bad with a finding for a damaged one.
 func (c *checker) eachHead(ctx context.Context, visit func(stream string, h head), bad func(Finding)) error {
 	return c.scan(ctx, []byte{headKind}, []byte{headKind + 1}, c.nextReadable, func(key, value []byte) {
 		stream := string(key[1:])
-		h, err := parseSound(value, stream)
+		h, err := parseValidHead(value, stream)
 		if err != nil {
 			bad(Finding{What: err.Error(), Stream: stream})
 			return
@@ -86,7 +86,7 @@ func (c *checker) eachHead(ctx context.Context, visit func(stream string, h head
 		visit(stream, h)
 	}, func(from, to []byte, err error) {
 		bad(Finding{What: fmt.Sprintf("the heads of the streams after %q and before %q can't be read: %s",
-			bytes.TrimSuffix(from[1:], []byte{0}), bytes.TrimPrefix(to, []byte{headKind}), errorText(err)), File: c.bad.take()})
+			bytes.TrimSuffix(from[1:], []byte{0}), bytes.TrimPrefix(to, []byte{headKind}), errorText(err)), File: c.bad.takeLast()})
 	})
 }
 
@@ -112,7 +112,7 @@ func (c *checker) checkStreams(ctx context.Context) error {
 			c.checkEntries(index, stream, h)
 		} else if h.position != end {
 			c.found(Finding{What: fmt.Sprintf("the stream's head says that its last event is at position %d, and that its first append ends at %d", h.position, end),
-				Stream: stream, Revision: named(h.last), Position: h.position})
+				Stream: stream, Revision: new(h.last), Position: h.position})
 		}
 		if !lastKnown {
 			c.last = max(c.last, h.position)
@@ -126,8 +126,7 @@ func (c *checker) checkStreams(ctx context.Context) error {
 	return err
 }
 
-// findEnd finds the last position. It answers false when the end of the log can't be read: then it is as far as the heads
-// say.
+// findEnd finds the last position. It returns false if the end of the log can't be read: then the heads tell the last position.
 func (c *checker) findEnd() (bool, error) {
 	iter, err := c.db.NewIter(&pebble.IterOptions{LowerBound: []byte{logKind}, UpperBound: []byte{logKind + 1}})
 	if err != nil {
@@ -146,7 +145,7 @@ func (c *checker) findEnd() (bool, error) {
 // entries reads the index of one stream after the other. Close it after use.
 type entries struct {
 	db   *pebble.DB
-	iter *pebble.Iterator // nil at first, and after an error, which it might answer again elsewhere
+	iter *pebble.Iterator // nil at first, and after an error, which an iterator may repeat elsewhere
 }
 
 // each visits the index entries of a stream. Its error is that of reading them.
@@ -184,31 +183,31 @@ func (e *entries) close() {
 	}
 }
 
-// checkEntries verifies the index of a stream that must have one: it holds the revisions after the first append without a
-// gap but the one before a tombstone, their positions rise, and the head agrees with the last.
+// checkEntries verifies the index of a stream that must have one: it holds the revisions after the first append without a gap but the one
+// before a tombstone, their positions ascend, and the head agrees with the last.
 func (c *checker) checkEntries(index *entries, stream string, h head) {
 	next, before := h.count, uint64(0)
 	if h.count > 0 {
 		before = h.first + uint64(h.count) - 1
 	}
-	say := func(revision int64, position uint64, format string, args ...any) {
-		c.found(Finding{What: fmt.Sprintf(format, args...), Stream: stream, Revision: named(revision), Position: position})
+	report := func(revision int64, position uint64, format string, args ...any) {
+		c.found(Finding{What: fmt.Sprintf(format, args...), Stream: stream, Revision: new(revision), Position: position})
 	}
 	gap := func(to int64) {
 		if to == next {
-			say(next, 0, "the index has no entry for event %d", next)
+			report(next, 0, "the index has no entry for event %d", next)
 		} else {
-			say(next, 0, "the index has no entries for events %d to %d", next, to)
+			report(next, 0, "the index has no entries for events %d to %d", next, to)
 		}
 	}
 	err := index.each(stream, func(revision int64, value []byte) {
 		c.indexed++
 		switch {
 		case revision < h.count:
-			say(revision, 0, "there is an index entry for an event of the first append, which has none")
+			report(revision, 0, "there is an index entry for an event of the first append, which has none")
 			return
 		case revision > h.last:
-			say(revision, 0, "there is an index entry, but the stream's head says that %d is its last event", h.last)
+			report(revision, 0, "there is an index entry, but the stream's head says that %d is its last event", h.last)
 			return
 		case revision > next && revision != tombstoned:
 			gap(revision - 1)
@@ -218,25 +217,25 @@ func (c *checker) checkEntries(index *entries, stream string, h head) {
 			next = revision + 1
 		}
 		if len(value) != 8 {
-			say(revision, 0, "the index entry has %d bytes instead of 8", len(value))
+			report(revision, 0, "the index entry has %d bytes instead of 8", len(value))
 			return
 		}
 		position := binary.BigEndian.Uint64(value)
 		if position <= before {
-			say(revision, position, "the index leads to position %d, which is not after that of the event before it, %d", position, before)
+			report(revision, position, "the index leads to position %d, which is not after that of the event before it, %d", position, before)
 		}
 		c.add(&c.index, []byte(stream), revision, position)
 		before = position
 	})
 	switch {
 	case err != nil:
-		c.found(Finding{What: "the stream's index can't be read: " + errorText(err), Stream: stream, File: c.bad.take()})
+		c.found(Finding{What: "the stream's index can't be read: " + errorText(err), Stream: stream, File: c.bad.takeLast()})
 	case h.last == tombstoned && next < tombstoned:
-		say(tombstoned, h.position, "the index has no entry for the tombstone")
+		report(tombstoned, h.position, "the index has no entry for the tombstone")
 	case next <= h.last && next != tombstoned:
 		gap(h.last)
 	case before != h.position:
-		say(h.last, h.position, "the stream's head says that its last event is at position %d, the index says %d", h.position, before)
+		report(h.last, h.position, "the stream's head says that its last event is at position %d, the index says %d", h.position, before)
 	}
 }
 
@@ -254,7 +253,7 @@ func (c *checker) checkIndex(ctx context.Context) error {
 	return err
 }
 
-// splitStreamKey takes the key of an index entry apart.
+// splitStreamKey parses the key of an index entry.
 func splitStreamKey(key []byte) (stream string, revision int64, ok bool) {
 	const before = 1 + 2
 	if len(key) < before+revisionSize || int(binary.BigEndian.Uint16(key[1:])) != len(key)-before-revisionSize {

@@ -165,7 +165,7 @@ func TestCheckNeedsAStoreThatIsThereAndNotServed(t *testing.T) {
 		t.Errorf("a store being served: %v", err)
 	}
 	stop(t, s)
-	lock, err := holdClosed(dir)
+	lock, err := lockUnserved(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

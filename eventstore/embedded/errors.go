@@ -13,37 +13,37 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// errClosing says that the server is shutting down. The client may try again elsewhere or later.
+// errClosing is the error of calls while the server shuts down. The client may retry elsewhere or later.
 var errClosing = errors.New("the event store is shutting down")
 
-// errUnwritable says that nothing can be written at the moment. Reads go on, and the client may try again later.
+// errUnwritable is the error of appends while nothing can be written. Reads go on, and the client may retry later.
 var errUnwritable = errors.New("the event store can't write")
 
-// errInvalid says what is wrong with a request.
+// errInvalid is the error of a malformed request.
 type errInvalid string
 
 func (e errInvalid) Error() string { return string(e) }
 
-// errTooBig says that one append is larger than maxAppendBytes.
+// errTooBig is the error of an append larger than maxAppendBytes.
 type errTooBig struct{}
 
 func (errTooBig) Error() string {
 	return "Maximum Append Size of " + strconv.Itoa(maxAppendBytes) + " Exceeded."
 }
 
-// errNoProperty names a property that every event's metadata must have and one has not.
+// errNoProperty names a required property that an event's metadata does not have.
 type errNoProperty string
 
 func (e errNoProperty) Error() string {
 	return "Required Metadata Property '" + string(e) + "' is missing"
 }
 
-// errStreamDeleted names a stream that is gone for ever, or soft-deleted where that matters.
+// errStreamDeleted names a stream that is tombstoned, or soft-deleted where that matters.
 type errStreamDeleted string
 
 func (e errStreamDeleted) Error() string { return "Event stream '" + string(e) + "' is deleted." }
 
-// errWrongVersion is the answer to a delete that expected the stream at another revision.
+// errWrongVersion is the error of a delete, or of an append in a batch, that expected the stream at another revision.
 type errWrongVersion struct {
 	stream           string
 	expected, actual int64
@@ -54,17 +54,17 @@ func (e errWrongVersion) Error() string {
 		strconv.FormatInt(e.expected, 10) + ", Actual version: " + strconv.FormatInt(e.actual, 10)
 }
 
-// errAccessDenied says that nobody may do that.
+// errAccessDenied is the error of an operation that is not permitted.
 type errAccessDenied struct{}
 
 func (errAccessDenied) Error() string { return "Access Denied" }
 
-// errUnauthenticated says that a name and password are not those of a user.
+// errUnauthenticated is the error of a wrong name or password.
 type errUnauthenticated struct{}
 
 func (errUnauthenticated) Error() string { return "Unauthenticated" }
 
-// reply is what a client is told of an error: a status, and details in trailers, "exception" first.
+// reply is an error as a client gets it: a status code, and details in trailers, "exception" first.
 func reply(err error) (codes.Code, []string) {
 	var (
 		invalid  errInvalid
@@ -107,8 +107,8 @@ func reply(err error) (codes.Code, []string) {
 	return codes.Internal, nil
 }
 
-// fail turns an error into the status of the call that ctx belongs to, and sets the call's trailers. An error that already
-// is a status stays as it is. What is the store's fault and not the client's is logged.
+// fail turns an error into the status of ctx's call, and sets the call's trailers. An error that is a status already stays as it is. Errors
+// of the store, not of the client, are logged.
 func fail(ctx context.Context, log *slog.Logger, err error) error {
 	if err == nil {
 		return nil
@@ -121,13 +121,13 @@ func fail(ctx context.Context, log *slog.Logger, err error) error {
 		log.Error("call failed", "error", err)
 	}
 	if trailers != nil {
-		// It fails only where there is no call to set them on.
+		// It fails only if ctx has no call.
 		_ = grpc.SetTrailer(ctx, metadata.Pairs(trailers...))
 	}
 	return status.Error(code, err.Error())
 }
 
-// headerText makes text fit for a header, which takes printable ASCII only: other text is percent-encoded.
+// headerText encodes a text for a header, which allows printable ASCII only: other text is percent-encoded.
 func headerText(text string) string {
 	for i := range len(text) {
 		if text[i] < ' ' || text[i] > '~' {

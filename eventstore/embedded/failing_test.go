@@ -43,7 +43,7 @@ func openFaulty(t *testing.T) *faulty {
 	}
 	f.writer = newWriter(f.store, time.Now, slog.New(slog.DiscardHandler))
 	f.writing.Go(f.write)
-	f.writing.Go(f.land)
+	f.writing.Go(f.answerSynced)
 	return f
 }
 
@@ -63,7 +63,7 @@ func (f *faulty) heal() { f.fails.Store(nil) }
 func (f *faulty) put(name string, size int) error {
 	v, err := f.submit(f.t.Context(), &request{stream: name, expected: expectNoStream,
 		events: []proposal{propose(uuid.NewSHA1(uuid.NameSpaceURL, []byte(name)), name, []byte("noted"), true, make([]byte, size), nil)}})
-	if err == nil && v.outcome != write && v.outcome != already {
+	if err == nil && v.outcome != write && v.outcome != alreadyWritten {
 		err = fmt.Errorf("%s: %+v", name, v)
 	}
 	return err
@@ -117,17 +117,17 @@ func TestWhoGivesUpWaitingIsNotServedLater(t *testing.T) {
 	if err := w.enqueue(t.Context(), early); err != nil {
 		t.Fatal(err)
 	}
-	w.store.disk.sound(syscall.ENOSPC)
+	w.store.disk.block(syscall.ENOSPC)
 	if _, err := early.await(t.Context()); !errors.Is(err, errUnwritable) || strings.Contains(err.Error(), "may be written") {
 		t.Errorf("who waits: got %v, want that it isn't written", err)
 	}
 	if _, err := w.submit(t.Context(), asked(opAppend, "late", expectNoStream, "b")); !errors.Is(err, errUnwritable) {
 		t.Errorf("who comes: got %v, want that nothing can be written", err)
 	}
-	w.store.disk.allClear()
+	w.store.disk.unblock()
 	close(w.queue)
 	w.write()
-	w.land()
+	w.answerSynced()
 	if w.store.end() != 0 {
 		t.Errorf("%d events were written", w.store.end())
 	}

@@ -7,11 +7,11 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 )
 
-// defaultWindow is how many events a filtered read considers at a time when the client names no number.
+// defaultWindow is EventStoreDB's default of the search window: the number of events that a filtered read considers at a time.
 const defaultWindow = 32
 
-// filter lets events through by a prefix or a regular expression on their type or on their stream's name. A nil filter lets
-// everything through, system events included, as $all does.
+// filter selects events by a prefix or a regular expression on their type or on their stream's name. A nil filter selects everything,
+// including system events, as $all does.
 type filter struct {
 	byType   bool
 	prefixes [][]byte
@@ -20,7 +20,7 @@ type filter struct {
 	interval uint64
 }
 
-// newFilter reads a request's filter; nil when it has none. The error is an errInvalid.
+// newFilter reads a request's filter; nil if it has none. The error is an errInvalid.
 func newFilter(options *streams.ReadReq_Options) (*filter, error) {
 	o := options.GetFilter()
 	if o == nil {

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// ErrInUse says that another process, or another Server of this one, holds the folder.
+// ErrInUse is the error if another process, or another Server of this one, holds the folder.
 var ErrInUse = errors.New("the event store's folder is in use")
 
 const (
@@ -22,17 +22,17 @@ const (
 	socketFile = "eventstore.sock"
 	dataFolder = "data"
 
-	// maxSocketPath is the longest path that a Unix socket's address takes on every system we know (macOS: 104 with the
-	// final zero; Linux: 108).
+	// maxSocketPath is the greatest length of a Unix socket's path on all supported systems (macOS: 104 with the final zero; Linux:
+	// 108).
 	maxSocketPath = 103
 )
 
-// lockFolder takes the folder's lock, which the system lets go of when the process ends, however it ends. The lock, not the
-// socket, decides who serves the folder. Running holds it for an instant, so a taken lock is tried again for a short while.
+// lockFolder takes the folder's lock. The system releases it when the process ends. The lock, not the socket, decides who serves the folder.
+// Running holds it for an instant, so that a taken lock is retried for a short time.
 func lockFolder(ctx context.Context, dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, clearer(err)
+		return nil, explainUnwritable(err)
 	}
 	const attempts, pause = 10, 10 * time.Millisecond
 	for attempt := 1; ; attempt++ {
@@ -49,9 +49,9 @@ func lockFolder(ctx context.Context, dir string) (*os.File, error) {
 		case <-time.After(pause):
 		}
 	}
-	// The process's number is only there to be named in the error of whoever comes second.
+	// The process id is only for the error of another process that tries to lock the folder.
 	if err := errors.Join(f.Truncate(0), writeAt(f, strconv.Itoa(os.Getpid()))); err != nil {
-		return nil, errors.Join(clearer(err), f.Close())
+		return nil, errors.Join(explainUnwritable(err), f.Close())
 	}
 	return f, nil
 }
@@ -69,7 +69,7 @@ func inUse(f *os.File, err error) error {
 	return fmt.Errorf("%w: %s is held by process %s", ErrInUse, filepath.Dir(f.Name()), pid)
 }
 
-// Running tells whether a process serves the folder now. A folder that doesn't exist is not served.
+// Running reports whether a process serves the folder now. A folder that doesn't exist is not served.
 func Running(dir string) (bool, error) {
 	f, err := os.Open(filepath.Join(dir, lockFile))
 	if errors.Is(err, os.ErrNotExist) {
@@ -86,12 +86,12 @@ func Running(dir string) (bool, error) {
 	return false, err
 }
 
-// SocketTarget gives the gRPC target ("unix:///…") at which the server of a folder is reached, whether or not one runs. It
-// is what a client takes as its address; TLS is off on it.
+// SocketTarget is the gRPC target ("unix:///…") of a folder's server, whether or not one runs. A client uses it as its address, without
+// TLS.
 //
-// A socket's path must be short. That of a folder with a long or an unusual path goes through a symbolic link to the folder
-// in a folder of this user's (mode 0700) under os.TempDir, which SocketTarget creates when it is missing. The link's name is
-// a digest of the folder's path; server and client may even use different links, since either leads to the one socket.
+// A socket's path must be short. For a folder with a long path, or one with unusual characters, it goes through a symbolic link to the
+// folder, in a folder of this user's (mode 0700) under os.TempDir, which SocketTarget creates if it is missing. The link's name is a digest
+// of the folder's path. Server and client may use different links, since either leads to the same socket.
 func SocketTarget(dir string) (string, error) {
 	path, err := socketPath(dir)
 	if err != nil {
@@ -120,14 +120,14 @@ func socketPath(dir string) (string, error) {
 	return path, ensureLink(dir, link)
 }
 
-// plain tells whether a path means the same inside a gRPC target, which is read as a URL.
+// plain reports whether a path needs no escaping in a gRPC target, which is parsed as a URL.
 func plain(path string) bool {
 	return !strings.ContainsFunc(path, func(r rune) bool {
 		return r > '~' || !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-~", r))
 	})
 }
 
-// ownFolder makes sure that path is a folder that nobody but this user can put anything into.
+// ownFolder makes sure that path is a folder that only this user can write to.
 func ownFolder(path string) error {
 	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
@@ -143,7 +143,7 @@ func ownFolder(path string) error {
 	return nil
 }
 
-// ensureLink makes link lead to dir. Two processes may do so at once.
+// ensureLink makes link a symbolic link to dir. Two processes may do so at once.
 func ensureLink(dir, link string) error {
 	if to, err := os.Readlink(link); err == nil && to == dir {
 		return nil

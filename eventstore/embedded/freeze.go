@@ -19,22 +19,22 @@ const (
 	backupService = "loyalty.eventstore.Backup"
 	backupMethod  = "Freeze"
 
-	// frozenPrefix begins the name of a folder beside the database that stands still while it is copied.
+	// frozenPrefix begins the name of a folder with a frozen copy of the database.
 	frozenPrefix = ".frozen-"
 
-	// freezeAttempts bounds how often a frozen folder that doesn't open is made anew. Pebble copies its write-ahead log while
-	// it is written to, piece by piece; where the writer overtakes the copy, the copy has a piece of old between pieces of
-	// new, which looks like damage. It takes bad luck to meet that once.
+	// freezeAttempts is the most attempts to make a frozen folder that opens. Pebble copies its write-ahead log piece by piece while it is
+	// written to. If the writer overtakes the copy, an old piece lies between new ones in the copy, which looks like damage. That is
+	// rare.
 	freezeAttempts = 5
 )
 
-// offerBackup adds to the server what Backup asks of a running store, and removes what a killed one may have left of it.
+// offerBackup adds the service that Backup calls on a running store, and removes folders that a killed process may have left.
 //
-// The service is not part of the protocol, and only there for the Unix socket. It takes no arguments and writes nothing but
-// a folder beside the database, so whoever may connect there can ask for nothing more than the room that it takes: hard
-// links to the table files, which keep those that are replaced meanwhile, and a copy of the write-ahead log.
+// The service is not part of the protocol, and available only on the Unix socket. It takes no arguments and writes only a folder beside the
+// database, so all that its caller can use up is disk space: for hard links to the table files, which keep those that are replaced
+// meanwhile, and for a copy of the write-ahead log.
 func (s *Server) offerBackup() {
-	stale, err := filepath.Glob(filepath.Join(globbed(s.dir), frozenPrefix+"*"))
+	stale, err := filepath.Glob(filepath.Join(escapeGlob(s.dir), frozenPrefix+"*"))
 	for _, dir := range stale {
 		err = errors.Join(err, os.RemoveAll(dir))
 	}
@@ -49,12 +49,12 @@ func (s *Server) offerBackup() {
 	}, nil)
 }
 
-// globbed is a path as a pattern that stands for itself.
-func globbed(path string) string {
+// escapeGlob escapes a path in a glob pattern.
+func escapeGlob(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
-// freeze makes a folder that has all that is acknowledged by now, tells its name, and keeps it until the call ends.
+// freeze makes a folder with everything acknowledged by now, sends its name, and removes it when the call ends.
 func (s *Server) freeze(stream grpc.ServerStream) (err error) {
 	ctx := stream.Context()
 	if from, ok := peer.FromContext(ctx); !ok || from.Addr.Network() != "unix" {
@@ -65,11 +65,11 @@ func (s *Server) freeze(stream grpc.ServerStream) (err error) {
 	}
 	dir, err := os.MkdirTemp(s.dir, frozenPrefix)
 	if err != nil {
-		return clearer(err)
+		return explainUnwritable(err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	if err := s.freezeInto(filepath.Join(dir, dataFolder)); err != nil {
-		return clearer(err)
+		return explainUnwritable(err)
 	}
 	if err := stream.SendMsg(wrapperspb.String(filepath.Base(dir))); err != nil {
 		return err
@@ -82,10 +82,10 @@ func (s *Server) freeze(stream grpc.ServerStream) (err error) {
 	}
 }
 
-// checkpoint has Pebble copy its files. Where the disk refuses writes, that may take until it no longer does; a shutdown
-// doesn't wait for it, since store.close then leaves the database as it is.
+// checkpoint makes Pebble copy its files. That may block as long as the disk does; a shutdown doesn't wait for it, because store.close then
+// leaves the database as it is.
 func (s *Server) checkpoint(data string) error {
-	if err := s.store.disk.trouble(); err != nil {
+	if err := s.store.disk.failure(); err != nil {
 		return err
 	}
 	done := make(chan error, 1)
@@ -98,13 +98,13 @@ func (s *Server) checkpoint(data string) error {
 	select {
 	case err := <-done:
 		return err
-	case <-s.store.disk.alarmed():
+	case <-s.store.disk.blocked():
 		return errClosing
 	}
 }
 
-// freezeInto makes a copy of the database in a new folder, and makes sure that it opens and reaches as far as was
-// acknowledged before.
+// freezeInto makes a copy of the database in a new folder, and makes sure that it opens and reaches the position that was acknowledged
+// before.
 func (s *Server) freezeInto(data string) error {
 	acknowledged := s.store.end()
 	for attempt := 1; ; attempt++ {
@@ -115,7 +115,7 @@ func (s *Server) freezeInto(data string) error {
 		if err != nil {
 			return err
 		}
-		if _, err = endOf(data); err == nil || attempt == freezeAttempts {
+		if _, err = lastPosition(data); err == nil || attempt == freezeAttempts {
 			return err
 		}
 		s.log.Info("backup: the write-ahead log was overtaken while it was copied; copying again", "error", err)
@@ -125,7 +125,7 @@ func (s *Server) freezeInto(data string) error {
 	}
 }
 
-// writeMark notes in a copy how far it must reach.
+// writeMark writes the mark of a copy: the position that it must reach.
 func writeMark(data string, acknowledged uint64) error {
 	m, _, err := openMark(vfs.Default, data)
 	if err != nil {

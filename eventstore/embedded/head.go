@@ -9,10 +9,10 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// head says where a stream ends, and where its first append lies: the events of one append stand next to each other in the
-// log, so those need no index. Most streams never see a second append.
+// head holds where a stream ends, and where its first append is: the events of one append are adjacent in the log, so that those need no
+// index. Most streams never get a second append.
 type head struct {
-	last     int64  // noRevision when there are no events, tombstoned when the stream is gone for ever
+	last     int64  // noRevision if there are no events, tombstoned if the stream is
 	position uint64 // of the last event
 	first    uint64 // position of the first event
 	count    int64  // number of events in the first append
@@ -45,7 +45,7 @@ func parseHead(value []byte, stream string) (head, error) {
 	return h, nil
 }
 
-// head reads a stream's head as it was at position upTo, noHead when the stream had no events.
+// head reads a stream's head as of position upTo, noHead if the stream had no events.
 func (s *store) head(stream string, upTo uint64) (head, error) {
 	value, closer, err := s.db.Get(headKey(nil, stream))
 	if errors.Is(err, pebble.ErrNotFound) {
@@ -62,8 +62,8 @@ func (s *store) head(stream string, upTo uint64) (head, error) {
 	return s.earlierHead(stream, h, upTo)
 }
 
-// earlierHead is head for a stream whose newest events may not be shown yet: it walks back over them. Of an append all
-// events can be shown or none, so behind the index there is the whole first append or nothing.
+// earlierHead is head for a stream whose newest events are not visible yet: it walks back over them. Either all events of an append are
+// visible or none, so that before the index there is the whole first append or nothing.
 func (s *store) earlierHead(stream string, h head, upTo uint64) (head, error) {
 	if h.last >= h.count {
 		iter, err := s.indexIter(stream, h.count, h.last)
@@ -92,7 +92,7 @@ func (s *store) earlierHead(stream string, h head, upTo uint64) (head, error) {
 	return h, nil
 }
 
-// indexIter goes over the index of a stream from one revision to another, both included.
+// indexIter iterates over the index of a stream from one revision to another, both inclusive.
 func (s *store) indexIter(stream string, low, high int64) (*pebble.Iterator, error) {
 	iter, err := s.db.NewIter(&pebble.IterOptions{
 		LowerBound: streamKey(nil, stream, low), UpperBound: after(streamKey(nil, stream, high)),
@@ -111,7 +111,7 @@ func indexedPosition(iter *pebble.Iterator) (uint64, error) {
 	return binary.BigEndian.Uint64(value), nil
 }
 
-// find reads the event of a stream at a revision. The answer is false when there is none at or before position upTo.
+// find reads the event of a stream at a revision. found is false if there is none at or before position upTo.
 func (s *store) find(stream string, revision int64, upTo uint64) (message []byte, r record, found bool, err error) {
 	h, err := s.head(stream, upTo)
 	if err != nil || revision > h.last {
@@ -134,7 +134,7 @@ func (s *store) find(stream string, revision int64, upTo uint64) (message []byte
 	}
 	message, r, err = s.read(position)
 	if err == nil {
-		err = belongs(r, stream, revision)
+		err = checkIndexed(r, stream, revision)
 	}
 	return message, r, err == nil, err
 }

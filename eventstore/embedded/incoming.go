@@ -12,12 +12,12 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// incoming receives the messages of one Append call. The first carries options; each of the others is turned into a proposal
-// where it lies, so that an event is copied once, into the form it is stored in.
+// incoming receives the messages of one Append call. The first carries options. Each of the others is parsed in place and made a proposal, so
+// that an event is copied only once, into its stored form.
 type incoming struct {
 	options *streams.AppendReq_Options // of the first message
 	stream  string                     // to be set after the first message
-	skip    bool                       // messages are only received, not looked at
+	skip    bool                       // messages are received but not parsed
 
 	event proposal
 	size  int // of the event, as maxAppendBytes counts
@@ -36,7 +36,7 @@ const (
 	proposedData   = 4
 )
 
-// unmarshal reads one message. What is wrong with an event is kept in err; the error is for what isn't an AppendReq at all.
+// unmarshal parses one message. An invalid event is in err; the returned error is for a message that isn't an AppendReq at all.
 func (in *incoming) unmarshal(data mem.BufferSlice) error {
 	if in.skip {
 		return nil
@@ -46,16 +46,11 @@ func (in *incoming) unmarshal(data mem.BufferSlice) error {
 	message := buffer.ReadOnlyData()
 	in.event, in.size, in.err = proposal{}, 0, errInvalid("append: an event is missing from a message")
 	for len(message) > 0 {
-		num, typ, n := protowire.ConsumeTag(message)
+		num, typ, value, n := consumeField(message)
 		if n < 0 {
 			return errMalformed
 		}
-		m := protowire.ConsumeFieldValue(num, typ, message[n:])
-		if m < 0 {
-			return errMalformed
-		}
-		value, _ := protowire.ConsumeBytes(message[n:])
-		message = message[n+m:]
+		message = message[n:]
 		switch {
 		case num == reqOptions && typ == protowire.BytesType:
 			in.options = &streams.AppendReq_Options{}
@@ -74,6 +69,21 @@ func (in *incoming) unmarshal(data mem.BufferSlice) error {
 	return nil
 }
 
+// consumeField parses the field at the start of a message; value is that of a length-delimited field, n the field's length, negative if it
+// is malformed.
+func consumeField(message []byte) (num protowire.Number, typ protowire.Type, value []byte, n int) {
+	num, typ, n = protowire.ConsumeTag(message)
+	if n < 0 {
+		return num, typ, nil, n
+	}
+	m := protowire.ConsumeFieldValue(num, typ, message[n:])
+	if m < 0 {
+		return num, typ, nil, m
+	}
+	value, _ = protowire.ConsumeBytes(message[n:])
+	return num, typ, value, n + m
+}
+
 // proposedEvent is an event as a client proposes it.
 type proposedEvent struct {
 	id          uuid.UUID
@@ -85,19 +95,14 @@ type proposedEvent struct {
 	data        []byte
 }
 
-// parse reads a ProposedMessage; the slices point into it.
+// parse parses a ProposedMessage; the slices point into it.
 func (p *proposedEvent) parse(message []byte) error {
 	for len(message) > 0 {
-		num, typ, n := protowire.ConsumeTag(message)
+		num, typ, value, n := consumeField(message)
 		if n < 0 {
 			return errMalformed
 		}
-		m := protowire.ConsumeFieldValue(num, typ, message[n:])
-		if m < 0 {
-			return errMalformed
-		}
-		value, _ := protowire.ConsumeBytes(message[n:])
-		message = message[n+m:]
+		message = message[n:]
 		if typ != protowire.BytesType {
 			continue
 		}
@@ -128,10 +133,10 @@ func (p *proposedEvent) parse(message []byte) error {
 	return nil
 }
 
-// parseUUID reads a UUID message in either form; all zeros when it is none.
+// parseUUID parses a UUID message in either form; it is uuid.Nil if it is malformed.
 func parseUUID(message []byte) (id uuid.UUID) {
 	if structured, n := bytesField(message, 1); n > 0 {
-		// A half that is zero is left out.
+		// A half that is zero is omitted.
 		for len(structured) > 0 {
 			num, typ, n := protowire.ConsumeTag(structured)
 			if n < 0 || typ != protowire.VarintType || num < 1 || num > 2 {

@@ -17,7 +17,7 @@ func linkTarget(data []byte) (stream string, revision int64, ok bool) {
 	return stream, revision, err == nil && revision >= 0
 }
 
-// withStringID is a RecordedEvent with its id as text, for clients that ask for that, and all else unchanged.
+// withStringID is a RecordedEvent with its id as text, for clients that ask for that, and otherwise unchanged.
 func withStringID(message []byte) []byte {
 	r, err := parseRecord(message)
 	if err != nil {

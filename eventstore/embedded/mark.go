@@ -12,21 +12,20 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// markFile holds the position of the last event that was acknowledged.
+// markFile holds the position of the last acknowledged event.
 const markFile = "acknowledged"
 
 const markSize = 8 + checksumSize
 
-// mark is the file that tells how far the log must reach. Where a log ends it can't tell by itself: a last record that is
-// cut short or has a wrong checksum is what a crash leaves of a write that nobody was told of, but it could as well be one
-// that was acknowledged and has been damaged since. So after each sync, and before anyone is told, the position goes here.
+// mark is the file with the position that the log must reach. The log alone can't tell where it ends: a last record that is incomplete or has
+// a wrong checksum may be a write that a crash interrupted before it was acknowledged, or one that was acknowledged and damaged later. So
+// after each sync, and before an acknowledgement, the position is written to the mark.
 //
-// It is written in place and not synced: it costs a microsecond and outlives the process. When the machine fails, it may be
-// as old as the system's write-back (some 30 s), hence too low, never too high.
+// It is written in place and not synced: that takes a microsecond and survives a crash of the process. After a failure of the machine it may
+// be as old as the system's last write-back (some 30 s): too low, never too high.
 type mark struct{ file vfs.File }
 
-// openMark opens or creates the mark in dir and answers its position, 0 when it is new. The error is ErrDamaged when it
-// isn't one.
+// openMark opens or creates the mark in dir and returns its position, 0 if it is new. The error is ErrDamaged if the file is damaged.
 func openMark(fs vfs.FS, dir string) (*mark, uint64, error) {
 	file, err := fs.OpenReadWrite(filepath.Join(dir, markFile), vfs.WriteCategoryUnspecified)
 	if err != nil {
@@ -39,7 +38,7 @@ func openMark(fs vfs.FS, dir string) (*mark, uint64, error) {
 	return &mark{file}, position, nil
 }
 
-// readMark reads the mark of a store that nobody has opened, 0 when there is none.
+// readMark reads the mark of a store that is not open, 0 if there is none.
 func readMark(from vfs.FS, dir string) (uint64, error) {
 	file, err := from.Open(filepath.Join(dir, markFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -63,7 +62,7 @@ func parseMark(file io.Reader) (uint64, error) {
 	return binary.LittleEndian.Uint64(b), nil
 }
 
-// set notes that everything up to a position is on disk. Not safe for concurrent use.
+// set records that everything up to a position is synced. It is not safe for concurrent use.
 func (m *mark) set(position uint64) error {
 	var b [markSize]byte
 	binary.LittleEndian.PutUint64(b[:], position)
@@ -74,8 +73,8 @@ func (m *mark) set(position uint64) error {
 
 func (m *mark) close() error { return errors.Join(m.file.SyncData(), m.file.Close()) }
 
-// lost says that events that were acknowledged are no longer in the log.
-func lost(end, marked uint64) error {
+// errLogTooShort is the error of a log that ends before the acknowledged position.
+func errLogTooShort(end, marked uint64) error {
 	return fmt.Errorf("the log ends at position %d, but positions up to %d were acknowledged: %w. "+
 		"Restore a backup; or, to go on without them, remove the file %s", end, marked, ErrDamaged, filepath.Join(dataFolder, markFile))
 }

@@ -19,28 +19,27 @@ const (
 	keyCacheControl   = "$cacheControl"
 )
 
-// softDeleted is the $tb that hides a whole stream until something is appended to it.
+// softDeleted is the $tb of a soft-deleted stream: it hides the whole stream until the next append.
 const softDeleted int64 = math.MaxInt64
 
 // metaStreamOf is the stream that holds the metadata of stream.
 func metaStreamOf(stream string) string { return metaStreamPrefix + stream }
 
-// describedBy is the stream whose metadata a stream holds; false when it is not a metadata stream.
+// describedBy is the stream whose metadata a stream holds; false if it is not a metadata stream.
 func describedBy(stream string) (string, bool) {
 	described, ok := strings.CutPrefix(stream, metaStreamPrefix)
 	return described, ok && described != ""
 }
 
-// streamMetadata is what a stream's metadata says about which of its events can be read. Zero values hide nothing.
+// streamMetadata is the part of a stream's metadata that limits which events can be read. Zero values are no limit.
 type streamMetadata struct {
 	maxCount       int64
 	maxAge         time.Duration
 	truncateBefore int64
 }
 
-// parseMetadata reads the JSON of a $metadata event. As in EventStoreDB, metadata that is not an object, or in which a
-// number that the store knows is not a whole number of 64 bits, counts as empty; a value below zero, or a zero for a count
-// or an age, counts as absent.
+// parseMetadata parses the JSON of a $metadata event. As in EventStoreDB, metadata that is not an object, or in which a known number is not a
+// 64-bit integer, counts as empty; a negative value, or 0 for a count or an age, counts as absent.
 func parseMetadata(data []byte) streamMetadata {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(data, &fields) != nil {
@@ -62,7 +61,7 @@ func parseMetadata(data []byte) streamMetadata {
 	}
 }
 
-// withTruncateBefore is the metadata with $tb replaced and all else as it was; false when it is not a JSON object.
+// withTruncateBefore is the metadata with another $tb, otherwise unchanged; false if it is not a JSON object.
 func withTruncateBefore(data []byte, revision int64) ([]byte, bool) {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(data, &fields) != nil || fields == nil {
@@ -77,15 +76,15 @@ func withTruncateBefore(data []byte, revision int64) ([]byte, bool) {
 	return changed, err == nil
 }
 
-// extent is what can be read of a stream.
+// extent is the part of a stream that can be read.
 type extent struct {
 	head
-	lowest  int64 // no revision below it may be read
-	oldest  int64 // events created before this (ticks) may not be read
+	lowest  int64 // revisions below it can't be read
+	oldest  int64 // events created before this (ticks) can't be read
 	deleted bool  // soft-deleted: reads as if it did not exist
 }
 
-// extent answers what of a stream can be read at or before position upTo, at the given time.
+// extent returns the part of a stream that can be read as of position upTo and the given time.
 func (s *store) extent(stream string, upTo uint64, now time.Time) (extent, error) {
 	described, isMeta := describedBy(stream)
 	h, err := s.head(stream, upTo)
@@ -93,7 +92,7 @@ func (s *store) extent(stream string, upTo uint64, now time.Time) (extent, error
 		return extent{head: h}, err
 	}
 	if isMeta {
-		// Of a metadata stream only the newest event is kept, and it is gone with the stream it describes.
+		// Of a metadata stream only the newest event can be read, and none if the stream it describes is tombstoned.
 		of, err := s.head(described, upTo)
 		if of.last == tombstoned {
 			h.last = tombstoned
@@ -115,7 +114,7 @@ func (s *store) extent(stream string, upTo uint64, now time.Time) (extent, error
 	return x, nil
 }
 
-// metadata reads the newest metadata of a stream, nil when there is none.
+// metadata reads the newest metadata of a stream, nil if there is none.
 func (s *store) metadata(stream string, upTo uint64) ([]byte, error) {
 	if !s.described.Load() {
 		return nil, nil

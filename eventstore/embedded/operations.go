@@ -6,26 +6,26 @@ import (
 	"github.com/google/uuid"
 )
 
-// append decides an append and puts its events into the batch. Everything that can fail comes before the first event.
-func (w *writer) append(r *request, state *streamState) (verdict, error) {
+// append decides an append and stages its events in the batch. Everything that can fail comes before the first event.
+func (w *writer) append(r *request, state *streamState) (decision, error) {
 	v, err := w.decide(r.stream, r.expected, r.events, state)
 	if err != nil || v.outcome != write {
 		return v, err
 	}
 	if len(r.events) == 0 {
-		return verdict{write, state.last, w.next.last}, nil
+		return decision{write, state.last, w.next.last}, nil
 	}
 	described, isMeta := describedBy(r.stream)
-	var other *streamState // of the metadata stream to rewrite, or of the stream described
+	var other *streamState // of the metadata stream to rewrite, or of the described stream
 	var metadata []byte
 	switch {
 	case isMeta:
 		if other, err = w.state(described); err != nil {
-			return verdict{}, err
+			return decision{}, err
 		}
 	case state.softDeleted():
 		if other, metadata, err = w.revivable(r.stream, state); err != nil {
-			return verdict{}, err
+			return decision{}, err
 		}
 	}
 
@@ -38,7 +38,7 @@ func (w *writer) append(r *request, state *streamState) (verdict, error) {
 		w.stage(r.stream, state, e, state.last+1)
 	}
 	w.stageHead(r.stream, state)
-	v = verdict{write, state.last, state.position}
+	v = decision{write, state.last, state.position}
 
 	switch {
 	case isMeta:
@@ -51,11 +51,11 @@ func (w *writer) append(r *request, state *streamState) (verdict, error) {
 	return v, nil
 }
 
-// revivable reads what an append to a soft-deleted stream needs to make it readable again: the state of its metadata stream
-// and the metadata in it, which is errUnapplied while it is in the batch.
+// revivable reads what an append to a soft-deleted stream needs to make it readable again: the state of its metadata stream, and its
+// metadata. It is errNotApplied while that is in the batch.
 func (w *writer) revivable(stream string, state *streamState) (*streamState, []byte, error) {
 	if state.metaPosition > w.applied {
-		return nil, nil, errUnapplied
+		return nil, nil, errNotApplied
 	}
 	meta, err := w.state(metaStreamOf(stream))
 	if err != nil {
@@ -65,11 +65,11 @@ func (w *writer) revivable(stream string, state *streamState) (*streamState, []b
 	return meta, r.data, err
 }
 
-// describe takes over metadata that was appended to a stream's metadata stream. Metadata appended to that of a soft-deleted
-// stream makes what is appended from now on readable: it is written again with $tb behind the last event.
+// describe applies metadata that was appended to a stream's metadata stream. If the stream is soft-deleted, new metadata makes further appends
+// readable: it is written again with $tb after the last event.
 func (w *writer) describe(stream string, state *streamState, metaStream string, meta *streamState, data []byte) {
 	revives := state.softDeleted()
-	w.known(stream, state, meta, data)
+	w.setMetadata(stream, state, meta, data)
 	if !revives {
 		return
 	}
@@ -78,8 +78,8 @@ func (w *writer) describe(stream string, state *streamState, metaStream string, 
 	}
 }
 
-// known notes what the newest metadata of a stream says. A metadata stream has fixed metadata, whatever is written.
-func (w *writer) known(stream string, state, meta *streamState, data []byte) {
+// setMetadata sets the newest metadata of a stream in its state. That of a metadata stream is fixed, whatever is written.
+func (w *writer) setMetadata(stream string, state, meta *streamState, data []byte) {
 	if _, isMeta := describedBy(stream); isMeta {
 		return
 	}
@@ -87,62 +87,61 @@ func (w *writer) known(stream string, state, meta *streamState, data []byte) {
 	state.truncateBefore = parseMetadata(data).truncateBefore
 }
 
-// stageMetadata puts an event with a stream's new metadata into the batch.
+// stageMetadata stages an event with a stream's new metadata.
 func (w *writer) stageMetadata(stream string, state, meta *streamState, data []byte) {
 	name := metaStreamOf(stream)
 	w.store.described.Store(true)
 	w.begin(meta, 1)
 	w.stage(name, meta, propose(w.nextID(), name, []byte(typeMetadata), true, data, nil), meta.last+1)
 	w.stageHead(name, meta)
-	w.known(stream, state, meta, data)
+	w.setMetadata(stream, state, meta, data)
 }
 
-// softDelete hides a stream behind metadata that truncates all of it.
-func (w *writer) softDelete(r *request, state *streamState) (verdict, error) {
+// softDelete hides a stream by metadata that truncates all of it.
+func (w *writer) softDelete(r *request, state *streamState) (decision, error) {
 	v, err := w.decide(r.stream, r.expected, []proposal{{id: w.nextID()}}, state)
 	if err != nil || v.outcome != write {
 		return v, err
 	}
 	if !state.exists() {
-		return verdict{wrongVersion, state.last, state.position}, nil
+		return decision{wrongVersion, state.last, state.position}, nil
 	}
 	meta, err := w.state(metaStreamOf(r.stream))
 	if err != nil {
-		return verdict{}, err
+		return decision{}, err
 	}
 	data, _ := withTruncateBefore([]byte("{}"), softDeleted)
 	w.stageMetadata(r.stream, state, meta, data)
-	return verdict{write, meta.last, meta.position}, nil
+	return decision{write, meta.last, meta.position}, nil
 }
 
 // tombstone ends a stream for ever, and its metadata stream with it.
-func (w *writer) tombstone(r *request, state *streamState) (verdict, error) {
+func (w *writer) tombstone(r *request, state *streamState) (decision, error) {
 	v, err := w.decide(r.stream, r.expected, []proposal{{id: w.nextID()}}, state)
 	if err != nil || v.outcome != write {
 		return v, err
 	}
 	meta, err := w.state(metaStreamOf(r.stream))
 	if err != nil {
-		return verdict{}, err
+		return decision{}, err
 	}
 	described, isMeta := describedBy(r.stream)
 	var other *streamState
 	if isMeta {
 		if other, err = w.state(described); err != nil {
-			return verdict{}, err
+			return decision{}, err
 		}
 	}
 	w.stage(r.stream, state, propose(w.nextID(), r.stream, []byte(typeDeleted), false, nil, nil), tombstoned)
 	w.stageHead(r.stream, state)
 	meta.last = tombstoned
 	if isMeta {
-		w.known(described, other, state, nil)
+		w.setMetadata(described, other, state, nil)
 	}
-	return verdict{write, state.last, state.position}, nil
+	return decision{write, state.last, state.position}, nil
 }
 
-// nextID is the id of an event that the store itself writes next: unlike any other in this store, and the same each time
-// the same history is written.
+// nextID is the id of the next event if the store itself writes it: unique in this store, and the same whenever the same history is written.
 func (w *writer) nextID() uuid.UUID {
 	return uuid.NewSHA1(uuid.NameSpaceOID, binary.BigEndian.AppendUint64([]byte("loyalty/eventstore"), w.next.last+1))
 }

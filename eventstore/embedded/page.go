@@ -8,8 +8,7 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 )
 
-// A page is full when it holds this many messages or bytes (one event more at most). It is what a client that stops reading
-// costs.
+// A page is full when it holds this many messages or bytes (one event more at most). It bounds the memory for a client that stops reading.
 const (
 	pageMessages = 512
 	pageBytes    = 256 << 10
@@ -26,7 +25,7 @@ const (
 	checkPrepare   = 2
 )
 
-// page gathers messages of a read, encoded, until they are sent.
+// page holds encoded messages of a read until they are sent.
 type page struct {
 	buf  []byte
 	ends []int
@@ -36,8 +35,8 @@ func (p *page) full() bool { return len(p.ends) >= pageMessages || len(p.buf) >=
 
 func (p *page) end() { p.ends = append(p.ends, len(p.buf)) }
 
-// event adds an event, given as the RecordedEvent messages of it and of the link that led to it (either may be nil, not
-// both), and the position of what was read: the link's, if there is one.
+// event adds an event, as the RecordedEvent messages of it and of the link to it (either may be nil, not both), and the position of what was
+// read: of the link, if there is one.
 func (p *page) event(event, link []byte, position uint64) {
 	size := protowire.SizeTag(readCommit) + protowire.SizeVarint(position)
 	if event != nil {
@@ -61,7 +60,7 @@ func (p *page) event(event, link []byte, position uint64) {
 	p.end()
 }
 
-// checkpoint adds a filtered subscription's note of how far it has looked.
+// checkpoint adds a checkpoint of a filtered subscription: the position up to which it has read.
 func (p *page) checkpoint(position uint64) {
 	size := 2 + 2*protowire.SizeVarint(position)
 	b := protowire.AppendTag(p.buf, respCheckpoint, protowire.BytesType)
@@ -84,7 +83,7 @@ func (p *page) message(m *streams.ReadResp) error {
 	return nil
 }
 
-// send sends the page and empties it. It blocks while the client is not reading; the error is gRPC's.
+// send sends and empties the page. It blocks while the client is not reading. The error is gRPC's.
 func (p *page) send(stream grpc.ServerStream) error {
 	start := 0
 	for _, end := range p.ends {
@@ -93,7 +92,7 @@ func (p *page) send(stream grpc.ServerStream) error {
 		}
 		start = end
 	}
-	// gRPC may still be sending the bytes: the next page needs its own, and is likely to be about as long.
+	// gRPC may still be sending the buffer. The next page needs its own, probably of about the same size.
 	p.buf, p.ends = make([]byte, 0, len(p.buf)+len(p.buf)/8), p.ends[:0]
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 	"google.golang.org/grpc"
 )
 
-// Read answers reads and subscriptions, of a stream or of everything.
+// Read serves reads and subscriptions of a stream or of $all.
 func (s *service) Read(req *streams.ReadReq, stream streams.Streams_ReadServer) error {
 	o := req.GetOptions()
 	if o.GetUuidOption() == nil {
@@ -43,7 +43,7 @@ func (s *service) Read(req *streams.ReadReq, stream streams.Streams_ReadServer) 
 	return errInvalid("read: neither a stream nor $all is given")
 }
 
-// allFrom is the position a subscription starts after.
+// allFrom is the position after which a subscription starts.
 func allFrom(o *streams.ReadReq_Options_AllOptions, end uint64) uint64 {
 	switch {
 	case o.GetPosition() != nil && o.GetPosition().GetCommitPosition() == math.MaxUint64, o.GetEnd() != nil:
@@ -54,8 +54,7 @@ func allFrom(o *streams.ReadReq_Options_AllOptions, end uint64) uint64 {
 	return 0
 }
 
-// readAll reads the log as it is now: forwards from a position on, that one included; backwards from a position, that one
-// excluded.
+// readAll reads the log as it is now: forwards from a position (inclusive), or backwards from a position (exclusive).
 func (s *service) readAll(stream grpc.ServerStream, r render, f *filter, o *streams.ReadReq_Options_AllOptions, backwards bool, count uint64) error {
 	scan := allScan{store: s.store, render: r, filter: f, backwards: backwards, end: r.upTo, left: count}
 	switch {
@@ -70,13 +69,13 @@ func (s *service) readAll(stream grpc.ServerStream, r render, f *filter, o *stre
 	return s.sendAll(stream, &scan)
 }
 
-// scanner reads events onto pages until it is done.
+// scanner reads events into pages until it is done.
 type scanner interface {
 	done() bool
 	fill(p *page) error
 }
 
-// sendAll sends what a scan reads, page by page, until the scan is done, the client goes away, or the server shuts down.
+// sendAll sends what a scan reads, page by page, until the scan is done, the client disconnects, or the server shuts down.
 func (s *service) sendAll(stream grpc.ServerStream, scan scanner) error {
 	var p page
 	for !scan.done() {
@@ -93,7 +92,7 @@ func (s *service) sendAll(stream grpc.ServerStream, scan scanner) error {
 	return nil
 }
 
-// sendThenFail sends what was read before an error, and answers the error.
+// sendThenFail sends what was read before an error, and returns the error.
 func sendThenFail(stream grpc.ServerStream, p *page, err error) error {
 	if sendErr := p.send(stream); sendErr != nil {
 		return sendErr
@@ -110,7 +109,7 @@ func (s *service) interrupted(stream grpc.ServerStream) error {
 	}
 }
 
-// readStream reads a stream as it is now, from a revision on, that one included in both directions.
+// readStream reads a stream as it is now, from a revision on (inclusive in both directions).
 func (s *service) readStream(stream grpc.ServerStream, r render, o *streams.ReadReq_Options, backwards bool) error {
 	name, err := streamName(o.GetStream().GetStreamIdentifier())
 	if err != nil {
@@ -142,11 +141,11 @@ func (s *service) readStream(stream grpc.ServerStream, r render, o *streams.Read
 	return s.sendWithEnds(stream, scan, from, x)
 }
 
-// firstBatch is the number of events EventStoreDB reads first. Where it finds none, it says where there are some.
+// firstBatch is the number of events that EventStoreDB reads first. If it finds none, it sends where the first event is.
 const firstBatch = 32
 
-// sendWithEnds sends a stream's events, and where the stream begins, if the client began to read where there is nothing, and
-// ends. Clients ask for that with compatibility 1; the official Go client doesn't, and panics when told.
+// sendWithEnds sends a stream's events, and the revisions of its last event and, if the client began to read before it, of its first. Clients
+// ask for that with compatibility 1; the official Go client doesn't, and panics if it gets them.
 func (s *service) sendWithEnds(stream grpc.ServerStream, scan *streamScan, from int64, x extent) error {
 	sendFirst := func(revision int64) error {
 		return stream.SendMsg(&streams.ReadResp{Content: &streams.ReadResp_FirstStreamPosition{FirstStreamPosition: uint64(revision)}})
@@ -167,7 +166,7 @@ func (s *service) sendWithEnds(stream grpc.ServerStream, scan *streamScan, from 
 	return stream.SendMsg(&streams.ReadResp{Content: &streams.ReadResp_LastStreamPosition{LastStreamPosition: uint64(x.last)}})
 }
 
-// streamFrom is the revision a read starts at; end is what it answers for the end of the stream.
+// streamFrom is the revision at which a read starts; it is end for the end of the stream.
 func streamFrom(o *streams.ReadReq_Options_StreamOptions, end int64) (int64, error) {
 	_, given := o.GetRevisionOption().(*streams.ReadReq_Options_StreamOptions_Revision)
 	switch revision := o.GetRevision(); {

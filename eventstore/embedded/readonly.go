@@ -15,10 +15,10 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// checkCacheBytes is the block cache of a check. Its passes are sequential, and locating reads what lies side by side.
+// checkCacheBytes is the size of a check's block cache. The passes are sequential, and locating reads adjacent keys.
 const checkCacheBytes = 32 << 20
 
-// readOnlyOptions open a database without writing to its folder. What is in bad is not read.
+// readOnlyOptions open a database without writing to its folder. The blocks in bad are not read.
 func readOnlyOptions(cache *pebble.Cache, bad *badBlocks) *pebble.Options {
 	o := &pebble.Options{
 		FS: readOnlyFS{vfs.Default, bad}, ReadOnly: true, Cache: cache, MemTableSize: memTableBytes,
@@ -27,16 +27,16 @@ func readOnlyOptions(cache *pebble.Cache, bad *badBlocks) *pebble.Options {
 			DataCorruption: func(info pebble.DataCorruptionInfo) { bad.met(info.Path) },
 		},
 	}
-	o.Levels[0].FilterPolicy = bloom.FilterPolicy(10) // or filters would be passed over
+	o.Levels[0].FilterPolicy = bloom.FilterPolicy(10) // otherwise filter blocks would be ignored
 	return o
 }
 
-// badBlocks are the blocks known to be damaged, by file. Pebble takes a long time over each attempt to read one: it looks
-// for the bit that was flipped. So it is not let near them again.
+// badBlocks are the blocks known to be damaged, by file. Pebble takes long for each attempt to read one, because it searches for the flipped
+// bit. So each is read only once.
 type badBlocks struct {
 	mu    sync.Mutex
 	files map[string][]block.Handle
-	last  string // the damaged file met last
+	last  string // the damaged file read last
 	open  string // the file opened last
 }
 
@@ -61,15 +61,15 @@ func (b *badBlocks) opened(path string) {
 	b.open = filepath.Base(path)
 }
 
-// taking is the file that was being read when the database failed to open.
-func (b *badBlocks) taking() string {
+// lastOpened is the file that was being read when the database failed to open.
+func (b *badBlocks) lastOpened() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.open
 }
 
-// take is the name of the damaged file met last, once.
-func (b *badBlocks) take() (file string) {
+// takeLast returns the name of the damaged file read last, and forgets it.
+func (b *badBlocks) takeLast() (file string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	file, b.last = b.last, ""
@@ -88,13 +88,13 @@ func (b *badBlocks) hit(path string, from, to uint64) error {
 	return nil
 }
 
-// readOnlyFS refuses whatever would change a file. The folder's own lock stands in for Pebble's.
+// readOnlyFS fails every change of a file. The folder's lock replaces Pebble's.
 type readOnlyFS struct {
 	vfs.FS
 	bad *badBlocks
 }
 
-func refused(op, name string) error {
+func errReadOnly(op, name string) error {
 	return &os.PathError{Op: op, Path: name, Err: syscall.EROFS}
 }
 
@@ -104,36 +104,36 @@ func (f readOnlyFS) Open(name string, options ...vfs.OpenOption) (vfs.File, erro
 		return nil, err
 	}
 	f.bad.opened(name)
-	return wholeFile{file, name, f.bad}, nil
+	return undamagedFile{file, name, f.bad}, nil
 }
 
 func (readOnlyFS) Create(name string, _ vfs.DiskWriteCategory) (vfs.File, error) {
-	return nil, refused("create", name)
+	return nil, errReadOnly("create", name)
 }
 
 func (readOnlyFS) OpenReadWrite(name string, _ vfs.DiskWriteCategory, _ ...vfs.OpenOption) (vfs.File, error) {
-	return nil, refused("open for writing", name)
+	return nil, errReadOnly("open for writing", name)
 }
 
 func (readOnlyFS) ReuseForWrite(_, name string, _ vfs.DiskWriteCategory) (vfs.File, error) {
-	return nil, refused("open for writing", name)
+	return nil, errReadOnly("open for writing", name)
 }
 
-func (readOnlyFS) Link(_, name string) error                 { return refused("link", name) }
-func (readOnlyFS) Remove(name string) error                  { return refused("remove", name) }
-func (readOnlyFS) RemoveAll(name string) error               { return refused("remove", name) }
-func (readOnlyFS) Rename(_, name string) error               { return refused("rename", name) }
-func (readOnlyFS) MkdirAll(name string, _ os.FileMode) error { return refused("mkdir", name) }
+func (readOnlyFS) Link(_, name string) error                 { return errReadOnly("link", name) }
+func (readOnlyFS) Remove(name string) error                  { return errReadOnly("remove", name) }
+func (readOnlyFS) RemoveAll(name string) error               { return errReadOnly("remove", name) }
+func (readOnlyFS) Rename(_, name string) error               { return errReadOnly("rename", name) }
+func (readOnlyFS) MkdirAll(name string, _ os.FileMode) error { return errReadOnly("mkdir", name) }
 func (readOnlyFS) Lock(string) (io.Closer, error)            { return io.NopCloser(nil), nil }
 
-// wholeFile is a file of which only what is not known to be damaged can be read.
-type wholeFile struct {
+// undamagedFile is a file whose known bad blocks can't be read.
+type undamagedFile struct {
 	vfs.File
 	path string
 	bad  *badBlocks
 }
 
-func (f wholeFile) ReadAt(p []byte, offset int64) (int, error) {
+func (f undamagedFile) ReadAt(p []byte, offset int64) (int, error) {
 	if err := f.bad.hit(f.path, uint64(offset), uint64(offset)+uint64(len(p))); err != nil {
 		return 0, err
 	}

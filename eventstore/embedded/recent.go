@@ -1,8 +1,8 @@
 package embedded
 
-// recent is a map that keeps at least the last limit keys used and at most twice as many. Keys live in a young and an old
-// generation; when the young one is full it becomes the old one, and what was in the old one and not used since is gone.
-// Not safe for concurrent use.
+// recent is a cache that keeps at least the last limit keys used, and at most twice as many. It has a young and an old generation: when the
+// young one is full, it becomes the old one, and keys of the old one that were not used since are dropped. It is not safe for concurrent
+// use.
 type recent[K comparable, V any] struct {
 	limit      int
 	young, old map[K]V

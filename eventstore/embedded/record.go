@@ -12,8 +12,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// ErrDamaged says that stored data is not what was written: a checksum is wrong, an event is missing or lies in the wrong
-// place. It is reported to whoever reads there; nothing damaged is ever served as an event.
+// ErrDamaged is the error of damaged data: a checksum is wrong, or an event is missing or in the wrong place. Reads return it; a damaged event
+// is never served.
 var ErrDamaged = errors.New("eventstore: stored data is damaged")
 
 // Field numbers of RecordedEvent (streams.proto).
@@ -28,7 +28,7 @@ const (
 	fieldData     = 8
 )
 
-// Keys of RecordedEvent.metadata, and the two content types there are.
+// Keys of RecordedEvent.metadata, and the two content types.
 const (
 	metaType        = "type"
 	metaContentType = "content-type"
@@ -42,16 +42,15 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // checksumSize is the number of bytes before the message in a stored event: its CRC-32C, little-endian.
 const checksumSize = 4
 
-// proposal is an event on its way into the log. body is the part of its RecordedEvent that does not depend on where in the
-// log it will lie; it is built by the request's own goroutine, so that the writer only puts the place in front of it. data
-// points into body.
+// proposal is an event to append. body is the part of its RecordedEvent that does not depend on its place in the log. The request's own
+// goroutine builds it, so that the writer only has to prepend the place. data points into body.
 type proposal struct {
 	id   uuid.UUID
 	body []byte
 	data []byte
 }
 
-// propose builds the proposal of one event. Like EventStoreDB, it keeps of the content type only whether it is JSON.
+// propose builds the proposal of one event. Like EventStoreDB, it stores only whether the content type is JSON.
 func propose(id uuid.UUID, stream string, eventType []byte, isJSON bool, data, custom []byte) proposal {
 	contentType := contentBinary
 	if isJSON {
@@ -99,10 +98,10 @@ func appendStructuredID(b []byte, id uuid.UUID) []byte {
 	return protowire.AppendVarint(b, least)
 }
 
-// ticks are what EventStoreDB counts time in: 100 ns since the Unix epoch.
+// ticks is a time in EventStoreDB's unit: 100 ns since the Unix epoch.
 func ticks(t time.Time) int64 { return t.UnixNano() / 100 }
 
-// appendRecord appends the stored form of p at its place in the log to dst.
+// appendRecord appends to dst the stored form of p at its place in the log.
 func appendRecord(dst []byte, p proposal, revision int64, position uint64, created int64) []byte {
 	start := len(dst)
 	dst = append(dst, 0, 0, 0, 0)
@@ -119,7 +118,7 @@ func appendRecord(dst []byte, p proposal, revision int64, position uint64, creat
 	return dst
 }
 
-// record is a look into one stored event; its slices point into the message it was read from.
+// record is a parsed stored event; its slices point into the message.
 type record struct {
 	revision    int64
 	position    uint64
@@ -132,8 +131,8 @@ type record struct {
 	data        []byte
 }
 
-// openRecord checks a stored event against its checksum and the position it was found at. The message is the RecordedEvent;
-// it points into value. The error is ErrDamaged.
+// openRecord verifies a stored event's checksum and position, and parses it. The message is the RecordedEvent; it points into value. The
+// error is ErrDamaged.
 func openRecord(value []byte, position uint64) (message []byte, r record, err error) {
 	if len(value) < checksumSize {
 		return nil, r, fmt.Errorf("event at position %d: %d bytes are too few: %w", position, len(value), ErrDamaged)
@@ -151,8 +150,8 @@ func openRecord(value []byte, position uint64) (message []byte, r record, err er
 	return message, r, nil
 }
 
-// parseRecord takes a RecordedEvent apart without copying. It accepts what appendRecord writes; unknown fields are passed
-// over, so that an older program reads what a newer one added. The error is ErrDamaged.
+// parseRecord parses a RecordedEvent without copying. It accepts what appendRecord writes, and ignores unknown fields, so that an older
+// program can read the events of a newer one. The error is ErrDamaged.
 func parseRecord(message []byte) (r record, err error) {
 	var seen uint16
 	for rest := message; len(rest) > 0; {
@@ -251,7 +250,7 @@ func (r *record) parseID(wrapped []byte) error {
 	return nil
 }
 
-// bytesField reads the length-delimited field want at the start of b; n is what it takes, negative when it is not there.
+// bytesField parses the length-delimited field want at the start of b; n is its length, negative if it is not there.
 func bytesField(b []byte, want protowire.Number) (value []byte, n int) {
 	num, typ, n := protowire.ConsumeTag(b)
 	if n < 0 || num != want || typ != protowire.BytesType {

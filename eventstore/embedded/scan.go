@@ -7,7 +7,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// scanLimit is how many events a scan looks at before it lets go of its iterator, whether or not they matched.
+// scanLimit is the number of events that a scan reads with one iterator, whether or not they match.
 const scanLimit = 4096
 
 // allScan reads the whole log in one direction, a page at a time.
@@ -19,7 +19,7 @@ type allScan struct {
 	next      uint64 // forwards: the next position to read. Backwards: one above it.
 	end       uint64 // forwards: the last position to read
 	left      uint64 // events still wanted
-	// checkpoints adds one to the page for every interval of the filter; considered counts towards the next one.
+	// checkpoints adds a checkpoint to the page for every interval of the filter; considered counts the events since the last one.
 	checkpoints bool
 	considered  uint64
 }
@@ -28,7 +28,7 @@ func (a *allScan) done() bool {
 	return a.left == 0 || (a.backwards && a.next <= 1) || (!a.backwards && a.next > a.end)
 }
 
-// fill reads on until the page is full, the scan is done, or it is time to let go of the iterator.
+// fill reads on until the page is full, the scan is done, or scanLimit events were read.
 func (a *allScan) fill(p *page) (err error) {
 	if a.done() {
 		return nil
@@ -57,23 +57,13 @@ func (a *allScan) fill(p *page) (err error) {
 	return nil
 }
 
-// step reads the event at the scan's position, which must be there: the log has no holes.
+// step reads the event at the scan's position, which must exist: the log has no gaps.
 func (a *allScan) step(iter *pebble.Iterator, p *page) error {
-	position, found := a.next, false
+	position := a.next
 	if a.backwards {
 		position--
 	}
-	switch {
-	case iter.Valid() && a.backwards:
-		found = iter.Prev()
-	case iter.Valid():
-		found = iter.Next()
-	case a.backwards:
-		found = iter.Last()
-	default:
-		found = iter.First()
-	}
-	if !found {
+	if !advance(iter, a.backwards) {
 		if err := iter.Error(); err != nil {
 			return damaged(err)
 		}
@@ -110,6 +100,19 @@ func (a *allScan) step(iter *pebble.Iterator, p *page) error {
 	return nil
 }
 
+// advance moves an iterator to its next key in a direction, at first to the first one.
+func advance(iter *pebble.Iterator, backwards bool) bool {
+	switch {
+	case iter.Valid() && backwards:
+		return iter.Prev()
+	case iter.Valid():
+		return iter.Next()
+	case backwards:
+		return iter.Last()
+	}
+	return iter.First()
+}
+
 // streamScan reads one stream in one direction, a page at a time.
 type streamScan struct {
 	store     *store
@@ -119,7 +122,7 @@ type streamScan struct {
 	head      head   // of the stream; forwards, its last event is the last to read
 	next      int64  // the next revision to read; backwards it is -1 after the first event
 	lowest    int64  // backwards: the last revision to read
-	oldest    int64  // events created before this (ticks) are passed over
+	oldest    int64  // events created before this (ticks) are skipped
 	left      uint64 // events still wanted
 	found     bool   // an event was put on a page
 }
@@ -128,7 +131,7 @@ func (c *streamScan) done() bool {
 	return c.left == 0 || (c.backwards && c.next < c.lowest) || (!c.backwards && c.next > c.head.last)
 }
 
-// fill reads on until the page is full, the scan is done, or it is time to let go of the iterators.
+// fill reads on until the page is full, the scan is done, or scanLimit events were read.
 func (c *streamScan) fill(p *page) (err error) {
 	if c.done() {
 		return nil
@@ -181,7 +184,7 @@ func (c *streamScan) step(index, log *pebble.Iterator, p *page) error {
 	if err != nil {
 		return err
 	}
-	if err := belongs(r, c.stream, revision); err != nil {
+	if err := checkIndexed(r, c.stream, revision); err != nil {
 		return err
 	}
 	switch {
@@ -200,23 +203,13 @@ func (c *streamScan) step(index, log *pebble.Iterator, p *page) error {
 	return c.render.add(p, message, r)
 }
 
-// locate answers where the next event is: in the stream's first append, or where the index says. It must be there: a stream
-// has no holes but the one before its tombstone.
+// locate returns the place of the next event: in the stream's first append, or by the index. It must exist: a stream has no gaps but the one
+// before its tombstone.
 func (c *streamScan) locate(index *pebble.Iterator) (revision int64, position uint64, err error) {
 	if c.next < c.head.count {
 		return c.next, c.head.first + uint64(c.next), nil
 	}
-	found := false
-	switch {
-	case index.Valid() && c.backwards:
-		found = index.Prev()
-	case index.Valid():
-		found = index.Next()
-	case c.backwards:
-		found = index.Last()
-	default:
-		found = index.First()
-	}
+	found := advance(index, c.backwards)
 	if err := index.Error(); err != nil {
 		return 0, 0, damaged(err)
 	}
@@ -230,7 +223,7 @@ func (c *streamScan) locate(index *pebble.Iterator) (revision int64, position ui
 	return revision, position, err
 }
 
-// render is how a client wants its events.
+// render holds how a client wants its events.
 type render struct {
 	store        *store
 	upTo         uint64
@@ -239,8 +232,7 @@ type render struct {
 	stringIDs    bool
 }
 
-// add puts one event on the page. With links resolved, a link is accompanied by the event it points to, or goes alone when
-// that event can't be read.
+// add adds one event to the page. If links are resolved, a link is sent with the event it points to, or alone if that can't be read.
 func (w render) add(p *page, message []byte, r record) error {
 	var link []byte
 	position := r.position
@@ -263,7 +255,7 @@ func (w render) add(p *page, message []byte, r record) error {
 	return nil
 }
 
-// target reads the event a link points to; nil when it isn't there or may not be read.
+// target reads the event that a link points to; nil if it doesn't exist or can't be read.
 func (w render) target(stream string, revision int64) ([]byte, record, error) {
 	x, err := w.store.extent(stream, w.upTo, w.now())
 	if err != nil || x.last == tombstoned || x.deleted || revision < x.lowest || revision > x.last {

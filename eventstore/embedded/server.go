@@ -17,21 +17,21 @@ import (
 	"google.golang.org/grpc"
 )
 
-// Options say where an event store lies and how it is reached.
+// Options are the folder, the addresses and the environment of an event store.
 type Options struct {
 	// Dir is the store's folder. It is created with mode 0700 when it doesn't exist.
 	Dir string
-	// Addr is a TCP address (host:port; port 0 picks one) to listen on beside the Unix socket in Dir. Empty means the socket
-	// only. An address that other machines can reach needs both TLS and Users.
+	// Addr is a TCP address (host:port; port 0 picks a free port) to listen on beside the Unix socket in Dir. If it is empty, there is only
+	// the socket. An address that other machines can reach needs both TLS and Users.
 	Addr string
-	// TLS encrypts what goes over Addr; it holds the server's certificate. nil means plain text.
+	// TLS is the TLS configuration of Addr, with the server's certificate. nil means plain text.
 	TLS *tls.Config
-	// Users are the names and passwords by which clients over Addr authenticate (HTTP Basic, RFC 7617; no colon in a name).
-	// They need TLS. Without any, whoever can connect may do everything, as clients on the Unix socket always may.
+	// Users are the names and passwords of clients on Addr (HTTP Basic, RFC 7617; no colon in a name). They need TLS. Without users,
+	// every client that can connect may do everything, as clients on the Unix socket always may.
 	Users map[string]string
-	// Logger takes what the store has to say; nil discards it. No event's data is logged.
+	// Logger is the store's logger; nil discards its messages. No event's data is logged.
 	Logger *slog.Logger
-	// Now is the clock that events are stamped with and ages are measured by; nil means time.Now.
+	// Now is the clock for the times and ages of events; nil means time.Now.
 	Now func() time.Time
 
 	register func(grpc.ServiceRegistrar) // adds services, in tests
@@ -56,8 +56,8 @@ type Server struct {
 	err     error         // Close's, to be read once closed is closed
 }
 
-// Open opens or creates the event store in o.Dir, takes the folder's lock, and starts to serve. The error is ErrInUse when
-// another process holds the folder, ErrDamaged when what lies there is not what was written. ctx bounds Open only.
+// Open opens or creates the event store in o.Dir, locks the folder, and starts to serve. The error is ErrInUse if another process holds the
+// folder, ErrDamaged if the store is damaged. ctx bounds Open only.
 func Open(ctx context.Context, o Options) (*Server, error) {
 	s, err := open(ctx, o)
 	if err != nil {
@@ -96,7 +96,7 @@ func open(ctx context.Context, o Options) (_ *Server, err error) {
 	s.writer = newWriter(s.store, o.Now, o.Logger)
 	s.service = &service{
 		store: s.store, writer: s.writer, now: o.Now, log: o.Logger, closing: make(chan struct{}), id: uuid.NewString(),
-		addr: o.Addr, guard: newGuard(o.Users),
+		addr: o.Addr, authenticator: newAuthenticator(o.Users),
 	}
 	if s.tcp != "" {
 		s.service.tcp = listeners[len(listeners)-1].Addr()
@@ -107,7 +107,7 @@ func open(ctx context.Context, o Options) (_ *Server, err error) {
 		o.register(s.grpc)
 	}
 	s.writing.Go(s.writer.write)
-	s.writing.Go(s.writer.land)
+	s.writing.Go(s.writer.answerSynced)
 	for _, l := range listeners {
 		s.serving.Go(func() {
 			if err := s.grpc.Serve(l); err != nil {
@@ -119,7 +119,7 @@ func open(ctx context.Context, o Options) (_ *Server, err error) {
 	return s, nil
 }
 
-// listen opens the Unix socket, in place of the one that a killed process may have left, and then the TCP address, if any.
+// listen opens the Unix socket, after removing one that a killed process may have left, and then the TCP address, if any.
 func (s *Server) listen(ctx context.Context, addr string) ([]net.Listener, error) {
 	path, err := socketPath(s.dir)
 	if err != nil {
@@ -134,7 +134,7 @@ func (s *Server) listen(ctx context.Context, addr string) ([]net.Listener, error
 	if err != nil {
 		return nil, err
 	}
-	// Until here the folder's mode has kept others out.
+	// Until here, the folder's mode has kept other users out.
 	if err := os.Chmod(s.socket, 0o600); err != nil {
 		return nil, errors.Join(err, socket.Close())
 	}
@@ -149,12 +149,12 @@ func (s *Server) listen(ctx context.Context, addr string) ([]net.Listener, error
 	return []net.Listener{socket, tcp}, nil
 }
 
-// Addr is the TCP address that the server listens on, empty when it only has its Unix socket.
+// Addr is the TCP address that the server listens on, empty if it has only its Unix socket.
 func (s *Server) Addr() string { return s.tcp }
 
-// Close shuts down: it accepts nothing new, ends subscriptions and long reads, lets appends finish, and closes the store,
-// the socket and the lock. When ctx ends first, calls still under way are cut off (an append among them may be written or
-// not) and the rest of Close goes on; the error then says so. Closing twice waits for the first and answers the same.
+// Close shuts down: it accepts no new calls, ends subscriptions and long reads, lets appends finish, and closes the store, the socket and the
+// lock. If ctx ends first, calls still under way are interrupted (an append among them may be written or not), the rest of Close goes on, and
+// the error says so. A second Close waits for the first and returns the same error.
 func (s *Server) Close(ctx context.Context) error {
 	s.closing.Do(func() {
 		defer close(s.closed)
@@ -171,11 +171,11 @@ func (s *Server) close(ctx context.Context) error {
 		defer close(graceful)
 		s.grpc.GracefulStop()
 	}()
-	var cut error
+	var interrupted error
 	select {
 	case <-graceful:
 	case <-ctx.Done():
-		cut = fmt.Errorf("event store: calls were cut off at shutdown: %w", ctx.Err())
+		interrupted = fmt.Errorf("event store: calls were interrupted at shutdown: %w", ctx.Err())
 		s.grpc.Stop()
 		<-graceful
 	}
@@ -186,7 +186,7 @@ func (s *Server) close(ctx context.Context) error {
 	if removeErr := os.Remove(s.socket); removeErr != nil && !errors.Is(removeErr, os.ErrNotExist) {
 		err = errors.Join(err, removeErr)
 	}
-	err = errors.Join(cut, err, s.lock.Close())
+	err = errors.Join(interrupted, err, s.lock.Close())
 	s.log.Info("event store closed", "dir", s.dir, "error", err)
 	return err
 }

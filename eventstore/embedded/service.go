@@ -18,62 +18,62 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// protocolVersion is the version of EventStoreDB that this one behaves like.
+// protocolVersion is the version of EventStoreDB whose behaviour this server follows.
 const protocolVersion = "24.10.0"
 
-// maxMessageBytes is the largest message taken from a client. gRPC's own limit of 4 MiB would cut off an oversized append
-// before it could be told what is wrong with it.
+// maxMessageBytes is the largest message from a client. With gRPC's default of 4 MiB, an oversized append would fail before it could get a
+// proper error.
 const maxMessageBytes = 16 << 20
 
-// What a client may send ahead of what is being read, in one call and in all calls of a connection.
+// How much a client may send before it is read, in one call and in all calls of a connection.
 const (
 	streamWindowBytes = 1 << 20
 	connWindowBytes   = 8 << 20
 )
 
-// streamWorkers is how many goroutines are kept for calls.
+// streamWorkers is the number of goroutines that are kept for calls.
 const streamWorkers = 64
 
-// service answers the calls of the protocol.
+// service implements the calls of the protocol.
 type service struct {
 	streams.UnimplementedStreamsServer
 	serverfeatures.UnimplementedServerFeaturesServer
 
-	store   *store
-	writer  *writer
-	now     func() time.Time
-	log     *slog.Logger
-	closing chan struct{} // closed when the server shuts down: subscriptions and long reads end
-	addr    string        // the TCP address as it was asked for, empty when there is only the Unix socket
-	tcp     net.Addr      // and as it is, or nil
-	guard   guard
-	id      string // a UUID of this server, for as long as it runs
+	store         *store
+	writer        *writer
+	now           func() time.Time
+	log           *slog.Logger
+	closing       chan struct{} // closed when the server shuts down: subscriptions and long reads end
+	addr          string        // the TCP address of Options, empty if there is only the Unix socket
+	tcp           net.Addr      // the address that the server listens on, or nil
+	authenticator authenticator
+	id            string // a UUID of this server while it runs
 
 	receiving sync.WaitGroup // the receivers of BatchAppend calls, which end shortly after them
 }
 
-// newGRPCServer registers the service. A handler's error becomes a status with trailers in one place, fail.
+// newGRPCServer registers the service. The interceptors turn every handler's error into a status with trailers; see fail.
 func newGRPCServer(s *service, transport credentials.TransportCredentials) *grpc.Server {
 	server := grpc.NewServer(
 		grpc.Creds(transport),
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxRecvMsgSize(maxMessageBytes),
 		grpc.WaitForHandlers(true),
-		// Handlers run on goroutines whose stacks have grown already. When all are taken, others are started.
+		// Handlers run on goroutines whose stacks have grown already. If all are busy, others are started.
 		grpc.NumStreamWorkers(streamWorkers),
-		// Clients are on this machine: a fixed window saves measuring the way to them.
+		// Clients are on this machine: a fixed window makes measuring the bandwidth unnecessary.
 		grpc.InitialWindowSize(streamWindowBytes),
 		grpc.InitialConnWindowSize(connWindowBytes),
-		// The client pings every 10 s, with or without a call; gRPC's default takes that for an attack.
+		// The client pings every 10 s, with or without a call; gRPC's default policy would close the connection.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.UnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
-			if err = s.guard.admit(ctx, info.FullMethod); err == nil {
+			if err = s.authenticator.authenticate(ctx, info.FullMethod); err == nil {
 				resp, err = handler(ctx, req)
 			}
 			return resp, fail(ctx, s.log, err)
 		}),
 		grpc.StreamInterceptor(func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-			err := s.guard.admit(stream.Context(), info.FullMethod)
+			err := s.authenticator.authenticate(stream.Context(), info.FullMethod)
 			switch {
 			case err == nil:
 				err = handler(srv, stream)
@@ -89,8 +89,8 @@ func newGRPCServer(s *service, transport credentials.TransportCredentials) *grpc
 	return server
 }
 
-// drain receives what a client has to send with a call that is refused, within bounds: told earlier, it would only see its
-// connection end.
+// drain receives the messages of a call that was denied, up to a bound: if the error came earlier, the client would see no more than that
+// its connection ended.
 func drain(stream grpc.ServerStream) {
 	for range 1000 {
 		if stream.RecvMsg(&incoming{skip: true}) != nil {
@@ -99,7 +99,7 @@ func drain(stream grpc.ServerStream) {
 	}
 }
 
-// GetSupportedMethods tells clients what there is. Names are in lower case, as EventStoreDB writes them.
+// GetSupportedMethods lists the calls of this server. Names are in lower case, as EventStoreDB writes them.
 func (s *service) GetSupportedMethods(context.Context, *shared.Empty) (*serverfeatures.SupportedMethods, error) {
 	const streamsName = "event_store.client.streams.streams"
 	return &serverfeatures.SupportedMethods{
@@ -122,7 +122,7 @@ type gossipService struct {
 	*service
 }
 
-// Read answers the one member. Without a TCP address there is nothing to tell a client where to connect to.
+// Read returns the one member. Without a TCP address there is none that a client could connect to.
 func (g gossipService) Read(ctx context.Context, _ *shared.Empty) (*gossip.ClusterInfo, error) {
 	address, ok := g.tcp.(*net.TCPAddr)
 	if !ok {

@@ -14,37 +14,37 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// layoutVersion is the version of what doc.go describes. A folder of a later version is refused.
+// layoutVersion is the version of the layout in doc.go. A folder of a later version does not open.
 const layoutVersion = 1
 
 const (
-	blockCacheBytes = 32 << 20 // two memtables are counted in
+	blockCacheBytes = 32 << 20 // includes two memtables
 	memTableBytes   = 8 << 20
 	tableBytes      = 64 << 20
 )
 
-// store is the log and its indexes. Its reading methods are safe for concurrent use and take the position they may read up
-// to, which end answers; one goroutine at a time may commit.
+// store is the log and its indexes. Its reading methods are safe for concurrent use; many take the position up to which they read, which end
+// returns. One goroutine at a time may write.
 type store struct {
 	db   *pebble.DB
 	disk *disk
 	mark *mark
 	last atomic.Uint64
-	// described is set once there is metadata of any stream. Most stores never have any, and need not look for it.
+	// described is true once any stream has metadata. Most stores never have any, and need not look it up.
 	described atomic.Bool
 	broken    atomic.Bool // a write failed
-	frozen    bool        // its files are left as they are, see unlessStuck
+	frozen    bool        // its files must not be changed any more, see unlessBlocked
 
 	mu      sync.Mutex
 	changed chan struct{}
 }
 
-// openStore opens or creates the database in dir on fs. The caller holds the folder's lock. The error is ErrDamaged when
-// what lies there is not what was written, errUnwritable when it can't be written to.
+// openStore opens or creates the database in dir on fs. The caller holds the folder's lock. The error is ErrDamaged if the store is damaged,
+// errUnwritable if it can't be written to.
 func openStore(fs vfs.FS, dir string, logger *slog.Logger) (*store, error) {
 	s := &store{disk: newDisk(fs, dir, logger), changed: make(chan struct{})}
-	if err := s.unlessStuck(func() error { return s.open(dir, logger) }); err != nil {
-		return nil, fmt.Errorf("open the event log in %s: %w", dir, errors.Join(clearer(damaged(err)), s.release()))
+	if err := s.unlessBlocked(func() error { return s.open(dir, logger) }); err != nil {
+		return nil, fmt.Errorf("open the event log in %s: %w", dir, errors.Join(explainUnwritable(damaged(err)), s.release()))
 	}
 	return s, nil
 }
@@ -64,25 +64,25 @@ func (s *store) open(dir string, logger *slog.Logger) (err error) {
 		return err
 	}
 	if s.end() < marked {
-		return lost(s.end(), marked)
+		return errLogTooShort(s.end(), marked)
 	}
 	if err := s.checkEnd(); err != nil {
 		return err
 	}
-	s.disk.trust()
+	s.disk.setVerified()
 	return s.mark.set(s.end())
 }
 
-// unlessStuck does some work on the database, and gives up on it as soon as nothing can be written: then the files stay as
-// they are, and what still waits for the disk, the work among it, never gets to it.
-func (s *store) unlessStuck(work func() error) error {
+// unlessBlocked runs some work on the database, and abandons it as soon as the disk blocks: it freezes the disk, so that nothing changes the
+// files any more, neither the work nor other writes.
+func (s *store) unlessBlocked(work func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- work() }()
 	select {
 	case err := <-done:
 		return err
-	case <-s.disk.alarmed():
-		err := s.disk.trouble()
+	case <-s.disk.blocked():
+		err := s.disk.failure()
 		s.disk.freeze()
 		s.frozen = true
 		return err
@@ -98,27 +98,27 @@ func openDatabase(dir string, fs vfs.FS, logger *slog.Logger) (_ *pebble.DB, err
 		FS:                 fs,
 		Cache:              cache,
 		MemTableSize:       memTableBytes,
-		FormatMajorVersion: pebble.FormatNewest, // its WAL tells a torn tail from damage in the middle
+		FormatMajorVersion: pebble.FormatNewest, // its WAL distinguishes an incomplete tail from damage in the middle
 		Logger:             pebbleLogger{logger},
 		EventListener: &pebble.EventListener{
-			// Pebble's default ends the process. The read that meets the damage reports it; the rest stays readable.
+			// Pebble's default ends the process. Here the read of the damaged block reports it; the rest stays readable.
 			DataCorruption: func(info pebble.DataCorruptionInfo) {
 				logger.Error("damaged file", "file", info.Path, "error", info.Details)
 			},
 		},
 	}
 	for level := range options.Levels {
-		options.TargetFileSizes[level] = tableBytes // each table costs memory as long as it is there
+		options.TargetFileSizes[level] = tableBytes // each table takes memory as long as it exists
 		options.Levels[level].BlockSize = 16 << 10
-		options.Levels[level].FilterPolicy = bloom.FilterPolicy(10) // most appends ask for a stream that isn't there yet
+		options.Levels[level].FilterPolicy = bloom.FilterPolicy(10) // most appends look up a stream that doesn't exist yet
 	}
-	// Files that hold only the log never overlap each other, so a compaction moves them instead of writing them again.
+	// Files that hold only the log never overlap, so that a compaction moves them instead of rewriting them.
 	options.Experimental.SpanPolicyFunc = pebble.MakeStaticSpanPolicyFunc(pebble.DefaultComparer.Compare,
 		pebble.KeyRange{Start: []byte{logKind}, End: []byte{logKind + 1}}, pebble.SpanPolicy{PreferFastCompression: true})
 	return pebble.Open(dir, options)
 }
 
-// recovered turns a panic with a fatalError, which is how pebbleLogger stops Pebble, into an error.
+// recovered turns a panic with a fatalError, with which pebbleLogger stops Pebble, into an error.
 func recovered(p any, err error) error {
 	if p == nil {
 		return err
@@ -164,8 +164,8 @@ func (s *store) load() error {
 	return errors.Join(err, damaged(iter.Close()))
 }
 
-// checkEnd looks for a hole in the last events of the log. A manifest that is cut short opens as an older one: without the
-// tables that were flushed last, before the events that are still in the write-ahead log. Those fill the memtables at most.
+// checkEnd looks for a gap in the last events of the log. A truncated manifest opens as an older one: without the tables that were flushed
+// last, before the events that are still in the write-ahead log. Those fill the memtables at most.
 func (s *store) checkEnd() error {
 	iter, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{logKind}, UpperBound: []byte{logKind + 1}})
 	if err != nil {
@@ -186,12 +186,12 @@ func (s *store) checkEnd() error {
 	return nil
 }
 
-// close closes the database; quiet returns when nobody uses it any more. What was written since the last flush goes to
-// table files first, so that opening it again is quick. While nothing can be written, the files are left as they are:
-// everything acknowledged is in the log on disk, where the next open finds it.
-func (s *store) close(quiet func()) error {
-	err := s.unlessStuck(func() error {
-		quiet()
+// close closes the database; wait returns when nobody uses it any more. It first flushes the memtables to table files, so that opening it
+// again is quick. If the disk is blocked, the files are left as they are: everything acknowledged is in the log on disk, where the next open
+// finds it.
+func (s *store) close(wait func()) error {
+	err := s.unlessBlocked(func() error {
+		wait()
 		if s.broken.Load() {
 			return nil
 		}
@@ -200,40 +200,40 @@ func (s *store) close(quiet func()) error {
 	return errors.Join(err, s.release())
 }
 
-// release gives back what open took, as far as it got.
+// release releases what open has acquired, as far as it got.
 func (s *store) release() (err error) {
 	if !s.frozen && s.db != nil {
-		err = s.unlessStuck(s.db.Close)
+		err = s.unlessBlocked(s.db.Close)
 	}
 	if !s.frozen && s.mark != nil {
-		err = errors.Join(err, s.unlessStuck(s.mark.close))
+		err = errors.Join(err, s.unlessBlocked(s.mark.close))
 	}
 	return errors.Join(err, s.disk.unlock())
 }
 
-// end is the position of the last event that is on disk, 0 when there is none.
+// end is the position of the last synced event, 0 if there is none.
 func (s *store) end() uint64 { return s.last.Load() }
 
-// wait returns a channel that is closed when end moves. Take it before reading end, or a move in between is missed.
-func (s *store) wait() <-chan struct{} {
+// moved returns a channel that is closed when end moves. Get it before reading end, or a move in between is missed.
+func (s *store) moved() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.changed
 }
 
-// writable is nil when there is room for appends and nothing that keeps them from the disk. The error wraps errUnwritable.
+// writable is nil if appends can be written. The error wraps errUnwritable.
 func (s *store) writable() error {
 	if s.broken.Load() {
 		return errUnwritable
 	}
-	if err := s.disk.trouble(); err != nil {
+	if err := s.disk.failure(); err != nil {
 		return err
 	}
 	return s.disk.room()
 }
 
-// apply writes batch: reads see it from then on, but it is on disk only once synced says so. An error means that nobody
-// knows how much of it is on disk, and that this database takes no further writes.
+// apply writes a batch: reads see it from then on, but it is durable only after synced. After an error it is unknown how much of it is on
+// disk, and this database takes no further writes.
 func (s *store) apply(batch *pebble.Batch) (err error) {
 	defer func() {
 		if err = recovered(recover(), err); err != nil {
@@ -243,7 +243,7 @@ func (s *store) apply(batch *pebble.Batch) (err error) {
 	return s.db.ApplyNoSyncWait(batch, pebble.Sync)
 }
 
-// synced waits until an applied batch is on disk, and moves the end of the log to last. The error is as in apply.
+// synced waits until an applied batch is synced, and moves the end of the log to last. For errors see apply.
 func (s *store) synced(batch *pebble.Batch, last uint64) error {
 	err := batch.SyncWait()
 	if err == nil {
@@ -257,7 +257,7 @@ func (s *store) synced(batch *pebble.Batch, last uint64) error {
 	return batch.Close()
 }
 
-// advance moves the end of the log, up to which everything is on disk, to last, and wakes whoever waits for that.
+// advance moves the end of the log, up to which everything is synced, to last, and wakes those who wait for it.
 func (s *store) advance(last uint64) {
 	s.last.Store(last)
 	s.mu.Lock()
@@ -279,8 +279,8 @@ func (s *store) read(position uint64) (message []byte, r record, err error) {
 	return openRecord(append([]byte(nil), value...), position)
 }
 
-// belongs checks that an event the stream index led to is that event.
-func belongs(r record, stream string, revision int64) error {
+// checkIndexed makes sure that an event is the one that the stream's index says.
+func checkIndexed(r record, stream string, revision int64) error {
 	if string(r.stream) != stream || r.revision != revision {
 		return fmt.Errorf("the index says position %d is event %d of %q, the log says event %d of %q: %w",
 			r.position, revision, stream, r.revision, r.stream, ErrDamaged)
@@ -292,7 +292,7 @@ func missing(position uint64) error {
 	return fmt.Errorf("event at position %d is missing: %w", position, ErrDamaged)
 }
 
-// damaged makes what Pebble calls corruption an ErrDamaged.
+// damaged wraps Pebble's corruption errors as ErrDamaged.
 func damaged(err error) error {
 	if err != nil && pebble.IsCorruptionError(err) {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
@@ -300,7 +300,7 @@ func damaged(err error) error {
 	return err
 }
 
-// pebbleLogger writes Pebble's messages to slog. What Pebble can't go on after is a panic with a fatalError.
+// pebbleLogger writes Pebble's messages to slog. A fatal one becomes a panic with a fatalError.
 type pebbleLogger struct{ log *slog.Logger }
 
 type fatalError struct{ text string }

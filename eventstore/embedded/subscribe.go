@@ -6,8 +6,8 @@ import (
 	"google.golang.org/grpc"
 )
 
-// subscribeToAll sends everything that comes after a position, now and from now on. With a filter it also says how far it
-// has looked: at every interval, and when it has reached the end.
+// subscribeToAll sends all events after a position, stored and future ones. With a filter it also sends checkpoints: at every interval, and
+// when it has reached the end.
 func (s *service) subscribeToAll(stream grpc.ServerStream, r render, f *filter, from uint64) error {
 	scan := &allScan{store: s.store, render: r, filter: f, next: from + 1, checkpoints: f != nil}
 	l := listener{service: s, stream: stream}
@@ -27,8 +27,8 @@ func (s *service) subscribeToAll(stream grpc.ServerStream, r render, f *filter, 
 	})
 }
 
-// subscribeToStream sends every event of a stream after a revision, now and from now on. The stream need not exist yet.
-// When it is tombstoned, the subscription ends.
+// subscribeToStream sends all events of a stream after a revision, stored and future ones. The stream need not exist yet. When it is
+// tombstoned, the subscription ends.
 func (s *service) subscribeToStream(stream grpc.ServerStream, r render, o *streams.ReadReq_Options_StreamOptions) error {
 	name, err := streamName(o.GetStreamIdentifier())
 	if err != nil {
@@ -56,7 +56,7 @@ func (s *service) subscribeToStream(stream grpc.ServerStream, r render, o *strea
 			return false, err
 		}
 		if !l.live {
-			// History is read as a read would show it. What comes while live is sent whatever the metadata says by then.
+			// Stored events are sent as a read would show them. Live events are sent whatever the metadata is by then.
 			scan.next = max(scan.next, min(x.lowest, x.last+1))
 		}
 		scan.head, scan.left, scan.render.upTo = x.head, 1<<62, end
@@ -74,17 +74,16 @@ func (s *service) subscribeToStream(stream grpc.ServerStream, r render, o *strea
 	})
 }
 
-// listener is a subscription at work. Its read function puts what there is up to the given end of the log on the page, as
-// far as it fits, and tells whether there is more.
+// listener is a running subscription.
 type listener struct {
 	service *service
 	stream  grpc.ServerStream
-	live    bool // it has reached the end, and not fallen more than a page behind since
+	live    bool // it has reached the end, and has not been more than a page behind since
 }
 
-// run confirms the subscription, then reads and sends until the client goes away or the server shuts down. Whenever it
-// reaches the end after having been behind, it says that it has caught up. Waiting costs nothing but a goroutine: no event
-// is queued for it, it goes back to the log.
+// run confirms the subscription, then reads and sends until the client disconnects or the server shuts down. read adds the events up to the
+// given end of the log to the page, as far as they fit, and reports whether there are more. Whenever run reaches the end after having been
+// behind, it sends that it has caught up. While it waits, no events are queued: it reads them from the log.
 func (l *listener) run(read func(end uint64, p *page) (more bool, err error)) error {
 	var p page
 	id := &streams.ReadResp_SubscriptionConfirmation{SubscriptionId: uuid.NewString()}
@@ -92,7 +91,7 @@ func (l *listener) run(read func(end uint64, p *page) (more bool, err error)) er
 		return err
 	}
 	for {
-		moved := l.service.store.wait()
+		moved := l.service.store.moved()
 		more, err := read(l.service.store.end(), &p)
 		if err != nil {
 			return sendThenFail(l.stream, &p, err)

@@ -15,12 +15,12 @@ import (
 )
 
 const (
-	queueLimit      = 1024    // requests waiting for the writer; more wait in their own goroutines
-	batchRequests   = 1024    // requests in one batch
-	batchBytes      = 1 << 20 // bytes in one batch (one append more at most)
-	flightLimit     = 16      // batches written that are not yet on disk
-	streamsRemember = 1 << 13 // streams whose state the writer remembers
-	idsRemember     = 1 << 16 // event ids remembered for weak idempotency
+	queueLimit    = 1024    // requests in the queue of the writer; further ones block in their own goroutines
+	batchRequests = 1024    // requests in one batch
+	batchBytes    = 1 << 20 // bytes in one batch (one append more at most)
+	pendingLimit  = 16      // batches written and not yet synced
+	cachedStreams = 1 << 13 // streams in the cache of states
+	cachedIDs     = 1 << 16 // event ids in the cache for weak idempotency
 )
 
 type operation int
@@ -31,7 +31,7 @@ const (
 	opTombstone
 )
 
-// request is something to write. The writer sends exactly one answer; it never waits to do so.
+// request is a write operation. The writer sends exactly one answer, and never blocks to do so.
 type request struct {
 	operation operation
 	stream    string
@@ -40,41 +40,41 @@ type request struct {
 	answer    chan answer
 
 	disk    *disk
-	alarmed <-chan struct{} // closed when the disk takes nothing any more
-	claimed atomic.Bool     // by the writer, to perform it; or by who gave up waiting, so that it isn't
+	blocked <-chan struct{} // closed when the disk blocks
+	claimed atomic.Bool     // by the writer, to perform it, or by a caller who gave up, so that it isn't performed
 }
 
-// answer is the outcome of a request. With write and already, revision and position are those of the last event written;
-// with the others, revision is the stream's.
+// answer is the result of a request. With write and alreadyWritten, revision and position are those of its last event; otherwise revision is
+// the stream's.
 type answer struct {
-	verdict
+	decision
 	err error
 }
 
-// writer is the goroutine that decides and writes, and the one that waits for the disk and answers. The first gathers the
-// next batch while the disk is busy with the one before. Everything in it but the channels belongs to the first.
+// writer has two goroutines: write decides requests and writes batches, answerSynced waits until a batch is synced and answers its requests.
+// The first gathers the next batch while the one before is being synced. All fields but the channels belong to the first.
 type writer struct {
-	store  *store
-	now    func() time.Time
-	log    *slog.Logger
-	queue  chan *request
-	flying chan flight
+	store   *store
+	now     func() time.Time
+	log     *slog.Logger
+	queue   chan *request
+	pending chan pendingBatch
 
 	streams *recent[string, *streamState]
 	ids     *recent[uuid.UUID, uint64] // positions
 
-	next    flight // the batch being gathered
-	applied uint64 // the last position of the batch before it
-	refusal error  // why nothing may be added to it
-	created int64  // the time of the events of the request being performed, in ticks
-	scratch []byte
-	key     []byte
+	next       pendingBatch // the batch being gathered
+	applied    uint64       // the last position of the batch before it
+	unwritable error        // why no request is accepted at the moment, or nil
+	created    int64        // the time of the events of the request being performed, in ticks
+	scratch    []byte
+	key        []byte
 }
 
-// flight is a batch on its way to disk, and who waits for it: those whose events are in it, and those whose answer rests on
-// what is in it or in one before it.
-type flight struct {
-	batch   *pebble.Batch // nil when there is nothing to write
+// pendingBatch is a batch that is not synced yet, and the requests that wait for it: those whose events are in it, and those whose answer
+// depends on it or on a batch before it.
+type pendingBatch struct {
+	batch   *pebble.Batch // nil if there is nothing to write
 	last    uint64        // the last position in it, or before it
 	err     error
 	waiting []*request
@@ -83,73 +83,72 @@ type flight struct {
 
 func newWriter(s *store, now func() time.Time, log *slog.Logger) *writer {
 	return &writer{
-		store: s, now: now, log: log, applied: s.end(), next: flight{batch: s.db.NewBatch(), last: s.end()},
+		store: s, now: now, log: log, applied: s.end(), next: pendingBatch{batch: s.db.NewBatch(), last: s.end()},
 		queue:   make(chan *request, queueLimit),
-		flying:  make(chan flight, flightLimit),
-		streams: newRecent[string, *streamState](streamsRemember),
-		ids:     newRecent[uuid.UUID, uint64](idsRemember),
+		pending: make(chan pendingBatch, pendingLimit),
+		streams: newRecent[string, *streamState](cachedStreams),
+		ids:     newRecent[uuid.UUID, uint64](cachedIDs),
 	}
 }
 
-// submit hands a request to the writer and waits for its answer. When ctx ends first, nobody knows whether the request was
-// carried out; the same when the disk stops taking anything in the middle of it, which is errUnwritable.
-func (w *writer) submit(ctx context.Context, r *request) (verdict, error) {
+// submit queues a request and waits for its answer. If ctx ends first, it is unknown whether the request was carried out; likewise if the
+// disk blocks in the middle of it, which is errUnwritable.
+func (w *writer) submit(ctx context.Context, r *request) (decision, error) {
 	if err := w.enqueue(ctx, r); err != nil {
-		return verdict{}, err
+		return decision{}, err
 	}
 	return r.await(ctx)
 }
 
-// enqueue hands a request to the writer, behind those handed over before. The answer can be awaited once it returns nil.
-// With errUnwritable the request isn't carried out.
+// enqueue queues a request, whose answer can be awaited once enqueue returns nil. If it is errUnwritable, the request isn't carried out.
 func (w *writer) enqueue(ctx context.Context, r *request) error {
 	r.answer = make(chan answer, 1)
-	r.disk, r.alarmed = w.store.disk, w.store.disk.alarmed()
+	r.disk, r.blocked = w.store.disk, w.store.disk.blocked()
 	select {
-	case <-r.alarmed:
-		return r.stuck()
+	case <-r.blocked:
+		return r.unwritableError()
 	default:
 	}
 	select {
 	case w.queue <- r:
 		return nil
-	default: // the select below costs more
+	default: // the select below is slower
 	}
 	select {
 	case w.queue <- r:
 		return nil
-	case <-r.alarmed:
-		return r.stuck()
+	case <-r.blocked:
+		return r.unwritableError()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// await waits for the answer to a request in the queue.
-func (r *request) await(ctx context.Context) (verdict, error) {
+// await waits for the answer to a queued request.
+func (r *request) await(ctx context.Context) (decision, error) {
 	select {
 	case a := <-r.answer:
-		return a.verdict, a.err
-	case <-r.alarmed:
+		return a.decision, a.err
+	case <-r.blocked:
 	case <-ctx.Done():
 	}
 	select {
 	case a := <-r.answer:
-		return a.verdict, a.err
+		return a.decision, a.err
 	default:
 	}
 	switch unclaimed := r.claimed.CompareAndSwap(false, true); {
 	case ctx.Err() != nil:
-		return verdict{}, ctx.Err()
+		return decision{}, ctx.Err()
 	case unclaimed:
-		return verdict{}, r.stuck()
+		return decision{}, r.unwritableError()
 	}
-	return verdict{}, fmt.Errorf("it may be written or not; repeat it to find out: %w", r.stuck())
+	return decision{}, fmt.Errorf("it may be written or not; repeat it to find out: %w", r.unwritableError())
 }
 
-// stuck is why the disk took nothing. It may be over already.
-func (r *request) stuck() error {
-	if err := r.disk.trouble(); err != nil {
+// unwritableError is why the disk blocks. That may have ended already.
+func (r *request) unwritableError() error {
+	if err := r.disk.failure(); err != nil {
 		return err
 	}
 	return errUnwritable
@@ -157,10 +156,10 @@ func (r *request) stuck() error {
 
 // write decides and writes until the queue is closed and empty.
 func (w *writer) write() {
-	defer close(w.flying)
+	defer close(w.pending)
 	defer func() { _ = w.next.batch.Close() }()
 	for first := range w.queue {
-		w.refusal = w.store.writable()
+		w.unwritable = w.store.writable()
 		w.take(first)
 		for yielded := false; len(w.next.waiting) < batchRequests && w.next.batch.Len() < batchBytes; {
 			select {
@@ -174,7 +173,7 @@ func (w *writer) write() {
 			if yielded {
 				break
 			}
-			// Whoever is about to ask gets into this batch. When nobody is, this costs nothing.
+			// Requests that are about to be queued get into this batch. If there are none, this takes no time.
 			runtime.Gosched()
 			yielded = true
 		}
@@ -182,13 +181,13 @@ func (w *writer) write() {
 	}
 }
 
-// take decides one request and adds what it writes to the batch.
+// take performs one request and adds its writes to the batch.
 func (w *writer) take(r *request) {
 	if !r.claimed.CompareAndSwap(false, true) {
 		return
 	}
 	v, err := w.perform(r)
-	if errors.Is(err, errUnapplied) {
+	if errors.Is(err, errNotApplied) {
 		w.apply()
 		v, err = w.perform(r)
 	}
@@ -199,7 +198,7 @@ func (w *writer) take(r *request) {
 // apply writes the batch and begins the next one.
 func (w *writer) apply() {
 	f := w.next
-	w.next = flight{batch: f.batch, last: f.last, waiting: make([]*request, 0, len(f.waiting)), answers: make([]answer, 0, len(f.answers))}
+	w.next = pendingBatch{batch: f.batch, last: f.last, waiting: make([]*request, 0, len(f.waiting)), answers: make([]answer, 0, len(f.answers))}
 	if f.batch.Empty() {
 		f.batch = nil
 	} else {
@@ -207,14 +206,14 @@ func (w *writer) apply() {
 		w.next.batch = w.store.db.NewBatch()
 		w.applied = f.last
 	}
-	w.flying <- f
+	w.pending <- f
 }
 
-// land waits for each batch to be on disk and then answers those who wait for it, until write has ended. After a failure
-// nobody knows what is on disk, so everyone behind it is told so.
-func (w *writer) land() {
+// answerSynced waits until each batch is synced and then answers its requests, until write has ended. After a failure it is unknown what is
+// on disk, so that this and all later requests get the error.
+func (w *writer) answerSynced() {
 	var broken error
-	for f := range w.flying {
+	for f := range w.pending {
 		if f.err == nil && broken == nil && f.batch != nil {
 			f.err = w.store.synced(f.batch, f.last)
 		}
@@ -232,13 +231,13 @@ func (w *writer) land() {
 	}
 }
 
-func (w *writer) perform(r *request) (verdict, error) {
-	if w.refusal != nil {
-		return verdict{}, w.refusal
+func (w *writer) perform(r *request) (decision, error) {
+	if w.unwritable != nil {
+		return decision{}, w.unwritable
 	}
 	state, err := w.state(r.stream)
 	if err != nil {
-		return verdict{}, err
+		return decision{}, err
 	}
 	w.created = ticks(w.now())
 	switch r.operation {
@@ -250,7 +249,7 @@ func (w *writer) perform(r *request) (verdict, error) {
 	return w.append(r, state)
 }
 
-// state is what the writer knows of a stream, read from disk when it doesn't remember.
+// state is a stream's state, from the cache or read from disk.
 func (w *writer) state(stream string) (*streamState, error) {
 	if s, ok := w.streams.get(stream); ok {
 		return s, nil
@@ -258,7 +257,7 @@ func (w *writer) state(stream string) (*streamState, error) {
 	s := &streamState{metaLast: noRevision}
 	described, isMeta := describedBy(stream)
 	var err error
-	// What is in the batch is remembered, so the rest can be read.
+	// Streams in the batch are in the cache, so that the others can be read.
 	if s.head, err = w.store.head(stream, w.applied); err != nil {
 		return nil, err
 	}
@@ -289,14 +288,14 @@ func (w *writer) state(stream string) (*streamState, error) {
 	return s, nil
 }
 
-// begin notes that the next events, in number count, are one append. The first of a stream needs no index.
+// begin records that the next count events are one append. The first append of a stream needs no index.
 func (w *writer) begin(state *streamState, count int) {
 	if state.last == noRevision {
 		state.first, state.count = w.next.last+1, int64(count)
 	}
 }
 
-// stage puts one event of a stream into the batch.
+// stage adds one event of a stream to the batch.
 func (w *writer) stage(stream string, state *streamState, e proposal, revision int64) {
 	w.next.last++
 	state.last, state.position = revision, w.next.last
@@ -311,7 +310,7 @@ func (w *writer) stage(stream string, state *streamState, e proposal, revision i
 	w.ids.put(e.id, w.next.last)
 }
 
-// stageHead puts a stream's new head into the batch, after its events.
+// stageHead adds a stream's new head to the batch, after its events.
 func (w *writer) stageHead(stream string, state *streamState) {
 	w.scratch = appendHead(w.scratch, stream, state.head)
 	w.key = headKey(w.key, stream)
@@ -319,7 +318,7 @@ func (w *writer) stageHead(stream string, state *streamState) {
 }
 
 func (w *writer) set(key, value []byte) {
-	// A batch that isn't being committed takes everything.
+	// Set can fail only while the batch is being committed.
 	if err := w.next.batch.Set(key, value, nil); err != nil {
 		panic(fatalError{err.Error()})
 	}

@@ -46,32 +46,32 @@ func TestDecisionsWithinOneBatch(t *testing.T) {
 	for _, c := range []struct {
 		clause   string
 		requests []*request
-		want     []verdict
+		want     []decision
 	}{
 		{"the same append again",
 			[]*request{asked(opAppend, s, expectNoStream, "a", "b"), asked(opAppend, s, expectNoStream, "a", "b")},
-			[]verdict{{write, 1, 2}, {already, 1, 2}}},
+			[]decision{{write, 1, 2}, {alreadyWritten, 1, 2}}},
 		{"the same append again, expecting anything",
 			[]*request{asked(opAppend, s, expectAny, "a", "b"), asked(opAppend, s, expectAny, "a", "b")},
-			[]verdict{{write, 1, 2}, {already, 1, 2}}},
+			[]decision{{write, 1, 2}, {alreadyWritten, 1, 2}}},
 		{"another append expecting the same",
 			[]*request{asked(opAppend, s, expectNoStream, "a"), asked(opAppend, s, expectNoStream, "b")},
-			[]verdict{{write, 0, 1}, {wrongVersion, 0, 1}}},
+			[]decision{{write, 0, 1}, {wrongVersion, 0, 1}}},
 		{"one after the other",
 			[]*request{asked(opAppend, s, expectNoStream, "a"), asked(opAppend, s, 0, "b"), asked(opAppend, s, 1, "c"), asked(opAppend, s, 0, "b")},
-			[]verdict{{write, 0, 1}, {write, 1, 2}, {write, 2, 3}, {already, 1, 2}}},
+			[]decision{{write, 0, 1}, {write, 1, 2}, {write, 2, 3}, {alreadyWritten, 1, 2}}},
 		{"the same id in another stream in between",
 			[]*request{asked(opAppend, s, expectNoStream, "a"), asked(opAppend, u, expectNoStream, "a"), asked(opAppend, s, expectNoStream, "a"), asked(opAppend, s, expectAny, "a")},
-			[]verdict{{write, 0, 1}, {write, 0, 2}, {already, 0, 1}, {write, 1, 3}}},
+			[]decision{{write, 0, 1}, {write, 0, 2}, {alreadyWritten, 0, 1}, {write, 1, 3}}},
 		{"deleted and appended to",
 			[]*request{asked(opAppend, s, expectNoStream, "a"), asked(opDelete, s, 0), asked(opAppend, s, expectExists, "b"), asked(opAppend, s, expectNoStream, "b"), asked(opAppend, s, 1, "c")},
-			[]verdict{{write, 0, 1}, {write, 0, 2}, {gone, 0, 1}, {write, 1, 3}, {write, 2, 5}}},
+			[]decision{{write, 0, 1}, {write, 0, 2}, {streamDeleted, 0, 1}, {write, 1, 3}, {write, 2, 5}}},
 		{"ended for ever",
 			[]*request{asked(opAppend, s, expectNoStream, "a"), asked(opTombstone, s, expectAny), asked(opAppend, s, expectAny, "b"), asked(opAppend, "$$s", expectAny, "m")},
-			[]verdict{{write, 0, 1}, {write, tombstoned, 2}, {gone, tombstoned, 2}, {gone, tombstoned, 0}}},
+			[]decision{{write, 0, 1}, {write, tombstoned, 2}, {streamDeleted, tombstoned, 2}, {streamDeleted, tombstoned, 0}}},
 		{"nothing to write",
 			[]*request{asked(opAppend, s, expectAny), asked(opAppend, s, 0, "a"), asked(opDelete, s, expectAny)},
-			[]verdict{{write, noRevision, 0}, {wrongVersion, noRevision, 0}, {wrongVersion, noRevision, 0}}},
+			[]decision{{write, noRevision, 0}, {wrongVersion, noRevision, 0}, {wrongVersion, noRevision, 0}}},
 	} {
 		t.Run(c.clause, func(t *testing.T) {
 			w := idleWriter(t)
@@ -81,10 +81,10 @@ func TestDecisionsWithinOneBatch(t *testing.T) {
 			close(w.queue)
 			var writing sync.WaitGroup
 			writing.Go(w.write)
-			writing.Go(w.land)
+			writing.Go(w.answerSynced)
 			for i, r := range c.requests {
-				if a := <-r.answer; a.err != nil || a.verdict != c.want[i] {
-					t.Errorf("request %d: got %+v, %v; want %+v", i, a.verdict, a.err, c.want[i])
+				if a := <-r.answer; a.err != nil || a.decision != c.want[i] {
+					t.Errorf("request %d: got %+v, %v; want %+v", i, a.decision, a.err, c.want[i])
 				}
 			}
 			writing.Wait()
@@ -96,7 +96,12 @@ func TestDecisionsWithinOneBatch(t *testing.T) {
 func TestWhatIsNotOnDiskIsNotShown(t *testing.T) {
 	w := idleWriter(t)
 	var landing sync.WaitGroup
-	land := func() { close(w.flying); landing.Go(w.land); landing.Wait(); w.flying = make(chan flight, flightLimit) }
+	land := func() {
+		close(w.pending)
+		landing.Go(w.answerSynced)
+		landing.Wait()
+		w.pending = make(chan pendingBatch, pendingLimit)
+	}
 	w.take(asked(opAppend, "s", expectNoStream, "a"))
 	w.apply()
 	land()
