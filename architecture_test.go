@@ -51,6 +51,7 @@ var arrows = map[string][]string{
 	"api/admin":                               {"domain", "api/request", "internal/problem"},
 	"api/web":                                 {"domain", "api/auth", "api/request", "internal/problem", "internal/strictjson"},
 	"api/bodytest":                            {"domain", "internal/problem", "internal/strictjson"},
+	"api/baseline":                            {},
 	"api/auth":                                {"domain", "internal/problem"},
 	"api/auth/signin":                         {"domain", "api/auth"},
 	"api/auth/signin/signintest":              {},
@@ -60,17 +61,17 @@ var arrows = map[string][]string{
 	"internal/redisurl":                       {},
 	"internal/app": {
 		"domain", "commands", "eventstore", "eventstore/embedded", "projections", "readmodels/ledger", "readmodels/ledger/postgres", "readmodels/ledger/sqlite", "readmodels/leaderboard",
-		"readmodels/leaderboard/memory", "readmodels/leaderboard/redis", "readmodels/history", "analytics/replay", "queries", "bus", "bus/redis", "api",
+		"readmodels/leaderboard/memory", "readmodels/leaderboard/redis", "readmodels/history", "analytics/replay", "queries", "bus", "bus/redis", "api", "api/admin", "api/admission", "api/auth", "api/web",
 	},
 	"internal/cli": {
-		"domain", "eventstore/embedded", "projections", "readmodels/ledger", "bus/redis", "api",
+		"domain", "eventstore/embedded", "projections", "readmodels/ledger", "bus/redis", "api/auth",
 		"internal/app", "internal/bench", "internal/cli/analyst", "internal/cli/flags", "internal/cli/output", "internal/cli/support",
 	},
-	"internal/cli/flags":   {"domain", "commands", "eventstore/embedded", "projections", "api", "api/auth/signin", "internal/app"},
+	"internal/cli/flags":   {"domain", "commands", "eventstore/embedded", "projections", "api/admission", "api/auth", "api/auth/signin", "api/web", "internal/app"},
 	"internal/cli/output":  {"domain"},
 	"internal/cli/support": {"domain", "commands", "eventstore", "projections", "readmodels/ledger", "readmodels/history", "queries", "queries/view", "internal/app", "internal/cli/flags", "internal/cli/output"},
 	"internal/cli/analyst": {"domain", "analytics/export", "analytics/replay", "internal/app", "internal/cli/flags", "internal/cli/output"},
-	"internal/bench":       {"domain", "readmodels/ledger", "readmodels/leaderboard", "readmodels/leaderboard/memory", "readmodels/leaderboard/redis", "api", "internal/app", "internal/cli/flags", "internal/cli/output"},
+	"internal/bench":       {"domain", "readmodels/ledger", "readmodels/leaderboard", "readmodels/leaderboard/memory", "readmodels/leaderboard/redis", "api", "api/auth", "api/baseline", "internal/app", "internal/cli/flags", "internal/cli/output"},
 	"cmd":                  {"internal/cli"},
 }
 

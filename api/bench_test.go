@@ -9,9 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/labstack/echo/v4"
-
 	"loyalty/api"
+	"loyalty/api/baseline"
 	"loyalty/domain"
 	"loyalty/readmodels/leaderboard"
 	"loyalty/readmodels/leaderboard/memory"
@@ -69,9 +68,7 @@ func BenchmarkDashboardRequest(b *testing.B) {
 	recorder := httptest.NewRecorder()
 	server.ServeHTTP(recorder, r)
 
-	empty := echo.New()
-	body := bytes.Clone(recorder.Body.Bytes())
-	empty.GET("/loyalty/:userId", func(c echo.Context) error { return c.JSONBlob(http.StatusOK, body) })
+	empty := baseline.Handler(bytes.Clone(recorder.Body.Bytes()))
 	var dashboards, nothing float64
 	b.Run("dashboard", func(b *testing.B) {
 		dashboards = request(b, server, r)

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"loyalty/api"
+	"loyalty/api/auth"
 	"loyalty/domain"
 	"loyalty/internal/app"
 )
@@ -29,7 +29,7 @@ func batchOrders() int {
 // batchOf sends a batch of n orders while it reads the answer, and calls answered for each line of that.
 func (p *process) batchOf(t testing.TB, secret []byte, prefix string, n int, answered func(line []byte)) {
 	t.Helper()
-	token, err := api.Mint(secret, api.Claims{Subject: "till-1", Role: api.RoleChannel, Channel: domain.Store}, time.Hour, time.Now())
+	token, err := auth.Mint(secret, auth.Claims{Subject: "till-1", Role: auth.RoleChannel, Channel: domain.Store}, time.Hour, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,14 +12,14 @@ import (
 	"testing"
 	"time"
 
-	"loyalty/api"
+	"loyalty/api/auth"
 	"loyalty/domain"
 )
 
 // deed is one thing that a client wants done: an order, a return or an adjustment.
 type deed struct {
 	name, customer string // the name is the event that tells it was done, and its ids
-	who            api.Claims
+	who            auth.Claims
 	path           string
 	header         string
 	body, other    any // other is what the same id must not be accepted with

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"loyalty/api"
+	"loyalty/api/auth"
 	"loyalty/domain"
 	"loyalty/internal/app"
 )
@@ -40,11 +40,11 @@ func clientWith(t testing.TB, p *process, secret []byte) *client {
 }
 
 var (
-	webshop       = api.Claims{Subject: "shop-1", Role: api.RoleChannel, Channel: domain.Website}
-	supportClaims = api.Claims{Subject: "agent-1", Role: api.RoleSupport}
+	webshop       = auth.Claims{Subject: "shop-1", Role: auth.RoleChannel, Channel: domain.Website}
+	supportClaims = auth.Claims{Subject: "agent-1", Role: auth.RoleSupport}
 )
 
-func customer(id string) api.Claims { return api.Claims{Subject: id, Role: api.RoleCustomer} }
+func customer(id string) auth.Claims { return auth.Claims{Subject: id, Role: auth.RoleCustomer} }
 
 // answer is what came back.
 type answer struct {
@@ -54,8 +54,8 @@ type answer struct {
 }
 
 // call makes one request. The error is that of a connection that broke.
-func (c *client) call(who api.Claims, method, path string, body any, headers ...string) (answer, error) {
-	token, err := api.Mint(c.secret, who, time.Hour, time.Now())
+func (c *client) call(who auth.Claims, method, path string, body any, headers ...string) (answer, error) {
+	token, err := auth.Mint(c.secret, who, time.Hour, time.Now())
 	if err != nil {
 		return answer{}, err
 	}
@@ -89,7 +89,7 @@ func (c *client) call(who api.Claims, method, path string, body any, headers ...
 }
 
 // must makes one request that has to be answered with the given status, and reads the answer into result.
-func (c *client) must(status int, result any, who api.Claims, method, path string, body any, headers ...string) answer {
+func (c *client) must(status int, result any, who auth.Claims, method, path string, body any, headers ...string) answer {
 	c.t.Helper()
 	got, err := c.call(who, method, path, body, headers...)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"loyalty/api"
+	"loyalty/api/auth"
 	"loyalty/domain"
 	"loyalty/internal/app"
 )
@@ -32,11 +32,11 @@ func TestAGeneratedClient(t *testing.T) {
 				t.Fatal(err)
 			}
 			environment := []string{"BASE=" + p.base, "ADMIN=" + p.admin}
-			for name, who := range map[string]api.Claims{
+			for name, who := range map[string]auth.Claims{
 				"SHOP": webshop, "SUPPORT": supportClaims, "ALICE": customer("alice"),
-				"MOBILE": {Subject: "app", Role: api.RoleChannel, Channel: domain.Mobile},
+				"MOBILE": {Subject: "app", Role: auth.RoleChannel, Channel: domain.Mobile},
 			} {
-				token, err := api.Mint(secret, who, time.Hour, time.Now())
+				token, err := auth.Mint(secret, who, time.Hour, time.Now())
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"loyalty/api"
+	"loyalty/api/auth"
 	"loyalty/domain"
 )
 
@@ -127,7 +127,7 @@ type glimpse struct {
 }
 
 func openLive(b *testing.B, ctx context.Context, c *client, id string) *openedPage {
-	token, err := api.Mint(c.secret, customer(id), time.Hour, time.Now())
+	token, err := auth.Mint(c.secret, customer(id), time.Hour, time.Now())
 	if err != nil {
 		b.Fatal(err)
 	}

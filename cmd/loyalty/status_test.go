@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"loyalty/api"
+	"loyalty/api/admin"
 )
 
 // operator asks for a status. It takes two seconds at most, and here ten times that is waited for.
@@ -22,7 +22,7 @@ var operator = &http.Client{Timeout: 20 * time.Second}
 const storePassword = "hush-7731"
 
 // status asks the process how it fares.
-func (p *process) status() (s api.Status) {
+func (p *process) status() (s admin.Status) {
 	p.t.Helper()
 	response, err := operator.Get(p.admin + "/status.json")
 	if err != nil {
@@ -45,7 +45,7 @@ func (p *process) status() (s api.Status) {
 }
 
 // down is what is wrong with each store that is not up, by name.
-func down(s api.Status) map[string]string {
+func down(s admin.Status) map[string]string {
 	all := map[string]string{}
 	for _, store := range s.Stores {
 		if !store.Up {
@@ -96,7 +96,7 @@ func TestAStoreThatIsSilentHidesNoOther(t *testing.T) {
 	p := s.role("command,query,project")
 	for _, silent := range slices.Sorted(maps.Keys(wires)) {
 		wires[silent].cut()
-		var got api.Status
+		var got admin.Status
 		waitFor(t, silent+" to be down", func() bool { got = p.status(); return down(got)[silent] != "" })
 		for range 2 {
 			last := got.Now
@@ -167,7 +167,7 @@ func TestAStoreThatHasLostWhatItHeldIsUp(t *testing.T) {
 	p := s.role("query")
 	projecting.kill()
 	s.redis.Do("FLUSHALL")
-	var got api.Status
+	var got admin.Status
 	waitFor(t, "the leaderboard to be missed", func() bool { got = p.status(); return got.NotReady != "" })
 	if board := got.Stores[2]; board.Name != "leaderboard" || !board.Up || !strings.Contains(board.Why, "not loaded") || len(down(got)) != 0 {
 		t.Errorf("the status is %+v", got)
@@ -186,7 +186,7 @@ func TestTheStatusSaysHowFarAProjectionIsBehind(t *testing.T) {
 	s := openSite(t)
 	ledger := s.wired("LOYALTY_LEDGER", storePassword)
 	p := s.role("command,query,project")
-	lag := func(name string) (is api.ProjectionStatus) {
+	lag := func(name string) (is admin.ProjectionStatus) {
 		for _, projection := range p.status().Projections {
 			if projection.Name == name {
 				is = projection

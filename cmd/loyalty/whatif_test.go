@@ -9,11 +9,11 @@ import (
 	"testing"
 
 	"loyalty/analytics/replay"
-	"loyalty/api"
+	"loyalty/api/auth"
 	"loyalty/internal/app"
 )
 
-var analystClaims = api.Claims{Subject: "analyst-1", Role: api.RoleAnalyst}
+var analystClaims = auth.Claims{Subject: "analyst-1", Role: auth.RoleAnalyst}
 
 // whatIfLine is a line of the answer to a what-if.
 type whatIfLine struct {

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"loyalty/api"
+	"loyalty/api/auth"
 	"loyalty/domain"
 )
 
@@ -38,7 +38,7 @@ func (f Folder) Check() error {
 }
 
 // Secrets makes what the folder's secrets are for, and makes up those that aren't there yet.
-func (f Folder) Secrets(context.Context) (domain.Proxies, *api.Verifier, error) {
+func (f Folder) Secrets(context.Context) (domain.Proxies, *auth.Verifier, error) {
 	tokenSecret, err := openSecret(f.TokenSecretFile())
 	if err != nil {
 		return domain.Proxies{}, nil, err
@@ -51,17 +51,17 @@ func (f Folder) Secrets(context.Context) (domain.Proxies, *api.Verifier, error) 
 	if err != nil {
 		return domain.Proxies{}, nil, err
 	}
-	verifier, err := api.NewSecretVerifier(tokenSecret, time.Now)
+	verifier, err := auth.NewSecretVerifier(tokenSecret, time.Now)
 	return proxies, verifier, err
 }
 
 // Mint makes a token that the folder's process accepts.
-func (f Folder) Mint(c api.Claims, ttl time.Duration) (string, error) {
+func (f Folder) Mint(c auth.Claims, ttl time.Duration) (string, error) {
 	secret, err := ReadSecret(f.TokenSecretFile())
 	if err != nil {
 		return "", err
 	}
-	return api.Mint(secret, c, ttl, time.Now())
+	return auth.Mint(secret, c, ttl, time.Now())
 }
 
 // SecretLength is the length of a secret this program makes up, in bytes.

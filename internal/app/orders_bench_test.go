@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"loyalty/api"
+	"loyalty/api/auth"
 	"loyalty/domain"
 )
 
@@ -51,7 +51,7 @@ func BenchmarkOrders(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		token, err := api.Mint(secret, api.Claims{Subject: "webshop", Role: api.RoleChannel, Channel: domain.Website}, time.Hour, time.Now())
+		token, err := auth.Mint(secret, auth.Claims{Subject: "webshop", Role: auth.RoleChannel, Channel: domain.Website}, time.Hour, time.Now())
 		if err != nil {
 			b.Fatal(err)
 		}

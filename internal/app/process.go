@@ -14,6 +14,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"loyalty/api"
+	"loyalty/api/admission"
+	"loyalty/api/auth"
+	"loyalty/api/web"
 	"loyalty/commands"
 	"loyalty/domain"
 	"loyalty/domain/season"
@@ -43,15 +46,15 @@ type Config struct {
 	EventStore embedded.Options
 	Exclusive  bool
 	// Development makes tokens for whoever asks; nil in production.
-	Development  func(api.Claims, time.Duration) (string, error)
-	AllowOrigins []string   // origins whose pages may show dashboards
-	SignIn       api.SignIn // nil where nobody signs in to pages
+	Development  func(auth.Claims, time.Duration) (string, error)
+	AllowOrigins []string             // origins whose pages may show dashboards
+	SignIn       web.IdentityProvider // nil where nobody signs in to pages
 	// NoWhatIf has a process with the query role answer no what-ifs.
 	NoWhatIf bool
 	// Limits bound what callers may ask for at once.
-	Limits api.Limits
+	Limits admission.Limits
 	// Secrets are asked for once the event store is open, whose lock says whether the folder is free.
-	Secrets func(context.Context) (domain.Proxies, *api.Verifier, error)
+	Secrets func(context.Context) (domain.Proxies, *auth.Verifier, error)
 	// Started is called once requests are answered. What it returns is called when the process stops, before anything else is
 	// stopped. It may be nil.
 	Started func(Addresses) (beforeStop func() error)
@@ -130,7 +133,7 @@ func Open(ctx context.Context, c Config) (_ *Process, err error) {
 			Writer: s.Board, Accounts: s.Ledger, Proxies: proxies, Logger: log, Now: time.Now,
 		}))
 	}
-	if s.buses, err = c.Brokers.join(c.Roles, config.Commands, c.Limits.Adjustments[api.RoleChannel], s.Store, log, registry); err != nil {
+	if s.buses, err = c.Brokers.join(c.Roles, config.Commands, c.Limits.Adjustments[auth.RoleChannel], s.Store, log, registry); err != nil {
 		return nil, err
 	}
 	if c.History != "" {

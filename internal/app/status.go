@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"loyalty/api"
+	"loyalty/api/admin"
 	"loyalty/bus/redis"
 	"loyalty/domain"
 	"loyalty/projections"
@@ -68,12 +68,12 @@ func kindOf(address string) string {
 }
 
 // status has the process looked at, all of its stores and projections at the same time.
-func (s *Process) status(roles []string, started time.Time, checks []storeCheck) func(context.Context) api.Status {
-	return func(ctx context.Context) api.Status {
+func (s *Process) status(roles []string, started time.Time, checks []storeCheck) func(context.Context) admin.Status {
+	return func(ctx context.Context) admin.Status {
 		runners := s.runners()
-		status := api.Status{
+		status := admin.Status{
 			Roles: roles, Started: started.UTC(),
-			Stores: make([]api.StoreStatus, len(checks)), Projections: make([]api.ProjectionStatus, len(runners)),
+			Stores: make([]admin.StoreStatus, len(checks)), Projections: make([]admin.ProjectionStatus, len(runners)),
 		}
 		var asking sync.WaitGroup
 		for i, check := range checks {
@@ -88,11 +88,11 @@ func (s *Process) status(roles []string, started time.Time, checks []storeCheck)
 }
 
 // storeStatus asks a store. One that answers that it has nothing to show yet is there.
-func storeStatus(ctx context.Context, c storeCheck) api.StoreStatus {
+func storeStatus(ctx context.Context, c storeCheck) admin.StoreStatus {
 	began := time.Now()
 	err := c.ask(ctx)
 	took := time.Since(began)
-	store := api.StoreStatus{
+	store := admin.StoreStatus{
 		Name: c.name, Kind: c.kind, Up: err == nil || errors.Is(err, domain.ErrNotCaughtUp), Took: float64(took.Microseconds()) / 1000,
 	}
 	switch {
@@ -105,9 +105,9 @@ func storeStatus(ctx context.Context, c storeCheck) api.StoreStatus {
 	return store
 }
 
-func projectionStatus(ctx context.Context, runner *projections.Runner) api.ProjectionStatus {
+func projectionStatus(ctx context.Context, runner *projections.Runner) admin.ProjectionStatus {
 	status := runner.Status()
-	projection := api.ProjectionStatus{
+	projection := admin.ProjectionStatus{
 		Name: status.Name, Live: status.Live, CaughtUp: status.CaughtUp, Position: status.Position, Applied: status.Applied,
 	}
 	if status.Stopped != nil {

@@ -20,6 +20,7 @@ import (
 
 	"loyalty/analytics/replay"
 	"loyalty/api"
+	"loyalty/api/auth"
 	"loyalty/domain"
 	"loyalty/domain/order"
 	"loyalty/eventstore"
@@ -77,7 +78,7 @@ func TestAWhatIfOfALargeLogTellsHowFarItIs(t *testing.T) {
 	const orders = 40_000
 	store, proxies := largeLog(t, orders)
 	secret := []byte("a secret of these tests, 32 bytes")
-	verifier, err := api.NewSecretVerifier(secret, time.Now)
+	verifier, err := auth.NewSecretVerifier(secret, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +91,7 @@ func TestAWhatIfOfALargeLogTellsHowFarItIs(t *testing.T) {
 	}
 	public := httptest.NewServer(server)
 	defer public.Close()
-	token, err := api.Mint(secret, api.Claims{Subject: "analyst-1", Role: api.RoleAnalyst}, time.Hour, time.Now())
+	token, err := auth.Mint(secret, auth.Claims{Subject: "analyst-1", Role: auth.RoleAnalyst}, time.Hour, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"loyalty/api"
+	"loyalty/api/auth"
+	"loyalty/api/baseline"
 	"loyalty/domain"
 	"loyalty/internal/app"
 	"loyalty/internal/cli/flags"
@@ -130,7 +132,7 @@ func (c Dashboards) Run(ctx context.Context, std output.Streams) (err error) {
 	var serving sync.WaitGroup
 	defer serving.Wait()
 	addresses := map[string]string{}
-	for name, h := range map[string]http.Handler{"dashboards": handler, "empty": api.Empty(body)} {
+	for name, h := range map[string]http.Handler{"dashboards": handler, "empty": baseline.Handler(body)} {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return progress.End(err)
@@ -210,7 +212,7 @@ func (c Dashboards) load(ctx context.Context, board benchBoard, people populatio
 }
 
 func (c Dashboards) handler(board app.BoardStore, proxies domain.Proxies, tokenSecret []byte) (http.Handler, error) {
-	verifier, err := api.NewSecretVerifier(tokenSecret, time.Now)
+	verifier, err := auth.NewSecretVerifier(tokenSecret, time.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -223,7 +225,7 @@ func (c Dashboards) handler(board app.BoardStore, proxies domain.Proxies, tokenS
 // typicalAnswer is the dashboard of somebody in the middle.
 func typicalAnswer(handler http.Handler, people population, tokenSecret []byte) ([]byte, error) {
 	id := string(people.id(people.customers / 2))
-	token, err := api.Mint(tokenSecret, api.Claims{Subject: id, Role: api.RoleCustomer}, time.Hour, time.Now())
+	token, err := auth.Mint(tokenSecret, auth.Claims{Subject: id, Role: auth.RoleCustomer}, time.Hour, time.Now())
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"loyalty/api"
+	"loyalty/api/auth"
 	"loyalty/domain"
 	"loyalty/internal/cli/output"
 )
@@ -107,7 +107,7 @@ func (d *driver) prepare(now time.Time) error {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range d.setup.Readers {
 		i := random.IntN(d.customers)
-		token, err := api.Mint(d.setup.TokenSecret, api.Claims{Subject: string(d.id(i)), Role: api.RoleCustomer}, 24*time.Hour, now)
+		token, err := auth.Mint(d.setup.TokenSecret, auth.Claims{Subject: string(d.id(i)), Role: auth.RoleCustomer}, 24*time.Hour, now)
 		if err != nil {
 			return err
 		}

@@ -19,7 +19,7 @@ import (
 	"syscall"
 	"time"
 
-	"loyalty/api"
+	"loyalty/api/auth"
 	"loyalty/domain"
 	"loyalty/internal/app"
 	"loyalty/internal/cli/flags"
@@ -38,13 +38,13 @@ func newOrderServer(address string, tokenSecret []byte, now time.Time) (*orderSe
 	channels := []domain.Channel{domain.Website, domain.Mobile, domain.Store}
 	for i := range benchTills {
 		channel := channels[i%len(channels)]
-		token, err := api.Mint(tokenSecret, api.Claims{Subject: fmt.Sprintf("bench-%s-%d", channel, i), Role: api.RoleChannel, Channel: channel}, 24*time.Hour, now)
+		token, err := auth.Mint(tokenSecret, auth.Claims{Subject: fmt.Sprintf("bench-%s-%d", channel, i), Role: auth.RoleChannel, Channel: channel}, 24*time.Hour, now)
 		if err != nil {
 			return nil, err
 		}
 		s.tokens = append(s.tokens, token)
 	}
-	s.support, err = api.Mint(tokenSecret, api.Claims{Subject: "bench-audit", Role: api.RoleSupport}, 24*time.Hour, now)
+	s.support, err = auth.Mint(tokenSecret, auth.Claims{Subject: "bench-audit", Role: auth.RoleSupport}, 24*time.Hour, now)
 	return s, err
 }
 

@@ -15,7 +15,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"loyalty/api"
+	"loyalty/api/auth"
 	"loyalty/domain"
 	"loyalty/internal/app"
 	"loyalty/internal/cli/output"
@@ -94,7 +94,7 @@ func (d *demo) shop(ctx context.Context) error {
 			"paymentDetails": map[string]any{"amount": domain.FormatMinor(pence), "currency": domain.GBP, "method": "card"},
 			"customerId":     shopper(int(d.random.ExpFloat64()*demoShoppers/4) % demoShoppers),
 		}
-		till := api.Claims{Subject: "demo-" + string(channel), Role: api.RoleChannel, Channel: channel}
+		till := auth.Claims{Subject: "demo-" + string(channel), Role: auth.RoleChannel, Channel: channel}
 		err := d.call(ctx, till, http.MethodPost, "/order/"+order, body, nil)
 		if err != nil && !errors.Is(err, errDemoBusy) {
 			return err
@@ -129,7 +129,7 @@ func (d *demo) watch(ctx context.Context) error {
 	refresh := time.NewTicker(demoRefresh)
 	defer refresh.Stop()
 	customer := shopper(demoShoppers / 4)
-	claims := api.Claims{Subject: customer, Role: api.RoleCustomer}
+	claims := auth.Claims{Subject: customer, Role: auth.RoleCustomer}
 	var lines int
 	for {
 		select {
@@ -187,8 +187,8 @@ func (d demoDashboard) text(customer string) string {
 var errDemoBusy = errors.New("the system is not ready")
 
 // call makes one request with a fresh token, and reads the answer into result if that is not nil.
-func (d *demo) call(ctx context.Context, who api.Claims, method, path string, body, result any) error {
-	token, err := api.Mint(d.secret, who, demoTokens, time.Now())
+func (d *demo) call(ctx context.Context, who auth.Claims, method, path string, body, result any) error {
+	token, err := auth.Mint(d.secret, who, demoTokens, time.Now())
 	if err != nil {
 		return err
 	}

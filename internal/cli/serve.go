@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"loyalty/api"
+	"loyalty/api/auth"
 	"loyalty/domain"
 	"loyalty/internal/app"
 	"loyalty/internal/cli/flags"
@@ -53,7 +53,7 @@ func (c serveCommand) Run(ctx context.Context, std output.Streams) error {
 	has := func(role string) bool { return slices.Contains(c.Roles, role) }
 	config.Roles = app.Roles{Command: has("command"), Query: has("query"), Project: has("project")}
 	config.Connections, config.History, config.NoWhatIf = app.Connections(c.Connections), c.History, c.NoWhatIf
-	config.Secrets = func(ctx context.Context) (domain.Proxies, *api.Verifier, error) {
+	config.Secrets = func(ctx context.Context) (domain.Proxies, *auth.Verifier, error) {
 		return c.Secrets.Open(ctx, config.EventStore.Logger)
 	}
 	config.Started = func(at app.Addresses) (beforeStop func() error) {

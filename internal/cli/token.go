@@ -6,7 +6,7 @@ import (
 	"io/fs"
 	"time"
 
-	"loyalty/api"
+	"loyalty/api/auth"
 	"loyalty/domain"
 	"loyalty/internal/app"
 	"loyalty/internal/cli/flags"
@@ -34,8 +34,8 @@ func (tokenCommand) Help() string {
 
 // Run prints the token and nothing else, so that it can stand inside another command.
 func (c tokenCommand) Run(std output.Streams) error {
-	token, err := c.Data.Mint(api.Claims{
-		Subject: c.Sub, Role: api.Role(c.Role), Channel: domain.Channel(c.Channel), Scope: c.Scope,
+	token, err := c.Data.Mint(auth.Claims{
+		Subject: c.Sub, Role: auth.Role(c.Role), Channel: domain.Channel(c.Channel), Scope: c.Scope,
 	}, c.TTL)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s is no data folder yet: start the system with loyalty dev --data %s first", c.Data, c.Data)

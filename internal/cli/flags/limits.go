@@ -1,7 +1,8 @@
 package flags
 
 import (
-	"loyalty/api"
+	"loyalty/api/admission"
+	"loyalty/api/auth"
 	"loyalty/domain"
 )
 
@@ -15,12 +16,12 @@ type Limits struct {
 	MaxHistory int `help:"Questions about the past (asOf, changes) worked on at once; each looks at every customer. Eight times as many wait." default:"2" env:"LOYALTY_MAX_HISTORY" placeholder:"N"`
 	MaxLive    int `help:"Live dashboards open at once (GET …/live); what comes then is refused with 503." default:"20000" env:"LOYALTY_MAX_LIVE" placeholder:"N"`
 
-	AdjustmentLimit map[api.Role]domain.Points `help:"Most points that one may give or take alone, by role (support, channel): \"support=500;channel=100\". More waits until somebody else of support approves it. A role not named has no limit." env:"LOYALTY_ADJUSTMENT_LIMIT" placeholder:"ROLE=N;…"`
+	AdjustmentLimit map[auth.Role]domain.Points `help:"Most points that one may give or take alone, by role (support, channel): \"support=500;channel=100\". More waits until somebody else of support approves it. A role not named has no limit." env:"LOYALTY_ADJUSTMENT_LIMIT" placeholder:"ROLE=N;…"`
 }
 
 // Check are the flags as the API has them.
-func (f Limits) Check() (api.Limits, error) {
-	l := api.Limits{Writes: f.MaxWrites, Batches: f.MaxBatches, History: f.MaxHistory, LivePages: f.MaxLive, WriteRates: f.RateLimit, ReadRates: f.ReadRateLimit, Adjustments: f.AdjustmentLimit}
+func (f Limits) Check() (admission.Limits, error) {
+	l := admission.Limits{Writes: f.MaxWrites, Batches: f.MaxBatches, History: f.MaxHistory, LivePages: f.MaxLive, WriteRates: f.RateLimit, ReadRates: f.ReadRateLimit, Adjustments: f.AdjustmentLimit}
 	if err := l.Check(); err != nil {
 		return l, Usage(err)
 	}

@@ -6,7 +6,7 @@ import (
 	"log/slog"
 	"time"
 
-	"loyalty/api"
+	"loyalty/api/auth"
 	"loyalty/domain"
 )
 
@@ -20,21 +20,21 @@ type Secrets struct {
 }
 
 // Open makes what the secrets are for. Keys from a JWKS address are read again until ctx ends.
-func (f Secrets) Open(ctx context.Context, log *slog.Logger) (domain.Proxies, *api.Verifier, error) {
+func (f Secrets) Open(ctx context.Context, log *slog.Logger) (domain.Proxies, *auth.Verifier, error) {
 	proxies, err := f.Proxies()
 	if err != nil {
 		return proxies, nil, err
 	}
-	var verifier *api.Verifier
+	var verifier *auth.Verifier
 	switch {
 	case f.JWKSURL != "" && f.TokenSecret != "":
 		err = Usage(errors.New("LOYALTY_TOKEN_SECRET and LOYALTY_JWKS_URL: give one of them"))
 	case f.JWKSURL != "":
-		verifier, err = api.NewJWKSVerifier(ctx, api.JWKS{URL: f.JWKSURL, Issuer: f.JWTIssuer, Audience: f.JWTAudience}, log, time.Now)
+		verifier, err = auth.NewJWKSVerifier(ctx, auth.JWKS{URL: f.JWKSURL, Issuer: f.JWTIssuer, Audience: f.JWTAudience}, log, time.Now)
 	case f.TokenSecret == "":
 		err = Usage(errors.New("nothing to verify tokens with: set LOYALTY_JWKS_URL or LOYALTY_TOKEN_SECRET"))
 	default:
-		verifier, err = api.NewSecretVerifier([]byte(f.TokenSecret), time.Now)
+		verifier, err = auth.NewSecretVerifier([]byte(f.TokenSecret), time.Now)
 	}
 	return proxies, verifier, err
 }

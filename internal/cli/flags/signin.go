@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"loyalty/api"
 	"loyalty/api/auth/signin"
+	"loyalty/api/web"
 )
 
 // SignIn say where people sign in who look at pages. The client's secret is set by environment.
@@ -21,7 +21,7 @@ type SignIn struct {
 
 // Provider is nil where none of the flags is set. It refuses some of them without the others, and keys that no token of the identity
 // provider would be signed with.
-func (f SignIn) Provider(secrets Secrets) (api.SignIn, error) {
+func (f SignIn) Provider(secrets Secrets) (web.IdentityProvider, error) {
 	needed := []struct {
 		name string
 		set  bool
