@@ -37,7 +37,7 @@ var arrows = map[string][]string{
 	"readmodels/history":                      {"domain", "readmodels/leaderboard"},
 	"analytics/export":                        {"domain", "eventstore"},
 	"analytics/replay":                        {"domain", "eventstore", "projections", "readmodels/ledger", "readmodels/leaderboard", "analytics/export"},
-	"queries":                                 {"domain", "eventstore", "readmodels/ledger", "readmodels/leaderboard", "readmodels/history"},
+	"queries":                                 {"domain", "eventstore", "internal/english", "readmodels/ledger", "readmodels/leaderboard", "readmodels/history"},
 	"queries/view":                            {"domain", "queries", "readmodels/ledger"},
 	"api":                                     {"domain", "api/accounts", "api/admin", "api/admission", "api/auth", "api/dashboards", "api/orders", "api/past", "api/request", "api/staff", "api/web", "readmodels/history", "readmodels/leaderboard", "readmodels/ledger", "internal/problem"},
 	"api/request":                             {"domain", "api/auth", "commands", "readmodels/history", "internal/problem", "internal/strictjson"},
@@ -58,6 +58,7 @@ var arrows = map[string][]string{
 	"api/browsertest":                         {},
 	"internal/problem":                        {"domain", "internal/strictjson"},
 	"internal/strictjson":                     {"domain"},
+	"internal/english":                        {},
 	"internal/redisurl":                       {},
 	"internal/app": {
 		"domain", "commands", "eventstore", "eventstore/embedded", "projections", "readmodels/ledger", "readmodels/ledger/postgres", "readmodels/ledger/sqlite", "readmodels/leaderboard",
@@ -65,13 +66,13 @@ var arrows = map[string][]string{
 	},
 	"internal/cli": {
 		"domain", "eventstore/embedded", "projections", "readmodels/ledger", "bus/redis", "api/auth",
-		"internal/app", "internal/bench", "internal/cli/analyst", "internal/cli/flags", "internal/cli/output", "internal/cli/support",
+		"internal/app", "internal/bench", "internal/cli/analyst", "internal/cli/flags", "internal/english", "internal/cli/output", "internal/cli/support",
 	},
 	"internal/cli/flags":   {"domain", "commands", "eventstore/embedded", "projections", "api/admission", "api/auth", "api/auth/signin", "api/web", "internal/app"},
-	"internal/cli/output":  {"domain"},
-	"internal/cli/support": {"domain", "commands", "eventstore", "projections", "readmodels/ledger", "readmodels/history", "queries", "queries/view", "internal/app", "internal/cli/flags", "internal/cli/output"},
-	"internal/cli/analyst": {"domain", "analytics/export", "analytics/replay", "internal/app", "internal/cli/flags", "internal/cli/output"},
-	"internal/bench":       {"domain", "readmodels/ledger", "readmodels/leaderboard", "readmodels/leaderboard/memory", "readmodels/leaderboard/redis", "api", "api/auth", "api/baseline", "internal/app", "internal/cli/flags", "internal/cli/output"},
+	"internal/cli/output":  {"domain", "internal/english"},
+	"internal/cli/support": {"domain", "commands", "eventstore", "projections", "readmodels/ledger", "readmodels/history", "queries", "queries/view", "internal/app", "internal/cli/flags", "internal/english", "internal/cli/output"},
+	"internal/cli/analyst": {"domain", "analytics/export", "analytics/replay", "internal/app", "internal/cli/flags", "internal/english", "internal/cli/output"},
+	"internal/bench":       {"domain", "readmodels/ledger", "readmodels/leaderboard", "readmodels/leaderboard/memory", "readmodels/leaderboard/redis", "api", "api/auth", "api/baseline", "internal/app", "internal/cli/flags", "internal/english", "internal/cli/output"},
 	"cmd":                  {"internal/cli"},
 }
 

@@ -8,6 +8,7 @@ import (
 	"loyalty/domain"
 	"loyalty/domain/account"
 	"loyalty/eventstore"
+	"loyalty/internal/english"
 	"loyalty/readmodels/history"
 	"loyalty/readmodels/leaderboard"
 	"loyalty/readmodels/ledger"
@@ -84,10 +85,7 @@ func CheckLedger(ctx context.Context, l Ledger, proxies domain.Proxies, customer
 	check.Position = first.Position
 	check.add(known.Forgotten, "it knows that they are forgotten", "it does not know that they are forgotten")
 	check.add(!slices.Contains(named, customer), "the proxy name does not lead to them", "the proxy name leads to them")
-	of := grouped(entries) + " entries"
-	if entries == 1 {
-		of = "1 entry"
-	}
+	of := english.Count(uint64(entries), "entry", "entries")
 	if known.Entries > entries { // the oldest months of a ledger may be archived
 		sum += archived
 		of += " and what is archived"
@@ -119,13 +117,4 @@ func CheckHistory(ctx context.Context, past *history.History, key domain.ProxyKe
 	}
 	check.add(past.Retired(key), "dashboards of the past don't name them", "dashboards of the past name them")
 	return check, nil
-}
-
-// grouped writes a number with a comma before every three digits.
-func grouped(n int64) string {
-	digits := fmt.Sprint(n)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
 }

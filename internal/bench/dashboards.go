@@ -32,6 +32,7 @@ import (
 	"loyalty/internal/app"
 	"loyalty/internal/cli/flags"
 	"loyalty/internal/cli/output"
+	"loyalty/internal/english"
 	"loyalty/readmodels/leaderboard"
 	"loyalty/readmodels/leaderboard/memory"
 	"loyalty/readmodels/leaderboard/redis"
@@ -418,7 +419,7 @@ func (c Dashboards) print(out io.Writer, f DashboardFigures) error {
 	}
 	err := output.Table(out,
 		[]any{"", "DASHBOARDS", "EMPTY HANDLER", "RATIO"},
-		[]any{"requests/s", output.Grouped(uint64(f.PerSecond)), output.Grouped(uint64(f.EmptyPerSecond)), fmt.Sprintf("%.2f", f.Ratio)},
+		[]any{"requests/s", english.Grouped(uint64(f.PerSecond)), english.Grouped(uint64(f.EmptyPerSecond)), fmt.Sprintf("%.2f", f.Ratio)},
 		[]any{"p50", fmt.Sprintf("%.2f ms", f.P50ms), fmt.Sprintf("%.2f ms", f.EmptyP50ms), fmt.Sprintf("%.2f", f.P50ms/f.EmptyP50ms)},
 		[]any{"p99", fmt.Sprintf("%.2f ms", f.P99ms), fmt.Sprintf("%.2f ms", f.EmptyP99ms), fmt.Sprintf("%.2f", f.P99ms/f.EmptyP99ms)},
 		[]any{"p99.9", fmt.Sprintf("%.2f ms", f.P999ms), fmt.Sprintf("%.2f ms", f.EmptyP999ms), fmt.Sprintf("%.2f", f.P999ms/f.EmptyP999ms)},
@@ -428,6 +429,6 @@ func (c Dashboards) print(out io.Writer, f DashboardFigures) error {
 		return err
 	}
 	_, err = fmt.Fprintf(out, "\n%s customers in %s, %.1f bytes each; %s changes meanwhile; %s answers were checked, and right.\n",
-		output.Grouped(uint64(f.Customers)), f.Leaderboard, f.BytesPerCustomer, output.Grouped(f.Updates), output.Grouped(uint64(f.Checked)))
+		english.Grouped(uint64(f.Customers)), f.Leaderboard, f.BytesPerCustomer, english.Grouped(f.Updates), english.Grouped(uint64(f.Checked)))
 	return err
 }

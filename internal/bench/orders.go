@@ -17,6 +17,7 @@ import (
 	"loyalty/internal/app"
 	"loyalty/internal/cli/flags"
 	"loyalty/internal/cli/output"
+	"loyalty/internal/english"
 )
 
 // Orders sends orders to a server as its channels do, and audits what became of each.
@@ -222,9 +223,9 @@ func quantile(sorted []uint32, q float64) float64 {
 func (l loaded) err() error {
 	switch {
 	case l.refused > 0:
-		return fmt.Errorf("%s refused or answered wrongly, the first so: %s", output.Count(uint64(l.refused), "order was", "orders were"), l.problem)
+		return fmt.Errorf("%s refused or answered wrongly, the first so: %s", english.Count(uint64(l.refused), "order was", "orders were"), l.problem)
 	case l.badRepeats > 0:
-		return fmt.Errorf("%s not answered as the first time", output.Count(uint64(l.badRepeats), "order sent again was", "orders sent again were"))
+		return fmt.Errorf("%s not answered as the first time", english.Count(uint64(l.badRepeats), "order sent again was", "orders sent again were"))
 	}
 	return nil
 }
@@ -239,17 +240,17 @@ func (c Orders) print(out io.Writer, f OrderFigures, found audited) error {
 		cpu = fmt.Sprintf("%.0f µs", f.CPUPerOrder)
 	}
 	err := output.Table(out,
-		[]any{"orders/s", output.Grouped(uint64(f.PerSecond)), "slowest second " + output.Grouped(uint64(f.SlowestSecond))},
+		[]any{"orders/s", english.Grouped(uint64(f.PerSecond)), "slowest second " + english.Grouped(uint64(f.SlowestSecond))},
 		[]any{"answer", "p50 " + ms(f.P50ms), "p99 " + ms(f.P99ms), "p99.9 " + ms(f.P999ms)},
-		[]any{"answer until dashboard", "p50 " + ms(f.VisibleP50ms), "p99 " + ms(f.VisibleP99ms), "of " + output.Grouped(uint64(f.Watched))},
+		[]any{"answer until dashboard", "p50 " + ms(f.VisibleP50ms), "p99 " + ms(f.VisibleP99ms), "of " + english.Grouped(uint64(f.Watched))},
 		[]any{"server CPU per order", cpu},
-		[]any{"sent again", output.Grouped(uint64(f.Retried)) + " for want of an answer", output.Grouped(uint64(f.Repeats)) + " on purpose", output.Grouped(uint64(f.Refused)) + " refused"},
-		[]any{"audit", output.Grouped(uint64(f.Lost)) + " lost", output.Grouped(uint64(f.Doubled)) + " doubled", output.Grouped(uint64(f.Wrong)) + " wrong"},
+		[]any{"sent again", english.Grouped(uint64(f.Retried)) + " for want of an answer", english.Grouped(uint64(f.Repeats)) + " on purpose", english.Grouped(uint64(f.Refused)) + " refused"},
+		[]any{"audit", english.Grouped(uint64(f.Lost)) + " lost", english.Grouped(uint64(f.Doubled)) + " doubled", english.Grouped(uint64(f.Wrong)) + " wrong"},
 	)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "\n%s of %s in %.0f s; %s were never acknowledged.\n", output.Count(uint64(f.Orders), "order", "orders"),
-		output.Count(uint64(found.customers), "customer", "customers"), f.Seconds, output.Grouped(uint64(f.Unsure)))
+	_, err = fmt.Fprintf(out, "\n%s of %s in %.0f s; %s were never acknowledged.\n", english.Count(uint64(f.Orders), "order", "orders"),
+		english.Count(uint64(found.customers), "customer", "customers"), f.Seconds, english.Grouped(uint64(f.Unsure)))
 	return err
 }

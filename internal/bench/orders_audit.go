@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"loyalty/internal/cli/output"
+	"loyalty/internal/english"
 	"loyalty/readmodels/ledger"
 )
 
@@ -194,6 +195,6 @@ func (t audited) err() error {
 	if t.lost+t.doubled+t.wrong == 0 {
 		return nil
 	}
-	return errors.New("the audit failed: " + output.Count(uint64(t.lost), "order", "orders") + " lost, " + output.Grouped(uint64(t.doubled)) + " doubled, " +
-		output.Grouped(uint64(t.wrong)) + " wrong, among them\n  " + strings.Join(t.found[:min(10, len(t.found))], "\n  "))
+	return errors.New("the audit failed: " + english.Count(uint64(t.lost), "order", "orders") + " lost, " + english.Grouped(uint64(t.doubled)) + " doubled, " +
+		english.Grouped(uint64(t.wrong)) + " wrong, among them\n  " + strings.Join(t.found[:min(10, len(t.found))], "\n  "))
 }

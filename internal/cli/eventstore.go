@@ -16,6 +16,7 @@ import (
 	"loyalty/internal/app"
 	"loyalty/internal/cli/flags"
 	"loyalty/internal/cli/output"
+	"loyalty/internal/english"
 )
 
 // eventstoreCommand looks after the event store in a data folder.
@@ -64,7 +65,7 @@ func (c checkCommand) Run(ctx context.Context, std output.Streams) error {
 		return err
 	}
 	if report.Found > 0 {
-		return fmt.Errorf("%s wrong with the event store in %s", output.Count(report.Found, "thing is", "things are"), c.Data)
+		return fmt.Errorf("%s wrong with the event store in %s", english.Count(report.Found, "thing is", "things are"), c.Data)
 	}
 	return nil
 }
@@ -97,14 +98,14 @@ func (c checkCommand) print(out io.Writer, r embedded.Report) error {
 			return err
 		}
 		if more := r.Found - uint64(len(r.Findings)); more > 0 {
-			fmt.Fprintf(out, "and %s more\n", output.Grouped(more))
+			fmt.Fprintf(out, "and %s more\n", english.Grouped(more))
 		}
 		fmt.Fprintf(out, "\nWhat can be read: ")
 	} else {
 		fmt.Fprintf(out, "Nothing is wrong: ")
 	}
 	_, err := fmt.Fprintf(out, "%s in %s; the last position is %s; %s on disk.\n",
-		output.Events(r.Events), output.Count(r.Streams, "stream", "streams"), output.Grouped(r.Last), output.Size(r.Bytes))
+		output.Events(r.Events), english.Count(r.Streams, "stream", "streams"), english.Grouped(r.Last), output.Size(r.Bytes))
 	return err
 }
 
@@ -195,7 +196,7 @@ func (c backupCommand) Run(ctx context.Context, std output.Streams) (err error) 
 		return output.JSON(std.Out, report)
 	}
 	_, err = fmt.Fprintf(std.Out, "The backup is in %s: the last position is %s; %s.\nVerify it with: loyalty eventstore check --data %[1]s\n",
-		to, output.Grouped(report.Last), output.Size(report.Bytes))
+		to, english.Grouped(report.Last), output.Size(report.Bytes))
 	return err
 }
 

@@ -14,6 +14,7 @@ import (
 	"loyalty/internal/app"
 	"loyalty/internal/cli/flags"
 	"loyalty/internal/cli/output"
+	"loyalty/internal/english"
 )
 
 // poisonCommand deals with the commands that could not be carried out.
@@ -112,7 +113,7 @@ func (c poisonListCommand) print(out io.Writer, report PoisonReport) error {
 		return err
 	}
 	if more := report.Total - int64(len(report.Commands)); more > 0 {
-		fmt.Fprintf(out, "and %s.\n", output.Count(uint64(more), "more", "more"))
+		fmt.Fprintf(out, "and %s.\n", english.Count(uint64(more), "more", "more"))
 	}
 	return nil
 }
@@ -163,7 +164,7 @@ func (c poisonRetryCommand) Run(ctx context.Context, std output.Streams) error {
 		if c.JSON {
 			return output.JSON(std.Out, map[string]int{"retried": n})
 		}
-		_, err = fmt.Fprintf(std.Out, "%s back in the queue.\n", output.Count(uint64(n), "command is", "commands are"))
+		_, err = fmt.Fprintf(std.Out, "%s back in the queue.\n", english.Count(uint64(n), "command is", "commands are"))
 		return err
 	})
 }
@@ -197,7 +198,7 @@ func (c poisonDropCommand) Run(ctx context.Context, std output.Streams) error {
 		if c.JSON {
 			return output.JSON(std.Out, map[string]int{"dropped": n})
 		}
-		_, err = fmt.Fprintf(std.Out, "%s thrown away.\n", output.Count(uint64(n), "command is", "commands are"))
+		_, err = fmt.Fprintf(std.Out, "%s thrown away.\n", english.Count(uint64(n), "command is", "commands are"))
 		return err
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"loyalty/internal/app"
 	"loyalty/internal/cli/flags"
 	"loyalty/internal/cli/output"
+	"loyalty/internal/english"
 	"loyalty/projections"
 	"loyalty/readmodels/ledger"
 )
@@ -123,17 +124,17 @@ func printDrifts(out io.Writer, drifts [][]any, head []any) error {
 func differing(f projections.Finding) string {
 	var where []string
 	if f.Drifted > 0 {
-		where = append(where, "for "+output.Count(uint64(f.Drifted), "customer", "customers"))
+		where = append(where, "for "+english.Count(uint64(f.Drifted), "customer", "customers"))
 	}
 	if f.EarningsDrifted > 0 {
-		where = append(where, "in what was earned in "+output.Count(uint64(f.EarningsDrifted), "hour of a channel", "hours of a channel"))
+		where = append(where, "in what was earned in "+english.Count(uint64(f.EarningsDrifted), "hour of a channel", "hours of a channel"))
 	}
 	return strings.Join(where, " and ")
 }
 
 func earned(e ledger.Earning) string {
-	return fmt.Sprintf("%+d in %s, %+d in %s, %+d in %s", e.Awarded, output.Count(uint64(e.Awards), "award", "awards"),
-		e.Reversed, output.Count(uint64(e.Reversals), "reversal", "reversals"), e.Adjusted, output.Count(uint64(e.Adjustments), "adjustment", "adjustments"))
+	return fmt.Sprintf("%+d in %s, %+d in %s, %+d in %s", e.Awarded, english.Count(uint64(e.Awards), "award", "awards"),
+		e.Reversed, english.Count(uint64(e.Reversals), "reversal", "reversals"), e.Adjusted, english.Count(uint64(e.Adjustments), "adjustment", "adjustments"))
 }
 
 func total(t *projections.DriftTotal) string {
@@ -145,7 +146,7 @@ func total(t *projections.DriftTotal) string {
 	}
 	text := fmt.Sprintf("%d since %s", t.Points, t.ReachedAt.Format(time.RFC3339))
 	if t.AuditRecords > 0 {
-		text += ", with " + output.Count(uint64(t.AuditRecords), "act", "acts") + " of support"
+		text += ", with " + english.Count(uint64(t.AuditRecords), "act", "acts") + " of support"
 	}
 	return text
 }

@@ -12,6 +12,7 @@ import (
 	"loyalty/internal/app"
 	"loyalty/internal/cli/flags"
 	"loyalty/internal/cli/output"
+	"loyalty/internal/english"
 )
 
 // Export writes the event history as files.
@@ -101,6 +102,6 @@ func (c Export) print(out io.Writer, m export.Manifest, stopped bool) error {
 		return output.JSON(out, report)
 	}
 	_, err := fmt.Fprintf(out, "%s has %s up to position %s, in %s: %s.\n",
-		c.Out, output.Events(m.Events), m.Position, output.Count(uint64(report.Files), "file", "files"), output.Size(uint64(report.Bytes)))
+		c.Out, output.Events(m.Events), m.Position, english.Count(uint64(report.Files), "file", "files"), output.Size(uint64(report.Bytes)))
 	return err
 }

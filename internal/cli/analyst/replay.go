@@ -15,6 +15,7 @@ import (
 	"loyalty/internal/app"
 	"loyalty/internal/cli/flags"
 	"loyalty/internal/cli/output"
+	"loyalty/internal/english"
 )
 
 // Replay folds the history again.
@@ -186,9 +187,9 @@ func (c Replay) fold(ctx context.Context, o replay.Options) (h *replay.History, 
 func (r ReplayReport) print(out io.Writer) error {
 	as := "There are no events yet."
 	if r.Events > 0 {
-		as = fmt.Sprintf("As of position %s, stored at %s: %s, %s", r.Position, r.StoredAt.Format(time.RFC3339), output.Count(r.Events, "event", "events"), output.Count(uint64(r.Customers), "customer", "customers"))
+		as = fmt.Sprintf("As of position %s, stored at %s: %s, %s", r.Position, r.StoredAt.Format(time.RFC3339), english.Count(r.Events, "event", "events"), english.Count(uint64(r.Customers), "customer", "customers"))
 		if r.Forgotten > 0 {
-			as += fmt.Sprintf(" (%s forgotten: in the sums, not on the leaderboard)", output.Grouped(uint64(r.Forgotten)))
+			as += fmt.Sprintf(" (%s forgotten: in the sums, not on the leaderboard)", english.Grouped(uint64(r.Forgotten)))
 		}
 		as += "."
 	}
@@ -232,7 +233,7 @@ func (r ReplayReport) printPolicy(out io.Writer) error {
 		rows = append(rows, []any{"liability", fmt.Sprintf("%s instead of %s at %s a point: %s", domain.FormatMinor(l.Other), domain.FormatMinor(l.Actual), domain.FormatMinor(l.PointValue), domain.FormatMinor(l.Difference))})
 	}
 	if w.Unpriced > 0 {
-		rows = append(rows, []any{"not priced", output.Count(uint64(w.Unpriced), "order in a currency", "orders in currencies") + " the policy does not have"})
+		rows = append(rows, []any{"not priced", english.Count(uint64(w.Unpriced), "order in a currency", "orders in currencies") + " the policy does not have"})
 	}
 	return output.Table(out, rows...)
 }

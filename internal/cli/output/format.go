@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"loyalty/domain"
+	"loyalty/internal/english"
 )
 
 // Duration writes a duration to the second, or to the minute where that is long.
@@ -16,23 +17,6 @@ func Duration(d time.Duration) string {
 		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
 	}
 	return fmt.Sprintf("%ds", int(d.Seconds()))
-}
-
-// Count writes how many there are of something, with commas: "1 event", "12,345 events".
-func Count(n uint64, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return Grouped(n) + " " + many
-}
-
-// Grouped writes a number with a comma before every three digits.
-func Grouped(n uint64) string {
-	digits := fmt.Sprint(n)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
 }
 
 // Size writes a number of bytes in the largest unit that leaves a whole one: "999 B", "1.2 MB".
@@ -47,7 +31,8 @@ func Size(n uint64) string {
 	return fmt.Sprintf("%.1f %cB", value, "kMGTP"[unit])
 }
 
-func Events(n uint64) string { return Count(n, "event", "events") }
+// Events is how many events there are.
+func Events(n uint64) string { return english.Count(n, "event", "events") }
 
 // OrDash is text in a table, where a dash stands for none.
 func OrDash[T ~string](text T) string {

@@ -3,6 +3,7 @@ package output
 import (
 	"fmt"
 	"io"
+	"loyalty/internal/english"
 	"strings"
 	"time"
 )
@@ -36,7 +37,9 @@ func NewProgress(out io.Writer, now func() time.Time) *Progress {
 
 // Update says that done of total (0: nobody knows) is done of a task. Another task begins when its name changes. Calling it often
 // costs little.
-func (p *Progress) Update(task string, done, total uint64) { p.Show(task, done, total, Grouped) }
+func (p *Progress) Update(task string, done, total uint64) {
+	p.Show(task, done, total, english.Grouped)
+}
 
 // Show is at with what is counted: unit writes a number of it.
 func (p *Progress) Show(task string, done, total uint64, unit func(uint64) string) {

@@ -3,6 +3,7 @@ package output
 import (
 	"bytes"
 	"errors"
+	"loyalty/internal/english"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +14,7 @@ func TestProgressWritesALineEveryFewSecondsWhereThereIsNoTerminal(t *testing.T) 
 	now := time.Unix(0, 0)
 	p := NewProgress(&out, func() time.Time { return now })
 	for done := uint64(0); done <= 20_000; done += 1000 {
-		p.Show("reading", done, 40_000, func(n uint64) string { return Count(n, "event", "events") })
+		p.Show("reading", done, 40_000, func(n uint64) string { return english.Count(n, "event", "events") })
 		now = now.Add(time.Second)
 	}
 	_ = p.End(nil)
@@ -58,8 +59,6 @@ func TestProgressDrawsABarOnATerminal(t *testing.T) {
 
 func TestNumbersForPeople(t *testing.T) {
 	for got, want := range map[string]string{
-		Grouped(0): "0", Grouped(999): "999", Grouped(1000): "1,000", Grouped(1234567): "1,234,567",
-		Count(1, "event", "events"): "1 event", Count(0, "event", "events"): "0 events",
 		Size(999): "999 B", Size(1000): "1.0 kB", Size(999_949): "999.9 kB", Size(999_950): "1.0 MB", Size(12_345_678_901): "12.3 GB",
 		Duration(1499 * time.Millisecond): "1s", Duration(61 * time.Second): "1m01s", Duration(3*time.Hour + 5*time.Minute): "3h05m",
 	} {

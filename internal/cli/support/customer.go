@@ -16,6 +16,7 @@ import (
 	"loyalty/internal/app"
 	"loyalty/internal/cli/flags"
 	"loyalty/internal/cli/output"
+	"loyalty/internal/english"
 	"loyalty/queries"
 	"loyalty/readmodels/history"
 )
@@ -159,7 +160,7 @@ func (c forgetCommand) confirm(ctx context.Context, std output.Streams, s app.St
 		return nil
 	}
 	fmt.Fprintf(std.Err, "%s has %d points by %s. There is no way back.\nType the id again to have them forgotten: ", id, customer.Account.Points,
-		output.Count(uint64(customer.Account.Entries), "entry", "entries"))
+		english.Count(uint64(customer.Account.Entries), "entry", "entries"))
 	typed := make(chan string, 1)
 	// Reading from a terminal can't be ended: after Ctrl-C this ends with the process.
 	go func() {

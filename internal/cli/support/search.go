@@ -12,6 +12,7 @@ import (
 	"loyalty/internal/app"
 	"loyalty/internal/cli/flags"
 	"loyalty/internal/cli/output"
+	"loyalty/internal/english"
 	"loyalty/queries"
 	"loyalty/queries/view"
 	"loyalty/readmodels/ledger"
@@ -127,7 +128,7 @@ func (c Search) print(std output.Streams, q string, r view.SearchResult) error {
 	case r.ProxyName != nil && c.Reveal:
 		text = "That you were told is noted in the log."
 	case r.ProxyName != nil:
-		text = output.Count(uint64(r.ProxyName.Customers), "customer has", "customers have") +
+		text = english.Count(uint64(r.ProxyName.Customers), "customer has", "customers have") +
 			" this proxy name. To be told who, say why: --reveal --reason TEXT --actor NAME. It is noted."
 	case len(r.Matches) == 0:
 		text = fmt.Sprintf("Nothing has the id %q. A proxy name is two words and six digits, such as Amber Otter 482913.", q)

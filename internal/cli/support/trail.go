@@ -13,6 +13,7 @@ import (
 	"loyalty/internal/app"
 	"loyalty/internal/cli/flags"
 	"loyalty/internal/cli/output"
+	"loyalty/internal/english"
 	"loyalty/queries/view"
 	"loyalty/readmodels/ledger"
 )
@@ -127,7 +128,7 @@ func trailTable(out io.Writer, customer domain.CustomerID, pages iter.Seq2[ledge
 		gone = ", is forgotten"
 	}
 	fmt.Fprintf(out, "%s has %d points by %s%s, as of position %s.\n\n", customer, first.Account.Points,
-		output.Count(uint64(first.Account.Entries), "entry", "entries"), gone, first.Position)
+		english.Count(uint64(first.Account.Entries), "entry", "entries"), gone, first.Position)
 	return output.Table(out, rows...)
 }
 
@@ -136,7 +137,7 @@ func ofThese(entries int64) string {
 	if entries == 0 {
 		return ""
 	}
-	return " like that, of " + output.Grouped(uint64(entries))
+	return " like that, of " + english.Grouped(uint64(entries))
 }
 
 func amount(e ledger.Entry) string {
