@@ -29,7 +29,7 @@ func pages(t *testing.T) map[string]string {
 		t.Fatal(err)
 	}
 	pages := map[string]string{}
-	for _, file := range append(files, "README.md", "SECURITY.md") {
+	for _, file := range append(files, "README.md", "CONTRIBUTING.md", "SECURITY.md") {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
