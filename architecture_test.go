@@ -2,9 +2,11 @@
 package loyalty_test
 
 import (
+	"bytes"
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"strconv"
@@ -158,33 +160,68 @@ func underAny(dir string, parents []string) bool {
 	return false
 }
 
-// eachImport visits every import of every Go file that is no test.
-func eachImport(t *testing.T, visit func(file, from, imported string)) {
+// eachProductFile visits every Go file that is no test, with its folder.
+func eachProductFile(t *testing.T, visit func(file, dir string)) {
 	t.Helper()
 	err := filepath.WalkDir(".", func(file string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		if entry.IsDir() && file != "." && strings.HasPrefix(entry.Name(), ".") {
+		if entry.IsDir() && file != "." && (strings.HasPrefix(entry.Name(), ".") || entry.Name() == "testdata") {
 			return filepath.SkipDir
 		}
-		if !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
-			return nil
-		}
-		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
-		if err != nil {
-			return err
-		}
-		for _, spec := range parsed.Imports {
-			imported, err := strconv.Unquote(spec.Path.Value)
-			if err != nil {
-				return err
-			}
-			visit(file, path.Dir(filepath.ToSlash(file)), imported)
+		if strings.HasSuffix(file, ".go") && !strings.HasSuffix(file, "_test.go") {
+			visit(file, path.Dir(filepath.ToSlash(file)))
 		}
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// eachImport visits every import of every Go file that is no test.
+func eachImport(t *testing.T, visit func(file, from, imported string)) {
+	t.Helper()
+	eachProductFile(t, func(file, dir string) {
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, spec := range parsed.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			visit(file, dir, imported)
+		}
+	})
+}
+
+// A reader takes a package in at one sitting.
+const (
+	maxFiles = 15
+	maxLines = 2500
+)
+
+func TestNoPackageOfTheProductIsTooLarge(t *testing.T) {
+	type size struct{ files, lines int }
+	sizes := map[string]size{}
+	eachProductFile(t, func(file, dir string) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := sizes[dir]
+		sizes[dir] = size{s.files + 1, s.lines + bytes.Count(text, []byte("\n"))}
+	})
+	for dir, s := range sizes {
+		// The event store is a product of its own, and packages named …test hold tests and contracts.
+		if dir == "eventstore/embedded" || strings.HasSuffix(dir, "test") {
+			continue
+		}
+		if s.files > maxFiles || s.lines > maxLines {
+			t.Errorf("package %s has %d files and %d lines: more than %d or %d", dir, s.files, s.lines, maxFiles, maxLines)
+		}
 	}
 }
