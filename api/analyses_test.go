@@ -241,14 +241,14 @@ func (s *stack) led(t *testing.T, moments []domain.Position) {
 	}
 }
 
-// refusedAnalyses is what analysts are not told, after ann has placed order o-1.
-func refusedAnalyses() []exchange {
+// invalidAnalyses is what analysts are not told, after ann has placed order o-1.
+func invalidAnalyses() []exchange {
 	at := func(path string) exchange { return exchange{as: analyst, method: "GET", path: path} }
 	impossible := bad(at("/earnings?from=2026-13-01"), "a month that is none", "", "time_malformed", "from")
 	noSuchDay := bad(at("/leaderboard?asOf=2026-02-31"), "a day that is none", "", "moment_malformed", "asOf")
 	// To a pattern, a month has any two digits.
 	impossible.wordy, noSuchDay.wordy = true, true
-	return append(refusedWhatIfs(),
+	return append(invalidWhatIfs(),
 		bad(at("/leaderboard"), "no moment", "", "moment_missing", "asOf"),
 		bad(at("/leaderboard?asOf="), "no moment", "", "moment_missing", "asOf"),
 		bad(at("/leaderboard?asOf=yesterday"), "a moment that is none", "", "moment_malformed", "asOf"), noSuchDay,

@@ -139,7 +139,7 @@ func New(c Config) (*Server, error) {
 	if s.admission, err = admission.New(c.Limits, c.Metrics); err != nil {
 		return nil, err
 	}
-	streams, err := dashboards.NewLiveStreams(c.Limits.WithDefaults().LivePages, c.Metrics)
+	streams, err := dashboards.NewLiveStreams(c.Limits.WithDefaults().LiveStreams, c.Metrics)
 	if err != nil {
 		return nil, err
 	}

@@ -206,7 +206,7 @@ func TestAClientThatDoesNotReadIsNotReadFrom(t *testing.T) {
 }
 
 // Given a batch that fills its share of what may be under way
-// Then its lines wait instead of being refused, and orders that come one by one still have room.
+// Then its lines wait instead of being rejected, and orders that come one by one still have room.
 func TestABatchLeavesRoomForOthers(t *testing.T) {
 	behind := newHeld()
 	s := serve(t, loadDocument(t), func(c *api.Config) { c.Commands, c.Limits.Writes = behind, 4 })

@@ -131,7 +131,7 @@ func runBatches(t *testing.T, doc *document) {
 			t.Errorf("got %v", got)
 		}
 	})
-	t.Run("more batches than may be taken are refused", func(t *testing.T) {
+	t.Run("more batches than may be taken are rejected", func(t *testing.T) {
 		one := serve(t, doc, func(c *api.Config) { c.Commands, c.Limits.Batches = fixed{}, 1 })
 		open := one.open(t)
 		open.send(t, lineOf("o-1", `1`, "ann")+"\n")
@@ -243,7 +243,7 @@ func TestALineThatPanicsIsAProblemOfItsOwn(t *testing.T) {
 
 // Given a rate
 // When a batch has more lines than it allows at once
-// Then they are slowed down and none is refused.
+// Then they are slowed down and none is rejected.
 func TestABatchIsSlowedDownToItsRate(t *testing.T) {
 	begun := time.Now()
 	s := serve(t, loadDocument(t), func(c *api.Config) {

@@ -211,7 +211,7 @@ func TestAPageThatNobodyLooksAtLetsGoOfItsConnection(t *testing.T) {
 // When one more is opened
 // Then it says that it waits, and shows its figures once there is room.
 func TestAPageTooManyWaitsForItsTurn(t *testing.T) {
-	s := startBoard(t, true, func(c *api.Config, _ *http.Server) { c.Limits.LivePages = 1 })
+	s := startBoard(t, true, func(c *api.Config, _ *http.Server) { c.Limits.LiveStreams = 1 })
 	other := openPage(t, s.site, ann, "/loyalty/ann/live", "")
 	other.next(t)
 	tab := browsertest.Open(t)

@@ -11,8 +11,8 @@ import (
 	"loyalty/domain"
 )
 
-// noteDenied counts a request that its caller's token does not allow. A customer who asks for another's account leaves a line in the log, in which both
-// go by their proxy keys where they have any: whoever has the secret can tell who it was, and nobody else.
+// noteDenied counts a request that its caller's token does not allow. A customer who asks for another's account is logged: both by their
+// proxy keys, where they have any, so that only those who have the secret can tell who they are.
 func (s *Server) noteDenied(ctx context.Context, c echo.Context, caller auth.Claims) {
 	s.metrics.Denied.WithLabelValues(c.Path(), string(caller.Role)).Inc()
 	asked, err := request.PathID[domain.CustomerID](c, "userId")

@@ -10,7 +10,7 @@ import (
 
 // Given customers, and staff without the scope that it takes
 // When they ask for what they may not see
-// Then they are refused, each refusal is counted, and a customer who asked for another's account is noted by keys alone.
+// Then they are denied, each is counted, and a customer who asked for another's account is noted by keys alone.
 func TestWhoAsksForAnothersAccountIsNoted(t *testing.T) {
 	var proxies domain.Proxies
 	s := serve(t, loadDocument(t), func(c *api.Config) {
@@ -53,7 +53,7 @@ func TestWhoAsksForAnothersAccountIsNoted(t *testing.T) {
 	}
 }
 
-func TestWithoutProxyKeysARefusalIsNotedWithoutThem(t *testing.T) {
+func TestWithoutProxyKeysADeniedRequestIsNotedWithoutThem(t *testing.T) {
 	s := serve(t, loadDocument(t), func(c *api.Config) { c.Ledger, c.Proxies = fixed{}, domain.Proxies{} })
 	s.do(t, exchange{as: ann, method: "GET", path: "/loyalty/bob/trail", status: 403, code: "forbidden"})
 	log := s.log.String()

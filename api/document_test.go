@@ -98,7 +98,7 @@ func (d *document) check(t testing.TB, request *http.Request, x exchange, got an
 		Request: request, PathParams: parameters, Route: route, QueryParams: request.URL.Query(),
 		Options: &openapi3filter.Options{
 			AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, IncludeResponseStatus: true, SkipSettingDefaults: true,
-			// A batch may hold lines that are refused, each for itself.
+			// A batch may hold lines that are invalid, each for itself.
 			ExcludeRequestBody: route.Path == "/orders",
 		},
 	}
@@ -107,7 +107,7 @@ func (d *document) check(t testing.TB, request *http.Request, x exchange, got an
 	case got.status < 300 && err != nil:
 		t.Errorf("the server did what the document calls invalid: %v", err)
 	case got.status == http.StatusBadRequest && err == nil && !x.wordy && !slices.Contains(inexpressible, code):
-		t.Errorf("the document allows what the server refused with %s: %s %s %s", code, request.Method, request.URL, x.body)
+		t.Errorf("the document allows what the server answered with %s: %s %s %s", code, request.Method, request.URL, x.body)
 	}
 	err = openapi3filter.ValidateResponse(t.Context(), &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: input, Status: got.status, Header: got.header,
@@ -187,7 +187,7 @@ func TestTheDocumentListsEveryAnswerAndNoOther(t *testing.T) {
 	runAccepted(t, doc)
 	runLookups(t, doc)
 	runPast(t, doc)
-	runRefused(t, doc)
+	runInvalid(t, doc)
 	runSeasons(t, doc)
 	runSessions(t, doc)
 	runFailing(t, doc)

@@ -42,7 +42,7 @@ func oneByOne(t *testing.T) (writes, reads []exchange) {
 			{method: "POST", path: "/order/o-1/returns/r-1", as: till, body: `{"amount": "1.00"}`, status: 201},
 			{method: "POST", path: "/loyalty/ann", as: support, body: `{"loyalty-points": 1, "reason": "goodwill"}`, status: 201},
 			{method: "POST", path: approvalPath, as: support, status: 201},
-			{method: "POST", path: refusalPath, as: support, body: `{"reason": "no receipt"}`, status: 201},
+			{method: "POST", path: declinePath, as: support, body: `{"reason": "no receipt"}`, status: 201},
 			revealing(t, "ann"),
 		}, append(lookingUp(),
 			exchange{method: "GET", path: "/loyalty/ann", as: ann, status: 200},
@@ -55,10 +55,10 @@ func oneByOne(t *testing.T) (writes, reads []exchange) {
 
 func TestCallersAreKeptWithinLimits(t *testing.T) { runLimits(t, loadDocument(t)) }
 
-// runLimits has every route refuse what is too often or too much.
+// runLimits has every route reject what is too often or too much.
 func runLimits(t *testing.T, doc *document) {
 	t.Run("a client that asks more often than its rate is told when to come again", func(t *testing.T) { runRates(t, doc) })
-	t.Run("writes beyond what may be under way are refused, and reads are not", func(t *testing.T) { runOverload(t, doc) })
+	t.Run("writes beyond what may be under way are rejected, and reads are not", func(t *testing.T) { runOverload(t, doc) })
 	t.Run("so are questions about the past, and nothing else", func(t *testing.T) { runPastOverload(t, doc) })
 	t.Run("and a second what-if", func(t *testing.T) { runSecondWhatIf(t, doc) })
 }
@@ -74,21 +74,21 @@ func runRates(t *testing.T, doc *document) {
 				rates := map[string]float64{"store": 0.25, "customer": 0.25, "support": 0.25, "analyst": 0.25}
 				c.Limits = admission.Limits{WriteRates: rates, ReadRates: rates}
 			})
-			refused := x
-			refused.status, refused.code = 429, "rate_limited"
+			rejected := x
+			rejected.status, rejected.code = 429, "rate_limited"
 			s.do(t, x)
 			for _, waited := range []struct {
 				time.Duration
 				retryAfter string
 			}{{0, "4"}, {time.Second / 2, "4"}, {3 * time.Second, "1"}} {
 				clock.advance(waited.Duration)
-				if got := s.do(t, refused).header.Get("Retry-After"); got != waited.retryAfter {
+				if got := s.do(t, rejected).header.Get("Retry-After"); got != waited.retryAfter {
 					t.Errorf("%s later Retry-After is %q, want %q", waited.Duration, got, waited.retryAfter)
 				}
 			}
 			clock.advance(time.Second / 2)
 			s.do(t, x)
-			s.do(t, refused)
+			s.do(t, rejected)
 		})
 	}
 }
@@ -166,7 +166,7 @@ func runOverload(t *testing.T, doc *document) {
 	for range 2 {
 		<-behind.begun
 	}
-	// As many again wait, for a second, and are refused then; or at once where two wait already.
+	// As many again wait, for a second, and are rejected then; or at once where two wait already.
 	for _, x := range writes {
 		x.status, x.code = 503, "overloaded"
 		for range 3 {
@@ -278,7 +278,7 @@ func TestAWriteThatWaitsGetsItsTurn(t *testing.T) {
 	all.Wait()
 }
 
-func TestLimitsThatMakeNoSenseAreRefused(t *testing.T) {
+func TestLimitsThatMakeNoSenseAreErrors(t *testing.T) {
 	for name, limits := range map[string]admission.Limits{
 		"writes below 0":                  {Writes: -1},
 		"batches below 0":                 {Batches: -1},

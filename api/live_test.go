@@ -36,44 +36,44 @@ func runLive(t *testing.T, doc *document) {
 			t.Errorf("%s is sent %s", as.Role, got.body)
 		}
 	}
-	for _, x := range refusedCallers(t, live) {
+	for _, x := range deniedCallers(t, live) {
 		t.Run(x.name, func(t *testing.T) { s.do(t, x) })
 	}
-	refused := func(path string, as auth.Claims, status int, code string) {
+	fails := func(path string, as auth.Claims, status int, code string) {
 		x := live
 		x.path, x.as, x.status, x.code = path, as, status, code
 		t.Run(code+" "+path[:min(len(path), 40)], func(t *testing.T) { s.do(t, x) })
 	}
-	refused("/loyalty/bob/live", ann, 403, "forbidden")
-	refused("/loyalty/ann/live", till, 403, "forbidden")
-	refused("/loyalty/ann/live?top=0", ann, 400, "top_out_of_range")
-	refused("/loyalty/ann/live?around=51", ann, 400, "around_out_of_range")
-	refused("/loyalty/ann/live?top=0&around=x", ann, 400, "invalid_input")
-	refused("/loyalty/ann/live?a=%zz", ann, 400, "query_malformed")
+	fails("/loyalty/bob/live", ann, 403, "forbidden")
+	fails("/loyalty/ann/live", till, 403, "forbidden")
+	fails("/loyalty/ann/live?top=0", ann, 400, "top_out_of_range")
+	fails("/loyalty/ann/live?around=51", ann, 400, "around_out_of_range")
+	fails("/loyalty/ann/live?top=0&around=x", ann, 400, "invalid_input")
+	fails("/loyalty/ann/live?a=%zz", ann, 400, "query_malformed")
 	ofNone := serve(t, doc, func(c *api.Config) { fixed{}.all(c); c.Seasons = nil })
 	x := live
 	x.path, x.status, x.code, x.field = "/loyalty/ann/live?season=2026", 400, "season_unknown", "season"
 	ofNone.do(t, x)
-	refused("/loyalty/"+strings.Repeat("a", 65)+"/live", support, 400, "id_too_long")
-	refused("/loyalty/a.b/live", support, 400, "id_malformed")
+	fails("/loyalty/"+strings.Repeat("a", 65)+"/live", support, 400, "id_too_long")
+	fails("/loyalty/a.b/live", support, 400, "id_malformed")
 
 	s = serve(t, doc, func(c *api.Config) {
 		fixed{}.all(c)
 		c.Now, c.Limits.ReadRates = (&clock{now: later()}).Now, map[string]float64{"customer": 0.25}
 	})
 	s.do(t, live)
-	refused("/loyalty/ann/live", ann, 429, "rate_limited")
+	fails("/loyalty/ann/live", ann, 429, "rate_limited")
 	s = serve(t, doc, fixed{errors.New("a fault")}.all)
-	refused("/loyalty/ann/live", ann, 500, "internal")
+	fails("/loyalty/ann/live", ann, 500, "internal")
 	var token string
 	s, token = keylessSite(t, doc)
 	keyless := live
 	keyless.status, keyless.code, keyless.header = 503, "unavailable", http.Header{"Authorization": {"Bearer " + token}}
 	s.do(t, keyless)
-	s = serve(t, doc, func(c *api.Config) { fixed{}.all(c); c.Limits.LivePages = 1 })
+	s = serve(t, doc, func(c *api.Config) { fixed{}.all(c); c.Limits.LiveStreams = 1 })
 	page := openPage(t, s, ann, "/loyalty/ann/live", "")
 	page.next(t)
-	refused("/loyalty/ann/live", ann, 503, "overloaded")
+	fails("/loyalty/ann/live", ann, 503, "overloaded")
 	page.close()
 	s.waitForMetric(t, "loyalty_live_pages 0")
 	s.waitForMetric(t, "loyalty_live_pages_refused_total 1")

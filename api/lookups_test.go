@@ -221,8 +221,8 @@ func doublyWrong(x exchange) exchange {
 	return x
 }
 
-// refusedLookups is what nobody is told, after ann has placed order o-1.
-func refusedLookups() []exchange {
+// invalidLookups is what nobody is told, after ann has placed order o-1.
+func invalidLookups() []exchange {
 	at := func(path string) exchange { return exchange{as: support, method: "GET", path: path} }
 	const entries = "/loyalty/ann/entries/"
 	return []exchange{

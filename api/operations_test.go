@@ -129,7 +129,7 @@ func TestAProcessHasTheRoutesOfItsRoles(t *testing.T) {
 	}
 }
 
-func TestAnIncompleteConfigurationIsRefused(t *testing.T) {
+func TestAnIncompleteConfigurationIsAnError(t *testing.T) {
 	for name, spoil := range map[string]func(*api.Config){
 		"no verifier":                      func(c *api.Config) { c.Verifier = nil },
 		"no log":                           func(c *api.Config) { c.Log = nil },
@@ -159,29 +159,29 @@ func TestAnIncompleteConfigurationIsRefused(t *testing.T) {
 	}
 }
 
-// patient notes how long it is given.
-type patient struct {
+// timedLedger notes how long a read is given.
+type timedLedger struct {
 	fixed
 	given *time.Duration
 }
 
-func (p patient) Trail(ctx context.Context, _ domain.CustomerID, _ ledger.Filter, _ string, _ int) (ledger.Trail, error) {
+func (l timedLedger) Trail(ctx context.Context, _ domain.CustomerID, _ ledger.Filter, _ string, _ int) (ledger.Trail, error) {
 	if deadline, bounded := ctx.Deadline(); bounded {
-		*p.given = time.Until(deadline)
+		*l.given = time.Until(deadline)
 	}
 	return ledger.Trail{}, nil
 }
 
 func TestWorkOnARequestIsBounded(t *testing.T) {
 	var given time.Duration
-	s := serve(t, loadDocument(t), func(c *api.Config) { c.Ledger = patient{given: &given} })
+	s := serve(t, loadDocument(t), func(c *api.Config) { c.Ledger = timedLedger{given: &given} })
 	s.do(t, exchange{as: ann, method: "GET", path: "/loyalty/ann/trail", status: 200})
 	if given <= 0 || given > 10*time.Second {
 		t.Errorf("a request is given %s", given)
 	}
 }
 
-func TestARefusedMethodIsToldWhichThereAre(t *testing.T) {
+func TestAnUnknownMethodIsToldWhichThereAre(t *testing.T) {
 	s := serve(t, loadDocument(t), fixed{}.all)
 	for path, want := range map[string][]string{"/loyalty/ann": {"GET", "POST"}, "/loyalty/ann/trail": {"GET"}, "/order/o-1": {"POST"}} {
 		got := s.do(t, exchange{as: ann, method: "DELETE", path: path, status: 405, code: "method_not_allowed"}).header.Get("Allow")

@@ -166,7 +166,7 @@ func TestTheTokenThatTheProviderGaveIsTheSession(t *testing.T) {
 	if _, seen := browser.ask("GET", "/session", nil); !strings.Contains(seen, `"subject":"staff-3"`) {
 		t.Errorf("the session is %s", seen)
 	}
-	for name, refused := range map[string]struct {
+	for name, failed := range map[string]struct {
 		provider
 		status int
 		says   string
@@ -177,9 +177,9 @@ func TestTheTokenThatTheProviderGaveIsTheSession(t *testing.T) {
 		"set up wrongly":                    {provider{err: errors.New("the secret is 12345")}, 500, "Something went wrong"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			browser := with(refused.provider)
+			browser := with(failed.provider)
 			answer, page := browser.ask("GET", "/signed-in?code=a&state=b", nil)
-			if answer.StatusCode != refused.status || !strings.Contains(page, refused.says) || !strings.Contains(page, "/sign-in?to=%2fsupport") || strings.Contains(page, "12345") {
+			if answer.StatusCode != failed.status || !strings.Contains(page, failed.says) || !strings.Contains(page, "/sign-in?to=%2fsupport") || strings.Contains(page, "12345") {
 				t.Errorf("answered with %s and\n%s", answer.Status, page)
 			}
 			if answer.Header.Get("Set-Cookie") != "" {
@@ -216,9 +216,9 @@ func TestPagesOfAllowedOriginsReadDashboardsAndNothingElse(t *testing.T) {
 	if answer.StatusCode != 200 || answer.Header.Get("Access-Control-Allow-Origin") != shop || !strings.Contains(answer.Header.Get("Vary"), "Origin") {
 		t.Errorf("a dashboard is answered with %s, %v", answer.Status, answer.Header)
 	}
-	refused, _ := browser.ask("GET", "/loyalty/ann", nil, "Origin: "+shop)
-	if refused.StatusCode != 401 || refused.Header.Get("Access-Control-Allow-Origin") != shop {
-		t.Errorf("without a token the page is answered with %s, %v: it can't read why", refused.Status, refused.Header)
+	denied, _ := browser.ask("GET", "/loyalty/ann", nil, "Origin: "+shop)
+	if denied.StatusCode != 401 || denied.Header.Get("Access-Control-Allow-Origin") != shop {
+		t.Errorf("without a token the page is answered with %s, %v: it can't read why", denied.Status, denied.Header)
 	}
 }
 

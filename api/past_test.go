@@ -140,8 +140,8 @@ func (s *stack) changed(t *testing.T, got changes, then domain.Position, want ch
 	}
 }
 
-// refusedPasts is what of the past nobody is told.
-func refusedPasts() []exchange {
+// invalidPasts is what of the past nobody is told.
+func invalidPasts() []exchange {
 	var all []exchange
 	for _, question := range []struct {
 		path string

@@ -120,7 +120,7 @@ func TestNobodyIsRevealedUnrecorded(t *testing.T) {
 	}
 }
 
-func refusedReveals(t *testing.T) []exchange {
+func invalidReveals(t *testing.T) []exchange {
 	reveal, none := revealing(t, "ann"), revealing(t, "nobody")
 	none.name, none.status, none.code = "a name that nobody has", 404, "not_found"
 	of := func(name, reason string) string { return fmt.Sprintf(`{"proxyName": %s, "reason": %s}`, name, reason) }

@@ -86,8 +86,8 @@ func TestWithoutSeasonsThereAreNone(t *testing.T) {
 	s.do(t, exchange{as: ann, method: "GET", path: "/loyalty/ann?season=2026", status: 400, code: "season_unknown", field: "season"})
 }
 
-// refusedSeasons is what of seasons nobody is told.
-func refusedSeasons() []exchange {
+// invalidSeasons is what of seasons nobody is told.
+func invalidSeasons() []exchange {
 	of := func(as string) exchange { return exchange{as: ann, method: "GET", path: as} }
 	past := of("/loyalty/ann?season=ever&asOf=2026-10-01")
 	past.as = support

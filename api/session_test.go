@@ -110,7 +110,7 @@ func runSessions(t *testing.T, doc *document) {
 		}
 		s.do(t, with(gone, exchange{method: "GET", path: "/session", status: 401, code: "token_missing"}))
 	})
-	for _, x := range refusedSessions(t) {
+	for _, x := range invalidSessions(t) {
 		t.Run(x.name, func(t *testing.T) {
 			if got := s.do(t, x); got.header.Get("Set-Cookie") != "" {
 				t.Errorf("a cookie was set: %s", got.header.Get("Set-Cookie"))
@@ -125,10 +125,10 @@ func runSessions(t *testing.T, doc *document) {
 	s2.do(t, exchange{method: "GET", path: "/session", header: http.Header{"Cookie": {"loyalty_session=" + token}}, status: 503, code: "unavailable"})
 }
 
-// refusedSessions is what no session is made of.
-func refusedSessions(t *testing.T) []exchange {
+// invalidSessions is what no session is made of.
+func invalidSessions(t *testing.T) []exchange {
 	base := opening(mint(t, ann))
-	all := append(refusedTypes(base), refusedBodies(base)...)
+	all := append(invalidTypes(base), invalidBodies(base)...)
 	unknown := bad(base, "an unknown field", `{"token": "a", "role": "support"}`, "field_unknown", "role")
 	wrong := func(name, token, code string) exchange {
 		x := opening(token)

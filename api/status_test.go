@@ -48,7 +48,7 @@ func TestTheStatusCountsWhatWasAnswered(t *testing.T) {
 	page := openPage(t, s.site, ann, "/loyalty/ann/live", "")
 	page.next(t)
 	got := statusOf(t, s.admin).Counts
-	want := admin.Counts{Dashboards: 3, Orders: 3, Reads: 4, Writes: 3, Refused: 1, LivePages: 1}
+	want := admin.Counts{Dashboards: 3, Orders: 3, Reads: 4, Writes: 3, ClientErrors: 1, LiveStreams: 1}
 	if got != want {
 		t.Errorf("counted are %+v, want %+v", got, want)
 	}

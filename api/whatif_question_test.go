@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// refusedWhatIfs is what nobody is told, after ann has placed order o-1.
-func refusedWhatIfs() []exchange {
+// invalidWhatIfs is what nobody is told, after ann has placed order o-1.
+func invalidWhatIfs() []exchange {
 	of := func(policy string) string { return `{"policy": ` + policy + `}` }
 	with := func(more string) string { return `{"policy": ` + double + `, ` + more + `}` }
 	spend := func(more string) string { return of(`{"id": "p", "spendPerPoint": {"GBP": 500}, ` + more + `}`) }

@@ -291,7 +291,7 @@ func TestAWhatIfThatFailsLateSaysSoInItsLastLine(t *testing.T) {
 	}
 }
 
-func TestAStoppingServerRefusesAWhatIfThatHasNotBegun(t *testing.T) {
+func TestAStoppingServerRejectsAWhatIfThatHasNotBegun(t *testing.T) {
 	s, server := serveTimed(t, newHeldReplays(), 0)
 	server.Stop()
 	x := whatIf

@@ -134,7 +134,7 @@ func (c *Counts) count(metric *dto.Metric) {
 	}
 	switch {
 	case strings.HasPrefix(status, "4"):
-		c.Refused += n
+		c.ClientErrors += n
 	case strings.HasPrefix(status, "5"):
 		c.Failed += n
 	}

@@ -60,13 +60,13 @@ type Counts struct {
 	// Dashboards were answered as they stand, and Orders placed; lines of batches count as orders.
 	Dashboards uint64 `json:"dashboards"`
 	Orders     uint64 `json:"orders"`
-	// Reads and Writes are all requests by their method, Refused those answered with 4xx, Failed those with 5xx.
-	Reads   uint64 `json:"reads"`
-	Writes  uint64 `json:"writes"`
-	Refused uint64 `json:"refused"`
-	Failed  uint64 `json:"failed"`
-	// LivePages are open now.
-	LivePages int64 `json:"livePages"`
+	// Reads and Writes are all requests by their method, ClientErrors those answered with 4xx, Failed those with 5xx.
+	Reads        uint64 `json:"reads"`
+	Writes       uint64 `json:"writes"`
+	ClientErrors uint64 `json:"refused"`
+	Failed       uint64 `json:"failed"`
+	// LiveStreams are open now.
+	LiveStreams int64 `json:"livePages"`
 }
 
 const (
@@ -120,7 +120,7 @@ func (c *cachedStatus) get(now func() time.Time, gather func() ([]byte, error)) 
 func (h *Handler) status(ctx context.Context) Status {
 	// The time and the counts together, for rates are made from them.
 	now, counts := h.Now(), h.Requests.counts(h.Log)
-	counts.LivePages = int64(h.LiveStreams())
+	counts.LiveStreams = int64(h.LiveStreams())
 	var ready error
 	var asking sync.WaitGroup
 	asking.Go(func() { ready = h.Ready(ctx) })

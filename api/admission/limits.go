@@ -21,8 +21,8 @@ type Limits struct {
 	// History is how many questions about the past are worked on at once, each of which takes time in proportion to the number of
 	// customers. Eight times as many wait for up to 5 seconds; the rest is rejected as overloaded. 0 is DefaultHistory.
 	History int
-	// LivePages is how many live streams of dashboards are open at once; the rest is rejected as overloaded. 0 is DefaultLivePages.
-	LivePages int
+	// LiveStreams is how many live streams of dashboards are open at once; the rest is rejected as overloaded. 0 is DefaultLiveStreams.
+	LiveStreams int
 	// WriteRates and ReadRates are how many writes and reads per second one client may make, by the kind of client: customer, support,
 	// analyst, or the channel of one (website, mobile, store). A kind that is absent or has 0 may make any number. A client may make the
 	// requests of one second all at once, and at least one.
@@ -38,8 +38,8 @@ const (
 	DefaultWrites  = 512
 	DefaultBatches = 32
 	DefaultHistory = 2
-	// DefaultLivePages take less than 1 GB.
-	DefaultLivePages = 20_000
+	// DefaultLiveStreams take less than 1 GB.
+	DefaultLiveStreams = 20_000
 )
 
 // kindsOfClients are the keys of WriteRates and ReadRates.
@@ -50,13 +50,13 @@ var kindsOfClients = []string{
 // WithDefaults is l with the defaults for the limits that are 0.
 func (l Limits) WithDefaults() Limits {
 	l.Writes, l.Batches = cmp.Or(l.Writes, DefaultWrites), cmp.Or(l.Batches, DefaultBatches)
-	l.History, l.LivePages = cmp.Or(l.History, DefaultHistory), cmp.Or(l.LivePages, DefaultLivePages)
+	l.History, l.LiveStreams = cmp.Or(l.History, DefaultHistory), cmp.Or(l.LiveStreams, DefaultLiveStreams)
 	return l
 }
 
 // Check returns domain.ErrInvalid for a negative limit, a rate that is not a number, and an unknown kind of client or role.
 func (l Limits) Check() error {
-	if l.Writes < 0 || l.Batches < 0 || l.History < 0 || l.LivePages < 0 {
+	if l.Writes < 0 || l.Batches < 0 || l.History < 0 || l.LiveStreams < 0 {
 		return domain.Invalid("limits", "limit_out_of_range", "how many writes, batches, questions about the past and live pages are taken at once must not be negative")
 	}
 	for role, points := range l.Adjustments {

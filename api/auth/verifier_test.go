@@ -76,7 +76,7 @@ func TestAMintedTokenIsVerifiedWhileItLasts(t *testing.T) {
 	}
 }
 
-func TestMintRefusesWhatWouldNotBeVerified(t *testing.T) {
+func TestMintMakesNoTokenThatWouldNotBeVerified(t *testing.T) {
 	now := time.Now()
 	for name, mint := range map[string]func() (string, error){
 		"short secret":     func() (string, error) { return auth.Mint(tokenSecret[:31], ann, time.Hour, now) },

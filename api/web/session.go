@@ -18,7 +18,7 @@ type sessionAnswer struct {
 	Subject string    `json:"subject"`
 	Role    auth.Role `json:"role"`
 	Scopes  []string  `json:"scopes"`
-	// Expires is a moment, ExpiresIn the seconds until then, for those whose clock is another.
+	// Expires is a time, ExpiresIn the seconds until then, for those whose clock differs.
 	Expires   time.Time `json:"expires"`
 	ExpiresIn int64     `json:"expiresIn"`
 }

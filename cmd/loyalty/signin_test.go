@@ -78,7 +78,7 @@ func newBrowser(t *testing.T) *http.Client {
 
 func TestSupportSignsInAtTheIdentityProvider(t *testing.T) {
 	s := openSignInSite(t)
-	s.provider.SignIn("agent-1", signintest.Turn{Claims: map[string]any{"role": "support", "scope": "reveal"}})
+	s.provider.SignIn("agent-1", signintest.Outcome{Claims: map[string]any{"role": "support", "scope": "reveal"}})
 	browser := newBrowser(t)
 	if response, _ := s.browse(browser, "/session"); response.StatusCode != http.StatusUnauthorized {
 		t.Fatalf("before signing in, the session is answered with %s", response.Status)
@@ -117,7 +117,7 @@ func TestSupportSignsInAtTheIdentityProvider(t *testing.T) {
 // A hostile page may open the sign-in as often as it likes: Chromium keeps 180 cookies of a site.
 func TestManyBegunSignInsDoNotCloseTheLastOne(t *testing.T) {
 	s := openSignInSite(t)
-	s.provider.SignIn("agent-1", signintest.Turn{Claims: map[string]any{"role": "support"}})
+	s.provider.SignIn("agent-1", signintest.Outcome{Claims: map[string]any{"role": "support"}})
 	browser := newBrowser(t)
 	stays := *browser
 	stays.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -135,18 +135,18 @@ func TestNobodyElseGetsASession(t *testing.T) {
 	s := openSignInSite(t)
 	staff := map[string]any{"role": "support"}
 	for name, c := range map[string]struct {
-		turn   signintest.Turn
-		status int
-		says   string
+		outcome signintest.Outcome
+		status  int
+		says    string
 	}{
-		"who has no role here":               {signintest.Turn{}, http.StatusForbidden, "You were not signed in"},
-		"whose token is for another system":  {signintest.Turn{Claims: map[string]any{"role": "support", "aud": "another"}}, http.StatusForbidden, "You were not signed in"},
-		"who declines":                       {signintest.Turn{Claims: staff, Error: "access_denied"}, http.StatusForbidden, "You were not signed in"},
-		"whose provider is in trouble":       {signintest.Turn{Claims: staff, Status: http.StatusBadGateway}, http.StatusServiceUnavailable, "does not answer"},
-		"whose provider is not set up right": {signintest.Turn{Claims: staff, Opaque: true}, http.StatusInternalServerError, "Something went wrong"},
+		"who has no role here":               {signintest.Outcome{}, http.StatusForbidden, "You were not signed in"},
+		"whose token is for another system":  {signintest.Outcome{Claims: map[string]any{"role": "support", "aud": "another"}}, http.StatusForbidden, "You were not signed in"},
+		"who declines":                       {signintest.Outcome{Claims: staff, Error: "access_denied"}, http.StatusForbidden, "You were not signed in"},
+		"whose provider is in trouble":       {signintest.Outcome{Claims: staff, Status: http.StatusBadGateway}, http.StatusServiceUnavailable, "does not answer"},
+		"whose provider is not set up right": {signintest.Outcome{Claims: staff, Opaque: true}, http.StatusInternalServerError, "Something went wrong"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s.provider.SignIn("agent-1", c.turn)
+			s.provider.SignIn("agent-1", c.outcome)
 			browser := newBrowser(t)
 			response, page := s.browse(browser, "/sign-in?to=/support")
 			if response.StatusCode != c.status || response.Request.URL.Path != signin.ReturnPath || !strings.Contains(page, c.says) || !strings.Contains(page, "/sign-in?to=%2fsupport") {

@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// lifetime is how long somebody may take at the provider.
+	// lifetime is how long a sign-in may take.
 	lifetime = 10 * time.Minute
 	// maxState bounds the state: a time, the path to come back to, and what the seal adds, in base64.
 	maxState = (8+auth.MaxPath+12+16)*4/3 + 1
@@ -32,9 +32,9 @@ var (
 	errTooLate      = fmt.Errorf("%w: the sign-in took longer than %s", domain.ErrUnauthenticated, lifetime)
 )
 
-// attempt is one tab on its way to the provider and back. Its key stays behind in the browser, in a cookie of its own, so that tabs
-// don't come in each other's way. The nonce and the verifier are made from the key; where the tab wants to, and since when, travels
-// in the state, sealed with it, which keeps cookies small however many there are, and tells the provider nothing.
+// attempt is the sign-in of one browser tab. Its key stays in the browser, in a cookie of its own, so that tabs don't disturb each other.
+// The nonce and the verifier are derived from the key. The path to go to and the time of the beginning travel in the state, encrypted with
+// the key: this keeps cookies small, and the provider learns nothing.
 type attempt struct {
 	key   []byte
 	to    string
@@ -47,7 +47,7 @@ func newAttempt(to string, now time.Time) attempt {
 	return a
 }
 
-// derived is what the key gives for one purpose and for no other.
+// derived is a key for one purpose, derived from the attempt's key.
 func (a attempt) derived(purpose string) []byte {
 	mac := hmac.New(sha256.New, a.key)
 	mac.Write([]byte(purpose))

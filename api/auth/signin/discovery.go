@@ -21,26 +21,27 @@ import (
 const (
 	// timeout bounds one request to the provider, and with that how long a tab waits for it.
 	timeout = 5 * time.Second
-	// forgiving is how long a provider that failed is left alone.
-	forgiving = time.Second
-	// maxAnswer bounds what is read of an answer, in bytes.
+	// retryAfter is how long a provider whose discovery failed is not asked again.
+	retryAfter = time.Second
+	// maxAnswer is the most that is read of an answer, in bytes.
 	maxAnswer = 1 << 20
-	// maxConnections bounds how much of the provider we use at once; more sign-ins wait for their turn, until their timeout.
+	// maxConnections is the most connections to the provider at once. Other sign-ins wait for one, until their timeout.
 	maxConnections = 64
 )
 
-// discovery finds out what a provider is, when that is first needed. While that fails, it asks once a second at most.
+// discovery reads a provider's discovery document when it is first needed. While that fails, it asks again after retryAfter.
 type discovery struct {
 	config Config
 	client *http.Client
 	known  atomic.Pointer[discovered]
-	// turn has room for the one who asks, and guards what follows.
-	turn     chan struct{}
+	// asking is a semaphore of one slot, and guards what follows.
+	asking   chan struct{}
 	failed   error
 	failedAt time.Time
 }
 
-// discovered is what a provider is. It stays until the process ends; only keys are read again, when a token names an unknown one.
+// discovered is what a provider says about itself. It is kept until the process ends. Only keys are read again, when a token names an
+// unknown one.
 type discovered struct {
 	config Config
 	client *http.Client
@@ -53,27 +54,27 @@ func newDiscovery(c Config) *discovery {
 	transport.MaxConnsPerHost, transport.MaxIdleConnsPerHost = maxConnections, maxConnections
 	client := &http.Client{
 		Timeout: timeout, Transport: guarded{transport},
-		// Whoever would send us elsewhere is not followed: a code and a secret go to the configured provider only.
+		// Redirects are not followed: a code and a secret go to the configured provider only.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return &discovery{config: c, client: client, turn: make(chan struct{}, 1)}
+	return &discovery{config: c, client: client, asking: make(chan struct{}, 1)}
 }
 
-// find has the provider found out by one at a time; others wait for that, as long as ctx lets them.
+// find reads the discovery document unless it is known. One caller does at a time; others wait for it until ctx ends.
 func (d *discovery) find(ctx context.Context) (*discovered, error) {
 	if known := d.known.Load(); known != nil {
 		return known, nil
 	}
 	select {
-	case d.turn <- struct{}{}:
-		defer func() { <-d.turn }()
+	case d.asking <- struct{}{}:
+		defer func() { <-d.asking }()
 	case <-ctx.Done():
 		return nil, fmt.Errorf("%w: waited for the identity provider: %w", domain.ErrUnavailable, context.Cause(ctx))
 	}
 	if known := d.known.Load(); known != nil {
 		return known, nil
 	}
-	if d.failed != nil && d.config.Now().Sub(d.failedAt) < forgiving {
+	if d.failed != nil && d.config.Now().Sub(d.failedAt) < retryAfter {
 		return nil, d.failed
 	}
 	// A browser that goes away must not make this fail for those who wait.
@@ -86,7 +87,7 @@ func (d *discovery) find(ctx context.Context) (*discovered, error) {
 	return found, nil
 }
 
-// metadata is what we need of the discovery document beside what package oidc reads (Discovery 1.0, section 3).
+// metadata is what is needed of the discovery document besides what package oidc reads (Discovery 1.0, section 3).
 type metadata struct {
 	JWKSURI     string   `json:"jwks_uri"`
 	AuthMethods []string `json:"token_endpoint_auth_methods_supported"`
@@ -112,7 +113,7 @@ func (d *discovery) discover(ctx context.Context) (*discovered, error) {
 	endpoint.AuthStyle = more.style(d.config.ClientSecret)
 	return &discovered{
 		config: d.config, client: d.client,
-		// Keys are read for whoever needs them next: their context is nobody's request.
+		// Keys are read for all sign-ins to come, so that reading them must not end with a request.
 		keys: oidc.NewRemoteKeySet(oidc.ClientContext(context.Background(), d.client), more.JWKSURI),
 		oauth: &oauth2.Config{
 			ClientID: d.config.ClientID, ClientSecret: d.config.ClientSecret, Endpoint: endpoint,
@@ -121,7 +122,7 @@ func (d *discovery) discover(ctx context.Context) (*discovered, error) {
 	}, nil
 }
 
-// style is how we prove who we are. Left open, package oauth2 would try one after the other, with a code that is good for once.
+// style is how the client authenticates. Left open, package oauth2 would try one style after the other, but a code can be used only once.
 func (m metadata) style(secret string) oauth2.AuthStyle {
 	if secret == "" || len(m.AuthMethods) > 0 && !slices.Contains(m.AuthMethods, "client_secret_basic") {
 		return oauth2.AuthStyleInParams
@@ -129,7 +130,7 @@ func (m metadata) style(secret string) oauth2.AuthStyle {
 	return oauth2.AuthStyleInHeader
 }
 
-// unavailable is err as domain.ErrUnavailable if it comes from the network, or from a provider that is in trouble.
+// unavailable is err, as domain.ErrUnavailable if it comes from the network or from a provider that fails.
 func unavailable(err error, doing string) error {
 	if network := new(url.Error); errors.As(err, &network) {
 		return fmt.Errorf("%w: %s: %w", domain.ErrUnavailable, doing, network)
@@ -137,14 +138,15 @@ func unavailable(err error, doing string) error {
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
-// confidential tells whether nobody listens in on the way to an address.
+// confidential tells whether nobody can listen in on the way to an address: by TLS, or on this machine.
 func confidential(at *url.URL) bool {
 	host := at.Hostname()
 	ip := net.ParseIP(host)
 	return host != "" && (at.Scheme == "https" || at.Scheme == "http" && (host == "localhost" || ip != nil && ip.IsLoopback()))
 }
 
-// guarded bounds answers, and makes errors of what is no answer to a GET, which package oidc would put whole into its own.
+// guarded bounds the size of answers, and turns every status but 200 to a GET into an error, because package oidc would put the whole
+// answer into its own error.
 type guarded struct{ http.RoundTripper }
 
 // RoundTrip is http.RoundTripper's.

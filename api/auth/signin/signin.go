@@ -21,14 +21,14 @@ import (
 // ReturnPath is where the provider sends browsers back to, below Config.PublicURL.
 const ReturnPath = "/signed-in"
 
-// Config says at which provider, and as whom.
+// Config says at which provider people sign in, and as which client.
 type Config struct {
 	// Issuer is the provider's identifier, to the letter as its discovery document has it (OpenID Connect Discovery 1.0, section 3).
 	// It is https, or http on loopback.
 	Issuer string
-	// ClientID is what the provider knows us by. ClientSecret proves it; a public client has none.
+	// ClientID is the client's id at the provider. ClientSecret authenticates it; a public client has none.
 	ClientID, ClientSecret string
-	// PublicURL is the origin at which browsers see our pages, as https://loyalty.example; http only on loopback.
+	// PublicURL is the origin of our pages for browsers, as https://loyalty.example; http only on loopback.
 	PublicURL string
 	// Scopes are asked for beside openid.
 	Scopes []string
@@ -40,12 +40,12 @@ type Config struct {
 // Provider signs people in at an identity provider, from many goroutines at once. It has none of its own between requests.
 type Provider struct {
 	config    Config
-	secure    bool // whether browsers reach us by TLS
+	secure    bool // whether browsers reach our pages by TLS
 	discovery *discovery
 }
 
-// New makes a Provider; the identity provider itself is not asked for anything until somebody signs in. It refuses a configuration
-// that can't work as domain.ErrInvalid.
+// New makes a Provider. It does not contact the identity provider before somebody signs in. A configuration that can't work is
+// domain.ErrInvalid.
 func New(c Config) (*Provider, error) {
 	base := strings.TrimSuffix(c.PublicURL, "/")
 	at, badBase := parseAddress("publicURL", base)
@@ -74,7 +74,7 @@ func New(c Config) (*Provider, error) {
 	return &Provider{config: c, secure: at.Scheme == "https", discovery: newDiscovery(c)}, nil
 }
 
-// ours are the parameters of an authorization request that nobody else sets.
+// ours are the parameters of an authorization request that this package sets, and Config.Parameters may not.
 var ours = []string{
 	"client_id", "code_challenge", "code_challenge_method", "nonce", "redirect_uri", "response_mode", "response_type", "scope", "state",
 }
@@ -86,7 +86,7 @@ func withOpenID(scopes []string) []string {
 	return append([]string{oidc.ScopeOpenID}, scopes...)
 }
 
-// parseAddress refuses what tokens or codes must not travel to.
+// parseAddress reads an address that tokens and codes may be sent to: https, or http on loopback. Others are domain.ErrInvalid.
 func parseAddress(field, address string) (*url.URL, error) {
 	at, err := url.Parse(address)
 	if err != nil || at.Host == "" || at.User != nil || at.RawQuery != "" || at.Fragment != "" {

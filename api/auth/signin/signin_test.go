@@ -27,7 +27,7 @@ func TestSomebodySignsInAtTheProvider(t *testing.T) {
 			s := openSite(t, client)
 			s.config.Scopes, s.config.Parameters = []string{"loyalty"}, map[string]string{"audience": "https://loyalty.example"}
 			s.restart()
-			s.provider.SignIn("agent-1", signintest.Turn{Claims: map[string]any{"role": "support", "scope": "reveal"}})
+			s.provider.SignIn("agent-1", signintest.Outcome{Claims: map[string]any{"role": "support", "scope": "reveal"}})
 			b := s.browser()
 			got := b.signIn("/support?q=o-1#found")
 			if got.Problem != "" || got.To != "/support?q=o-1#found" {
@@ -98,34 +98,34 @@ func TestWhatAProviderMaySayInsteadOfYes(t *testing.T) {
 	s := openSite(t, signintest.Client{ID: "loyalty-pages", Secret: "a secret of the client"})
 	past := time.Now().Add(-time.Minute).Unix()
 	for name, c := range map[string]struct {
-		turn                         signintest.Turn
+		outcome                      signintest.Outcome
 		unauthenticated, unavailable bool
 		says                         string
 	}{
-		"declined":                       {signintest.Turn{Error: "access_denied"}, true, false, "access_denied"},
-		"a request it does not like":     {signintest.Turn{Error: "invalid_scope"}, true, false, "invalid_scope"},
-		"anything":                       {signintest.Turn{Error: "x\nlevel=INFO msg=welcome"}, true, false, "nothing we know"},
-		"in trouble":                     {signintest.Turn{Error: "temporarily_unavailable"}, false, true, "temporarily_unavailable"},
-		"a code it refuses":              {signintest.Turn{Status: 400}, true, false, "400"},
-		"a code at the wrong time":       {signintest.Turn{Status: 503}, false, true, "503"},
-		"too much":                       {signintest.Turn{Status: 429}, false, true, "429"},
-		"another nonce":                  {signintest.Turn{IDClaims: map[string]any{"nonce": "another"}}, true, false, "another sign-in"},
-		"no nonce":                       {signintest.Turn{IDClaims: map[string]any{"nonce": nil}}, true, false, "another sign-in"},
-		"an ID token that has expired":   {signintest.Turn{IDClaims: map[string]any{"exp": past}}, true, false, "expired"},
-		"one without an end":             {signintest.Turn{IDClaims: map[string]any{"exp": nil}}, true, false, "expired"},
-		"one for another":                {signintest.Turn{IDClaims: map[string]any{"aud": "another-client"}}, true, false, "audience"},
-		"one of another":                 {signintest.Turn{IDClaims: map[string]any{"iss": "https://id.example"}}, true, false, "different provider"},
-		"one with an unpublished key":    {signintest.Turn{ForeignKey: true}, true, false, "not signed with a key"},
-		"one that can't be checked":      {signintest.Turn{ForeignKey: true, WithoutKeys: true}, false, true, "keys"},
-		"one with another access token":  {signintest.Turn{IDClaims: map[string]any{"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"}}, true, false, "does not belong"},
-		"no ID token":                    {signintest.Turn{WithoutIDToken: true}, false, false, "openid"},
-		"an opaque access token":         {signintest.Turn{Opaque: true}, false, false, "JWT access tokens"},
-		"an access token of another":     {signintest.Turn{Claims: map[string]any{"sub": "agent-2"}}, false, false, "different subjects"},
-		"an access token of nobody":      {signintest.Turn{Claims: map[string]any{"sub": nil}}, false, false, "different subjects"},
-		"an access token of odd subject": {signintest.Turn{Claims: map[string]any{"sub": 7}}, false, false, "JWT access tokens"},
+		"declined":                       {signintest.Outcome{Error: "access_denied"}, true, false, "access_denied"},
+		"a request it does not like":     {signintest.Outcome{Error: "invalid_scope"}, true, false, "invalid_scope"},
+		"anything":                       {signintest.Outcome{Error: "x\nlevel=INFO msg=welcome"}, true, false, "nothing we know"},
+		"in trouble":                     {signintest.Outcome{Error: "temporarily_unavailable"}, false, true, "temporarily_unavailable"},
+		"a code it refuses":              {signintest.Outcome{Status: 400}, true, false, "400"},
+		"a code at the wrong time":       {signintest.Outcome{Status: 503}, false, true, "503"},
+		"too much":                       {signintest.Outcome{Status: 429}, false, true, "429"},
+		"another nonce":                  {signintest.Outcome{IDClaims: map[string]any{"nonce": "another"}}, true, false, "another sign-in"},
+		"no nonce":                       {signintest.Outcome{IDClaims: map[string]any{"nonce": nil}}, true, false, "another sign-in"},
+		"an ID token that has expired":   {signintest.Outcome{IDClaims: map[string]any{"exp": past}}, true, false, "expired"},
+		"one without an end":             {signintest.Outcome{IDClaims: map[string]any{"exp": nil}}, true, false, "expired"},
+		"one for another":                {signintest.Outcome{IDClaims: map[string]any{"aud": "another-client"}}, true, false, "audience"},
+		"one of another":                 {signintest.Outcome{IDClaims: map[string]any{"iss": "https://id.example"}}, true, false, "different provider"},
+		"one with an unpublished key":    {signintest.Outcome{ForeignKey: true}, true, false, "not signed with a key"},
+		"one that can't be checked":      {signintest.Outcome{ForeignKey: true, WithoutKeys: true}, false, true, "keys"},
+		"one with another access token":  {signintest.Outcome{IDClaims: map[string]any{"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"}}, true, false, "does not belong"},
+		"no ID token":                    {signintest.Outcome{WithoutIDToken: true}, false, false, "openid"},
+		"an opaque access token":         {signintest.Outcome{Opaque: true}, false, false, "JWT access tokens"},
+		"an access token of another":     {signintest.Outcome{Claims: map[string]any{"sub": "agent-2"}}, false, false, "different subjects"},
+		"an access token of nobody":      {signintest.Outcome{Claims: map[string]any{"sub": nil}}, false, false, "different subjects"},
+		"an access token of odd subject": {signintest.Outcome{Claims: map[string]any{"sub": 7}}, false, false, "JWT access tokens"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s.provider.SignIn("agent-1", c.turn)
+			s.provider.SignIn("agent-1", c.outcome)
 			b := s.browser()
 			back := b.returning("/support")
 			cookie := b.cookies()[0]
@@ -144,7 +144,7 @@ func TestWhatAProviderMaySayInsteadOfYes(t *testing.T) {
 			}
 		})
 	}
-	s.provider.SignIn("agent-1", signintest.Turn{})
+	s.provider.SignIn("agent-1", signintest.Outcome{})
 	if got := s.browser().signIn("/support"); got.Token == "" {
 		t.Errorf("when all is well again it ends with %+v", got)
 	}
@@ -246,7 +246,7 @@ func TestAProviderThatIsDownAndUpAgain(t *testing.T) {
 	if got := b.signIn("/support"); !got.Unavailable || s.provider.Asked("/.well-known/openid-configuration") != 0 {
 		t.Errorf("at once it is asked again, and it ends with %+v", got)
 	}
-	s.ahead.Store(int64(forgiving))
+	s.ahead.Store(int64(retryAfter))
 	var browsers sync.WaitGroup
 	for range 20 {
 		browsers.Go(func() {
@@ -268,7 +268,7 @@ func TestAProviderThatIsDownAndUpAgain(t *testing.T) {
 
 func TestWhoWaitsForAnothersDiscoveryMayGo(t *testing.T) {
 	s := openSite(t, public)
-	s.signer.discovery.turn <- struct{}{}
+	s.signer.discovery.asking <- struct{}{}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	err := s.signer.Begin(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "/sign-in", nil), "/")

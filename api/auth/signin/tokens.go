@@ -29,11 +29,11 @@ var signatures = []string{
 	oidc.RS256, oidc.RS384, oidc.RS512, oidc.PS256, oidc.PS384, oidc.PS512, oidc.ES256, oidc.ES384, oidc.ES512, oidc.EdDSA,
 }
 
-// exchange gives a code for tokens, and the access token to who the ID token proves to be the one who began the attempt.
+// exchange exchanges a code for tokens. It returns the access token if the ID token proves that it belongs to the attempt.
 func (p *discovered) exchange(ctx context.Context, a attempt, code string) (string, error) {
 	tokens, err := p.oauth.Exchange(oidc.ClientContext(ctx, p.client), code, oauth2.VerifierOption(a.verifier()))
 	if err != nil {
-		return "", refused(err)
+		return "", exchangeError(err)
 	}
 	raw, _ := tokens.Extra("id_token").(string)
 	if raw == "" {
@@ -51,7 +51,7 @@ func (p *discovered) exchange(ctx context.Context, a attempt, code string) (stri
 			return "", fmt.Errorf("%w: the access token does not belong to the ID token", domain.ErrUnauthenticated)
 		}
 	}
-	// RFC 9068 section 6: who an access token is for is checked by whoever it is sent to. It is ours to be the same person's.
+	// The access token's audience is checked by whom it is sent to (RFC 9068, section 6). Here it must be the same person's.
 	var claims jwt.RegisteredClaims
 	if _, _, err := jwt.NewParser().ParseUnverified(tokens.AccessToken, &claims); err != nil {
 		return "", errOpaque
@@ -64,7 +64,7 @@ func (p *discovered) exchange(ctx context.Context, a attempt, code string) (stri
 
 // verify checks an ID token but for its nonce (OpenID Connect Core 1.0, section 3.1.3.7).
 func (p *discovered) verify(ctx context.Context, raw string) (*oidc.IDToken, error) {
-	keys := &watched{KeySet: p.keys}
+	keys := &observedKeys{KeySet: p.keys}
 	verifier := oidc.NewVerifier(p.config.Issuer, keys, &oidc.Config{
 		ClientID: p.config.ClientID, Now: p.config.Now, SupportedSigningAlgs: signatures,
 	})
@@ -80,24 +80,24 @@ func (p *discovered) verify(ctx context.Context, raw string) (*oidc.IDToken, err
 	return nil, fmt.Errorf("%w: the ID token: %w", domain.ErrUnauthenticated, err)
 }
 
-// watched remembers why a signature could not be checked, which a verifier says in words only.
-type watched struct {
+// observedKeys keeps the error that checking a signature had, because the verifier's own error has it as text only.
+type observedKeys struct {
 	oidc.KeySet
 	err error
 }
 
 // VerifySignature is oidc.KeySet's.
-func (w *watched) VerifySignature(ctx context.Context, raw string) ([]byte, error) {
-	payload, err := w.KeySet.VerifySignature(ctx, raw)
-	w.err = err
+func (k *observedKeys) VerifySignature(ctx context.Context, raw string) ([]byte, error) {
+	payload, err := k.KeySet.VerifySignature(ctx, raw)
+	k.err = err
 	return payload, err
 }
 
-func (w *watched) unavailable() bool {
-	return errors.As(w.err, new(*url.Error)) || errors.Is(w.err, context.Canceled) || errors.Is(w.err, context.DeadlineExceeded)
+func (k *observedKeys) unavailable() bool {
+	return errors.As(k.err, new(*url.Error)) || errors.Is(k.err, context.Canceled) || errors.Is(k.err, context.DeadlineExceeded)
 }
 
-// declined is what a provider says instead of giving a code (RFC 6749 section 4.1.2.1, OpenID Connect Core 1.0 section 3.1.2.6).
+// declined is the error that a provider sends instead of a code (RFC 6749, section 4.1.2.1; OpenID Connect Core 1.0, section 3.1.2.6).
 func declined(code string) error {
 	switch code {
 	case "server_error", "temporarily_unavailable":
@@ -106,8 +106,8 @@ func declined(code string) error {
 	return fmt.Errorf("%w: the sign-in was declined: the identity provider says %s", domain.ErrUnauthenticated, word(code))
 }
 
-// refused is why a code brought no tokens. What package oauth2 says of that may hold the whole answer, so it goes no further.
-func refused(err error) error {
+// exchangeError says why a code brought no tokens. The error of package oauth2 may hold the whole answer, so it is not wrapped.
+func exchangeError(err error) error {
 	var answer *oauth2.RetrieveError
 	if !errors.As(err, &answer) {
 		if errors.As(err, new(*url.Error)) {
@@ -122,7 +122,7 @@ func refused(err error) error {
 	return fmt.Errorf("%w: %s", domain.ErrUnauthenticated, because)
 }
 
-// word is an error code of a provider's, or a remark that it is none: what comes by way of the browser may be anything.
+// word is a provider's error code, or "nothing we know" for anything else: what comes by way of the browser may be any text.
 func word(code string) string {
 	odd := func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') }
 	if code == "" || len(code) > 64 || strings.ContainsFunc(code, odd) {

@@ -21,7 +21,7 @@ type Limits struct {
 
 // Check are the flags as the API has them.
 func (f Limits) Check() (admission.Limits, error) {
-	l := admission.Limits{Writes: f.MaxWrites, Batches: f.MaxBatches, History: f.MaxHistory, LivePages: f.MaxLive, WriteRates: f.RateLimit, ReadRates: f.ReadRateLimit, Adjustments: f.AdjustmentLimit}
+	l := admission.Limits{Writes: f.MaxWrites, Batches: f.MaxBatches, History: f.MaxHistory, LiveStreams: f.MaxLive, WriteRates: f.RateLimit, ReadRates: f.ReadRateLimit, Adjustments: f.AdjustmentLimit}
 	if err := l.Check(); err != nil {
 		return l, Usage(err)
 	}

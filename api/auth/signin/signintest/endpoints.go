@@ -56,7 +56,7 @@ func (p *Provider) discover(w http.ResponseWriter, _ *http.Request) {
 
 func (p *Provider) keys(w http.ResponseWriter, _ *http.Request) {
 	p.mu.Lock()
-	without := p.turn.WithoutKeys
+	without := p.outcome.WithoutKeys
 	p.mu.Unlock()
 	if without {
 		http.Error(w, "no keys now", http.StatusInternalServerError)
@@ -81,8 +81,8 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 	back := url.Values{"state": {q.Get("state")}}
 	switch {
-	case p.turn.Error != "":
-		back.Set("error", p.turn.Error)
+	case p.outcome.Error != "":
+		back.Set("error", p.outcome.Error)
 	case q.Get("response_type") != "code" || !slices.Contains(strings.Fields(q.Get("scope")), "openid") ||
 		q.Get("code_challenge_method") != "S256" || len(q.Get("code_challenge")) != 43 || len(q.Get("nonce")) < 16:
 		back.Set("error", "invalid_request")
@@ -103,9 +103,9 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	delete(p.codes, code)
 	challenge := sha256.Sum256([]byte(r.PostFormValue("code_verifier")))
 	switch {
-	case p.turn.Status != 0:
+	case p.outcome.Status != 0:
 		// The code is in the answer: some providers repeat what they were sent.
-		writeJSON(w, p.turn.Status, map[string]string{"error": "server_error", "error_description": "the code was " + code})
+		writeJSON(w, p.outcome.Status, map[string]string{"error": "server_error", "error_description": "the code was " + code})
 	case !p.authenticated(r):
 		writeJSON(w, http.StatusUnauthorized, map[string]string{"error": "invalid_client"})
 	case !known || r.PostFormValue("grant_type") != "authorization_code" || r.PostFormValue("redirect_uri") != granted.redirect ||
@@ -125,21 +125,21 @@ func (p *Provider) authenticated(r *http.Request) bool {
 }
 
 func (p *Provider) tokens(g grant) map[string]any {
-	access := p.sign(p.key, "at+jwt", map[string]any{"sub": g.subject, "aud": Audience}, p.turn.Claims)
-	if p.turn.Opaque {
+	access := p.sign(p.key, "at+jwt", map[string]any{"sub": g.subject, "aud": Audience}, p.outcome.Claims)
+	if p.outcome.Opaque {
 		access = rand.Text()
 	}
 	answer := map[string]any{"access_token": access, "token_type": "Bearer", "expires_in": 3600}
-	if !p.turn.WithoutIDToken {
+	if !p.outcome.WithoutIDToken {
 		key := p.key
-		if p.turn.ForeignKey {
+		if p.outcome.ForeignKey {
 			key = p.foreign
 		}
 		// OpenID Connect Core 1.0, section 3.1.3.6: the left half of the hash.
 		hash := sha256.Sum256([]byte(access))
 		answer["id_token"] = p.sign(key, "JWT", map[string]any{
 			"sub": g.subject, "aud": p.client.ID, "nonce": g.nonce, "at_hash": base64.RawURLEncoding.EncodeToString(hash[:16]),
-		}, p.turn.IDClaims)
+		}, p.outcome.IDClaims)
 	}
 	return answer
 }

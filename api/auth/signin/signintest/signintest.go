@@ -1,5 +1,5 @@
 // Package signintest is an identity provider for tests: OpenID Connect over HTTP with discovery, keys, a token endpoint, and an
-// authorization endpoint that asks nothing, because one person is signed in there. It refuses what a provider has to refuse.
+// authorization endpoint that asks nothing, because one person is signed in there. It rejects the requests that a provider must reject.
 package signintest
 
 import (
@@ -26,8 +26,8 @@ type Client struct {
 // Audience is whom access tokens are for.
 const Audience = "loyalty"
 
-// Turn is what becomes of sign-ins. The zero Turn is one that goes well.
-type Turn struct {
+// Outcome is what becomes of sign-ins. The zero Outcome is one that succeeds.
+type Outcome struct {
 	// Claims are those of the access token beside what every token has, and IDClaims of the ID token. nil instead of a value takes
 	// a claim out.
 	Claims, IDClaims map[string]any
@@ -51,7 +51,7 @@ type Provider struct {
 
 	mu      sync.Mutex
 	subject string
-	turn    Turn
+	outcome Outcome
 	codes   map[string]grant
 	asked   map[string]int
 	last    url.Values
@@ -106,10 +106,10 @@ func (p *Provider) Issuer() string {
 func (p *Provider) KeysURL() string { return p.Issuer() + "/keys" }
 
 // SignIn says who is signed in at the provider, and what becomes of sign-ins from now on.
-func (p *Provider) SignIn(subject string, turn Turn) {
+func (p *Provider) SignIn(subject string, outcome Outcome) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.subject, p.turn = subject, turn
+	p.subject, p.outcome = subject, outcome
 }
 
 // Asked tells how often an endpoint was asked: /.well-known/openid-configuration, /keys, /authorize, /token.

@@ -12,18 +12,18 @@ import (
 	"loyalty/domain"
 )
 
-func TestBadInputIsRefusedAndNothingIsAppended(t *testing.T) { runRefused(t, loadDocument(t)) }
+func TestNothingIsAppendedForBadInput(t *testing.T) { runInvalid(t, loadDocument(t)) }
 
-// runRefused sends everything that is not to be accepted to a stack in which ann has placed order o-1 for £129.99, and
-// makes sure that it is refused with its own code and leaves the log as it was.
-func runRefused(t *testing.T, doc *document) {
+// runInvalid sends everything that is not to be accepted to a stack in which ann has placed order o-1 for £129.99, and
+// makes sure that it is answered with its own code and leaves the log as it was.
+func runInvalid(t *testing.T, doc *document) {
 	s := startStack(t, doc)
 	s.do(t, exchange{as: till, method: "POST", path: "/order/o-1", body: orderOf(`"129.99"`, "ann"), status: 201})
 	s.do(t, exchange{as: support, method: "POST", path: "/order/o-1/returns/r-1", body: `{"amount": "10.00"}`, status: 201})
 	s.do(t, exchange{as: support, method: "POST", path: "/loyalty/ann", body: `{"loyalty-points": 2, "reason": "goodwill"}`, status: 201,
 		header: http.Header{"Idempotency-Key": {"key-1"}}})
 	end := s.end()
-	for _, x := range refused(t) {
+	for _, x := range invalid(t) {
 		t.Run(fmt.Sprintf("%s %.40s %s", x.method, x.path, x.name), func(t *testing.T) {
 			s.do(t, x)
 			if got := s.end(); got != end {
@@ -33,7 +33,7 @@ func runRefused(t *testing.T, doc *document) {
 	}
 }
 
-func TestABodyThatEndsBeforeItsTimeIsRefused(t *testing.T) {
+func TestABodyThatEndsTooEarlyIsMalformed(t *testing.T) {
 	s := startStack(t, loadDocument(t))
 	connection, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
 	if err != nil {
@@ -56,24 +56,24 @@ func TestABodyThatEndsBeforeItsTimeIsRefused(t *testing.T) {
 	}
 }
 
-func refused(t *testing.T) []exchange {
-	all := append(refusedOrders(), refusedReturns()...)
-	all = append(all, refusedAdjustments()...)
-	all = append(all, refusedDecisions()...)
-	all = append(all, refusedReads()...)
-	all = append(all, refusedLookups()...)
-	all = append(all, refusedReveals(t)...)
-	all = append(all, refusedLists()...)
-	all = append(all, refusedPasts()...)
-	all = append(all, refusedSeasons()...)
-	all = append(all, refusedAnalyses()...)
+func invalid(t *testing.T) []exchange {
+	all := append(invalidOrders(), invalidReturns()...)
+	all = append(all, invalidAdjustments()...)
+	all = append(all, invalidDecisions()...)
+	all = append(all, invalidReads()...)
+	all = append(all, invalidLookups()...)
+	all = append(all, invalidReveals(t)...)
+	all = append(all, invalidLists()...)
+	all = append(all, invalidPasts()...)
+	all = append(all, invalidSeasons()...)
+	all = append(all, invalidAnalyses()...)
 	for _, route := range []exchange{
 		{method: "POST", path: "/order/o-9", body: orderOf(`1`, "ann"), as: till},
 		{method: "POST", path: "/order/o-1/returns/r-9", body: `{"amount": "1.00"}`, as: till},
 		{method: "POST", path: "/loyalty/ann", body: `{"loyalty-points": 1, "reason": "goodwill"}`, as: support},
 		{method: "POST", path: "/orders", body: lineOf("o-9", `1`, "ann"), as: till},
 		{method: "POST", path: approvalPath, as: support},
-		{method: "POST", path: refusalPath, body: `{"reason": "no receipt"}`, as: support},
+		{method: "POST", path: declinePath, body: `{"reason": "no receipt"}`, as: support},
 		{method: "GET", path: "/loyalty/ann", as: ann},
 		{method: "GET", path: "/loyalty/ann/trail", as: ann},
 		{method: "GET", path: "/loyalty/ann/changes?since=2026-10-01", as: ann},
@@ -88,12 +88,12 @@ func refused(t *testing.T) []exchange {
 		{method: "POST", path: "/what-if", body: whatIf.body, as: analyst},
 		{method: "POST", path: "/reveals", body: revealing(t, "ann").body, as: revealer},
 	} {
-		all = append(all, refusedCallers(t, route)...)
+		all = append(all, deniedCallers(t, route)...)
 		if route.method == "POST" && route.path != approvalPath {
-			all = append(all, refusedTypes(route)...)
+			all = append(all, invalidTypes(route)...)
 		}
 		if route.method == "POST" && route.path != approvalPath && route.path != "/orders" {
-			all = append(all, refusedBodies(route)...)
+			all = append(all, invalidBodies(route)...)
 		}
 	}
 	return append(all,
@@ -107,7 +107,7 @@ func refused(t *testing.T) []exchange {
 	)
 }
 
-// bad derives an exchange that is refused with 400 from one that is not.
+// bad derives an exchange that is answered with 400 from one that is not.
 func bad(x exchange, name, body, code, field string) exchange {
 	x.name, x.body, x.status, x.code, x.field = name, body, 400, code, field
 	return x
@@ -115,7 +115,7 @@ func bad(x exchange, name, body, code, field string) exchange {
 
 var long = strings.Repeat("a", 65)
 
-func refusedOrders() []exchange {
+func invalidOrders() []exchange {
 	base := exchange{as: till, method: "POST", path: "/order/o-9"}
 	at := func(path string) exchange { x := base; x.path = path; return x }
 	pays := func(members string) string {
@@ -191,7 +191,7 @@ func refusedOrders() []exchange {
 	return append(all, number)
 }
 
-func refusedReturns() []exchange {
+func invalidReturns() []exchange {
 	base := exchange{as: support, method: "POST", path: "/order/o-1/returns/r-9"}
 	at := func(path string) exchange { x := base; x.path = path; return x }
 	one := `{"amount": "1.00"}`
@@ -219,7 +219,7 @@ func refusedReturns() []exchange {
 	}
 }
 
-func refusedAdjustments() []exchange {
+func invalidAdjustments() []exchange {
 	base := exchange{as: support, method: "POST", path: "/loyalty/ann"}
 	at := func(path string) exchange { x := base; x.path = path; return x }
 	keyed := func(key string) exchange { x := base; x.header = http.Header{"Idempotency-Key": {key}}; return x }
@@ -257,38 +257,38 @@ func refusedAdjustments() []exchange {
 
 const (
 	approvalPath = "/loyalty/ann/adjustments/key-9/approval"
-	refusalPath  = "/loyalty/ann/adjustments/key-9/refusal"
+	declinePath  = "/loyalty/ann/adjustments/key-9/refusal"
 )
 
-func refusedDecisions() []exchange {
+func invalidDecisions() []exchange {
 	approval := exchange{as: support, method: "POST", path: approvalPath}
-	refusal := exchange{as: support, method: "POST", path: refusalPath}
+	decline := exchange{as: support, method: "POST", path: declinePath}
 	at := func(x exchange, path string) exchange { x.path = path; return x }
 	const reason = `{"reason": "no receipt"}`
 	none := exchange{name: "what nobody asked for", as: support, method: "POST", path: approvalPath, status: 404, code: "not_found"}
-	noneRefused := none
-	noneRefused.path, noneRefused.body = refusalPath, reason
+	noneDeclined := none
+	noneDeclined.path, noneDeclined.body = declinePath, reason
 	made := none
 	made.name, made.path = "what was made at once", "/loyalty/ann/adjustments/key-1/approval"
 	return []exchange{
-		none, noneRefused, made,
+		none, noneDeclined, made,
 		bad(at(approval, "/loyalty/a%20b/adjustments/key-9/approval"), "customer outside the alphabet", "", "id_malformed", "userId"),
 		bad(at(approval, "/loyalty/ann/adjustments/"+long+"/approval"), "id too long", "", "id_too_long", "loyaltyId"),
 		bad(at(approval, "/loyalty/a%20b/adjustments/"+long+"/approval"), "two faults", "", "invalid_input", ""),
 		bad(at(approval, approvalPath+"?preview=perhaps"), "preview is a word", "", "preview_malformed", "preview"),
 		bad(at(approval, approvalPath+"?preview=%zz"), "a malformed query", "", "query_malformed", "query"),
-		bad(at(refusal, "/loyalty/a%20b/adjustments/key-9/refusal"), "customer outside the alphabet", reason, "id_malformed", "userId"),
-		bad(at(refusal, "/loyalty/ann/adjustments/"+long+"/refusal"), "id too long", reason, "id_too_long", "loyaltyId"),
-		bad(refusal, "no reason", `{}`, "reason_missing", "reason"),
-		bad(refusal, "reason is a number", `{"reason": 1}`, "reason_malformed", "reason"),
-		bad(refusal, "reason too long", `{"reason": "`+strings.Repeat("x", 501)+`"}`, "reason_too_long", "reason"),
-		bad(refusal, "a field too many", `{"reason": "no receipt", "points": 2}`, "field_unknown", "points"),
-		bad(refusal, "reason twice", `{"reason": "a", "reason": "b"}`, "field_repeated", "reason"),
-		bad(at(refusal, "/loyalty/a%20b/adjustments/key-9/refusal"), "two faults", `{}`, "invalid_input", ""),
+		bad(at(decline, "/loyalty/a%20b/adjustments/key-9/refusal"), "customer outside the alphabet", reason, "id_malformed", "userId"),
+		bad(at(decline, "/loyalty/ann/adjustments/"+long+"/refusal"), "id too long", reason, "id_too_long", "loyaltyId"),
+		bad(decline, "no reason", `{}`, "reason_missing", "reason"),
+		bad(decline, "reason is a number", `{"reason": 1}`, "reason_malformed", "reason"),
+		bad(decline, "reason too long", `{"reason": "`+strings.Repeat("x", 501)+`"}`, "reason_too_long", "reason"),
+		bad(decline, "a field too many", `{"reason": "no receipt", "points": 2}`, "field_unknown", "points"),
+		bad(decline, "reason twice", `{"reason": "a", "reason": "b"}`, "field_repeated", "reason"),
+		bad(at(decline, "/loyalty/a%20b/adjustments/key-9/refusal"), "two faults", `{}`, "invalid_input", ""),
 	}
 }
 
-func refusedReads() []exchange {
+func invalidReads() []exchange {
 	base := exchange{as: ann, method: "GET"}
 	at := func(path string) exchange { x := base; x.path = path; return x }
 	position := at("/loyalty/ann")

@@ -116,7 +116,7 @@ func (s *stack) audited(t *testing.T) {
 	}
 }
 
-func refusedLists() []exchange {
+func invalidLists() []exchange {
 	at := func(as auth.Claims, path string) exchange { return exchange{as: as, method: "GET", path: path} }
 	all := []exchange{
 		bad(at(auditor, "/acts?kind=revealed&kind=award"), "a kind that is none", "", "kind_unknown", "kind"),

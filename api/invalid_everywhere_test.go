@@ -12,8 +12,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// refusedTypes is what no route accepts as a kind of body.
-func refusedTypes(route exchange) []exchange {
+// invalidTypes is what no route accepts as a kind of body.
+func invalidTypes(route exchange) []exchange {
 	typed := func(name, contentType string) exchange {
 		x := route
 		x.name, x.status, x.code, x.header = name, 415, "content_type_unsupported", http.Header{"Content-Type": {contentType}}
@@ -31,8 +31,8 @@ func refusedTypes(route exchange) []exchange {
 	}
 }
 
-// refusedBodies is what no route accepts as a body.
-func refusedBodies(route exchange) []exchange {
+// invalidBodies is what no route accepts as a body.
+func invalidBodies(route exchange) []exchange {
 	large := route
 	large.name, large.body, large.status, large.code = "65,537 bytes", route.body+strings.Repeat(" ", 64<<10+1-len(route.body)), 413, "body_too_large"
 	streamed := large
@@ -50,8 +50,8 @@ func refusedBodies(route exchange) []exchange {
 	return all
 }
 
-// refusedCallers is how no route lets anyone in.
-func refusedCallers(t *testing.T, route exchange) []exchange {
+// deniedCallers is how no route lets anyone in.
+func deniedCallers(t *testing.T, route exchange) []exchange {
 	sign := func(method jwt.SigningMethod, key any, change func(jwt.MapClaims)) string {
 		claims := jwt.MapClaims{
 			"sub": route.as.Subject, "role": string(route.as.Role), "channel": string(route.as.Channel), "exp": time.Now().Add(time.Hour).Unix(),
