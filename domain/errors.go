@@ -5,54 +5,54 @@ import (
 	"strings"
 )
 
-// The one error vocabulary of the system. Layers wrap these with %w and context on the way up; callers compare with
-// errors.Is and errors.As; package api turns them into HTTP in one table. None of them says anything about HTTP.
+// The errors of the whole system. Layers wrap them with %w and context; callers compare with errors.Is and errors.As. One table maps them to
+// problem codes, for HTTP and the bus; the errors themselves don't depend on HTTP.
 var (
-	// ErrInvalid is input that can never be accepted as it stands. Usually an *InvalidError that names the fields.
+	// ErrInvalid: the input can never be accepted. Usually it is an *InvalidError, which names the fields.
 	ErrInvalid = errors.New("invalid input")
-	// ErrConflict is an id that was used before with other content.
+	// ErrConflict: the id was used before with other content.
 	ErrConflict = errors.New("the id was used before with other content")
-	// ErrNotFound is something the command needs and that does not exist, such as the order of a return.
+	// ErrNotFound: something that is asked for or needed does not exist, such as the order of a return.
 	ErrNotFound = errors.New("not found")
-	// ErrReturnExceedsPaid is a return of more than what is left of the amount paid.
+	// ErrReturnExceedsPaid: the return is of more than what is left of the amount paid.
 	ErrReturnExceedsPaid = errors.New("more would be returned than was paid")
-	// ErrPointsLimit is a change that would take a total beyond ±MaxTotal. It is refused, never rounded.
+	// ErrPointsLimit: a change would take a total beyond ±MaxTotal. Totals are never clamped.
 	ErrPointsLimit = errors.New("the points total would pass its limit")
-	// ErrDecided is a request that was decided the other way already.
+	// ErrDecided: the request was already decided the other way.
 	ErrDecided = errors.New("it was decided the other way already")
-	// ErrOwnRequest is somebody who would approve what they requested themselves.
+	// ErrOwnRequest: the approver is the one who made the request.
 	ErrOwnRequest = errors.New("nobody approves their own request")
-	// ErrForgotten is something asked for a customer who was forgotten.
+	// ErrForgotten: the customer was forgotten, so the operation is impossible.
 	ErrForgotten = errors.New("the customer was forgotten")
-	// ErrNotForgotten is a read model that still leads to a customer who was forgotten.
+	// ErrNotForgotten: a read model still has data that leads to a forgotten customer.
 	ErrNotForgotten = errors.New("the customer is not forgotten everywhere")
-	// ErrUnauthenticated is a caller who did not prove who they are.
+	// ErrUnauthenticated: the caller is not authenticated.
 	ErrUnauthenticated = errors.New("not authenticated")
-	// ErrForbidden is a caller who is known and may not do this.
+	// ErrForbidden: the caller is authenticated and not authorized.
 	ErrForbidden = errors.New("not allowed")
-	// ErrNotCaughtUp is a read model that has not yet reached what the reader asked for.
+	// ErrNotCaughtUp: the read model has not reached the position that the reader asked for.
 	ErrNotCaughtUp = errors.New("the read model has not caught up")
-	// ErrUnavailable is a store that cannot be reached or refuses work for now; trying again later may succeed.
+	// ErrUnavailable: a store can't be reached or can't work at the moment. A retry may succeed.
 	ErrUnavailable = errors.New("temporarily unavailable")
-	// ErrWrongRevision is an append that expected its stream at another revision.
+	// ErrWrongRevision: an append expected its stream at another revision.
 	ErrWrongRevision = errors.New("the stream is at another revision")
-	// ErrCheckpointMoved is a batch that another runner has applied already.
+	// ErrCheckpointMoved: another runner has moved the checkpoint, so the batch was not applied.
 	ErrCheckpointMoved = errors.New("the checkpoint has moved")
-	// ErrUndecodable is a stored event that the registry cannot turn into its type. Projections stop at it.
+	// ErrUndecodable: a stored event can't be decoded. Projections stop at it.
 	ErrUndecodable = errors.New("undecodable event")
 )
 
-// FieldError says what is wrong with one field of the input.
+// FieldError is what is wrong with one field of the input.
 type FieldError struct {
-	// Field is the name the caller used, as a path: "paymentDetails.amount".
+	// Field is the path of the field in the caller's input: "paymentDetails.amount".
 	Field string
-	// Code is stable and meant for programs: "amount_negative".
+	// Code is stable, for programs: "amount_negative".
 	Code string
-	// Detail is one sentence for people, and says what would be accepted.
+	// Detail is a sentence for people that says what would be accepted.
 	Detail string
 }
 
-// InvalidError is ErrInvalid with the fields at fault, at least one.
+// InvalidError is ErrInvalid with the invalid fields, at least one.
 type InvalidError struct{ Fields []FieldError }
 
 // Invalid makes an *InvalidError about one field.
@@ -60,7 +60,7 @@ func Invalid(field, code, detail string) error {
 	return &InvalidError{Fields: []FieldError{{Field: field, Code: code, Detail: detail}}}
 }
 
-// Error lists every field at fault.
+// Error lists the invalid fields.
 func (e *InvalidError) Error() string {
 	var b strings.Builder
 	b.WriteString(ErrInvalid.Error())
@@ -74,8 +74,8 @@ func (e *InvalidError) Error() string {
 // Is makes errors.Is(err, ErrInvalid) true.
 func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
 
-// JoinInvalid gathers the field errors among errs into one, so that a caller learns of every mistake at once. It
-// returns nil if all are nil, and the first error that is not an *InvalidError if there is one.
+// JoinInvalid joins *InvalidErrors into one, so that a caller learns of all invalid fields at once. It returns nil if all errs are nil, and the
+// first error that is not an *InvalidError if there is one.
 func JoinInvalid(errs ...error) error {
 	var fields []FieldError
 	for _, err := range errs {

@@ -1,27 +1,26 @@
-// Package domain holds the rules of the loyalty programme: money, points, the earning policy, proxy names, ids, and
-// the vocabulary of errors. It is pure: the standard library only, no I/O, no clock, no randomness. The deciders are in
-// its packages order and account.
+// Package domain holds the rules of the loyalty programme: money, points, the earning policy, proxy names, ids and errors. It is pure: only
+// the standard library, no I/O, no clock, no randomness. The deciders are in the packages order and account.
 package domain
 
 import "time"
 
-// Event is a fact that was recorded. Once stored it never changes, and applying one cannot fail.
+// Event is a recorded fact. Once stored, it never changes, and applying it can't fail.
 type Event interface {
-	// EventType is the name it is stored under, with its version: "points-awarded.v1". Never a Go type's name.
+	// EventType is the stored name with its version: "points-awarded.v1". It does not depend on the Go type's name.
 	EventType() string
-	// Customer is whom it concerns.
+	// Customer is the customer that the event concerns.
 	Customer() CustomerID
-	// Occurred is when it happened, UTC, as its command said.
+	// Occurred is when it happened, UTC, from its command.
 	Occurred() time.Time
 }
 
-// About is what every event carries.
+// About has the fields of every event.
 type About struct {
 	CustomerID CustomerID `json:"customerId"`
 	OccurredAt time.Time  `json:"occurredAt"`
 }
 
-// Customer is whom the event concerns.
+// Customer is the customer that the event concerns.
 func (a About) Customer() CustomerID { return a.CustomerID }
 
 // Occurred is when the event happened.

@@ -5,7 +5,7 @@ import "fmt"
 // MaxIDLength is the longest id accepted, in characters.
 const MaxIDLength = 64
 
-// CustomerID is an opaque id, 1–64 of A-Za-z0-9_-. What links it to a person is kept by other systems.
+// CustomerID is an opaque id, 1–64 of A-Za-z0-9_-. Only other systems know which person it belongs to.
 type CustomerID string
 
 // OrderID is the channel's id of an order, 1–64 of A-Za-z0-9_-.
@@ -17,8 +17,8 @@ type ReturnID string
 // LoyaltyID is the id of one adjustment of a customer's points, 1–64 of A-Za-z0-9_-.
 type LoyaltyID string
 
-// ParseID checks text against the alphabet and length of every id in the system. The error names field and has the
-// code id_missing, id_too_long or id_malformed.
+// ParseID accepts 1–64 characters of A-Za-z0-9_-, the form of every id in the system. The error names field and has the code id_missing,
+// id_too_long or id_malformed.
 func ParseID[T ~string](field, text string) (T, error) {
 	if text == "" {
 		return "", Invalid(field, "id_missing", "an id of 1 to 64 characters is needed")

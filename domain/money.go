@@ -2,7 +2,7 @@ package domain
 
 import "strings"
 
-// Currency is an ISO 4217 code that a policy may price.
+// Currency is an ISO 4217 code.
 type Currency string
 
 // The currencies of the United Kingdom and Ireland. Both have two decimals.
@@ -11,7 +11,7 @@ const (
 	EUR Currency = "EUR"
 )
 
-// ParseCurrency accepts GBP and EUR, exactly so written. The error names field.
+// ParseCurrency accepts GBP and EUR, in upper case. The error names field and has the code currency_missing or currency_unknown.
 func ParseCurrency(field, text string) (Currency, error) {
 	switch c := Currency(text); c {
 	case GBP, EUR:
@@ -34,10 +34,9 @@ func (m Money) String() string { return FormatMinor(m.Minor) + " " + string(m.Cu
 // MaxMinor is the largest amount accepted, in minor units: 999,999,999,999.99.
 const MaxMinor = 99_999_999_999_999
 
-// ParseAmount reads a decimal such as "129.99", "129.9" or "129" into minor units (pence, cents), exactly: no float is
-// involved. It accepts what the JSON number grammar does, without sign and exponent and with at most two decimals, from
-// 0 to MaxMinor. Everything else is an *InvalidError that names field, its code one of amount_missing, amount_malformed,
-// amount_negative, amount_too_precise, amount_too_large.
+// ParseAmount parses a decimal such as "129.99", "129.9" or "129" into minor units (pence, cents), exactly, without floating point. It accepts
+// the JSON number grammar (RFC 8259) without exponent and with at most two decimals, from 0 to MaxMinor. Everything else is an *InvalidError
+// that names field, with the code amount_missing, amount_malformed, amount_negative, amount_too_precise or amount_too_large.
 func ParseAmount(field, text string) (int64, error) {
 	if text == "" {
 		return 0, Invalid(field, "amount_missing", `say the amount as a decimal, such as "129.99"`)

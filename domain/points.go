@@ -2,14 +2,14 @@ package domain
 
 import "fmt"
 
-// Points are whole loyalty points. They may be negative as a change, and as a total that has fallen into debt.
+// Points are whole loyalty points. A change may be negative, and so may a total.
 type Points int64
 
-// MaxTotal bounds a customer's total to ±MaxTotal. Points in 27 bits and a minute in 26 then fit the 53 bits that a
-// double holds exactly, which is what a Redis sorted set keeps as a score.
+// MaxTotal bounds a customer's total to ±MaxTotal. With 27 bits, points and a minute of 26 bits fit into the 53 bits that a double holds
+// exactly, the score of a Redis sorted set.
 const MaxTotal Points = 1<<27 - 1
 
-// Plus adds a change to a total. A result beyond ±MaxTotal is ErrPointsLimit.
+// Plus adds a change to a total. If the result is beyond ±MaxTotal, it returns the total unchanged and ErrPointsLimit.
 func (p Points) Plus(change Points) (Points, error) {
 	sum := p + change
 	overflowed := (change > 0 && sum < p) || (change < 0 && sum > p)

@@ -6,13 +6,13 @@ import (
 	"slices"
 )
 
-// Policy is the rule by which spend earns points. It is stamped whole into every award, so that what an order earned,
-// and what a return of it takes back, never depends on today's settings.
+// Policy is the rule by which spend earns points. Every award holds its whole policy, so that what an order earned, and what a return of it
+// reverses, never depends on today's settings.
 type Policy struct {
 	// ID names the policy for people: "2026-01".
 	ID string `json:"id"`
-	// SpendPerPoint is the spend that earns one point, in minor units of each currency, 1 to MaxMinor. A currency that
-	// is not in it earns nothing and is refused.
+	// SpendPerPoint is the spend that earns one point, in minor units, by currency; each is 1 to MaxMinor. Orders in other currencies are
+	// invalid.
 	SpendPerPoint map[Currency]int64 `json:"spendPerPoint"`
 }
 
@@ -21,7 +21,7 @@ func DefaultPolicy() Policy {
 	return Policy{ID: "2026-01", SpendPerPoint: map[Currency]int64{GBP: 1000, EUR: 1150}}
 }
 
-// Validate says whether the policy can price anything: it needs an id and spends within their range.
+// Validate checks that the policy has an id and at least one currency, and that currencies and spends are valid. Errors are ErrInvalid.
 func (p Policy) Validate() error {
 	if p.ID == "" {
 		return Invalid("policy.id", "policy_id_missing", "name the policy")
@@ -30,7 +30,7 @@ func (p Policy) Validate() error {
 		return Invalid("policy.spendPerPoint", "policy_empty", "state the spend per point of at least one currency")
 	}
 	var errs []error
-	for _, currency := range slices.Sorted(maps.Keys(p.SpendPerPoint)) { // in order, so that the same mistakes read the same
+	for _, currency := range slices.Sorted(maps.Keys(p.SpendPerPoint)) { // in order, so that the error is deterministic
 		spend := p.SpendPerPoint[currency]
 		field := "policy.spendPerPoint." + string(currency)
 		_, err := ParseCurrency(field, string(currency))
@@ -42,10 +42,9 @@ func (p Policy) Validate() error {
 	return JoinInvalid(errs...)
 }
 
-// Points is what an amount of 0 or more earns: the spend divided by the spend per point, rounded to the nearest
-// integer, halves up, in integer arithmetic: floor((2·amount + spend) / (2·spend)), computed so that no amount can
-// overflow. A negative amount, or a currency the policy does not price, is ErrInvalid under the name the field has in an
-// order; a result above MaxTotal is ErrPointsLimit.
+// Points is what an amount earns. It is the rounding rule: the amount divided by the spend per point, rounded to the nearest integer, halves
+// up, that is floor((2·amount + spend) / (2·spend)), in integer arithmetic that no amount overflows. A negative amount, or a currency that
+// is not in the policy, is ErrInvalid with the field's name in an order. A result above MaxTotal is ErrPointsLimit.
 func (p Policy) Points(m Money) (Points, error) {
 	spend := p.SpendPerPoint[m.Currency]
 	if spend < 1 {
@@ -64,7 +63,7 @@ func (p Policy) Points(m Money) (Points, error) {
 	return points, nil
 }
 
-// Equal tells whether two policies would price everything alike and carry the same id.
+// Equal reports whether two policies have the same id and the same spends.
 func (p Policy) Equal(other Policy) bool {
 	return p.ID == other.ID && maps.Equal(p.SpendPerPoint, other.SpendPerPoint)
 }

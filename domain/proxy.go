@@ -12,21 +12,21 @@ import (
 	"sync"
 )
 
-// ProxyKey stands for a customer wherever others may look. It is the first 16 bytes of HMAC-SHA256(secret, customer id),
-// so that without the secret nobody can tell whose it is, not even by hashing every id.
+// ProxyKey identifies a customer where others can see it. It is the first 16 bytes of HMAC-SHA256(secret, customer id): without the secret,
+// nobody can tell whose it is, not even by hashing every id.
 type ProxyKey [16]byte
 
 // Compare orders keys by their bytes: -1, 0 or 1.
 func (k ProxyKey) Compare(other ProxyKey) int { return bytes.Compare(k[:], other[:]) }
 
-// String is the key in hexadecimal, for logs and files.
+// String is the key in hexadecimal.
 func (k ProxyKey) String() string { return hex.EncodeToString(k[:]) }
 
-// Name is the confidential name shown for the key, such as "Amber Otter 482913". It is a function of the key alone. Two
-// customers may share a name: there are 65 billion.
+// Name is the proxy name of the key, such as "Amber Otter 482913". It depends on the key alone. There are 65 billion names, so that two
+// customers may share one.
 func (k ProxyKey) Name() string { return string(k.AppendName(nil)) }
 
-// AppendName appends Name to b and returns it, without allocating if b has room for 32 bytes.
+// AppendName appends Name to b. It doesn't allocate if b has capacity for 32 more bytes.
 func (k ProxyKey) AppendName(b []byte) []byte {
 	b = append(b, adjectives[k[0]]...)
 	b = append(b, ' ')
@@ -39,8 +39,8 @@ func (k ProxyKey) AppendName(b []byte) []byte {
 	return b
 }
 
-// ParseProxyName tidies a text that has the form of a proxy name, in whatever case and spacing: two words and six digits. It is
-// false for any other text. Whether anybody has the name is another question.
+// ParseProxyName normalizes the case and spacing of a text in the form of a proxy name: two words and six digits. It returns false for any
+// other text. It does not check that a customer has the name.
 func ParseProxyName(text string) (string, bool) {
 	parts := strings.Fields(text)
 	if len(parts) != 3 || len(parts[2]) != 6 || strings.Trim(parts[2], "0123456789") != "" {
@@ -58,17 +58,16 @@ func ParseProxyName(text string) (string, bool) {
 // MinProxySecret is the shortest secret accepted, in bytes.
 const MinProxySecret = 16
 
-// Proxies turns customer ids into proxy keys under one secret. Make it with NewProxies. It may be used from many
-// goroutines at once.
+// Proxies derives proxy keys from customer ids with one secret. Make it with NewProxies. It is safe for concurrent use.
 type Proxies struct{ macs *sync.Pool }
 
-// proxyMAC keeps the buffers beside the hash: through the hash.Hash interface they would escape at every call.
+// proxyMAC has reusable buffers: passed through the hash.Hash interface, local ones would be allocated at every call.
 type proxyMAC struct {
 	hash.Hash
 	in, out []byte
 }
 
-// NewProxies refuses a secret shorter than MinProxySecret bytes, as ErrInvalid.
+// NewProxies makes Proxies with a secret. A secret shorter than MinProxySecret bytes is ErrInvalid.
 func NewProxies(secret []byte) (Proxies, error) {
 	if len(secret) < MinProxySecret {
 		return Proxies{}, Invalid("proxySecret", "secret_too_short", fmt.Sprintf("the proxy secret needs at least %d bytes", MinProxySecret))
@@ -80,7 +79,7 @@ func newProxies(secret []byte) Proxies {
 	return Proxies{macs: &sync.Pool{New: func() any { return &proxyMAC{Hash: hmac.New(sha256.New, secret)} }}}
 }
 
-// Key is the proxy key of a customer. It does not allocate once warm.
+// Key is the proxy key of a customer. Once its pool is filled, it doesn't allocate.
 func (p Proxies) Key(customer CustomerID) ProxyKey {
 	mac := p.macs.Get().(*proxyMAC)
 	defer p.macs.Put(mac)
@@ -91,8 +90,8 @@ func (p Proxies) Key(customer CustomerID) ProxyKey {
 	return ProxyKey(mac.out[:len(ProxyKey{})])
 }
 
-// ForSeason makes the keys of one season, which nobody without the secret can link with those of another, or of all time. They
-// are keyed by HMAC-SHA256(secret, "season:" + id); no customer has such an id.
+// ForSeason makes the Proxies of a season. Without the secret, its keys can't be linked with those of another season or of all time. Their
+// secret is HMAC-SHA256(secret, "season:" + id); no customer id contains a colon.
 func (p Proxies) ForSeason(id string) Proxies {
 	mac := p.macs.Get().(*proxyMAC)
 	defer p.macs.Put(mac)

@@ -9,9 +9,9 @@ import (
 // MaxReasonLength bounds the reason given for a return or an adjustment, in bytes.
 const MaxReasonLength = 500
 
-// CheckText bounds a free word to maxBytes of UTF-8, and keeps out what could forge or reorder the lines of whoever
-// prints it later: control characters, line and paragraph separators, and marks that turn the direction of writing. The
-// error names field; its code is code followed by _too_long or _malformed.
+// CheckText accepts a free text of at most maxBytes of valid UTF-8, without characters that could forge or reorder lines where the text is
+// printed: control characters, line and paragraph separators, bidirectional controls. The error names field; its code is code followed by
+// _too_long or _malformed.
 func CheckText(field, code, text string, maxBytes int) error {
 	if len(text) > maxBytes {
 		return Invalid(field, code+"_too_long", fmt.Sprintf("at most %d bytes", maxBytes))

@@ -1,7 +1,6 @@
 package domain
 
-// The words of proxy names, fit for anyone to see. Their order is part of every name ever shown: a change to it, or to
-// a word, renames customers.
+// The words of proxy names, suitable for everyone. The name of every key depends on the words and their order: any change renames customers.
 
 var adjectives = [256]string{
 	"Able", "Active", "Adept", "Agile", "Alert", "Alpine", "Amber", "Amethyst", "Amiable", "Apricot", "Aqua",

@@ -1,5 +1,5 @@
-// Package account decides on changes of a customer's points that come from no order: goodwill, and corrections. Small ones
-// are made at once; of large ones a second person decides. One customer's adjustments are one stream.
+// Package account decides commands about one customer: adjustments of points (goodwill, corrections), of which large ones need a second
+// person's approval, erasure, and reveals of the customer behind a proxy name. Its events are in one stream for each customer.
 package account
 
 import (
@@ -18,39 +18,41 @@ type Command interface {
 	decide(State) ([]domain.Event, error)
 }
 
-// Adjust gives a customer points, or takes them where Points is negative, for a stated reason.
+// Adjust gives a customer points, or takes them if Points is negative.
 type Adjust struct {
 	Customer domain.CustomerID
-	// ID names this adjustment. The same id with the same content is the same adjustment, made once.
+	// ID identifies the adjustment. A repeated command with the same id and content changes nothing.
 	ID     domain.LoyaltyID
 	Points domain.Points
 	Reason string
-	// Actor is who does it.
+	// Actor is the subject of the token of whoever adjusts.
 	Actor string
-	// Limit is the most points that Actor may give or take alone; more is a request, on which somebody else decides. 0 is
+	// Limit is the most points that Actor may give or take alone. More becomes a request, which somebody else approves or declines. 0 is
 	// no limit.
 	Limit domain.Points
 	At    time.Time
 }
 
-// State is what a customer's adjustments add up to. The zero State is a customer without any.
+// State is folded from a customer's events. The zero State has none.
 type State struct {
 	// Points is the sum of all adjustments.
 	Points domain.Points
 	Made   map[domain.LoyaltyID]PointsAdjusted
-	// Requests are the adjustments that needed a second person. One that was approved is also in Made; one that is neither
-	// there nor in Declined waits.
+	// Requests are the adjustments that need approval. An approved one is also in Made, a declined one in Declined; the others wait.
 	Requests map[domain.LoyaltyID]AdjustmentRequested
 	Declined map[domain.LoyaltyID]AdjustmentDeclined
-	// Forgotten tells that the customer's proxy key is retired.
+	// Forgotten is true once the customer was forgotten: the proxy key is retired.
 	Forgotten bool
 }
 
-// Decide gives the events that a command leads to. No events and no error means that the very same was done before. The
-// errors are domain.ErrInvalid (a field at fault) and domain.ErrPointsLimit (the sum of all adjustments would pass
-// ±domain.MaxTotal); domain.ErrConflict of Adjust (the id was used with other content); domain.ErrNotFound (there is no such
-// request), domain.ErrDecided (it was decided the other way) and domain.ErrOwnRequest of Approve and Decline;
-// domain.ErrNotFound and domain.ErrNotForgotten of Certify; and domain.ErrForgotten of whatever comes for a forgotten customer.
+// Decide returns the events of a command. No events and no error means that the same command was carried out before. Errors:
+//   - domain.ErrInvalid for an invalid field;
+//   - Adjust: domain.ErrConflict if the id was used with other content;
+//   - Approve and Decline: domain.ErrNotFound if there is no such request, domain.ErrDecided if it was decided the other way;
+//   - Approve: domain.ErrOwnRequest;
+//   - Adjust and Approve: domain.ErrPointsLimit if the sum of all adjustments would pass ±domain.MaxTotal;
+//   - Adjust, Approve and Reveal: domain.ErrForgotten if the customer was forgotten;
+//   - Certify: domain.ErrNotFound if the customer was not forgotten, domain.ErrNotForgotten if a check was not clean.
 func Decide(c Command, s State) ([]domain.Event, error) { return c.decide(s) }
 
 func (c Adjust) decide(s State) ([]domain.Event, error) {
@@ -101,8 +103,7 @@ func checkReason(reason string) error {
 	return domain.JoinInvalid(missing, domain.CheckText("reason", "reason", reason, domain.MaxReasonLength))
 }
 
-// Evolve applies one event to the state. It is total: an event that is not an account's changes nothing. The state
-// given is not to be used again.
+// Evolve applies one event to the state. It is total: an event of another kind changes nothing. The given state must not be used afterwards.
 func Evolve(s State, e domain.Event) State {
 	switch e := e.(type) {
 	case PointsAdjusted:

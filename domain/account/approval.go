@@ -7,17 +7,17 @@ import (
 	"loyalty/domain"
 )
 
-// Approve makes an adjustment that was requested.
+// Approve approves a requested adjustment, which is then made.
 type Approve struct {
 	Customer domain.CustomerID
-	// ID is that of the adjustment.
+	// ID is the id of the adjustment.
 	ID domain.LoyaltyID
-	// Actor is who approves: not who requested it.
+	// Actor is who approves, and must not be who requested it.
 	Actor string
 	At    time.Time
 }
 
-// Decline turns an adjustment down that was requested, for a stated reason. Whoever requested it may take it back so.
+// Decline declines a requested adjustment. Whoever requested it may do so too, to withdraw it.
 type Decline struct {
 	Customer domain.CustomerID
 	ID       domain.LoyaltyID

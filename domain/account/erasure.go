@@ -7,8 +7,8 @@ import (
 	"loyalty/domain"
 )
 
-// Forget retires a customer's proxy key: they leave the leaderboard, their proxy name leads to nobody any more, and nothing is
-// adjusted after it. Their entries stay, under an id that says nothing once the shop has forgotten whose it was.
+// Forget retires a customer's proxy key: they leave the leaderboard, their proxy name leads to nobody any more, and there are no more
+// adjustments. Their entries stay, under an id that identifies nobody once the shop has erased its record of the customer.
 type Forget struct {
 	Customer domain.CustomerID
 	Reason   string
@@ -16,7 +16,7 @@ type Forget struct {
 	At       time.Time
 }
 
-// Certify records that every read model was looked at after a customer was forgotten.
+// Certify records that every read model was checked after a customer was forgotten.
 type Certify struct {
 	Customer domain.CustomerID
 	Checks   []Check
@@ -24,17 +24,17 @@ type Certify struct {
 	At       time.Time
 }
 
-// Check is what was found in one read model.
+// Check is the result of checking one read model.
 type Check struct {
-	// Model names it: "ledger", "leaderboard".
+	// Model is the read model: "ledger", "leaderboard".
 	Model string `json:"model"`
-	// Position is where in the log it stood then.
+	// Position is the position that it reflected.
 	Position domain.Position `json:"position"`
-	// Clean tells that nothing was left there that leads from a proxy name or a rank to the customer.
+	// Clean is true if it has no data that leads from a proxy name or a rank to the customer.
 	Clean bool `json:"clean"`
 }
 
-// Reveal says that somebody is told which customer is behind a proxy name.
+// Reveal records that somebody is told which customer is behind a proxy name.
 type Reveal struct {
 	Customer domain.CustomerID
 	Reason   string

@@ -2,7 +2,7 @@ package account
 
 import "loyalty/domain"
 
-// The names under which the events are stored, for ever.
+// The stored names of the events, which never change.
 const (
 	TypePointsAdjusted      = "points-adjusted.v1"
 	TypeAdjustmentRequested = "points-adjustment-requested.v1"
@@ -13,40 +13,40 @@ const (
 	TypeProxyNameRevealed   = "proxy-name-revealed.v1"
 )
 
-// PointsAdjusted says that a customer's points were changed by hand: goodwill, or the correction of a mistake.
+// PointsAdjusted: a customer's points were adjusted, as goodwill or as a correction.
 type PointsAdjusted struct {
 	domain.About
 	LoyaltyID domain.LoyaltyID `json:"loyaltyId"`
 	// Points given, or taken where negative; never 0.
 	Points domain.Points `json:"points"`
 	Reason string        `json:"reason"`
-	// Actor is who did it, the subject of their token; where a second person approved it, who requested it.
+	// Actor is the subject of the token of whoever adjusted the points; of an approved adjustment, of whoever requested it.
 	Actor string `json:"actor"`
 }
 
 // EventType is TypePointsAdjusted.
 func (PointsAdjusted) EventType() string { return TypePointsAdjusted }
 
-// AdjustmentRequested says that somebody wants to change a customer's points by more than they may alone.
+// AdjustmentRequested: somebody wants to adjust a customer's points by more than they may alone.
 type AdjustmentRequested struct {
 	domain.About
 	LoyaltyID domain.LoyaltyID `json:"loyaltyId"`
 	// Points to give, or to take where negative; never 0.
 	Points domain.Points `json:"points"`
 	Reason string        `json:"reason"`
-	// Actor is who wants it, the subject of their token.
+	// Actor is the subject of the requester's token.
 	Actor string `json:"actor"`
 }
 
 // EventType is TypeAdjustmentRequested.
 func (AdjustmentRequested) EventType() string { return TypeAdjustmentRequested }
 
-// AdjustmentApproved says that a second person agreed. The PointsAdjusted that it led to stands right after it.
+// AdjustmentApproved: a second person approved the request. Its PointsAdjusted is the next event.
 type AdjustmentApproved struct {
 	domain.About
 	LoyaltyID domain.LoyaltyID `json:"loyaltyId"`
 	Points    domain.Points    `json:"points"`
-	// RequestedBy and Actor are who wanted it and who approved it. They are never the same.
+	// RequestedBy and Actor are who requested it and who approved it. They are never the same.
 	RequestedBy string `json:"requestedBy"`
 	Actor       string `json:"actor"`
 }
@@ -54,19 +54,19 @@ type AdjustmentApproved struct {
 // EventType is TypeAdjustmentApproved.
 func (AdjustmentApproved) EventType() string { return TypeAdjustmentApproved }
 
-// AdjustmentDeclined says that nothing came of a request.
+// AdjustmentDeclined: the request was declined or withdrawn.
 type AdjustmentDeclined struct {
 	domain.About
 	LoyaltyID domain.LoyaltyID `json:"loyaltyId"`
 	Reason    string           `json:"reason"`
-	// Actor is who declined it, or took it back.
+	// Actor is who declined or withdrew it.
 	Actor string `json:"actor"`
 }
 
 // EventType is TypeAdjustmentDeclined.
 func (AdjustmentDeclined) EventType() string { return TypeAdjustmentDeclined }
 
-// CustomerForgotten says that the customer's proxy key is retired, for ever.
+// CustomerForgotten: the customer's proxy key is retired for ever.
 type CustomerForgotten struct {
 	domain.About
 	Reason string `json:"reason"`
@@ -76,7 +76,7 @@ type CustomerForgotten struct {
 // EventType is TypeCustomerForgotten.
 func (CustomerForgotten) EventType() string { return TypeCustomerForgotten }
 
-// ErasureCertified says that every read model was checked after the customer was forgotten, and was clean.
+// ErasureCertified: every read model was checked after the customer was forgotten, and was clean.
 type ErasureCertified struct {
 	domain.About
 	Checks []Check `json:"checks"`
@@ -86,8 +86,8 @@ type ErasureCertified struct {
 // EventType is TypeErasureCertified.
 func (ErasureCertified) EventType() string { return TypeErasureCertified }
 
-// ProxyNameRevealed says that Actor was told which customer is behind a proxy name, and why. The name is not in it: with the
-// proxy secret it follows from the id, and without it nobody is to know.
+// ProxyNameRevealed: Actor was told which customer is behind a proxy name, for a reason. The event does not hold the name: with the proxy
+// secret it follows from the customer's id, and without the secret nobody may know it.
 type ProxyNameRevealed struct {
 	domain.About
 	Reason string `json:"reason"`

@@ -2,7 +2,7 @@ package order
 
 import "loyalty/domain"
 
-// The names under which the events of an order are stored, for ever.
+// The stored names of the events, which never change.
 const (
 	TypePlaced         = "order-placed.v1"
 	TypePointsAwarded  = "points-awarded.v1"
@@ -10,17 +10,17 @@ const (
 	TypePointsReversed = "points-reversed.v1"
 )
 
-// Placed says that a customer bought.
+// Placed: a customer placed an order.
 type Placed struct {
 	domain.About
 	OrderID domain.OrderID `json:"orderId"`
 	Items   []string       `json:"itemIds"`
 	Paid    domain.Money   `json:"paid"`
-	// Method is how it was paid in a word: "card". Nothing else of the payment is kept.
+	// Method is the payment method in a word: "card". No other payment data is stored.
 	Method string `json:"method,omitempty"`
 }
 
-// PointsAwarded says what the order earned, and under which policy, whole.
+// PointsAwarded: the order earned points, under the policy that is in the event.
 type PointsAwarded struct {
 	domain.About
 	OrderID domain.OrderID `json:"orderId"`
@@ -29,7 +29,7 @@ type PointsAwarded struct {
 	Policy  domain.Policy  `json:"policy"`
 }
 
-// ItemsReturned says that part or all of what was paid went back to the customer.
+// ItemsReturned: part or all of the amount paid was refunded.
 type ItemsReturned struct {
 	domain.About
 	OrderID  domain.OrderID  `json:"orderId"`
@@ -38,17 +38,17 @@ type ItemsReturned struct {
 	Reason   string          `json:"reason,omitempty"`
 }
 
-// PointsReversed says how many points the return took back: f(net before) − f(net after) under the order's own policy.
+// PointsReversed: a return reversed points, Policy.Points(NetBefore) − Policy.Points(NetAfter) under the order's own policy.
 type PointsReversed struct {
 	domain.About
 	OrderID  domain.OrderID  `json:"orderId"`
 	ReturnID domain.ReturnID `json:"returnId"`
-	// Points taken back, 0 or more.
+	// Points is the number of points reversed, 0 or more.
 	Points    domain.Points `json:"points"`
 	NetBefore domain.Money  `json:"netBefore"`
 	NetAfter  domain.Money  `json:"netAfter"`
 	Policy    domain.Policy `json:"policy"`
-	// Reason is that of the return; may be empty.
+	// Reason is the return's reason; it may be empty.
 	Reason string `json:"reason,omitempty"`
 }
 

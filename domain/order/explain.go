@@ -9,16 +9,16 @@ import (
 
 // Step explains one change of an order's points.
 type Step struct {
-	// Text says how it came about, in words and numbers: "£129.99 ÷ £10.00 = 12.999 → 13, policy of 2026-01".
+	// Text is the calculation: "£129.99 ÷ £10.00 = 12.999 → 13, policy of 2026-01".
 	Text string
-	// Points is the change: an award or, negative, what a return took back.
+	// Points is the change: an award, or negative for a reversal.
 	Points domain.Points
-	// Left is what the order is worth after it, by the events, and Computed by the policy pinned in the order from what is
-	// left of the payment. They are equal, or something is wrong.
+	// Left is the order's points after the step, by the events. Computed is what the order's own policy gives for what is left of the
+	// payment. If they differ, something is wrong.
 	Left, Computed domain.Points
 }
 
-// Explain gives a step for each event that changed the order's points, in their order. Other events are passed over.
+// Explain returns a step for each event that changed the order's points, in order. It ignores other events.
 func Explain(events []domain.Event) []Step {
 	var steps []Step
 	var left domain.Points
@@ -44,14 +44,14 @@ func Explain(events []domain.Event) []Step {
 	return steps
 }
 
-// division is an amount by the spend that earns a point, to three decimals: "£129.99 ÷ £10.00 = 12.999".
+// division is an amount divided by the spend per point, to three decimals: "£129.99 ÷ £10.00 = 12.999".
 func division(m domain.Money, p domain.Policy) string {
 	spend := domain.Money{Minor: p.SpendPerPoint[m.Currency], Currency: m.Currency}
 	if spend.Minor < 1 {
 		return sum(m) + ", which the policy does not price"
 	}
 	whole, rest := m.Minor/spend.Minor, m.Minor%spend.Minor
-	// rest < spend ≤ MaxMinor < 10^14, so a thousand times it still fits.
+	// rest < spend ≤ MaxMinor < 10^14, so that rest*1000 does not overflow.
 	thousandths, inexact := rest*1000/spend.Minor, rest*1000%spend.Minor != 0
 	sign := "="
 	if inexact {

@@ -1,5 +1,5 @@
-// Package order decides what happens to an order: it is placed once and earns its points, and what is returned takes
-// back what it earned. One order is one stream; its events and its points are appended together or not at all.
+// Package order decides commands about one order: it is placed once and earns points, and returns reverse what the returned amount earned.
+// Each order is one stream; an order and its points are appended together or not at all.
 package order
 
 import (
@@ -18,11 +18,10 @@ type Command interface {
 // MaxItems is the most items an order may list.
 const MaxItems = 500
 
-// MaxMethodLength bounds the word for how an order was paid, in bytes.
+// MaxMethodLength is the greatest length of the payment method, in bytes.
 const MaxMethodLength = 32
 
-// Place says that a customer bought. Its fields are valid already where their type says so (ids, money); Items,
-// Method and Policy are checked here.
+// Place places an order. Ids and Paid must be valid already, as their parse functions make sure; Items, Method and Policy are checked here.
 type Place struct {
 	Order    domain.OrderID
 	Customer domain.CustomerID
@@ -33,7 +32,7 @@ type Place struct {
 	At       time.Time
 }
 
-// Return says that Amount (minor units of the order's currency, at least 1) of an order goes back to the customer.
+// Return refunds Amount of an order to the customer, at least 1, in minor units of the order's currency.
 type Return struct {
 	Order  domain.OrderID
 	Return domain.ReturnID
@@ -42,19 +41,19 @@ type Return struct {
 	At     time.Time
 }
 
-// State is what an order's events add up to. The zero State is an order that was never placed.
+// State is folded from an order's events. The zero State is an order that was not placed.
 type State struct {
 	Placed *Placed
-	// Policy is the one its points were awarded under.
+	// Policy is the policy of the award.
 	Policy domain.Policy
 	// Refunded is the sum of all returns, in minor units.
 	Refunded int64
-	// Points is what the order is worth now: the award less every reversal.
+	// Points is the award less all reversals.
 	Points  domain.Points
 	Returns map[domain.ReturnID]ItemsReturned
 }
 
-// Net is what is left of the amount paid after all returns.
+// Net is the amount paid less all returns.
 func (s State) Net() domain.Money {
 	if s.Placed == nil {
 		return domain.Money{}
@@ -62,9 +61,9 @@ func (s State) Net() domain.Money {
 	return domain.Money{Minor: s.Placed.Paid.Minor - s.Refunded, Currency: s.Placed.Paid.Currency}
 }
 
-// Decide gives the events that a command leads to. No events and no error means that the very same command was carried
-// out before. The errors are domain.ErrInvalid, domain.ErrConflict (the id was used with other content),
-// domain.ErrNotFound (a return of an unknown order), domain.ErrReturnExceedsPaid and domain.ErrPointsLimit.
+// Decide returns the events of a command. No events and no error means that the same command was carried out before. Errors are
+// domain.ErrInvalid, domain.ErrConflict if the id was used with other content, domain.ErrNotFound for a return of an unknown order,
+// domain.ErrReturnExceedsPaid and domain.ErrPointsLimit.
 func Decide(c Command, s State) ([]domain.Event, error) { return c.decide(s) }
 
 func (c Place) decide(s State) ([]domain.Event, error) {
@@ -107,7 +106,7 @@ func (c Place) validate() error {
 	return domain.JoinInvalid(errs...)
 }
 
-// validateMethod takes a word without digits, so that no card number can be kept by mistake.
+// validateMethod accepts a word without digits, so that no card number can be stored by mistake.
 func validateMethod(method string) error {
 	for _, r := range method {
 		if !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || r == '_' || r == '-') {
@@ -117,7 +116,7 @@ func validateMethod(method string) error {
 	return domain.CheckText("paymentDetails.method", "method", method, MaxMethodLength)
 }
 
-// sameAs compares what the channel said; when it came, and today's policy, are not part of that.
+// sameAs compares the content of the channel's command. The time and today's policy are not part of it.
 func (c Place) sameAs(p Placed) bool {
 	return c.Customer == p.CustomerID && c.Paid == p.Paid && c.Method == p.Method && slices.Equal(c.Items, p.Items)
 }
@@ -143,7 +142,7 @@ func (c Return) decide(s State) ([]domain.Event, error) {
 		return nil, fmt.Errorf("return %s of order %s: %w: %s is left of it", c.Return, c.Order, domain.ErrReturnExceedsPaid, before)
 	}
 	after := domain.Money{Minor: before.Minor - c.Amount, Currency: before.Currency}
-	worth, err := s.Policy.Points(after)
+	remaining, err := s.Policy.Points(after)
 	if err != nil {
 		return nil, fmt.Errorf("return %s of order %s: %w", c.Return, c.Order, err)
 	}
@@ -153,7 +152,7 @@ func (c Return) decide(s State) ([]domain.Event, error) {
 		ItemsReturned{About: about, OrderID: c.Order, ReturnID: c.Return, Refunded: refunded, Reason: c.Reason},
 		PointsReversed{
 			About: about, OrderID: c.Order, ReturnID: c.Return,
-			Points: s.Points - worth, NetBefore: before, NetAfter: after, Policy: s.Policy, Reason: c.Reason,
+			Points: s.Points - remaining, NetBefore: before, NetAfter: after, Policy: s.Policy, Reason: c.Reason,
 		},
 	}, nil
 }
@@ -168,8 +167,7 @@ func validateReturned(minor int64) error {
 	return nil
 }
 
-// Evolve applies one event to the state. It is total: an event that is not an order's changes nothing. The state given
-// is not to be used again.
+// Evolve applies one event to the state. It is total: an event of another kind changes nothing. The given state must not be used afterwards.
 func Evolve(s State, e domain.Event) State {
 	switch e := e.(type) {
 	case Placed:

@@ -9,27 +9,27 @@ import (
 	"loyalty/domain"
 )
 
-// Calendar is the seasons that there are leaderboards for, as configured.
+// Calendar is the configured seasons, each of which has a leaderboard.
 type Calendar struct {
 	fixed   []Season
 	rolling []rolling
 }
 
-// rolling is the current season of a unit, and how many before it.
+// rolling is the current season of a unit and a number of seasons before it.
 type rolling struct {
 	unit   unit
 	before int
 }
 
-// MaxSeasons is the most seasons a calendar may have at a time: each has a leaderboard of its own.
+// MaxSeasons is the most seasons that a calendar may have at a time.
 const MaxSeasons = 64
 
-// ParseCalendar reads a configuration of seasons, with commas between them, of which there are three kinds:
+// ParseCalendar parses a comma-separated list of seasons, of three kinds:
 //
-//	month, quarter, year      the current one, which the next one follows when it is over; month+2 keeps the two before it too
+//	month, quarter, year      the current month, quarter or year; month+2 also keeps the two before it
 //	2026, 2026-Q4, 2026-11    a year, a quarter or a month
-//	sale=2026-11-27/2026-12-01  one of a name of its own, from the first day to before the second; times such as
-//	                          2026-11-27T18:00Z do, too
+//	sale=2026-11-27/2026-12-01  a named season, from the beginning of the first day (inclusive) to that of the second (exclusive);
+//	                          times such as 2026-11-27T18:00Z are allowed too
 //
 // All are in UTC. The empty text is no seasons. Errors are domain.ErrInvalid of the field seasons.
 func ParseCalendar(text string) (Calendar, error) {
@@ -87,8 +87,8 @@ func parseNamed(id, bounds string) (s Season, _ error) {
 	}
 	s.ID = id
 	var noFrom, noUntil error
-	s.From, noFrom = parseMoment(from)
-	s.Until, noUntil = parseMoment(until)
+	s.From, noFrom = parseTime(from)
+	s.Until, noUntil = parseTime(until)
 	if err := domain.JoinInvalid(noFrom, noUntil); err != nil {
 		return s, err
 	}
@@ -98,14 +98,14 @@ func parseNamed(id, bounds string) (s Season, _ error) {
 	return s, nil
 }
 
-func parseMoment(text string) (time.Time, error) {
-	if moment, _, ok := domain.ParseTime(text); ok && moment.Nanosecond() == 0 {
-		return moment, nil
+func parseTime(text string) (time.Time, error) {
+	if t, _, ok := domain.ParseTime(text); ok && t.Nanosecond() == 0 {
+		return t, nil
 	}
 	return time.Time{}, invalid("season_time", "%q must be a day such as 2026-11-27, or a time such as 2026-11-27T18:00Z, to the second", text)
 }
 
-// check finds what is there twice, and too many.
+// check finds duplicates, and too many seasons.
 func (c Calendar) check() error {
 	count := len(c.fixed)
 	seen := map[string]bool{}
@@ -129,17 +129,17 @@ func (c Calendar) check() error {
 	return nil
 }
 
-// At lists the seasons at a moment, in order of their beginning, then of their ids: those that are configured and have begun, and
-// the current ones with those before them. None is there twice.
-func (c Calendar) At(moment time.Time) []Season {
+// At lists the seasons at a time, ordered by beginning, then id: the fixed ones that have begun, and the rolling ones. There are no
+// duplicates.
+func (c Calendar) At(t time.Time) []Season {
 	var seasons []Season
 	for _, s := range c.fixed {
-		if !moment.Before(s.From) {
+		if !t.Before(s.From) {
 			seasons = append(seasons, s)
 		}
 	}
 	for _, r := range c.rolling {
-		s := r.unit.at(moment)
+		s := r.unit.at(t)
 		for range r.before + 1 {
 			seasons = append(seasons, s)
 			s = r.unit.at(s.From.Add(-time.Nanosecond))
@@ -154,12 +154,12 @@ func (c Calendar) At(moment time.Time) []Season {
 	return slices.CompactFunc(seasons, func(a, b Season) bool { return a.ID == b.ID })
 }
 
-// Next is the first moment after another at which At is different; zero if it never is again.
+// Next is the first time after after at which At changes; zero if it never does.
 func (c Calendar) Next(after time.Time) time.Time {
 	var next time.Time
-	consider := func(moment time.Time) {
-		if after.Before(moment) && (next.IsZero() || moment.Before(next)) {
-			next = moment
+	consider := func(t time.Time) {
+		if after.Before(t) && (next.IsZero() || t.Before(next)) {
+			next = t
 		}
 	}
 	for _, s := range c.fixed {

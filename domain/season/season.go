@@ -1,5 +1,5 @@
-// Package season says what a season is: a stretch of time with a leaderboard of its own, beside the one of all time. A customer's
-// points of a season are those of the entries that occurred within it, whatever order they go back to.
+// Package season defines seasons: ranges of time with a leaderboard of their own, beside the one of all time. A customer's points in a season
+// are the sum of the entries that occurred within it, whenever their orders were placed.
 package season
 
 import (
@@ -11,24 +11,24 @@ import (
 	"loyalty/domain"
 )
 
-// Season is a stretch of time, from From on and before Until, both UTC.
+// Season is a range of time, From (inclusive) until Until (exclusive), both UTC.
 type Season struct {
-	// ID names it: "2026", "2026-Q4", "2026-11", or a name of its own.
+	// ID identifies the season: "2026", "2026-Q4", "2026-11", or a name.
 	ID          string
 	From, Until time.Time
 }
 
-// Contains tells whether a moment is within the season.
-func (s Season) Contains(moment time.Time) bool {
-	return !moment.Before(s.From) && moment.Before(s.Until)
+// Contains reports whether a time is within the season.
+func (s Season) Contains(t time.Time) bool {
+	return !t.Before(s.From) && t.Before(s.Until)
 }
 
-// String is the season for people: its id, and when it is.
+// String is the season's id and range, for people.
 func (s Season) String() string {
 	return fmt.Sprintf("%s (%s to %s)", s.ID, s.From.Format(time.RFC3339), s.Until.Format(time.RFC3339))
 }
 
-// unit is a length of the calendar's own seasons, in months.
+// unit is the length of a calendar season, in months.
 type unit int
 
 const (
@@ -39,11 +39,11 @@ const (
 
 var units = map[string]unit{"month": month, "quarter": quarter, "year": year}
 
-// at is the unit's season at a moment.
-func (u unit) at(moment time.Time) Season {
-	moment = moment.UTC()
-	first := (int(moment.Month()) - 1) / int(u) * int(u)
-	return u.from(time.Date(moment.Year(), time.Month(1+first), 1, 0, 0, 0, 0, time.UTC))
+// at is the unit's season at a time.
+func (u unit) at(t time.Time) Season {
+	t = t.UTC()
+	first := (int(t.Month()) - 1) / int(u) * int(u)
+	return u.from(time.Date(t.Year(), time.Month(1+first), 1, 0, 0, 0, 0, time.UTC))
 }
 
 func (u unit) from(begin time.Time) Season {
@@ -61,14 +61,14 @@ func (u unit) from(begin time.Time) Season {
 
 var calendarID = regexp.MustCompile(`^(\d{4})(?:-(?:Q([1-4])|(0[1-9]|1[0-2])))?$`)
 
-// parseID reads the id of a year, a quarter or a month.
+// parseID parses the id of a year, a quarter or a month.
 func parseID(id string) (Season, bool) {
 	parts := calendarID.FindStringSubmatch(id)
 	if parts == nil {
 		return Season{}, false
 	}
 	number := func(text string) int {
-		n, _ := strconv.Atoi(text) // the expression lets digits through, and nothing for what is missing
+		n, _ := strconv.Atoi(text) // the expression matches only digits, or nothing for a missing part
 		return n
 	}
 	u, first := year, 1
@@ -81,7 +81,7 @@ func parseID(id string) (Season, bool) {
 	return u.from(time.Date(number(parts[1]), time.Month(first), 1, 0, 0, 0, 0, time.UTC)), true
 }
 
-// invalid is a mistake in the configuration of seasons.
+// invalid is an error in the configuration of seasons.
 func invalid(code, detail string, values ...any) error {
 	return domain.Invalid("seasons", code, fmt.Sprintf(detail, values...))
 }

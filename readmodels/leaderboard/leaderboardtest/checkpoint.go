@@ -117,8 +117,8 @@ var checkpointClauses = []clause{
 	}},
 }
 
-// history is n batches for the customers of a board, each following the one before, from the board's checkpoint on. Now and
-// then somebody is retired, and gets changes afterwards.
+// history is n successive batches for the customers of a board, from the board's checkpoint on. Some batches retire a customer, who gets
+// changes afterwards.
 func history(b *board, n int) []leaderboard.Batch {
 	ranking := b.model.Ranking()
 	batches := make([]leaderboard.Batch, n)
@@ -139,7 +139,7 @@ func history(b *board, n int) []leaderboard.Batch {
 	return batches
 }
 
-// project does what a projection does until all batches are applied, and returns how many of them it applied itself.
+// project does what a projection does until all batches are applied, and returns the number of those that it applied itself.
 func project(b *board, batches []leaderboard.Batch) (applied int, err error) {
 	for {
 		checkpoint, err := b.Checkpoint(b.ctx)

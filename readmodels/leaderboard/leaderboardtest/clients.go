@@ -11,15 +11,14 @@ import (
 	"loyalty/readmodels/leaderboard"
 )
 
-// Client is one of several that share a leaderboard, as the processes of a system do. Close ends it, and nothing else.
+// Client is one of several clients of a leaderboard, as in several processes. Close closes this one only.
 type Client interface {
 	Adapter
 	Close() error
 }
 
-// RunClients runs the contract for a leaderboard outside the process. Open returns a function that makes another client of
-// one leaderboard, which nobody has loaded yet and nobody else uses. What clients are left it closes with t.Cleanup, where
-// it may find them closed.
+// RunClients runs the contract of a leaderboard outside the process. open returns a function that makes clients of one new leaderboard without
+// a Load. It closes with t.Cleanup those clients that are still open.
 func RunClients(t *testing.T, open func(t *testing.T) func() Client) {
 	for _, c := range clientClauses {
 		t.Run(c.rule, func(t *testing.T) { c.check(t, open(t)) })
@@ -189,12 +188,12 @@ var clientClauses = []struct {
 	}},
 }
 
-// through is the same board, reached through another adapter.
+// through is the same board through another adapter.
 func (b *board) through(other Adapter) *board {
 	return &board{reporter: b.reporter, Adapter: other, ctx: b.ctx, model: NewModel(b.model.Standings()...), state: b.state}
 }
 
-// makes applies a batch as it is, which must succeed, on the board and the model.
+// makes applies a batch unchanged, which must succeed, to the board and the model.
 func (b *board) makes(batch leaderboard.Batch) {
 	b.Helper()
 	if err := errors.Join(b.Apply(b.ctx, batch), b.model.Apply(batch.Changes...)); err != nil {

@@ -43,7 +43,7 @@ var concurrencyClauses = []clause{
 	}},
 }
 
-// past is what a board looks like at each position of a history.
+// past is the ranking at each position of a history.
 type past struct {
 	batches   []leaderboard.Batch
 	rankings  map[domain.Position]Ranking
@@ -51,7 +51,7 @@ type past struct {
 	states    map[domain.Position]leaderboard.State
 }
 
-// remember works the history out on the model.
+// remember computes the history with the model.
 func remember(b *board, batches []leaderboard.Batch) past {
 	p := past{
 		batches:   batches,
@@ -70,8 +70,8 @@ func remember(b *board, batches []leaderboard.Batch) past {
 	return p
 }
 
-// readWhile has four readers look at the board while write changes it. Write calls read after each change, which waits
-// until somebody has read since, so that there are readers at every position.
+// readWhile runs four readers of the board while write changes it. write calls read after each change, which waits until a reader has read
+// since, so that every position is read.
 func readWhile(t *testing.T, b *board, p past, write func(read func()) error) {
 	var reads atomic.Int64
 	var done atomic.Bool
@@ -105,8 +105,7 @@ func readWhile(t *testing.T, b *board, p past, write func(read func()) error) {
 	b.agrees()
 }
 
-// keepReading reads dashboards of anybody in any size, and says if one does not hang together, or is not the one of the
-// position it names, or is older than the one before.
+// keepReading reads random dashboards, and returns an error if one is inconsistent, or not that of its position, or older than the one before.
 func keepReading(b *board, p past, random *rand.Rand, reads *atomic.Int64, done *atomic.Bool) error {
 	anybody := p.rankings[p.batches[0].From]
 	var d leaderboard.Dashboard
@@ -120,7 +119,7 @@ func keepReading(b *board, p past, random *rand.Rand, reads *atomic.Int64, done 
 			return fmt.Errorf("read position %s after %s", d.Position, reached)
 		}
 		reached = d.Position
-		if err := hangsTogether(&d); err != nil {
+		if err := consistent(&d); err != nil {
 			return fmt.Errorf("at %s, customer %s: %w", d.Position, key, err)
 		}
 		want := p.rankings[d.Position].Dashboard(key, top, around)
@@ -133,8 +132,8 @@ func keepReading(b *board, p past, random *rand.Rand, reads *atomic.Int64, done 
 	return nil
 }
 
-// hangsTogether says if a dashboard contradicts itself.
-func hangsTogether(d *leaderboard.Dashboard) error {
+// consistent returns an error for a dashboard that contradicts itself.
+func consistent(d *leaderboard.Dashboard) error {
 	rows := make(map[int64]leaderboard.Row)
 	for _, list := range [][]leaderboard.Row{d.Top, d.Around} {
 		for i, row := range list {

@@ -12,7 +12,7 @@ import (
 var errLedger = errors.New("the ledger broke off")
 
 var loadClauses = []clause{
-	{"before the first load there is nothing to read or to add to", func(t *testing.T, adapter Adapter) { emptyHanded(t, adapter) }},
+	{"before the first load there is nothing to read or to add to", func(t *testing.T, adapter Adapter) { needsLoad(t, adapter) }},
 	{"a load of nobody at the start of the log is a load", func(t *testing.T, adapter Adapter) {
 		b := &board{reporter: t, Adapter: adapter, ctx: t.Context()}
 		b.load(leaderboard.State{AsOf: start})
@@ -94,7 +94,7 @@ var loadClauses = []clause{
 		if err := adapter.Load(t.Context(), breakingOff); !errors.Is(err, errLedger) {
 			t.Errorf("got error %v, want %v", err, errLedger)
 		}
-		emptyHanded(t, adapter)
+		needsLoad(t, adapter)
 		b := given(t, adapter, standing(ann, 10, 5))
 		b.ranks(ann)
 	}},
@@ -128,13 +128,13 @@ var loadClauses = []clause{
 	}},
 }
 
-// breakingOff hands out somebody and then fails.
+// breakingOff yields one customer and then fails.
 func breakingOff(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
 	return leaderboard.State{Position: at(900), AsOf: start}, errors.Join(yield(standing(cat, 77, 7)), errLedger)
 }
 
-// emptyHanded says that a leaderboard needs a load first.
-func emptyHanded(t *testing.T, adapter Adapter) {
+// needsLoad expects that a leaderboard has no Load yet.
+func needsLoad(t *testing.T, adapter Adapter) {
 	t.Helper()
 	_, checkpoint := adapter.Checkpoint(t.Context())
 	_, _, _, standing := adapter.Standing(t.Context(), ann)

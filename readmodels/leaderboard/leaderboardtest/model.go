@@ -10,8 +10,8 @@ import (
 	"loyalty/readmodels/leaderboard"
 )
 
-// Model is a leaderboard in its plainest form: a map, and a sort of all of it for every look. It is what the adapters
-// are measured against, so it is made to be seen to be right. One goroutine may use it at a time.
+// Model is the simplest possible leaderboard: a map that is sorted for every query. The adapters are compared with it, so its code is meant to
+// be obviously right. It is not safe for concurrent use.
 type Model struct {
 	standings map[domain.ProxyKey]leaderboard.Standing
 }
@@ -31,8 +31,8 @@ func NewModel(standings ...leaderboard.Standing) *Model {
 
 func clampMinute(minute int64) int64 { return min(max(minute, 0), leaderboard.MaxMinute) }
 
-// Apply makes the changes one after the other, all or none. An error is that of domain.Points.Plus for the first change
-// that takes a total beyond its limit.
+// Apply makes the changes one after the other, all or none. Its error is that of domain.Points.Plus for the first change that takes a total
+// beyond its limit.
 func (m *Model) Apply(changes ...leaderboard.Change) error {
 	after := maps.Clone(m.standings)
 	for _, c := range changes {
@@ -58,10 +58,10 @@ func (m *Model) Standing(key domain.ProxyKey) (leaderboard.Standing, bool) {
 	return s, known && !s.Retired
 }
 
-// Standings are everybody's, with the retired keys: what a model, or a leaderboard, that is as this one starts from.
+// Standings are the standings of all customers and retired keys. A Load of them makes an equal leaderboard.
 func (m *Model) Standings() []leaderboard.Standing { return append(m.Ranking(), m.Retired()...) }
 
-// Retired are the keys that are retired, each as a standing, in order.
+// Retired are the standings of the retired keys, in order.
 func (m *Model) Retired() []leaderboard.Standing {
 	var retired []leaderboard.Standing
 	for _, s := range m.standings {
@@ -73,7 +73,7 @@ func (m *Model) Retired() []leaderboard.Standing {
 	return retired
 }
 
-// Ranking sorts everybody who is on the leaderboard, the best first.
+// Ranking sorts the customers on the leaderboard, the best first.
 func (m *Model) Ranking() Ranking {
 	ranking := slices.DeleteFunc(slices.Collect(maps.Values(m.standings)), func(s leaderboard.Standing) bool { return s.Retired })
 	slices.SortFunc(ranking, func(a, b leaderboard.Standing) int {
@@ -86,15 +86,15 @@ func (m *Model) Ranking() Ranking {
 	return ranking
 }
 
-// Dashboard is what the customer behind key should see, all but the state. It sorts; for many dashboards take Ranking once.
+// Dashboard is the expected dashboard of a customer, without the state. It sorts; for many dashboards use Ranking once.
 func (m *Model) Dashboard(key domain.ProxyKey, top, around int) leaderboard.Dashboard {
 	return m.Ranking().Dashboard(key, top, around)
 }
 
-// Ranking is everybody in order, the best first. Many goroutines may read one at once.
+// Ranking is all customers in order, the best first. It is safe for concurrent reads.
 type Ranking []leaderboard.Standing
 
-// Dashboard is what the customer behind key should see, all but the state.
+// Dashboard is the expected dashboard of a customer, without the state.
 func (r Ranking) Dashboard(key domain.ProxyKey, top, around int) leaderboard.Dashboard {
 	d := leaderboard.Dashboard{Customers: int64(len(r)), Top: r.rows(0, top)}
 	at := slices.IndexFunc(r, func(s leaderboard.Standing) bool { return s.Key == key })
@@ -104,7 +104,7 @@ func (r Ranking) Dashboard(key domain.ProxyKey, top, around int) leaderboard.Das
 	return d
 }
 
-// rows are those from i to before j, as far as there are any.
+// rows are the rows from i (inclusive) to j (exclusive), as far as they exist.
 func (r Ranking) rows(i, j int) []leaderboard.Row {
 	var rows []leaderboard.Row
 	for at := max(i, 0); at < min(j, len(r)); at++ {

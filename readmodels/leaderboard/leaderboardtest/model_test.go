@@ -85,11 +85,11 @@ func TestADashboardThatContradictsItselfIsNoticed(t *testing.T) {
 		"too few customers":        func(d *leaderboard.Dashboard) { d.Customers = 3 },
 	} {
 		d := ranking.Dashboard(ranking[4].Key, 6, 2)
-		if err := hangsTogether(&d); err != nil {
+		if err := consistent(&d); err != nil {
 			t.Fatal(err)
 		}
 		spoil(&d)
-		if hangsTogether(&d) == nil {
+		if consistent(&d) == nil {
 			t.Errorf("%s is not noticed: %+v", name, d)
 		}
 	}

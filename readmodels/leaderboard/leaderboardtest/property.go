@@ -57,7 +57,7 @@ var propertyClauses = []clause{
 	}},
 }
 
-// keys are proxy keys that differ in a byte or two anywhere, above and below the sign.
+// keys are proxy keys that differ in one or two bytes, at any place, with values on both sides of 128.
 func keys() *rapid.Generator[domain.ProxyKey] {
 	return rapid.Custom(func(t *rapid.T) (key domain.ProxyKey) {
 		for range 2 {
@@ -67,12 +67,12 @@ func keys() *rapid.Generator[domain.ProxyKey] {
 	})
 }
 
-// minutes are few, so that they tie, with the ends of their range and beyond.
+// minutes are few, so that they tie, and include the ends of the range and values beyond.
 func minutes() *rapid.Generator[int64] {
 	return rapid.OneOf(rapid.Int64Range(0, 3), rapid.SampledFrom([]int64{-1, leaderboard.MaxMinute - 1, leaderboard.MaxMinute, leaderboard.MaxMinute + 1, 1<<63 - 1, -1 << 63}))
 }
 
-// standings are those of some of the customers, of whom some are retired.
+// standings are of some of the customers; some are retired.
 func standings(t *rapid.T, customers []domain.ProxyKey) []leaderboard.Standing {
 	points := rapid.OneOf(rapid.Int64Range(-2, 2), rapid.SampledFrom([]int64{int64(domain.MaxTotal), int64(-domain.MaxTotal), int64(domain.MaxTotal) - 1}))
 	var all []leaderboard.Standing
@@ -86,7 +86,7 @@ func standings(t *rapid.T, customers []domain.ProxyKey) []leaderboard.Standing {
 	return all
 }
 
-// changes are mostly small, so that totals tie, and now and then as large as the limit, or retire somebody.
+// changes are mostly small, so that totals tie; some are as large as the limit, and some retire a key.
 func changes(customers []domain.ProxyKey) *rapid.Generator[leaderboard.Change] {
 	return rapid.Custom(func(t *rapid.T) leaderboard.Change {
 		c := smallChanges(customers).Draw(t, "change")

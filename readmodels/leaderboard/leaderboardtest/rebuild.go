@@ -9,13 +9,13 @@ import (
 	"loyalty/readmodels/leaderboard"
 )
 
-// Rebuildable is a leaderboard of which a copy can be folded beside it.
+// Rebuildable is a leaderboard that can be rebuilt.
 type Rebuildable interface {
 	Adapter
 	leaderboard.Rebuilder
 }
 
-// RunRebuilder runs the contract of leaderboard.Rebuilder. Open is that of Run.
+// RunRebuilder runs the contract of leaderboard.Rebuilder. For open see Run.
 func RunRebuilder(t *testing.T, open func(t *testing.T) Rebuildable) {
 	for _, c := range rebuildClauses {
 		t.Run(c.rule, func(t *testing.T) { c.check(t, open(t)) })
@@ -28,7 +28,7 @@ var rebuildClauses = []struct {
 }{
 	{"a copy begins empty", func(t *testing.T, live Rebuildable) {
 		b := given(t, live, standing(ann, 10, 5))
-		emptyHanded(t, copyOf(t, live))
+		needsLoad(t, copyOf(t, live))
 		b.agrees()
 	}},
 	{"a copy is loaded, applied to and read beside the live one, and neither sees the other", func(t *testing.T, live Rebuildable) {
@@ -191,7 +191,7 @@ var rebuildClauses = []struct {
 			t.Errorf("got error %v, want %v", err, errLedger)
 		}
 		copied := copyOf(t, live)
-		emptyHanded(t, copied)
+		needsLoad(t, copied)
 		b.agrees()
 		c := given(t, copied, standing(cat, 1, 1))
 		c.ranks(cat)

@@ -1,5 +1,5 @@
-// Package leaderboardtest says what a leaderboard does: a contract that every adapter passes, each clause a test whose
-// name is the rule, and the plain model that the rules come from.
+// Package leaderboardtest is the contract of a leaderboard. Every adapter passes it. Each clause is a test named after its rule. A simple
+// model gives the expected answers.
 package leaderboardtest
 
 import (
@@ -23,8 +23,7 @@ type Adapter interface {
 	leaderboard.Auditor
 }
 
-// Run runs the contract. Open returns a leaderboard that nobody has loaded yet and that nobody else uses; it closes it
-// with t.Cleanup.
+// Run runs the contract. open returns a new leaderboard without a Load, and closes it with t.Cleanup.
 func Run(t *testing.T, open func(t *testing.T) Adapter) {
 	run(t, open, []part{
 		{"Order", orderClauses},
@@ -40,8 +39,8 @@ func Run(t *testing.T, open func(t *testing.T) Adapter) {
 	})
 }
 
-// RunEssentials runs the part of the contract that another way to reach the same engine could break: everything but the
-// random histories and the finer points of order and windows. Open is that of Run.
+// RunEssentials runs the part of the contract that may fail if the same store is reached in another way: all but the random histories and the
+// details of order and windows. For open see Run.
 func RunEssentials(t *testing.T, open func(t *testing.T) Adapter) {
 	run(t, open, []part{
 		{"Changes", changeClauses},
@@ -69,22 +68,22 @@ func run(t *testing.T, open func(t *testing.T) Adapter, parts []part) {
 	}
 }
 
-// clause is one rule of the contract. Its check gets an adapter without a Load.
+// clause is one rule of the contract. Its check gets a leaderboard without a Load.
 type clause struct {
 	rule  string
 	check func(t *testing.T, adapter Adapter)
 }
 
-// reporter is what *testing.T and *rapid.T share.
+// reporter is the common part of *testing.T and *rapid.T.
 type reporter interface {
 	Helper()
 	Fatalf(format string, args ...any)
 }
 
-// start is the time at which every board of the tests is loaded, in whole milliseconds as any store can keep.
+// start is the time at which the tests' boards are loaded, in whole milliseconds, which every store can hold.
 var start = time.Date(2026, 3, 1, 9, 0, 0, 250_000_000, time.UTC)
 
-// board drives an adapter and the model side by side.
+// board drives an adapter and the model together.
 type board struct {
 	reporter
 	Adapter
@@ -108,7 +107,7 @@ func (b *board) load(state leaderboard.State, standings ...leaderboard.Standing)
 	b.model, b.state = NewModel(standings...), state
 }
 
-// source hands out standings as a ledger does.
+// source yields standings as a ledger does.
 func source(state leaderboard.State, standings ...leaderboard.Standing) func(func(leaderboard.Standing) error) (leaderboard.State, error) {
 	return func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
 		for _, s := range standings {
@@ -126,7 +125,7 @@ func (b *board) next(changes ...leaderboard.Change) leaderboard.Batch {
 	return leaderboard.Batch{From: from, To: at(from.Commit + 10), AsOf: b.state.AsOf.Add(time.Second), Changes: changes}
 }
 
-// apply makes changes in one batch, which must succeed, on the board and the model.
+// apply applies changes in one batch, which must succeed, to the board and the model.
 func (b *board) apply(changes ...leaderboard.Change) {
 	b.Helper()
 	batch := b.next(changes...)
@@ -139,7 +138,7 @@ func (b *board) apply(changes ...leaderboard.Change) {
 	b.state = leaderboard.State{Position: batch.To, AsOf: batch.AsOf}
 }
 
-// refuses says that a batch is an error of a kind, and that it changes nothing.
+// refuses expects an error for a batch, and that it changes nothing.
 func (b *board) refuses(batch leaderboard.Batch, kind error) {
 	b.Helper()
 	if err := b.Apply(b.ctx, batch); !errors.Is(err, kind) {
@@ -148,8 +147,8 @@ func (b *board) refuses(batch leaderboard.Batch, kind error) {
 	b.agrees()
 }
 
-// agrees compares checkpoint, everybody's standing and everybody's dashboard with the model, and those of everybody who
-// is retired and of somebody who is not there. In the largest windows, a board of up to 50 shows to each customer as a whole.
+// agrees compares with the model: the checkpoint, and the standing and the dashboard of every customer, of every retired key and of an absent
+// customer. In the largest windows, a dashboard shows a whole board of up to 50 customers.
 func (b *board) agrees() {
 	b.Helper()
 	b.checkpointIs(b.state.Position)
@@ -166,7 +165,7 @@ func (b *board) agrees() {
 	b.stands(absent)
 }
 
-// shows compares one dashboard with that of a ranking.
+// shows compares one dashboard with the ranking's.
 func (b *board) shows(ranking Ranking, key domain.ProxyKey, top, around int) {
 	b.Helper()
 	want := ranking.Dashboard(key, top, around)
@@ -202,7 +201,7 @@ func (b *board) dashboard(key domain.ProxyKey, top, around int) leaderboard.Dash
 	return d
 }
 
-// ranks says who is on the board, best first, and that the model thinks so too.
+// ranks expects these customers on the board, best first, and in the model too.
 func (b *board) ranks(keys ...domain.ProxyKey) {
 	b.Helper()
 	var got []domain.ProxyKey
@@ -215,8 +214,8 @@ func (b *board) ranks(keys ...domain.ProxyKey) {
 	b.agrees()
 }
 
-// difference is empty for equal dashboards. An empty slice is as good as none, and a time as good in any zone. Rows that
-// are equal are seen to be so the short way: thousands of dashboards are compared, and few differ.
+// difference is empty for equal dashboards. Empty and nil slices are equal, and so are times in different zones. Equal rows take a fast path,
+// because thousands of dashboards are compared, and few differ.
 func difference(want, got leaderboard.Dashboard) string {
 	if slices.Equal(want.Top, got.Top) && slices.Equal(want.Around, got.Around) {
 		want.Top, want.Around, got.Top, got.Around = nil, nil, nil, nil
@@ -226,7 +225,7 @@ func difference(want, got leaderboard.Dashboard) string {
 
 func at(commit uint64) domain.Position { return domain.Position{Commit: commit, Prepare: commit} }
 
-// The customers of the tests: their keys are in the order of the alphabet.
+// The customers of the tests. Their keys are in alphabetical order.
 var (
 	ann, bob, cat, dan, eve = name("ann"), name("bob"), name("cat"), name("dan"), name("eve")
 	// absent is never on a board.

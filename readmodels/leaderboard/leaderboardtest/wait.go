@@ -121,12 +121,12 @@ var waitClauses = []clause{
 	}},
 }
 
-// patience bounds how long a test waits for what must happen.
-const patience = 30 * time.Second
+// timeout bounds how long a test waits for something that must happen.
+const timeout = 30 * time.Second
 
-// reaches waits for a position, and then expects to find it reached.
+// reaches waits for a position, and then expects the board to have reached it.
 func reaches(b *board, position domain.Position) error {
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	ctx, cancel := context.WithTimeout(b.ctx, timeout)
 	defer cancel()
 	if err := b.Wait(ctx, position); err != nil {
 		return err

@@ -122,7 +122,7 @@ var windowClauses = []clause{
 	}},
 }
 
-// seesAround says which ranks the customer at a rank sees around them.
+// seesAround expects these ranks around the customer at a rank.
 func (b *board) seesAround(rank, around int, want ...int64) {
 	b.Helper()
 	ranking := b.model.Ranking()
@@ -138,7 +138,7 @@ func (b *board) seesAround(rank, around int, want ...int64) {
 	b.shows(ranking, key, 1, around)
 }
 
-// crowd is n customers of whom always three share a total, and two of those the minute.
+// crowd is n customers in groups of three with the same total, two of which also have the same minute.
 func crowd(n int) []leaderboard.Standing {
 	var standings []leaderboard.Standing
 	for i := range n {

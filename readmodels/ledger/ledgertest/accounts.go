@@ -105,7 +105,7 @@ var accountClauses = []clause{
 	}},
 }
 
-// unavailable makes sure that a closed ledger says so whatever it is asked.
+// unavailable expects domain.ErrUnavailable from every method of a closed ledger.
 func (f *fixture) unavailable() {
 	f.Helper()
 	for name, call := range map[string]func() error{

@@ -198,7 +198,7 @@ var auditClauses = []clause{
 	}},
 }
 
-// business adds audit records from 1 to n, of every kind by turns and of five customers, in batches of up to eleven, and no entries.
+// business adds n audit records, of every kind by turns and of five customers, in batches of up to eleven, and no entries.
 func (f *fixture) business(n uint64) {
 	f.Helper()
 	kinds := []ledger.AuditKind{ledger.Requested, ledger.Approved, ledger.Declined, ledger.Forgotten, ledger.Certified, ledger.Revealed}
@@ -211,7 +211,7 @@ func (f *fixture) business(n uint64) {
 	}
 }
 
-// waits makes sure that the requests of just these events wait, and that the others say so.
+// waits expects that exactly the requests of these events wait.
 func (f *fixture) waits(events ...uint64) {
 	f.Helper()
 	page, err := f.AuditLog(f.ctx, ledger.AuditFilter{Waiting: true}, "", 10)
@@ -229,7 +229,7 @@ func (f *fixture) waits(events ...uint64) {
 	f.equalsModel()
 }
 
-// wholeAuditLog pages through what a filter lets through, and checks on the way that each page has the size and state it should.
+// wholeAuditLog reads all pages of matching audit records, and checks the size and state of each.
 func wholeAuditLog(ctx context.Context, l ledger.Auditor, m *Model, filter ledger.AuditFilter, limit int) (all []ledger.AuditRecord, err error) {
 	for cursor := ""; ; {
 		page, err := l.AuditLog(ctx, filter, cursor, limit)

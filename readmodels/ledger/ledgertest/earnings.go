@@ -15,7 +15,7 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// beginning is when the span begins that a time is in.
+// beginning is the beginning of the span that contains t.
 func beginning(t time.Time, by ledger.Span) time.Time {
 	t, hour := t.UTC(), 0
 	if by == ledger.Hour {
@@ -24,7 +24,7 @@ func beginning(t time.Time, by ledger.Span) time.Time {
 	return time.Date(t.Year(), t.Month(), t.Day(), hour, 0, 0, 0, time.UTC)
 }
 
-// after is when the span after it begins.
+// after is the beginning of the next span.
 func after(begin time.Time, by ledger.Span) time.Time {
 	if by == ledger.Hour {
 		return begin.Add(time.Hour)
@@ -32,7 +32,7 @@ func after(begin time.Time, by ledger.Span) time.Time {
 	return begin.AddDate(0, 0, 1)
 }
 
-// Earned adds up the entries that occurred within a stretch of time, by span and channel. A zero bound is none.
+// Earned sums the entries of a range of time, by span and channel. A zero bound is open.
 func (m *Model) Earned(from, until time.Time, by ledger.Span) (rows []ledger.Earning) {
 	for _, e := range m.entries {
 		if !from.IsZero() && e.OccurredAt.Before(from) || !until.IsZero() && !e.OccurredAt.Before(until) {
@@ -60,7 +60,7 @@ func (m *Model) Earned(from, until time.Time, by ledger.Span) (rows []ledger.Ear
 	return rows
 }
 
-// Earnings is the answer to a question that is not refused.
+// Earnings is the expected answer to a valid query.
 func (m *Model) Earnings(from, until time.Time, by ledger.Span) ledger.Earnings {
 	told := ledger.Earnings{State: m.state}
 	var times []time.Time
@@ -91,7 +91,7 @@ func (m *Model) Earnings(from, until time.Time, by ledger.Span) ledger.Earnings 
 	return told
 }
 
-// compareEarned tells in what the sums of every hour differ from the model's, of a ledger or a copy.
+// compareEarned compares the sums of every hour with the model's.
 func compareEarned(ctx context.Context, l ledger.Earner, m *Model) error {
 	var all []ledger.Earning
 	state, err := l.Hours(ctx, func(e ledger.Earning) error {
@@ -110,7 +110,7 @@ func compareEarned(ctx context.Context, l ledger.Earner, m *Model) error {
 	return nil
 }
 
-// compareEarnings tells in what an answer differs from the model's.
+// compareEarnings compares an answer with the model's.
 func compareEarnings(ctx context.Context, l ledger.Earner, m *Model, from, until time.Time, by ledger.Span) error {
 	got, err := l.Earnings(ctx, from, until, by)
 	if err != nil {
@@ -122,7 +122,7 @@ func compareEarnings(ctx context.Context, l ledger.Earner, m *Model, from, until
 	return nil
 }
 
-// someEarnings looks at the time around some of the entries.
+// someEarnings compares the earnings of times around some of the entries.
 func someEarnings(ctx context.Context, l ledger.Earner, m *Model) (errs error) {
 	for i := 0; i < len(m.entries); i += 1 + len(m.entries)/3 {
 		from := m.entries[i].OccurredAt
@@ -132,7 +132,7 @@ func someEarnings(ctx context.Context, l ledger.Earner, m *Model) (errs error) {
 	return errs
 }
 
-// earned asks for earnings that are not refused, and makes sure that they are the model's.
+// earned reads earnings, which must succeed and be the model's.
 func (f *fixture) earned(from, until time.Time, by ledger.Span) ledger.Earnings {
 	f.Helper()
 	if err := compareEarnings(f.ctx, f, &f.model, from, until, by); err != nil {
@@ -141,7 +141,7 @@ func (f *fixture) earned(from, until time.Time, by ledger.Span) ledger.Earnings 
 	return f.model.Earnings(from, until, by)
 }
 
-// sold and corrected make entries through a channel and by hand, at a time of their own.
+// sold and corrected make an award through a channel and an adjustment, at a given time.
 func sold(n uint64, at time.Time, channel domain.Channel, points domain.Points) ledger.Entry {
 	e := award(n, "anna", points)
 	e.OccurredAt, e.Channel = at, channel
@@ -367,7 +367,7 @@ var earningClauses = []clause{
 	}},
 }
 
-// earnings asks for what was earned at a random time.
+// earnings reads the earnings of a random range.
 func (h *history) earnings(r *rapid.T) {
 	by := rapid.SampledFrom([]ledger.Span{ledger.Hour, ledger.Day}).Draw(r, "by")
 	var bounds [2]time.Time

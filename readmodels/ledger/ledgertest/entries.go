@@ -22,8 +22,7 @@ func eventID(n uint64) string {
 	return uuid.NewSHA1(uuid.NameSpaceOID, []byte(strconv.FormatUint(n, 10))).String()
 }
 
-// award, reversal and adjustment make the entry of the n-th event of the log, every field of it filled as the projection
-// would.
+// award, reversal and adjustment make the entry of the n-th event of the log, with every field set as the projection does.
 func award(n uint64, customer domain.CustomerID, points domain.Points) ledger.Entry {
 	order := domain.OrderID(fmt.Sprintf("order_%d", n))
 	return ledger.Entry{
@@ -49,7 +48,7 @@ func adjustment(n uint64, customer domain.CustomerID, points domain.Points) ledg
 	}
 }
 
-// did makes the audit record of the n-th event of the log, about the adjustment that has the id "gift" where it is about one.
+// did makes the audit record of the n-th event of the log. If it is about an adjustment, its id is "gift".
 func did(n uint64, kind ledger.AuditKind, customer domain.CustomerID) ledger.AuditRecord {
 	a := ledger.AuditRecord{
 		EventID: eventID(n), Kind: kind, Customer: customer, Reason: "wegen „Größe“ 📦", Actor: "agent-7", Correlation: eventID(n + 1),
@@ -68,7 +67,7 @@ func did(n uint64, kind ledger.AuditKind, customer domain.CustomerID) ledger.Aud
 	return a
 }
 
-// compare tells in what the ledger's answers differ from the model's.
+// compare compares all answers of the ledger with the model's.
 func compare(ctx context.Context, l Ledger, m *Model) error {
 	outstanding, err := l.Outstanding(ctx)
 	if err != nil || outstanding != m.Outstanding() {
@@ -83,7 +82,7 @@ func compare(ctx context.Context, l Ledger, m *Model) error {
 	return compareContents(ctx, l, m)
 }
 
-// contents is what a ledger and a copy have in common.
+// contents is the common part of a ledger and a copy.
 type contents interface {
 	ledger.Reader
 	ledger.Auditor
@@ -140,7 +139,7 @@ func compareContents(ctx context.Context, l contents, m *Model) error {
 	return nil
 }
 
-// allAccounts gathers Accounts, sorted by customer.
+// allAccounts collects Accounts, sorted by customer.
 func allAccounts(ctx context.Context, l ledger.Reader) (all []ledger.Account, state ledger.State, err error) {
 	state, err = l.Accounts(ctx, func(a ledger.Account) error {
 		all = append(all, a)
@@ -150,7 +149,7 @@ func allAccounts(ctx context.Context, l ledger.Reader) (all []ledger.Account, st
 	return all, state, err
 }
 
-// wholeTrail pages through a customer's trail, and checks on the way that each page has the size it should.
+// wholeTrail reads all pages of a customer's trail, and checks the size of each.
 func wholeTrail(ctx context.Context, l ledger.Reader, customer domain.CustomerID, limit int) (all []ledger.Entry, err error) {
 	for cursor := ""; ; {
 		page, err := l.Trail(ctx, customer, ledger.Filter{}, cursor, limit)
@@ -170,7 +169,7 @@ func wholeTrail(ctx context.Context, l ledger.Reader, customer domain.CustomerID
 	}
 }
 
-// invalid tells whether err is domain.ErrInvalid about the field, with the code.
+// invalid reports whether err is domain.ErrInvalid about the field, with the code.
 func invalid(err error, field, code string) bool {
 	var e *domain.InvalidError
 	return errors.As(err, &e) && len(e.Fields) == 1 && e.Fields[0].Field == field && e.Fields[0].Code == code

@@ -140,14 +140,13 @@ var filterClauses = []clause{
 	}},
 }
 
-// refuses tells whether a cursor is none for a customer and filter.
+// refuses reports whether a cursor is invalid for a customer and filter.
 func (f *fixture) refuses(customer domain.CustomerID, filter ledger.Filter, cursor string) bool {
 	page, err := f.Trail(f.ctx, customer, filter, cursor, 2)
 	return invalid(err, "cursor", "cursor_invalid") && len(page.Entries) == 0
 }
 
-// variety adds n entries of anna's, of every kind by turns, where an order's reversal follows two after its award, and then as
-// many of bob's.
+// variety adds n entries of anna's, of every kind by turns, with an order's reversal two entries after its award, and then as many of bob's.
 func (f *fixture) variety(n uint64) {
 	f.Helper()
 	var all []ledger.Entry

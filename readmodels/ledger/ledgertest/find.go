@@ -77,7 +77,7 @@ var findClauses = []clause{
 		f.add(in(award(1, "anna", 5), 7), in(award(2, "bob", 0), 7), in(award(3, "cleo", 5), 8), in(award(4, "dora", 5), 0), in(award(5, "anna", 5), 7))
 		f.add(in(award(6, "anna", 5), 7), in(award(7, "dora", 5), 7), in(award(8, "cleo", 5), 0))
 		for bucket, want := range map[ledger.Bucket][]domain.CustomerID{7: {"anna", "bob"}, 8: {"cleo"}, 9: nil, 0: nil, -1: nil} {
-			if got, err := drawn(f.ctx, f, bucket); err != nil || !slices.Equal(got, want) {
+			if got, err := sortedBucket(f.ctx, f, bucket); err != nil || !slices.Equal(got, want) {
 				f.Errorf("bucket %d holds %v, %v; want %v", bucket, got, err, want)
 			}
 		}
@@ -121,15 +121,14 @@ var findClauses = []clause{
 	}},
 }
 
-// drawn is a bucket, sorted.
-func drawn(ctx context.Context, l ledger.Finder, bucket ledger.Bucket) ([]domain.CustomerID, error) {
+// sortedBucket reads a bucket and sorts it.
+func sortedBucket(ctx context.Context, l ledger.Finder, bucket ledger.Bucket) ([]domain.CustomerID, error) {
 	got, err := l.Bucket(ctx, bucket)
 	slices.SortFunc(got, cmp.Compare)
 	return got, err
 }
 
-// compareFound tells in what a ledger's answers to those who look for something differ from the model's: for every id that
-// occurs, every entry, and every bucket that entries came with.
+// compareFound compares the answers of ledger.Finder with the model's: for every id, every entry and every bucket.
 func compareFound(ctx context.Context, l Ledger, m *Model) error {
 	ids, seen := map[string]bool{"nothing": true}, map[ledger.Bucket]bool{1: true}
 	for _, e := range m.entries {
@@ -138,7 +137,7 @@ func compareFound(ctx context.Context, l Ledger, m *Model) error {
 		}
 		seen[m.buckets[e.EventID]] = true
 	}
-	// A large history is not looked for in full: the ids of its newest entries stand for the others.
+	// Of a large history, only the ids of the newest entries are searched.
 	const most = 8
 	for id := range ids {
 		if len(ids) > most && !slices.ContainsFunc(m.entries[max(0, len(m.entries)-most/4):], func(e ledger.Entry) bool {
@@ -156,7 +155,7 @@ func compareFound(ctx context.Context, l Ledger, m *Model) error {
 		}
 	}
 	for bucket := range seen {
-		if got, err := drawn(ctx, l, bucket); err != nil || !slices.Equal(got, m.Bucket(bucket)) {
+		if got, err := sortedBucket(ctx, l, bucket); err != nil || !slices.Equal(got, m.Bucket(bucket)) {
 			return fmt.Errorf("bucket %d holds %v, %v; want %v", bucket, got, err, m.Bucket(bucket))
 		}
 	}

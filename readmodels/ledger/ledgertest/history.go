@@ -13,9 +13,9 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// anyHistory drives a ledger and the model through random histories of entries and audit records, cut into random batches, with
-// redelivery, duplicate events, totals beyond the limit and reopening in between. It compares the account and trail of one customer as it goes,
-// and every answer every few steps and at the end.
+// anyHistory drives a ledger and the model through random histories of entries and audit records in random batches, with redelivered batches,
+// duplicate events, totals beyond the limit and reopening in between. It compares the account and trail of one customer at each step, and
+// all answers every few steps and at the end.
 func anyHistory(t *testing.T, place Place) {
 	rapid.Check(t, func(r *rapid.T) {
 		f := given(t, place)
@@ -41,7 +41,7 @@ type history struct {
 	*fixture
 	// next is the number of the next event of the log.
 	next uint64
-	// sent are the batches that went in, with at least one entry or audit record.
+	// sent are the applied batches with at least one entry or audit record.
 	sent  []ledger.Batch
 	steps int
 }
@@ -63,7 +63,7 @@ func (h *history) entry(r *rapid.T) ledger.Entry {
 	default:
 		e = adjustment(h.next, customer, points-20)
 	}
-	// Ids that were there before: an order's returns, and ids of which no rule says that they are unique.
+	// Ids that were used before: returns of an order, and ids that need not be unique.
 	if e.Order != "" && rapid.Bool().Draw(r, "order again") {
 		e.Order = someOrders.Draw(r, "order")
 	}
@@ -174,7 +174,7 @@ func (h *history) excess(r *rapid.T) {
 	}
 }
 
-// reopen is rarer than the others, because it takes longer than all of them.
+// reopen is rarer than the others, because it takes longest.
 func (h *history) reopen(r *rapid.T) {
 	if rapid.IntRange(1, 4).Draw(r, "reopen") < 4 {
 		return
@@ -220,8 +220,8 @@ func (h *history) same(r *rapid.T) {
 	}
 }
 
-// walk reads what a filter lets through, page by page, while batches arrive. All pages together are what the model had when
-// the first was read, and without a filter they add up to what the customer had then.
+// walk reads matching entries page by page while batches arrive. All pages together must be what the model had when the first was read, and
+// without a filter their sum the customer's total then.
 func (h *history) walk(r *rapid.T) {
 	customer, filter := someCustomers.Draw(r, "customer"), h.filter(r)
 	limit := rapid.IntRange(1, 5).Draw(r, "limit")
@@ -276,8 +276,8 @@ func (h *history) filter(r *rapid.T) (f ledger.Filter) {
 	return f
 }
 
-// walkAuditLog reads the audit records that a filter lets through, page by page, while batches arrive. All pages together are what the model had
-// when the first was read, but that requests are decided meanwhile; of those that wait nothing arrives.
+// walkAuditLog reads matching audit records page by page while batches arrive. All pages together must be what the model had when the first was
+// read, except that requests may be decided meanwhile; if only waiting requests are selected, no batches arrive.
 func (h *history) walkAuditLog(r *rapid.T) {
 	var filter ledger.AuditFilter
 	some := func(what string) bool { return rapid.IntRange(1, 3).Draw(r, what) == 1 }

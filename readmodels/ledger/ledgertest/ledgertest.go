@@ -17,7 +17,7 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// Ledger is what an adapter gives to the contract.
+// Ledger is the interface of an adapter in the contract.
 type Ledger interface {
 	ledger.Reader
 	ledger.Finder
@@ -26,18 +26,17 @@ type Ledger interface {
 	ledger.Earner
 	ledger.Writer
 	ledger.Rebuilder
-	// Outstanding is what the programme owes: the sum of all customers' totals, debts taken off. Every entry is a credit
-	// to a customer and a debit of the programme, so the two sides always agree.
+	// Outstanding is the sum of all customers' totals, negative ones included. It must equal the sum of all entries.
 	Outstanding(ctx context.Context) (domain.Points, error)
-	// Close ends the use of the ledger and keeps its contents. Methods called later return domain.ErrUnavailable.
+	// Close closes the ledger and keeps its contents. Methods called later return domain.ErrUnavailable.
 	Close() error
 }
 
-// Place makes an empty place for one ledger and returns the function that opens the ledger kept in it: for the first
-// time, again after a Close, or a second time beside the first, as another process would.
+// Place makes an empty store for one ledger and returns a function that opens the ledger in it: for the first time, after a Close, or a second
+// time at once, as another process would.
 type Place func(t *testing.T) (open func(ctx context.Context) (Ledger, error))
 
-// Run holds an adapter to the contract.
+// Run runs the contract.
 func Run(t *testing.T, place Place) {
 	for _, clause := range slices.Concat(applyClauses, trailClauses, filterClauses, findClauses, accountClauses, auditClauses, forgottenClauses, seasonClauses, earningClauses, sharingClauses, waitClauses, rebuildClauses, switchClauses) {
 		t.Run(strings.ReplaceAll(clause.says, " ", "_"), func(t *testing.T) {
@@ -52,7 +51,7 @@ type clause struct {
 	check func(*fixture)
 }
 
-// fixture is a clause under test: a ledger in a place of its own, and the model that is told the same.
+// fixture has the ledger of a test, in a store of its own, and the model that gets the same batches.
 type fixture struct {
 	*testing.T
 	ctx   context.Context
@@ -62,7 +61,7 @@ type fixture struct {
 	model Model
 }
 
-// deadline ends a clause that waits for what never comes.
+// deadline bounds every test.
 const deadline = time.Minute
 
 func given(t *testing.T, place Place) *fixture {
@@ -85,7 +84,7 @@ func (f *fixture) another() Ledger {
 	return l
 }
 
-// applied applies a batch that must go in.
+// applied applies a batch, which must succeed.
 func (f *fixture) applied(b ledger.Batch) {
 	f.Helper()
 	before := ledger.Batch{From: b.From, To: b.To, AsOf: b.AsOf, Entries: slices.Clone(b.Entries), AuditRecords: slices.Clone(b.AuditRecords)}
@@ -129,7 +128,7 @@ func batchAfter(m *Model, entries []ledger.Entry, records []ledger.AuditRecord) 
 	return ledger.Batch{From: from, To: to, AsOf: moment(to.Commit), Entries: entries, AuditRecords: records}
 }
 
-// refused applies a batch that must be refused, and makes sure that it leaves no trace.
+// refused applies a batch that must fail, and makes sure that it changes nothing.
 func (f *fixture) refused(b ledger.Batch, want error) {
 	f.Helper()
 	err := f.Apply(f.ctx, b)
@@ -152,7 +151,7 @@ func (f *fixture) equalsModel() {
 	}
 }
 
-// moment is the time of day at which the tests' entry n occurred.
+// moment is the time at which the tests' entry n occurred.
 func moment(n uint64) time.Time {
 	return time.Date(2026, 3, 1, 9, 0, int(n), 123_456_000, time.UTC)
 }

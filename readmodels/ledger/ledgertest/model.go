@@ -10,19 +10,19 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// Model is a ledger in its simplest form: the lists of all entries and audit records. Every answer goes through all of it, so that it can be
-// checked by reading. It shares no code with the adapters. It is for one goroutine.
+// Model is the simplest possible ledger: the lists of all entries and audit records, which every query reads completely. Its code is meant to be
+// obviously right, and shares nothing with the adapters. It is not safe for concurrent use.
 type Model struct {
 	state   ledger.State
 	entries []ledger.Entry
-	// buckets are those that entries came with, by event id: no entry that is read has one.
+	// buckets are the buckets of entries, by event id: entries that are read have none.
 	buckets map[string]ledger.Bucket
 	records []ledger.AuditRecord
 }
 
 var errDuplicate = errors.New("an event id is in the ledger already")
 
-// Apply does what ledger.Writer says, with the same errors; a duplicate event id is an error of its own.
+// Apply implements ledger.Writer, with the same errors. A duplicate event id is errDuplicate.
 func (m *Model) Apply(b ledger.Batch) error {
 	if b.From != m.state.Position {
 		return domain.ErrCheckpointMoved
@@ -72,12 +72,12 @@ func (m *Model) Apply(b ledger.Batch) error {
 // State is what the model reflects.
 func (m *Model) State() ledger.State { return m.state }
 
-// Forgotten tells whether a customer was forgotten.
+// Forgotten reports whether a customer was forgotten.
 func (m *Model) Forgotten(customer domain.CustomerID) bool {
 	return slices.ContainsFunc(m.records, func(a ledger.AuditRecord) bool { return a.Kind == ledger.Forgotten && a.Customer == customer })
 }
 
-// AuditLog is what a filter lets through of the audit records, newest first.
+// AuditLog is the matching audit records, newest first.
 func (m *Model) AuditLog(f ledger.AuditFilter) (some []ledger.AuditRecord) {
 	for _, a := range slices.Backward(m.records) {
 		if (len(f.Kinds) == 0 || slices.Contains(f.Kinds, a.Kind)) &&
@@ -92,7 +92,7 @@ func (m *Model) AuditLog(f ledger.AuditFilter) (some []ledger.AuditRecord) {
 	return some
 }
 
-// Account is a customer's total, zero but for the id where there are no entries.
+// Account is a customer's total, zero but for the id if there are no entries.
 func (m *Model) Account(customer domain.CustomerID) ledger.Account {
 	account := ledger.Account{Customer: customer, Forgotten: m.Forgotten(customer)}
 	for _, e := range m.entries {
@@ -120,7 +120,7 @@ func (m *Model) Entries(customer domain.CustomerID) []ledger.Entry {
 	return trail
 }
 
-// Filtered is what a filter lets through of a customer's trail, newest first.
+// Filtered is the matching entries of a customer's trail, newest first.
 func (m *Model) Filtered(customer domain.CustomerID, f ledger.Filter) (trail []ledger.Entry) {
 	for _, e := range m.Entries(customer) {
 		if (len(f.Kinds) == 0 || slices.Contains(f.Kinds, e.Kind)) &&
@@ -145,7 +145,7 @@ func (m *Model) Entry(customer domain.CustomerID, eventID string) (ledger.Entry,
 	return ledger.Entry{}, false
 }
 
-// Search lists everything that has an id, in the order in which a ledger gives it, however much it is.
+// Search lists everything that has an id, in the order of ledger.Found, without a limit.
 func (m *Model) Search(id string) (all []ledger.Match) {
 	if slices.Contains(m.Customers(), domain.CustomerID(id)) {
 		all = append(all, ledger.Match{By: ledger.ByCustomer, Customer: domain.CustomerID(id)})
@@ -170,7 +170,7 @@ func (m *Model) Search(id string) (all []ledger.Match) {
 	return slices.Concat(all, orders, returns, gifts)
 }
 
-// Bucket lists the customers whose first entry came with a bucket, and who were not forgotten, sorted.
+// Bucket lists the customers in a bucket, by their first entry, without forgotten ones, sorted.
 func (m *Model) Bucket(bucket ledger.Bucket) (all []domain.CustomerID) {
 	for _, customer := range m.Customers() {
 		first := slices.IndexFunc(m.entries, func(e ledger.Entry) bool { return e.Customer == customer })
@@ -181,7 +181,7 @@ func (m *Model) Bucket(bucket ledger.Bucket) (all []domain.CustomerID) {
 	return all
 }
 
-// Customers lists everybody with an entry, sorted.
+// Customers lists the customers with an entry, sorted.
 func (m *Model) Customers() []domain.CustomerID {
 	var all []domain.CustomerID
 	for _, e := range m.entries {
@@ -208,7 +208,7 @@ func (m *Model) Accounts() []ledger.Account {
 	return all
 }
 
-// Outstanding is the sum of all points ever given and taken.
+// Outstanding is the sum of all entries' points.
 func (m *Model) Outstanding() domain.Points {
 	var sum domain.Points
 	for _, e := range m.entries {

@@ -130,7 +130,7 @@ var rebuildClauses = []clause{
 		f.add(award(1, "anna", 5))
 		c := f.copied()
 		c.add(award(1, "anna", 500), award(2, "cleo", 1))
-		// The process is gone, and nobody has switched or discarded.
+		// The process has crashed, without a Switch or Discard.
 		if err := f.Close(); err != nil {
 			f.Fatal(err)
 		}
@@ -248,7 +248,7 @@ var rebuildClauses = []clause{
 	}},
 }
 
-// copied is a copy under test, with a model of its own.
+// copied is a copy, with a model of its own.
 type copied struct {
 	f *fixture
 	ledger.Copy

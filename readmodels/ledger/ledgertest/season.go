@@ -14,8 +14,7 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// Within lists the accounts as if the ledger had nothing but the entries of a stretch of time, sorted by customer, with everybody
-// who was forgotten.
+// Within lists the accounts of a ledger with only the entries of a range of time, and all forgotten customers, sorted by customer.
 func (m *Model) Within(from, until time.Time) []ledger.Account {
 	season := Model{}
 	for _, e := range m.entries {
@@ -37,7 +36,7 @@ func (m *Model) Within(from, until time.Time) []ledger.Account {
 	return all
 }
 
-// compareSeason tells in what the accounts of a stretch of time differ from the model's.
+// compareSeason compares the accounts of a range of time with the model's.
 func compareSeason(ctx context.Context, l Ledger, m *Model, from, until time.Time) error {
 	var all []ledger.Account
 	state, err := ledger.Season{Ledger: l, From: from, Until: until}.Accounts(ctx, func(a ledger.Account) error {
@@ -57,7 +56,7 @@ func compareSeason(ctx context.Context, l Ledger, m *Model, from, until time.Tim
 	return nil
 }
 
-// compareSeasons looks at all of time, and at the time of some of the entries.
+// compareSeasons compares those of all time, and of times around some of the entries.
 func compareSeasons(ctx context.Context, l Ledger, m *Model) error {
 	errs := []error{compareSeason(ctx, l, m, time.Unix(0, 0), time.Unix(1<<33, 0))}
 	for i := 0; i < len(m.entries); i += 1 + len(m.entries)/3 {

@@ -23,7 +23,7 @@ var sharingClauses = []clause{
 					wins.Add(1)
 					continue
 				}
-				// Refused means that somebody was here before; the next batch is then this runner's to try.
+				// If the checkpoint has moved, another runner was faster; this one goes on with the next batch.
 				if !errors.Is(err, domain.ErrCheckpointMoved) {
 					return err
 				}
@@ -129,10 +129,10 @@ var sharingClauses = []clause{
 	}},
 }
 
-// moved is how many points have moved from anna to bob at a position of the clause above.
+// moved is the number of points moved from anna to bob at a position of the clause above.
 func moved(at domain.Position) domain.Points { return domain.Points(at.Commit-2) / 2 }
 
-// accountsAgree checks that a stream of the accounts, and the state that came with it, are of one moment.
+// accountsAgree checks that the accounts and the state are of one snapshot.
 func accountsAgree(ctx context.Context, l Ledger) error {
 	accounts, state, err := allAccounts(ctx, l)
 	if err != nil {
@@ -146,7 +146,7 @@ func accountsAgree(ctx context.Context, l Ledger) error {
 	return nil
 }
 
-// trailAgrees checks that account, entries and state of a trail are of one moment.
+// trailAgrees checks that account, entries and state of a trail are of one snapshot.
 func trailAgrees(ctx context.Context, l Ledger, customer domain.CustomerID) error {
 	page, err := l.Trail(ctx, customer, ledger.Filter{}, "", 5)
 	if err != nil {
@@ -160,7 +160,7 @@ func trailAgrees(ctx context.Context, l Ledger, customer domain.CustomerID) erro
 	return nil
 }
 
-// together runs all at once and waits for them.
+// together runs all functions concurrently and waits for them.
 func (f *fixture) together(all ...func() error) {
 	f.Helper()
 	errs := make([]error, len(all))
@@ -174,7 +174,7 @@ func (f *fixture) together(all ...func() error) {
 	}
 }
 
-// log is a history of n entries of three customers, cut into batches of size.
+// log is a history of n entries of three customers, in batches of the given size.
 func log(n uint64, size int) (batches []ledger.Batch) {
 	var entries []ledger.Entry
 	for i := range n {

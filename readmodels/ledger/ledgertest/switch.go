@@ -91,7 +91,7 @@ var switchClauses = []clause{
 	}},
 }
 
-// stretch is the batch of an endless log from a checkpoint to the position n: three customers by turns.
+// stretch is the batch from a checkpoint to position n of an endless log with three customers by turns.
 func stretch(from domain.Position, n uint64) ledger.Batch {
 	b := ledger.Batch{From: from, To: at(n)}
 	for i := from.Commit + 1; i <= n; i++ {
@@ -100,8 +100,8 @@ func stretch(from domain.Position, n uint64) ledger.Batch {
 	return b
 }
 
-// rebuild folds a copy to some way past where the ledger is, so that those who write are at it when the switch comes, and
-// switches to it as soon as they have not passed it.
+// rebuild folds a copy to some positions after the ledger's, so that writers are at work during the switch, and switches as soon as the copy
+// is not behind.
 func rebuild(ctx context.Context, l Ledger) error {
 	c, err := l.Copy(ctx)
 	if err != nil {
@@ -124,7 +124,7 @@ func rebuild(ctx context.Context, l Ledger) error {
 	}
 }
 
-// edition n of a ledger has ten entries of n points each for both customers, and ends at the position 100·n.
+// edition n of a ledger has ten entries of n points for each of two customers, and ends at position 100·n.
 func edition(n uint64) (entries []ledger.Entry) {
 	for i := range uint64(20) {
 		e := award(100*(n-1)+81+i, []domain.CustomerID{"anna", "bob"}[i%2], domain.Points(n))

@@ -169,7 +169,7 @@ var trailClauses = []clause{
 	}},
 }
 
-// byTurns adds n entries, by turns anna's and bob's, in batches of up to three.
+// byTurns adds n entries, of anna and bob by turns, in batches of up to three.
 func (f *fixture) byTurns(n uint64) {
 	f.Helper()
 	var all []ledger.Entry

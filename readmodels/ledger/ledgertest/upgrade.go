@@ -10,9 +10,8 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// Upgraded makes sure that a ledger of an earlier version, to which one batch was applied, answers as one of this
-// version does but for what was not kept then: correlations, loyalty ids and buckets. Then it applies the batch after it, and
-// audit records, and makes sure of the same.
+// Upgraded makes sure that a ledger of an earlier version, to which one batch was applied, answers like one of this version, except for what
+// was not stored then: correlations, loyalty ids and buckets. Then it applies the next batch and audit records, and checks the same.
 func Upgraded(t *testing.T, l Ledger, applied, next ledger.Batch) {
 	t.Helper()
 	var m Model
@@ -32,8 +31,8 @@ func Upgraded(t *testing.T, l Ledger, applied, next ledger.Batch) {
 	}
 }
 
-// Varied makes entries, at least ten, of every kind, through all channels and by hand, on the hour and off it, some of long ago, and
-// one without points that does not say when it was.
+// Varied changes at least ten entries: to every kind, every channel and none, times on the hour and between, some long ago, and one entry
+// without points and time.
 func Varied(entries []ledger.Entry) []ledger.Entry {
 	for i := range entries {
 		e := &entries[i]
@@ -52,8 +51,8 @@ func Varied(entries []ledger.Entry) []ledger.Entry {
 	return entries
 }
 
-// withAuditRecords is a batch that goes on after its last entry: an adjustment of the first entry's customer is requested and approved,
-// and that of the last entry is forgotten.
+// withAuditRecords adds audit records after the last entry of a batch: an adjustment of the first entry's customer is requested and approved,
+// and the last entry's customer is forgotten.
 func withAuditRecords(b ledger.Batch) ledger.Batch {
 	n := b.To.Commit
 	first, last := b.Entries[0].Customer, b.Entries[len(b.Entries)-1].Customer
@@ -64,8 +63,8 @@ func withAuditRecords(b ledger.Batch) ledger.Batch {
 	return b
 }
 
-// Rebuilt folds entries up to a position into a copy, and audit records after them, switches to it, and makes sure that the ledger is the
-// same as a new one with them.
+// Rebuilt folds entries up to a position, and audit records after them, into a copy, switches to it, and makes sure that the ledger equals a new
+// one with them.
 func Rebuilt(t *testing.T, l Ledger, to domain.Position, entries []ledger.Entry) {
 	t.Helper()
 	c, err := l.Copy(t.Context())

@@ -10,13 +10,13 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// slots is how many hash slots a Redis Cluster has.
+// slots is the number of hash slots of a Redis Cluster.
 const slots = 16384
 
 // Cluster is a Redis Cluster of three masters that share all slots.
 type Cluster struct{ Servers []*Server }
 
-// StartCluster starts one.
+// StartCluster starts a cluster.
 func StartCluster(t testing.TB) *Cluster {
 	t.Helper()
 	c := new(Cluster)
@@ -27,7 +27,7 @@ func StartCluster(t testing.TB) *Cluster {
 		}
 		c.Servers = append(c.Servers, Start(t, "cluster-enabled", "yes", "cluster-port", bus, "cluster-node-timeout", "2000"))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	if err := c.assemble(ctx); err != nil {
 		t.Fatalf("making a Redis Cluster: %v", err)
@@ -35,7 +35,7 @@ func StartCluster(t testing.TB) *Cluster {
 	return c
 }
 
-// Addrs are the masters' addresses, with commas between them.
+// Addrs are the masters' addresses, separated by commas.
 func (c *Cluster) Addrs() string {
 	var addrs []string
 	for _, s := range c.Servers {
@@ -44,8 +44,8 @@ func (c *Cluster) Addrs() string {
 	return strings.Join(addrs, ",")
 }
 
-// assemble gives each server its share of the slots, makes all known to the first, and waits until each knows that all
-// slots are served.
+// assemble assigns each server its share of the slots, introduces all servers to the first, and waits until each knows that all slots are
+// served.
 func (c *Cluster) assemble(ctx context.Context) error {
 	for i, s := range c.Servers {
 		first, last := i*slots/len(c.Servers), (i+1)*slots/len(c.Servers)-1
@@ -81,7 +81,7 @@ func (c *Cluster) assemble(ctx context.Context) error {
 	return nil
 }
 
-// value is that of an argument the server was started with.
+// value is the value of an argument that the server was started with.
 func (s *Server) value(name string) string {
 	for i := 0; i+1 < len(s.args); i += 2 {
 		if s.args[i] == name {

@@ -11,12 +11,12 @@ import (
 	"testing"
 )
 
-// process is a redis-server that runs. A goroutine of its own waits for it until end.
+// process is a running redis-server. A goroutine waits for it until end.
 type process struct {
 	command *exec.Cmd
 	started chan error
 	ended   chan struct{}
-	err     error // how it ended, once ended is closed
+	err     error // the result of the process, once ended is closed
 }
 
 // run starts redis-server with arguments.
@@ -34,8 +34,7 @@ func run(t testing.TB, args ...string) *process {
 	return p
 }
 
-// wait keeps its thread for as long as the process lives: on Linux, the parent whose death the process follows is the
-// thread that started it.
+// wait keeps its thread until the process ends: on Linux, the parent at whose death the process is killed is the thread that started it.
 func (p *process) wait() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -47,7 +46,7 @@ func (p *process) wait() {
 	close(p.ended)
 }
 
-// signal has no error to tell: a process that is gone needs no signal.
+// signal ignores errors: a process that has ended needs no signal.
 func (p *process) signal(signal syscall.Signal) { _ = p.command.Process.Signal(signal) }
 
 func (p *process) end(signal syscall.Signal) {
@@ -56,7 +55,7 @@ func (p *process) end(signal syscall.Signal) {
 	<-p.ended
 }
 
-// unprivileged is whom servers run as when this process is root's, nil otherwise.
+// unprivileged is the user of servers if this process runs as root, otherwise nil.
 func unprivileged(t testing.TB) *syscall.Credential {
 	t.Helper()
 	if os.Geteuid() != 0 {

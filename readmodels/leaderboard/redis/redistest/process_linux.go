@@ -2,5 +2,5 @@ package redistest
 
 import "syscall"
 
-// dieWithParent has the kernel kill the server when the test process dies, however it does.
+// dieWithParent makes the kernel kill the server when the test process dies.
 func dieWithParent(attributes *syscall.SysProcAttr) { attributes.Pdeathsig = syscall.SIGKILL }

@@ -4,5 +4,5 @@ package redistest
 
 import "syscall"
 
-// dieWithParent can't be had here: servers end with their tests' cleanup.
+// dieWithParent is not available here: servers end with their tests' cleanup.
 func dieWithParent(*syscall.SysProcAttr) {}

@@ -16,7 +16,7 @@ func (s *Server) Replica() *Server {
 	}
 	s.Do("CONFIG", "SET", "repl-diskless-sync-delay", "0")
 	replica := Start(s.t, "replicaof", host+" "+port)
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(s.t.Context(), timeout)
 	defer cancel()
 	replica.await(ctx, []any{"INFO", "replication"}, "master_link_status:up")
 	return replica

@@ -10,17 +10,17 @@ import (
 	"testing"
 )
 
-// MasterName is what the sentinels call the master.
+// MasterName is the name of the master in Sentinel.
 const MasterName = "board"
 
-// Sentinel is a master and a replica that three sentinels watch: when the master has not answered for half a second, two
-// of them agree and make the replica master.
+// Sentinel is a master and a replica under three sentinels: if the master has not answered for half a second, two of them agree and promote the
+// replica.
 type Sentinel struct {
 	Master, Replica *Server
 	sentinels       []*Server
 }
 
-// StartSentinel starts one, and returns when the replica has its master's data and the sentinels know of all.
+// StartSentinel starts a Sentinel, and returns when the replica has its master's data and the sentinels know all servers.
 func StartSentinel(t testing.TB) *Sentinel {
 	t.Helper()
 	s := &Sentinel{Master: Start(t)}
@@ -32,7 +32,7 @@ func StartSentinel(t testing.TB) *Sentinel {
 	for range 3 {
 		s.sentinels = append(s.sentinels, startSentinel(t, host, port))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	for _, sentinel := range s.sentinels {
 		sentinel.await(ctx, []any{"SENTINEL", "CKQUORUM", MasterName}, "OK 3 usable")
@@ -41,7 +41,7 @@ func StartSentinel(t testing.TB) *Sentinel {
 	return s
 }
 
-// Addrs are the sentinels' addresses, with commas between them.
+// Addrs are the sentinels' addresses, separated by commas.
 func (s *Sentinel) Addrs() string {
 	var addrs []string
 	for _, sentinel := range s.sentinels {
@@ -50,7 +50,7 @@ func (s *Sentinel) Addrs() string {
 	return strings.Join(addrs, ",")
 }
 
-// startSentinel starts one sentinel. It rewrites its configuration, which therefore is a file.
+// startSentinel starts one sentinel. Its configuration is a file, because it rewrites it.
 func startSentinel(t testing.TB, host, port string) *Server {
 	t.Helper()
 	for {

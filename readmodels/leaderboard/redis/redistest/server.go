@@ -1,6 +1,6 @@
-// Package redistest starts throwaway Redis servers for tests: one alone, a cluster of three masters, and a master with a
-// replica under Sentinel. Each lives in a temporary folder of its own, on loopback ports that were free, as an unprivileged
-// user when the tests run as root, and ends with its test, or with the test process if that is killed.
+// Package redistest starts throwaway Redis servers for tests: a single one, a cluster of three masters, or a master with a replica under
+// Sentinel. Each has a temporary folder and free loopback ports, runs as an unprivileged user if the tests run as root, and ends with its
+// test, or with the test process if that is killed.
 package redistest
 
 import (
@@ -17,14 +17,14 @@ import (
 	"time"
 )
 
-// Environment names the variable that points tests at a server of the user's own, as a redis:// address.
+// Environment is the name of the environment variable with the redis:// address of a server for tests.
 const Environment = "LOYALTY_TEST_REDIS"
 
-// patience bounds every wait for a server.
-const patience = 30 * time.Second
+// timeout bounds every wait for a server.
+const timeout = 30 * time.Second
 
-// URL is the address of a server for ordinary tests: the one that LOYALTY_TEST_REDIS names, or a throwaway one. The former
-// is shared, so a test uses keys of its own there, and flushes nothing.
+// URL is the address of a server for ordinary tests: that of LOYALTY_TEST_REDIS, or a throwaway one. The former is shared, so that tests must
+// use keys of their own and not flush it.
 func URL(t testing.TB) string {
 	t.Helper()
 	if url := os.Getenv(Environment); url != "" {
@@ -33,7 +33,7 @@ func URL(t testing.TB) string {
 	return Start(t).URL()
 }
 
-// Server is one redis-server. Its methods are for one goroutine at a time.
+// Server is one redis-server. It is not safe for concurrent use.
 type Server struct {
 	t         testing.TB
 	dir, addr string
@@ -41,11 +41,10 @@ type Server struct {
 	process   *process // nil while stopped
 }
 
-// Start starts a server that keeps an append-only file, so that it has its data again after Stop and Start. More
-// configuration goes in pairs of name and value.
+// Start starts a server with an append-only file, so that it has its data again after Stop and Start. config is pairs of names and values.
 func Start(t testing.TB, config ...string) *Server {
 	t.Helper()
-	// The port may be taken between finding it free and the server's start: then with another one.
+	// Another process may take the port before the server does. Then another port is used.
 	for {
 		s := newServer(t, append([]string{"appendonly", "yes"}, config...))
 		if s.start() {
@@ -80,7 +79,7 @@ func (s *Server) URL() string { return "redis://" + s.addr }
 // Stop ends the server at once, as a crash would. It does nothing to a server that is stopped.
 func (s *Server) Stop() { s.end(syscall.SIGKILL) }
 
-// Shutdown ends the server in good order: what it has acknowledged it has again at the next Start.
+// Shutdown ends the server gracefully: after the next Start it has all acknowledged data.
 func (s *Server) Shutdown() { s.end(syscall.SIGTERM) }
 
 func (s *Server) end(signal syscall.Signal) {
@@ -101,10 +100,10 @@ func (s *Server) Start() {
 // Freeze stops the server from answering, with its connections open, until Thaw.
 func (s *Server) Freeze() { s.process.signal(syscall.SIGSTOP) }
 
-// Thaw lets a frozen server go on.
+// Thaw continues a frozen server.
 func (s *Server) Thaw() { s.process.signal(syscall.SIGCONT) }
 
-// start returns false when the port was taken.
+// start returns false if the port is taken.
 func (s *Server) start() bool {
 	s.t.Helper()
 	s.process = run(s.t, s.args...)
@@ -121,9 +120,9 @@ func (s *Server) start() bool {
 	return false
 }
 
-// within tries something until it works, while the process lives and patience lasts.
+// within calls try until it succeeds, the process ends or the timeout passes.
 func within(p *process, try func() error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	ticks := time.NewTicker(5 * time.Millisecond)
 	defer ticks.Stop()
@@ -142,7 +141,7 @@ func within(p *process, try func() error) error {
 	}
 }
 
-// ping says nothing of a server that is ready for commands.
+// ping returns nil if the server is ready for commands.
 func ping(addr string) error {
 	conn, err := net.DialTimeout("tcp", addr, time.Second)
 	if err != nil {
@@ -163,7 +162,7 @@ func ping(addr string) error {
 	return err
 }
 
-// folder is a temporary folder that the server's user owns. It isn't t.TempDir, which is root's alone.
+// folder is a temporary folder that the server's user owns, unlike t.TempDir, which only root can read.
 func folder(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "redistest")
@@ -179,7 +178,7 @@ func folder(t testing.TB) string {
 	return dir
 }
 
-// freeAddress is a loopback address at which nobody listens.
+// freeAddress is a loopback address with a free port.
 func freeAddress(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -190,7 +189,7 @@ func freeAddress(t testing.TB) string {
 	return listener.Addr().String()
 }
 
-// program finds redis-server, without which these tests fail rather than say nothing.
+// program finds redis-server. Without it, the test fails.
 func program(t testing.TB) string {
 	t.Helper()
 	path, err := exec.LookPath("redis-server")

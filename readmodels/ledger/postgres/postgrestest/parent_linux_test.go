@@ -34,7 +34,7 @@ func TestAServerEndsWithATestThatIsKilled(t *testing.T) {
 	_ = holder.Wait()
 	// Then its server ends, and the next one to start removes its folder
 	for start := time.Now(); connects(t, address); {
-		if time.Since(start) > patience {
+		if time.Since(start) > timeout {
 			t.Fatal("it outlives its test")
 		}
 	}

@@ -4,5 +4,5 @@ package postgrestest
 
 import "syscall"
 
-// endWithParent can do nothing here: a server outlives a test that is killed.
+// endWithParent is not available here: a server outlives a test process that is killed.
 func endWithParent(*syscall.SysProcAttr) {}

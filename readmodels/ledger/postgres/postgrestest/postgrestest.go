@@ -1,5 +1,5 @@
-// Package postgrestest runs a throwaway PostgreSQL for tests: in a temporary folder, on a Unix socket in it that nobody
-// else can reach, as an unprivileged user, and gone when the test is.
+// Package postgrestest runs a throwaway PostgreSQL for tests: in a temporary folder, on a private Unix socket in it, as an unprivileged user.
+// It ends with the test.
 package postgrestest
 
 import (
@@ -17,24 +17,23 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Variable names a server to make the databases on instead of starting one: postgres://…, with a user who may create
-// databases. Tests that stop their server start one of their own all the same.
+// Variable is the name of the environment variable with the postgres:// address of a server to use instead of starting one; its user must be
+// allowed to create databases. Tests that stop their server start one of their own all the same.
 const Variable = "LOYALTY_TEST_POSTGRES"
 
-// patience bounds each wait for a server: to start, to stop, to make a database.
-const patience = time.Minute
+// timeout bounds each wait for a server: to start, to stop, to create a database.
+const timeout = time.Minute
 
-// Server is a PostgreSQL for one test. Its methods fail that test when they can't do what they say.
+// Server is a PostgreSQL server for one test. Its methods fail the test on errors.
 type Server struct {
 	t       testing.TB
-	process *process // nil for a server that was there before
+	process *process // nil for a server that was not started here
 	shared  bool
 	address *url.URL // of the database that every server has
 }
 
-// Start runs a server that is this test's own, with settings such as "fsync=on" beside its defaults, and stops it when the
-// test ends. Nothing is forced to the disk unless the settings say so, which is fine for all but a power cut. If there is no
-// PostgreSQL of version 15 or later on the machine, the test fails.
+// Start runs a server for this test alone, with settings such as "fsync=on" beside the defaults, and stops it when the test ends. By default
+// nothing is synced to the disk. If there is no PostgreSQL 15 or later on the machine, the test fails.
 func Start(t testing.TB, settings ...string) *Server {
 	t.Helper()
 	p, err := start(settings)
@@ -49,14 +48,14 @@ func Start(t testing.TB, settings ...string) *Server {
 	return &Server{t: t, process: p, address: p.address()}
 }
 
-// shared is the server of this process's tests, started by the first that wants one.
+// shared is the server of this process's tests, started when it is first needed.
 var shared struct {
 	sync.Mutex
 	process *process
 }
 
-// Shared is one server for all tests of a package, which must leave it running: the one that Variable names, or else one
-// that the first call starts. TestMain hands its tests to Main, which stops it.
+// Shared is one server for all tests of a package, which must leave it running: that of Variable, or one that the first call starts. TestMain
+// must run the tests with Main, which stops the server.
 func Shared(t testing.TB) *Server {
 	t.Helper()
 	if there := os.Getenv(Variable); there != "" {
@@ -78,7 +77,7 @@ func Shared(t testing.TB) *Server {
 	return &Server{t: t, process: shared.process, shared: true, address: shared.process.address()}
 }
 
-// Main runs the tests, stops the shared server if there is one, and returns the status to exit with.
+// Main runs the tests, stops the shared server if there is one, and returns the exit status.
 func Main(m *testing.M) (status int) {
 	status = m.Run()
 	shared.Lock()
@@ -92,10 +91,10 @@ func Main(m *testing.M) (status int) {
 	return status
 }
 
-// databases counts those made by this process, to name them.
+// databases counts the databases of this process, for their names.
 var databases atomic.Int64
 
-// URL makes an empty database, and drops it when the test ends.
+// URL creates an empty database, which is dropped when the test ends, and returns its address.
 func (s *Server) URL() string {
 	s.t.Helper()
 	name := fmt.Sprintf("loyalty_test_%d_%d", os.Getpid(), databases.Add(1))
@@ -104,7 +103,7 @@ func (s *Server) URL() string {
 	}
 	s.t.Cleanup(func() {
 		if s.process != nil && !s.process.running() {
-			return // it goes with its server
+			return // it is removed with its server
 		}
 		if err := s.exec("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
 			s.t.Errorf("the test's database: %v", err)
@@ -116,7 +115,7 @@ func (s *Server) URL() string {
 }
 
 func (s *Server) exec(statement string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, s.address.String())
 	if err != nil {
@@ -126,8 +125,7 @@ func (s *Server) exec(statement string) error {
 	return errors.Join(err, conn.Close(ctx))
 }
 
-// Stop stops the server at once, as a crash of it would: clients are cut off wherever they are. It must be running, and the
-// test's own.
+// Stop stops the server immediately, like a crash: connections break at once. The server must be running, and be this test's own.
 func (s *Server) Stop() {
 	s.t.Helper()
 	if err := s.own().stop(syscall.SIGQUIT); err != nil {
@@ -135,7 +133,7 @@ func (s *Server) Stop() {
 	}
 }
 
-// Kill is Stop by a SIGKILL to the server's first process alone, as by a system that is out of memory.
+// Kill is Stop by SIGKILL of the server's main process alone, as the kernel does when memory runs out.
 func (s *Server) Kill() {
 	s.t.Helper()
 	if err := s.own().stop(syscall.SIGKILL); err != nil {
@@ -143,7 +141,7 @@ func (s *Server) Kill() {
 	}
 }
 
-// Start starts the server again after Stop or Kill, at the same address and with all it holds.
+// Start starts the server again after Stop or Kill, at the same address and with its data.
 func (s *Server) Start() {
 	s.t.Helper()
 	if err := s.own().run(); err != nil {

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 
 func connects(t *testing.T, address string) bool {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, address)
 	if err != nil {

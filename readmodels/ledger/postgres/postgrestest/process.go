@@ -20,11 +20,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// process is a PostgreSQL in a folder of its own, which holds its data, its socket and its log.
+// process is a PostgreSQL server in a folder of its own with its data, socket and log.
 type process struct {
 	binaries, folder string
 	settings         []string
-	credential       *syscall.Credential // of the user it runs as; nil for this process's own
+	credential       *syscall.Credential // of the server's user; nil for this process's user
 	command          *exec.Cmd           // of the server, once it has been started
 	ended            chan struct{}       // closed when the server has ended
 }
@@ -34,11 +34,11 @@ const (
 	prefix    = "loyalty-postgres-"
 )
 
-// defaults suit tests: nothing waits for the disk, and a server takes little memory.
+// defaults are settings for tests: no syncs, little memory.
 var defaults = []string{"fsync=off", "full_page_writes=off", "max_wal_size=128MB", "shared_buffers=64MB", "max_connections=200",
 	"listen_addresses="}
 
-// start makes a folder with a new cluster in it and runs a server on that.
+// start makes a folder with a new database cluster and runs a server in it.
 func start(settings []string) (p *process, err error) {
 	p = &process{settings: slices.Concat(defaults, settings)}
 	if p.binaries, err = binaries(); err != nil {
@@ -67,7 +67,7 @@ func start(settings []string) (p *process, err error) {
 	return p, nil
 }
 
-// binaries finds the folder of the newest PostgreSQL: where Debian puts it, or else that of the postgres on the PATH.
+// binaries finds the folder of the newest PostgreSQL: in Debian's place, or else by the PATH.
 func binaries() (string, error) {
 	const missing = "there is none on this machine: install the package postgresql (15 or later), or name a server in " + Variable
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
@@ -105,19 +105,19 @@ func unprivileged() (*syscall.Credential, error) {
 	return nil, errors.New("it doesn't run as root, and there is neither a user postgres nor a user nobody")
 }
 
-// makeFolder names the folder after this process, so that others can tell when nobody needs it any more.
+// makeFolder makes a folder with this process's id in its name, so that other processes can tell when it is not needed any more.
 func makeFolder(settings []string) (string, error) {
 	place := os.TempDir()
 	switch {
 	case !slices.Contains(settings, "fsync=on") && roomy(memory):
-		place = memory // what need not reach the disk is some ten times as fast there
+		place = memory // without syncs, some ten times as fast as a disk
 	case len(place) > 60:
-		place = "/tmp" // a socket's path may have about 100 bytes
+		place = "/tmp" // a socket's path may have some 100 bytes
 	}
 	return os.MkdirTemp(place, fmt.Sprintf("%s%d-", prefix, os.Getpid()))
 }
 
-// memory is where Linux keeps files in memory. A database takes 8 MB, and a test of the contract makes hundreds of them.
+// memory is Linux's file system in memory. A database takes 8 MB, and a test of the contract makes hundreds of them.
 const memory = "/dev/shm"
 
 func roomy(folder string) bool {
@@ -140,13 +140,13 @@ func removeOrphans() {
 
 func (p *process) data() string { return filepath.Join(p.folder, "data") }
 
-// address leads to the database that every cluster has. The socket's folder keeps everybody else out.
+// address is the address of the default database. The mode of the socket's folder keeps other users out.
 func (p *process) address() *url.URL {
 	query := url.Values{"host": {p.folder}, "sslmode": {"disable"}}
 	return &url.URL{Scheme: "postgres", User: url.User(superuser), Path: "/postgres", RawQuery: query.Encode()}
 }
 
-// program prepares one of PostgreSQL's programs, which ends at once when this process does.
+// program prepares a command of one of PostgreSQL's programs, which ends when this process does.
 func (p *process) program(name string, arguments ...string) *exec.Cmd {
 	command := exec.Command(filepath.Join(p.binaries, name), arguments...)
 	command.Dir = p.folder
@@ -177,7 +177,7 @@ func (p *process) run() error {
 	command.Stdout, command.Stderr = &log, &log
 	started, ended := make(chan error), make(chan struct{})
 	go func() {
-		// The system ends the server with the thread that started it, so this one stays until then.
+		// The system ends the server with the thread that started it, so that this thread must stay until then.
 		runtime.LockOSThread()
 		err := command.Start()
 		started <- err
@@ -190,7 +190,7 @@ func (p *process) run() error {
 		return err
 	}
 	p.command, p.ended = command, ended
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	for {
 		conn, err := pgx.Connect(ctx, p.address().String())
@@ -219,8 +219,8 @@ func (p *process) running() bool {
 	}
 }
 
-// stop ends the server at once, and returns when all its children are gone, too: after SIGQUIT it ends them, after SIGKILL they
-// notice that they are alone.
+// stop ends the server at once, and returns when all its children have ended too: after SIGQUIT the server ends them, after SIGKILL they end
+// by themselves.
 func (p *process) stop(signal syscall.Signal) error {
 	if !p.running() {
 		return errors.New("it is not running")
@@ -231,7 +231,7 @@ func (p *process) stop(signal syscall.Signal) error {
 	select {
 	case <-p.ended:
 		return nil
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		return errors.Join(errors.New("it did not end"), p.command.Process.Kill())
 	}
 }

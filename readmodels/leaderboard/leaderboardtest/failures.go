@@ -14,14 +14,13 @@ import (
 	"loyalty/readmodels/leaderboard"
 )
 
-// Endure says what must hold when the engine of a leaderboard gets into trouble under a writer and readers. The writer
-// does what the projection does: after domain.ErrNotCaughtUp it loads the leaderboard, after any other failure it reads the
-// checkpoint and goes on from there. Trouble is called five times along the way, with 0 to 4, one after the other, while all
-// go on.
+// Endure tests a leaderboard whose store fails while a writer and readers use it. The writer does what the projection does: after
+// domain.ErrNotCaughtUp it loads the leaderboard, after any other failure it reads the checkpoint and goes on from there. fail is called
+// five times, with 0 to 4, one after the other, and makes the store fail.
 //
-// Whoever reads meanwhile gets a dashboard that is right for the position it names, or domain.ErrUnavailable or
-// domain.ErrNotCaughtUp. In the end the leaderboard is exactly that of the log.
-func Endure(t *testing.T, adapter Adapter, trouble func(time int)) {
+// Readers must get a dashboard that is right for its position, or domain.ErrUnavailable or domain.ErrNotCaughtUp. At the end the
+// leaderboard must be exactly that of the log.
+func Endure(t *testing.T, adapter Adapter, fail func(time int)) {
 	const batches, each = 400, 80
 	b := given(t, adapter, crowd(40)...)
 	e := endurance{board: b, past: remember(b, history(b, batches))}
@@ -32,7 +31,7 @@ func Endure(t *testing.T, adapter Adapter, trouble func(time int)) {
 	defer func() { calm(); stop(); readers.Wait() }()
 	troubles.Go(func() {
 		for i := range due {
-			trouble(i)
+			fail(i)
 		}
 	})
 	served := make([]int, 4)
@@ -51,7 +50,7 @@ func Endure(t *testing.T, adapter Adapter, trouble func(time int)) {
 	last := e.past.batches[batches-1].To
 	e.writeUntil(t, last)
 	calm()
-	e.writeUntil(t, last) // what the last trouble may have taken away
+	e.writeUntil(t, last) // what the last failure may have lost
 	stop()
 	readers.Wait()
 	if slices.Max(served) == 0 {
@@ -66,10 +65,10 @@ type endurance struct {
 	past  past
 }
 
-// writeUntil does what the projection does until the checkpoint is at a position, and says so twice.
+// writeUntil does what the projection does until it has found the checkpoint at a position twice.
 func (e endurance) writeUntil(t *testing.T, position domain.Position) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(e.board.ctx, patience)
+	ctx, cancel := context.WithTimeout(e.board.ctx, timeout)
 	defer cancel()
 	ticks := time.NewTicker(5 * time.Millisecond)
 	defer ticks.Stop()
@@ -92,7 +91,7 @@ func (e endurance) writeUntil(t *testing.T, position domain.Position) {
 	}
 }
 
-// step reads the checkpoint and applies batches from there up to a position, or loads the leaderboard if that is needed.
+// step reads the checkpoint and applies batches from there up to a position, or loads the leaderboard if it must.
 func (e endurance) step(ctx context.Context, position domain.Position) (reached bool, err error) {
 	at, err := e.board.Checkpoint(ctx)
 	if errors.Is(err, domain.ErrNotCaughtUp) {
@@ -113,7 +112,7 @@ func (e endurance) step(ctx context.Context, position domain.Position) (reached 
 	return !at.Before(position), nil
 }
 
-// keepReading reads dashboards of anybody until ctx ends, and counts those it got.
+// keepReading reads dashboards of all customers until ctx ends, and counts those it got.
 func (e endurance) keepReading(ctx context.Context, random *rand.Rand) (served int, err error) {
 	anybody := e.past.rankings[e.past.batches[0].From]
 	var d leaderboard.Dashboard

@@ -2,8 +2,8 @@ package domain
 
 import "time"
 
-// ParseTime reads a time with its zone, of which the seconds may be left out ("2026-10-01T00:00Z"), or a day, of which it gives the
-// first moment in UTC. It is not ok with any other text.
+// ParseTime parses a time with its zone (RFC 3339; the seconds may be omitted: "2026-10-01T00:00Z"), or a day ("2026-10-01"), which is its
+// beginning in UTC. day is true for a day. For any other text, ok is false.
 func ParseTime(text string) (at time.Time, day, ok bool) {
 	for _, form := range []string{time.DateOnly, time.RFC3339Nano, "2006-01-02T15:04Z07:00"} {
 		if at, err := time.Parse(form, text); err == nil {
