@@ -151,8 +151,7 @@ func (r *Registry) Encode(event domain.Event, metadata Metadata) (Encoded, error
 }
 
 // Decode reads a stored event, of this version or an earlier one. An unknown type, broken JSON, and an event without a customer or
-// a time are domain.ErrUndecodable. The texts of an
-// event share memory: clone a text before keeping it for long.
+// a time are domain.ErrUndecodable. The texts of an event share memory: clone a text before keeping it for long.
 func (r *Registry) Decode(name string, data []byte) (domain.Event, error) {
 	return r.decodeText(name, string(data))
 }
