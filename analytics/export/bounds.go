@@ -11,13 +11,13 @@ import (
 	"loyalty/eventstore"
 )
 
-// Bound is where an export begins or ends: a day, a time or a position, or the zero Bound for the log's own beginning or end. Days
-// and times are those at which the event store stored an event, in UTC. A day stands for all of it: an export begins with it, or ends with it. A
-// time stands for the moment before anything that was stored then. A position stands for the place behind its event, so that an
-// export up to a position and one from there on have each event once.
+// Bound is where an export begins or ends: a day, a time or a position, or the zero Bound for the beginning or end of the log. Days
+// and times are those at which the event store stored an event, in UTC. An export from a day, or to a day, includes that day. A time
+// is before all events that were stored then. A position is after its event, so an export up to a position and one from it have
+// each event once.
 type Bound struct {
-	flag     string // as which it was given, for errors
-	text     string // the one way to write it
+	flag     string // with which it was given, for errors
+	text     string // its canonical form
 	position *domain.Position
 	begin    time.Time // of the day, or the time itself
 	day      bool
@@ -42,7 +42,7 @@ func ParseBound(flag, text string) (Bound, error) {
 	return Bound{flag: flag, text: position.String(), position: &position}, nil
 }
 
-// String is the one way to write the bound; empty for the zero Bound.
+// String is the canonical form of the bound, empty for the zero Bound.
 func (b Bound) String() string { return b.text }
 
 func (b Bound) timed() bool { return !b.begin.IsZero() }
@@ -55,7 +55,7 @@ func (b Bound) end() time.Time {
 	return b.begin
 }
 
-func (b Bound) refuse(code, detail string, args ...any) error {
+func (b Bound) invalid(code, detail string, args ...any) error {
 	return domain.Invalid(b.flag, code, b.text+" "+fmt.Sprintf(detail, args...))
 }
 
@@ -67,17 +67,18 @@ func (b Bound) until(end domain.Position) domain.Position {
 	return end
 }
 
-// ends are the first and the last event of a log, and its last position, which may be that of something else.
-type ends struct {
+// extent is the first and the last event of a log, and the log's last position, which may be that of another kind of event.
+type extent struct {
 	first, last eventstore.Recorded
 	end         domain.Position
 	empty       bool
 }
 
-var errEnough = errors.New("enough was read")
+// errStop ends reading before the end of the log.
+var errStop = errors.New("stop reading")
 
-// endsOf reads the two ends of the log.
-func endsOf(ctx context.Context, store *eventstore.Store) (e ends, err error) {
+// extentOf reads the extent of a log.
+func extentOf(ctx context.Context, store *eventstore.Store) (e extent, err error) {
 	if e.end, err = store.End(ctx); err != nil {
 		return e, err
 	}
@@ -90,19 +91,19 @@ func endsOf(ctx context.Context, store *eventstore.Store) (e ends, err error) {
 	return e, err
 }
 
-// check refuses bounds that lie outside the log, the wrong way round, or in the middle of an append.
-func (e ends) check(ctx context.Context, store *eventstore.Store, from, to Bound) error {
+// check is an error if a bound is outside the log or in the middle of an append, or if from is not before to.
+func (e extent) check(ctx context.Context, store *eventstore.Store, from, to Bound) error {
 	for _, b := range []Bound{from, to} {
 		switch {
 		case b == (Bound{}):
 		case e.empty:
-			return b.refuse("bound_outside", "can't be found: there are no events yet")
+			return b.invalid("bound_outside", "can't be found: there are no events yet")
 		case b.timed() && (b.end().Before(e.first.Created) || b.day && b.end().Equal(e.first.Created)):
-			return b.refuse("bound_before_first", "is before the first event, which was stored at %s", e.first.Created.Format(timeLayout))
+			return b.invalid("bound_before_first", "is before the first event, which was stored at %s", e.first.Created.Format(timeLayout))
 		case b.timed() && b.begin.After(e.last.Created):
-			return b.refuse("bound_after_last", "is after the last event, which was stored at %s", e.last.Created.Format(timeLayout))
+			return b.invalid("bound_after_last", "is after the last event, which was stored at %s", e.last.Created.Format(timeLayout))
 		case b.position != nil && e.end.Before(*b.position):
-			return b.refuse("bound_after_last", "is after the last event, which is at position %s", e.last.Position)
+			return b.invalid("bound_after_last", "is after the last event, which is at position %s", e.last.Position)
 		}
 		if b.position != nil {
 			whole, err := store.AppendEnd(ctx, *b.position)
@@ -110,17 +111,17 @@ func (e ends) check(ctx context.Context, store *eventstore.Store, from, to Bound
 				return err
 			}
 			if whole != *b.position {
-				return b.refuse("bound_in_append", "is in the middle of an append, whose last event is at position %s: use that", whole)
+				return b.invalid("bound_in_append", "is in the middle of an append, whose last event is at position %s: use that", whole)
 			}
 		}
 	}
 	switch {
 	case to.timed() && !e.first.Created.Before(to.end()), to.position != nil && to.position.Before(e.first.Position):
-		return to.refuse("bound_before_first", "leaves nothing: the first event was stored at %s, at position %s", e.first.Created.Format(timeLayout), e.first.Position)
+		return to.invalid("bound_before_first", "leaves nothing: the first event was stored at %s, at position %s", e.first.Created.Format(timeLayout), e.first.Position)
 	case from.timed() && to.timed() && !from.begin.Before(to.end()), from.position != nil && to.position != nil && !from.position.Before(*to.position):
 		return from.reversed(to)
 	case from.position != nil && !from.position.Before(e.last.Position):
-		return from.refuse("bound_after_last", "leaves nothing: the last event is at position %s", e.last.Position)
+		return from.invalid("bound_after_last", "leaves nothing: the last event is at position %s", e.last.Position)
 	case from.position == nil || !to.timed():
 		return nil
 	}
@@ -128,23 +129,23 @@ func (e ends) check(ctx context.Context, store *eventstore.Store, from, to Bound
 		if !r.Created.Before(to.end()) {
 			return from.reversed(to)
 		}
-		return errEnough
+		return errStop
 	})
-	return unlessEnough(err)
+	return unlessStopped(err)
 }
 
-func unlessEnough(err error) error {
-	if errors.Is(err, errEnough) {
+func unlessStopped(err error) error {
+	if errors.Is(err, errStop) {
 		return nil
 	}
 	return err
 }
 
 func (b Bound) reversed(to Bound) error {
-	return b.refuse("bounds_reversed", "is not before --to %s", to)
+	return b.invalid("bounds_reversed", "is not before --to %s", to)
 }
 
-// appendBegan is when the first event was stored of the append that an event belongs to. One command appends once.
+// appendBegan is when the store stored the first event of the append that an event belongs to. One command appends once.
 func appendBegan(ctx context.Context, store *eventstore.Store, e *eventstore.Raw) (time.Time, error) {
 	events, err := store.Load(ctx, e.Stream)
 	began := e.Created
@@ -162,8 +163,8 @@ func appendBegan(ctx context.Context, store *eventstore.Store, e *eventstore.Raw
 	return began, nil
 }
 
-// start is the position behind which an export from the bound to another begins. An event store has no index by time, so a time is
-// found by reading from the log's beginning.
+// start is the position after which an export from the bound to another begins. An event store has no index by time, so a time is
+// found by reading the log from its beginning.
 func (b Bound) start(ctx context.Context, store *eventstore.Store, to Bound, end domain.Position, progress func(domain.Position)) (domain.Position, error) {
 	if b.position != nil {
 		return *b.position, nil
@@ -179,14 +180,14 @@ func (b Bound) start(ctx context.Context, store *eventstore.Store, to Bound, end
 				return err
 			}
 			if !began.Before(b.begin) {
-				return errEnough
+				return errStop
 			}
 		}
 		last = r.Position
 		progress(last)
 		return nil
 	})
-	if err = unlessEnough(err); err == nil && to.position != nil && !last.Before(*to.position) {
+	if err = unlessStopped(err); err == nil && to.position != nil && !last.Before(*to.position) {
 		err = b.reversed(to)
 	}
 	return last, err

@@ -1,9 +1,9 @@
-// Package export writes the event history as files for the tools that analysts use: Parquet, CSV or JSON lines, a folder for
-// each day. The same events give the same bytes.
+// Package export writes the event history to files for analysis tools: Parquet, CSV or JSON lines, in a folder for each day. The
+// same events give the same bytes.
 package export
 
-// The columns of an export, in their order. A row is one event; what an event does not have is null in Parquet, empty in CSV and
-// left out in JSON. Times are UTC: in Parquet microseconds with the logical type TIMESTAMP, elsewhere RFC 3339.
+// The columns of an export, in order. A row is one event. A value that the event does not have is null in Parquet, empty in CSV and
+// absent in JSON. Times are UTC: in Parquet microseconds with the logical type TIMESTAMP, elsewhere RFC 3339.
 const (
 	Commit        = "commit"          // int64, the event's position
 	Prepare       = "prepare"         // int64, the other half of it

@@ -13,33 +13,32 @@ import (
 const (
 	// batchRows is how many rows are encoded at once. It divides rowGroupRows and partRows.
 	batchRows = 1024
-	// partRows is how many rows a file has at most: it bounds what an interruption costs, and is 16 row groups.
+	// partRows is how many rows a file has at most, 16 row groups. An interruption costs at most that many.
 	partRows = 16 * rowGroupRows
 )
 
 // Options say what to export and where to.
 type Options struct {
-	// Dir is the folder; it is made if it isn't there.
+	// Dir is the folder. It is made if needed.
 	Dir    string
 	Format Format
-	// From and To are where it begins and ends; zero for the log's first event, and for its last when the export starts.
+	// From and To are where the export begins and ends. Zero is the log's first event, and its last event when the export starts.
 	From, To Bound
-	// Types are what ParseTypes gave.
+	// Types are the event types, in the order of ParseTypes.
 	Types []string
-	// PartRows is the most rows of a file, a multiple of 1,024; 0 is 2,097,152.
+	// PartRows is how many rows a file has at most, a multiple of 1,024 (default 2,097,152).
 	PartRows int
-	// Progress, if any, hears from one goroutine what is done: "exporting", so many events, of about so many.
+	// Progress, if set, is called now and then with what is done ("exporting"), the number of events and an estimate of their total.
 	Progress func(doing string, done, total uint64)
 }
 
-// Run exports what is not in the folder yet and returns the manifest of what then is, also when it failed or ctx ended: what is in
-// the manifest is whole and on disk, and another run with the same options goes on from there. Errors are domain.ErrInvalid for
-// what can't be asked for, domain.ErrUndecodable for an event that can't be read, and what the disk says. A folder is for one Run
-// at a time, in whatever process; another one is refused.
+// Run exports the events that are not in the folder yet. It returns the manifest of the folder, also after an error: the files in
+// the manifest are complete and on disk, and another run with the same options continues from there. Errors are domain.ErrInvalid
+// for wrong options, domain.ErrUndecodable for an event that can't be decoded, ctx's, and those of the disk. A folder is locked by
+// one Run at a time; for a second one, in any process, that is an error.
 //
-// The files depend on the events and the options alone, not on how many runs wrote them nor when. Events are in the order of the
-// log, and a day has one piece of it: the day is that on which the store stored the event, or, where its clock had been set back, that
-// of the event before.
+// The files depend on the events and the options only, not on the number of runs. Events are in the order of the log. Each is in the
+// folder of the day, in UTC, on which the store stored it, or, after the store's clock was set back, in that of the event before it.
 func Run(ctx context.Context, store *eventstore.Store, o Options) (m Manifest, err error) {
 	if o.PartRows == 0 {
 		o.PartRows = partRows
@@ -50,7 +49,7 @@ func Run(ctx context.Context, store *eventstore.Store, o Options) (m Manifest, e
 	if o.Progress == nil {
 		o.Progress = func(string, uint64, uint64) {}
 	}
-	log, err := endsOf(ctx, store)
+	log, err := extentOf(ctx, store)
 	if err != nil {
 		return m, err
 	}
@@ -112,7 +111,7 @@ func transfer(ctx context.Context, store *eventstore.Store, w *writer, o Options
 			}
 			if !begun.Before(o.To.end()) {
 				reached = last
-				return errEnough
+				return errStop
 			}
 		}
 		last = r.Position
@@ -121,17 +120,23 @@ func transfer(ctx context.Context, store *eventstore.Store, w *writer, o Options
 		}
 		if done++; done%batchRows == 0 {
 			passed := r.Position.Commit - min(r.Position.Commit, after.Commit)
-			o.Progress("exporting", done, max(done, uint64(float64(done)*float64(total)/float64(max(passed, 1)))))
+			o.Progress("exporting", done, EstimateTotal(done, passed, total))
 		}
 		return nil
 	})
-	if err = unlessEnough(err); err != nil {
+	if err = unlessStopped(err); err != nil {
 		return errors.Join(err, w.drop())
 	}
 	return w.end(reached)
 }
 
-// explain says what to do about a disk that is full.
+// EstimateTotal estimates how many events there are between two positions, when done events were found in the first passed bytes of
+// the total between them. It is never less than done.
+func EstimateTotal(done, passed, total uint64) uint64 {
+	return max(done, uint64(float64(done)*float64(total)/float64(max(passed, 1))))
+}
+
+// explain adds to the error of a full disk what to do about it.
 func explain(err error, dir string) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
 		return fmt.Errorf("%s can't take more: make room and run the same again, it goes on with the first file that is not finished (%w)", dir, err)

@@ -27,8 +27,8 @@ func ParseFormat(text string) (Format, error) {
 	return "", domain.Invalid("--format", "format_unknown", fmt.Sprintf("the formats are %s, %s and %s", Parquet, CSV, JSONLines))
 }
 
-// ParseTypes reads names of event types: none, for all of them, or some, in any order and as often as you like. The error names
-// --types, and the types there are.
+// ParseTypes reads names of event types, in any order; none means all. The error is domain.ErrInvalid, and names --types and the types
+// that exist.
 func ParseTypes(names []string) ([]string, error) {
 	known := Types()
 	chosen := map[string]bool{}
@@ -52,11 +52,11 @@ func ParseTypes(names []string) ([]string, error) {
 	return types, nil
 }
 
-// encoder writes rows to one file. Its output must depend on nothing but the rows, given batchRows at a time and fewer only the
-// last time.
+// encoder writes rows to one file. Its output must depend on the rows only. They come batchRows at a time, and fewer only the last
+// time.
 type encoder interface {
 	write(rows []row) error
-	// close writes what is left, and what a file of the format ends with. It does not close the writer below.
+	// close writes buffered rows and the end of the file. It does not close the underlying writer.
 	close() error
 }
 

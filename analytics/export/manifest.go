@@ -15,28 +15,40 @@ import (
 	"loyalty/domain"
 )
 
-// ManifestName is the name of the file in the folder of an export that says what is in it. It begins with an underscore, which
-// readers of whole folders pass over.
+// ManifestName is the name of the manifest in the folder of an export. Tools that read whole folders skip names with an underscore.
 const ManifestName = "_manifest.json"
 
 // manifestVersion is raised whenever the same events would give other bytes.
 const manifestVersion = 1
 
-// partialEnding is what names end in that are not final. They begin with a dot.
+// partialEnding is the ending of the names of unfinished files, which begin with a dot.
 const partialEnding = ".partial"
 
-// Manifest says what is in the folder of an export. Like the files it depends on nothing but the log and the options.
+// Manifest lists the files of an export. Like the files it depends on the log and the options only.
 type Manifest struct {
 	Version int     `json:"version"`
 	Options options `json:"options"`
-	// After and Position are the places in the log behind which the export begins and up to which its files go.
+	// The export has the events after the position After, up to Position.
 	After    domain.Position `json:"after"`
 	Position domain.Position `json:"position"`
 	Events   uint64          `json:"events"`
 	Files    []File          `json:"files"`
 }
 
-// options are what two runs must have in common to go on from each other.
+// ReadManifest reads the manifest in the folder of an export, of any version. Without one the error is fs.ErrNotExist.
+func ReadManifest(dir string) (*Manifest, error) {
+	text, err := os.ReadFile(filepath.Join(dir, ManifestName))
+	if err != nil {
+		return nil, err
+	}
+	var m Manifest
+	if err := json.Unmarshal(text, &m); err != nil {
+		return nil, fmt.Errorf("%s in %s is not the manifest of an export: %w", ManifestName, dir, err)
+	}
+	return &m, nil
+}
+
+// options are those that a run must have in common with the one that it continues.
 type options struct {
 	Format   Format   `json:"format"`
 	From     string   `json:"from,omitempty"`
@@ -49,7 +61,7 @@ type options struct {
 type File struct {
 	// Name is its path in the folder: "day=2026-10-01/part-00000.parquet".
 	Name string `json:"name"`
-	// Open says that a later run writes it anew when there are more events, since neither its day nor its room was at an end.
+	// Open says that a later run replaces the file when there are more events, because its day was not over and it was not full.
 	Open   bool            `json:"open,omitempty"`
 	Events int             `json:"events"`
 	Bytes  int64           `json:"bytes"`
@@ -68,13 +80,14 @@ func (f File) day() (time.Time, error) {
 	return day, nil
 }
 
-// target is the folder of an export, which one process at a time writes to.
+// target is the folder of an export. It is locked, so that one process at a time writes to it.
 type target struct {
 	dir    string
 	locked *os.File
 }
 
-// openTarget makes the folder if it isn't there, for its owner alone, in a folder that is: a disk may be missing. The caller closes it.
+// openTarget locks the folder of an export. It makes the folder if needed, with mode 0700, but not the folder it is in, which is
+// missing if a disk is not mounted. The caller closes the target.
 func openTarget(dir string) (*target, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("make a folder for the export: %w", err)
@@ -91,19 +104,15 @@ func openTarget(dir string) (*target, error) {
 
 func (t *target) close() error { return t.locked.Close() }
 
-// manifest reads what an earlier run left. It is nil in a folder that is empty; one with something else in it is refused, and so is
-// an export with other options.
+// manifest reads the manifest of an earlier run. It is nil in an empty folder. A folder with something else in it, and an export with
+// other options, are errors.
 func (t *target) manifest(wanted options) (*Manifest, error) {
-	text, err := os.ReadFile(filepath.Join(t.dir, ManifestName))
+	m, err := ReadManifest(t.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, t.checkOurs()
 	}
 	if err != nil {
 		return nil, err
-	}
-	var m Manifest
-	if err := json.Unmarshal(text, &m); err != nil {
-		return nil, fmt.Errorf("%s in %s is no manifest of an export: %w", ManifestName, t.dir, err)
 	}
 	if m.Version != manifestVersion {
 		return nil, fmt.Errorf("the export in %s was written in version %d of the files, this program writes version %d: choose another folder", t.dir, m.Version, manifestVersion)
@@ -119,10 +128,10 @@ func (t *target) manifest(wanted options) (*Manifest, error) {
 			return nil, domain.Invalid(option.flag, "export_differs", fmt.Sprintf("the export in %s was begun with %q, not %q: use that, or choose another folder", t.dir, option.was, option.is))
 		}
 	}
-	return &m, nil
+	return m, nil
 }
 
-// checkOurs refuses a folder without a manifest that has something else in it than what an interrupted run leaves.
+// checkOurs is an error if a folder without a manifest holds anything but what an interrupted run leaves.
 func (t *target) checkOurs() error {
 	inside, err := os.ReadDir(t.dir)
 	if err != nil {
@@ -130,13 +139,13 @@ func (t *target) checkOurs() error {
 	}
 	for _, entry := range inside {
 		if entry.Name() != "."+ManifestName+partialEnding && !strings.HasPrefix(entry.Name(), dayPrefix) {
-			return domain.Invalid("--out", "folder_in_use", fmt.Sprintf("there is something in %s already, and it is no export: choose another folder", t.dir))
+			return domain.Invalid("--out", "folder_in_use", fmt.Sprintf("there is something in %s already, and it is not an export: choose another folder", t.dir))
 		}
 	}
 	return nil
 }
 
-// sweep throws away what runs left that did not come to their end, and checks that what the manifest names is there.
+// sweep removes the files of interrupted runs, and checks that the files of the manifest are there.
 func (t *target) sweep(m *Manifest) error {
 	known := map[string]File{}
 	for _, file := range m.Files {
@@ -168,14 +177,14 @@ func (t *target) sweep(m *Manifest) error {
 	return nil
 }
 
-// wrote tells whether the path may be of this program's making.
+// wrote tells whether an export may have written the file.
 func (t *target) wrote(path string) bool {
 	name := filepath.Base(path)
 	return strings.HasPrefix(name, ".") && strings.HasSuffix(name, partialEnding) ||
 		strings.HasPrefix(name, partPrefix) && slices.Contains([]Format{Parquet, CSV, JSONLines}, Format(strings.TrimPrefix(filepath.Ext(name), ".")))
 }
 
-// save replaces the manifest in one step.
+// save replaces the manifest atomically.
 func (t *target) save(m *Manifest) error {
 	text, err := json.MarshalIndent(m, "", " ")
 	if err != nil {
@@ -190,18 +199,18 @@ func (t *target) save(m *Manifest) error {
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return errors.Join(err, os.Remove(partial))
 	}
-	return publish(partial, filepath.Join(t.dir, ManifestName))
+	return Publish(partial, filepath.Join(t.dir, ManifestName))
 }
 
-// publish gives a file that is on disk its final name, in place of what has it.
-func publish(partial, final string) error {
+// Publish renames a file that is synced to disk to its final name, replacing a file of that name, and syncs their folder.
+func Publish(partial, final string) error {
 	if err := os.Rename(partial, final); err != nil {
 		return err
 	}
 	return syncFolder(filepath.Dir(final))
 }
 
-// syncFolder makes sure that the names in a folder are on disk.
+// syncFolder syncs the names in a folder to disk.
 func syncFolder(dir string) error {
 	folder, err := os.Open(dir)
 	if err != nil {

@@ -8,15 +8,15 @@ import (
 )
 
 const (
-	// rowGroupRows is how many rows a row group has at most: what one core of a reader works on at once, and what is kept in
+	// rowGroupRows is how many rows a row group has at most. A row group is what one core of a reader works on, and what is kept in
 	// memory here before it is written, about 40 MB.
 	rowGroupRows = 128 << 10
-	// pageBytes is when a page of a column is ended, in bytes before compression.
+	// pageBytes is the size of a page of a column, in bytes before compression.
 	pageBytes = 256 << 10
 )
 
-// schema is what the columns are in Parquet, in the order of Columns. Those whose values repeat have a dictionary; those that grow
-// by little are stored as differences.
+// schema has the columns in Parquet, in the order of Columns. Columns of repeated values have a dictionary. Columns of slowly growing
+// values are delta-encoded.
 type schema struct {
 	Commit        int64  `parquet:"commit,delta"`
 	Prepare       int64  `parquet:"prepare,delta"`
@@ -47,20 +47,20 @@ type schema struct {
 	Requested     int64  `parquet:"requested,optional"`
 }
 
-// parquetEncoder gives the library values column by column. Structs it would take too, but version 0.32 then writes some empty
-// texts of an optional column as texts, not as null.
+// parquetEncoder writes values column by column. The library accepts structs, too, but version 0.32 then writes some empty texts of an
+// optional column as texts, not as null.
 type parquetEncoder struct {
 	writer  *parquet.GenericWriter[schema]
 	columns []*parquet.ColumnWriter
-	present []int             // for each column, the definition level of a value that is there
-	absent  []parquet.Value   // and what stands for one that is not
-	values  [][]parquet.Value // a batch of each
-	texts   []byte            // what the texts among the values are in
+	present []int             // for each column, the definition level of a value that is present
+	absent  []parquet.Value   // for each column, the value that means absent
+	values  [][]parquet.Value // for each column, a batch
+	texts   []byte            // the memory of the texts in values
 	grouped int               // rows in the row group
 }
 
-// newParquetEncoder says nothing in its files of the version of this program or of its libraries, so that another one's export
-// of the same events has the same checksum for as long as they write the same.
+// newParquetEncoder writes no version of this program or its libraries into the file, so that another version which writes the same
+// rows also has the same checksum.
 func newParquetEncoder(out io.Writer) *parquetEncoder {
 	e := &parquetEncoder{writer: parquet.NewGenericWriter[schema](out,
 		parquet.CreatedBy("loyalty export", "1", ""),
@@ -113,10 +113,10 @@ func (e *parquetEncoder) write(rows []row) error {
 			skip()
 		}
 	}
-	moment := func(_ string, micros int64) { put(parquet.Int64Value(micros)) }
+	timestamp := func(_ string, micros int64) { put(parquet.Int64Value(micros)) }
 	for at = range rows {
 		column = 0
-		rows[at].cells(text, integer, moment)
+		rows[at].cells(text, integer, timestamp)
 	}
 	for i, column := range e.columns {
 		if _, err := column.WriteRowValues(e.values[i][:len(rows)]); err != nil {

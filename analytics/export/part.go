@@ -18,11 +18,11 @@ import (
 const (
 	dayPrefix  = "day="
 	partPrefix = "part-"
-	// writeBuffer is how many bytes go to a file at once.
+	// writeBuffer is how many bytes are written to a file at once.
 	writeBuffer = 1 << 20
 )
 
-// place is where in the export a file stands: its day, and its number in that.
+// place is the place of a file in the export: its day, and its number in the day.
 type place struct {
 	day    time.Time
 	number int
@@ -34,7 +34,7 @@ func (p place) file(format Format) string {
 	return fmt.Sprintf("%s%05d.%s", partPrefix, p.number, format)
 }
 
-// part is a file that is being written, under a name that is not its final one.
+// part is a file that is being written, under a temporary name.
 type part struct {
 	target  *target
 	made    File
@@ -45,7 +45,7 @@ type part struct {
 	encoder encoder
 }
 
-// newPart begins a file. The caller finishes it or drops it.
+// newPart begins a file. The caller calls finish or drop.
 func newPart(t *target, at place, format Format) (*part, error) {
 	folder := filepath.Join(t.dir, at.folder())
 	if err := os.Mkdir(folder, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -64,7 +64,7 @@ func newPart(t *target, at place, format Format) (*part, error) {
 	return p, nil
 }
 
-// Write writes bytes of the file. It is there for the part's own buffer.
+// Write is for the part's own buffer.
 func (p *part) Write(b []byte) (int, error) {
 	n, err := p.file.Write(b)
 	p.made.Bytes += int64(n)
@@ -85,7 +85,7 @@ func (r *row) position() domain.Position {
 	return domain.Position{Commit: uint64(r.Commit), Prepare: uint64(r.Prepare)}
 }
 
-// finish gives the file its final name when all of it is on disk. The part is dropped if that fails.
+// finish syncs the file to disk and gives it its final name. If that fails the part is dropped.
 func (p *part) finish() (File, error) {
 	err := p.encoder.close()
 	if err == nil {
@@ -101,13 +101,13 @@ func (p *part) finish() (File, error) {
 		return File{}, errors.Join(err, os.Remove(p.partial))
 	}
 	p.made.SHA256 = hex.EncodeToString(p.hash.Sum(nil))
-	if err := publish(p.partial, filepath.Join(p.target.dir, p.made.Name)); err != nil {
+	if err := Publish(p.partial, filepath.Join(p.target.dir, p.made.Name)); err != nil {
 		return File{}, err
 	}
 	return p.made, syncFolder(p.target.dir)
 }
 
-// drop throws the file away, and its folder if there is nothing else in it.
+// drop removes the file, and its folder if that is empty then.
 func (p *part) drop() error {
 	err := errors.Join(p.file.Close(), os.Remove(p.partial))
 	_ = os.Remove(filepath.Dir(p.partial)) // fails if it isn't empty

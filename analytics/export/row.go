@@ -7,7 +7,7 @@ import (
 	"loyalty/eventstore"
 )
 
-// row is one event in the columns of an export. An empty text is one that the event does not have.
+// row is one event in the columns of an export. An empty text is absent.
 type row struct {
 	Commit, Prepare      int64
 	Type, Stream         string
@@ -31,7 +31,7 @@ type row struct {
 	Requested            number
 }
 
-// number is one that an event may not have.
+// number is a value that may be absent.
 type number struct {
 	value int64
 	known bool
@@ -39,7 +39,7 @@ type number struct {
 
 func whole(value int64) number { return number{value: value, known: true} }
 
-// set makes the row that of an event.
+// set fills the row with an event.
 func (r *row) set(raw *eventstore.Raw, e domain.Event, m eventstore.Metadata) {
 	*r = row{
 		Commit: int64(raw.Position.Commit), Prepare: int64(raw.Position.Prepare),
@@ -92,7 +92,7 @@ func (r *row) money(m domain.Money) {
 	r.Amount = whole(m.Minor)
 }
 
-// policy is what the rule of the award was for the currency of the row.
+// policy sets the policy of the award, and its spend per point in the currency of the row.
 func (r *row) policy(p domain.Policy) {
 	r.Policy = p.ID
 	if spend, known := p.SpendPerPoint[domain.Currency(r.Currency)]; known {
@@ -100,7 +100,7 @@ func (r *row) policy(p domain.Policy) {
 	}
 }
 
-// cells hands over the row cell by cell in the order of Columns.
+// cells calls a function for each cell of the row, in the order of Columns.
 func (r *row) cells(text func(name, value string), integer func(name string, value number), at func(name string, micros int64)) {
 	integer(Commit, whole(r.Commit))
 	integer(Prepare, whole(r.Prepare))
@@ -131,7 +131,7 @@ func (r *row) cells(text func(name, value string), integer func(name string, val
 	integer(Requested, r.Requested)
 }
 
-// Types are the types of event that an export can have: all that are stored.
+// Types are the event types that an export can have: all that are stored.
 func Types() []string {
 	return []string{
 		order.TypePlaced, order.TypePointsAwarded, order.TypeItemsReturned, order.TypePointsReversed,

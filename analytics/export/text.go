@@ -9,10 +9,10 @@ import (
 	"unicode/utf8"
 )
 
-// timeLayout is RFC 3339 with six digits always, so that times as text sort as times do.
+// timeLayout is RFC 3339 with six decimals always, so that the texts sort by time.
 const timeLayout = "2006-01-02T15:04:05.000000Z"
 
-// csvEncoder writes RFC 4180: a heading, lines that end in CR LF, quotes where a cell needs them.
+// csvEncoder writes CSV (RFC 4180): a header, lines that end in CR LF, quotes where a cell needs them.
 type csvEncoder struct {
 	out    io.Writer
 	buffer []byte
@@ -46,8 +46,8 @@ func (e *csvEncoder) write(rows []row) error {
 
 func (e *csvEncoder) close() error { return nil }
 
-// appendCell writes a text so that a spreadsheet takes it for no formula (OWASP, CSV injection): an apostrophe goes before what
-// begins like one, and before an apostrophe, so that taking one off whatever begins with it gives back every text as it was.
+// appendCell appends a text so that no spreadsheet takes it for a formula (OWASP, CSV injection): it puts an apostrophe before a text
+// that begins like a formula, and before one that begins with an apostrophe. Removing one leading apostrophe restores every text.
 func appendCell(b []byte, text string) []byte {
 	formula := text != "" && strings.IndexByte("=+-@\t\r\n'", text[0]) >= 0
 	if !formula && !strings.ContainsAny(text, "\",\r\n") {
@@ -60,7 +60,7 @@ func appendCell(b []byte, text string) []byte {
 	return append(append(b, strings.ReplaceAll(text, `"`, `""`)...), '"')
 }
 
-// jsonEncoder writes an object a line.
+// jsonEncoder writes one JSON object per line.
 type jsonEncoder struct {
 	out    io.Writer
 	buffer []byte
@@ -99,13 +99,13 @@ func (e *jsonEncoder) write(rows []row) error {
 
 func (e *jsonEncoder) close() error { return nil }
 
-// appendJSON writes a text as JSON does.
+// appendJSON appends a JSON string.
 func appendJSON(b []byte, text string) []byte {
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
 			quoted, err := json.Marshal(text)
 			if err != nil {
-				panic(err) // a text has always a form in JSON
+				panic(err) // every string can be encoded
 			}
 			return append(b, quoted...)
 		}

@@ -8,20 +8,20 @@ import (
 	"loyalty/eventstore"
 )
 
-// writer writes events to files, and the files to the manifest.
+// writer writes events to files, and adds the files to the manifest.
 type writer struct {
 	store    *eventstore.Store
 	target   *target
 	manifest *Manifest
 	at       place // of the file that the last event went to
-	full     bool  // nothing more goes to that file
+	full     bool  // no more events go to that file
 	part     *part // nil unless the file is being written
 	rows     [batchRows]row
-	gathered int // of the rows
+	filled   int // how many of the rows are in use
 }
 
-// resume takes up an export where it was left, and returns the position after which to read. A last file that is open is written
-// anew, in place of the one that is there.
+// resume continues an export, and returns the position after which to read. If the last file is open it is written again and
+// replaced.
 func (w *writer) resume() (domain.Position, error) {
 	m := w.manifest
 	after := m.Position
@@ -81,8 +81,8 @@ func (w *writer) add(r *eventstore.Raw) error {
 	if err != nil {
 		return err
 	}
-	w.rows[w.gathered].set(r, event, metadata)
-	if w.gathered++; w.gathered < batchRows {
+	w.rows[w.filled].set(r, event, metadata)
+	if w.filled++; w.filled < batchRows {
 		return nil
 	}
 	if err := w.flush(); err != nil || w.part.made.Events < w.manifest.Options.PartRows {
@@ -94,15 +94,15 @@ func (w *writer) add(r *eventstore.Raw) error {
 
 // flush hands the rows to the file's encoder.
 func (w *writer) flush() error {
-	rows := w.rows[:w.gathered]
-	w.gathered = 0
+	rows := w.rows[:w.filled]
+	w.filled = 0
 	if len(rows) == 0 {
 		return nil
 	}
 	return w.part.add(rows)
 }
 
-// finish ends the file, and saves that there is one more.
+// finish finishes the file and saves it in the manifest.
 func (w *writer) finish(open bool) error {
 	if err := w.flush(); err != nil {
 		return errors.Join(err, w.drop())
@@ -119,7 +119,7 @@ func (w *writer) finish(open bool) error {
 	return w.target.save(w.manifest)
 }
 
-// record puts a file in the manifest, in place of the one it was written anew for.
+// record adds a file to the manifest, or replaces the last one if it has the same name.
 func (w *writer) record(file File) {
 	m := w.manifest
 	if last := len(m.Files) - 1; last >= 0 && m.Files[last].Name == file.Name {
@@ -130,7 +130,7 @@ func (w *writer) record(file File) {
 	m.Events += uint64(file.Events)
 }
 
-// end finishes the last file and saves how far the export goes.
+// end finishes the last file and saves the position that the export has reached.
 func (w *writer) end(reached domain.Position) error {
 	if w.part != nil {
 		if err := w.finish(true); err != nil {

@@ -2,7 +2,6 @@ package replay
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -46,7 +45,7 @@ func FromExport(ctx context.Context, dir string, o Options) (*History, error) {
 
 // filesOf are the files of an export and how many rows they have together.
 func filesOf(dir string) (names []string, rows int64, err error) {
-	if err := exported(dir); err != nil {
+	if err := checkTypes(dir); err != nil {
 		return nil, 0, err
 	}
 	all, err := filepath.Glob(filepath.Join(dir, "*", "*.parquet"))
@@ -71,19 +70,11 @@ func filesOf(dir string) (names []string, rows int64, err error) {
 	return names, rows, nil
 }
 
-// exported refuses an export without the events that a fold needs. A folder without a manifest is taken for what it looks like.
-func exported(dir string) error {
-	text, err := os.ReadFile(filepath.Join(dir, "_manifest.json"))
+// checkTypes is an error if an export lacks a type of event that a fold needs. A folder without a manifest passes.
+func checkTypes(dir string) error {
+	manifest, err := export.ReadManifest(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
-	}
-	var manifest struct {
-		Options struct {
-			Types []string `json:"types"`
-		} `json:"options"`
-	}
-	if err == nil {
-		err = json.Unmarshal(text, &manifest)
 	}
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"loyalty/analytics/export"
 	"loyalty/domain"
 	"loyalty/domain/account"
 	"loyalty/domain/order"
@@ -43,7 +44,7 @@ func FromLog(ctx context.Context, store *eventstore.Store, o Options) (*History,
 			return err
 		}
 		if h.events&1023 == 0 && o.Progress != nil {
-			o.Progress("replaying", h.events, max(h.events, uint64(float64(h.events)*float64(end.Commit)/float64(max(r.Position.Commit, 1)))))
+			o.Progress("replaying", h.events, export.EstimateTotal(h.events, r.Position.Commit, end.Commit))
 		}
 		return nil
 	})

@@ -13,6 +13,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress/zstd"
 
+	"loyalty/analytics/export"
 	"loyalty/domain"
 )
 
@@ -39,14 +40,7 @@ func WriteFile(path string, write func(io.Writer) error) (err error) {
 	if err = errors.Join(err, file.Close()); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	if err = os.Rename(file.Name(), path); err != nil {
-		return err
-	}
-	folder, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
+	return export.Publish(file.Name(), path)
 }
 
 // standing is a row in Parquet. What a customer does not have is null.
