@@ -130,8 +130,8 @@ func transfer(ctx context.Context, store *eventstore.Store, w *writer, o Options
 	return w.end(reached)
 }
 
-// EstimateTotal estimates how many events there are between two positions, when done events were found in the first passed bytes of
-// the total between them. It is never less than done.
+// EstimateTotal estimates how many events a stretch of the log has, from how many were found in its first part. passed and total are the
+// lengths of that part and of the stretch, as differences of commit positions. The estimate is at least done.
 func EstimateTotal(done, passed, total uint64) uint64 {
 	return max(done, uint64(float64(done)*float64(total)/float64(max(passed, 1))))
 }

@@ -9,8 +9,8 @@ import (
 	"loyalty/readmodels/leaderboard"
 )
 
-// Row is a customer on the leaderboard. Rank and Points are as they were; Other are those under the policy that is tried out. A
-// rank of 0 is none: their total has never changed in that way.
+// Row is a customer on the leaderboard. Rank and Points are the actual ones, OtherRank and OtherPoints those under the policy that is
+// tried out. Rank 0 means not ranked: the total has never changed.
 type Row struct {
 	Key         domain.ProxyKey
 	Rank        int64
@@ -24,8 +24,8 @@ type Row struct {
 // Name is the proxy name.
 func (r *Row) Name() string { return r.Key.Name() }
 
-// Board ranks everybody who is on the leaderboard in one of the ways, under the names that proxies gives, ordered by rank, those
-// without one last. Without a policy to try the other ranks and points are 0. It takes some 70 bytes for a customer.
+// Board ranks all customers who have an actual rank or one under the policy, under the keys that proxies makes. Rows are ordered by
+// actual rank; those without one are last. Without a policy the other ranks and points are 0. It takes about 70 bytes per customer.
 func (h *History) Board(proxies domain.Proxies) []Row {
 	rows := make([]Row, 0, len(h.customers))
 	for i := range h.customers {
@@ -70,7 +70,7 @@ func (c *customer) ranked(way int) bool { return c.totals[way].moved && !c.gone 
 
 func (t *total) minute() int64 { return leaderboard.Minute(time.UnixMicro(t.reached)) }
 
-// inOrder has those who are ranked first, in the order of a leaderboard.
+// inOrder compares rows in the order of a leaderboard. Rows without a rank are last.
 func inOrder(aRank, bRank, aPoints, bPoints, aMinute, bMinute int64, a, b *Row) int {
 	return cmp.Or(cmp.Compare(min(bRank, 1), min(aRank, 1)), cmp.Compare(bPoints, aPoints), cmp.Compare(aMinute, bMinute), a.Key.Compare(b.Key))
 }

@@ -7,28 +7,28 @@ import (
 	"github.com/parquet-go/parquet-go"
 )
 
-// column reads one column of a row group page by page, the values of a page as they lie in memory.
+// column reads one column of a row group page by page, without copying the values of a page.
 type column struct {
 	name    string
 	pages   parquet.Pages
 	page    parquet.Page
 	rows    int // in the page
-	row     int // how many of them were taken
+	row     int // how many of them were read
 	levels  []byte
-	value   int // how many values were taken, which are the rows that are not null
+	value   int // how many values were read; a null row has none
 	indexes []int32
 	data    []byte
 	offsets []uint32
 	ints    []int64
 
 	dictionary parquet.Dictionary
-	// meaning says what each text of a dictionary stands for, and numbers which each number is.
+	// meaning has what each text of the dictionary means, and numbers has the dictionary's numbers.
 	meaning []uint8
 	numbers []int64
 	means   func(text []byte) uint8
 }
 
-// left has a page at hand, and returns how many of its rows were not taken.
+// left reads the next page if needed, and returns how many of the page's rows were not read yet.
 func (c *column) left() (int, error) {
 	for c.row == c.rows {
 		if c.page != nil {
@@ -71,7 +71,7 @@ func (c *column) left() (int, error) {
 	return c.rows - c.row, nil
 }
 
-// learn finds out once what the values of a dictionary mean.
+// learn looks up what the values of a new dictionary mean.
 func (c *column) learn(d parquet.Dictionary) error {
 	if d == c.dictionary {
 		return nil
@@ -90,7 +90,7 @@ func (c *column) learn(d parquet.Dictionary) error {
 	return nil
 }
 
-// takeMeanings takes what texts mean, 0 for null.
+// takeMeanings reads the meanings of texts, 0 for null.
 func (c *column) takeMeanings(into []uint8) {
 	switch {
 	case c.indexes == nil:
@@ -120,7 +120,7 @@ func (c *column) takeMeanings(into []uint8) {
 	c.row += len(into)
 }
 
-// takeInts takes numbers, 0 for null.
+// takeInts reads numbers, 0 for null.
 func (c *column) takeInts(into []int64) {
 	if c.levels == nil {
 		copy(into, c.ints[c.value:])
@@ -139,7 +139,7 @@ func (c *column) takeInts(into []int64) {
 	c.row += len(into)
 }
 
-// text takes one text, nil for null. It is valid until the next page.
+// text reads one text, nil for null. It is valid until the next page is read.
 func (c *column) text() []byte {
 	row := c.row
 	c.row++

@@ -8,17 +8,17 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// Digests are the hashes of what the read models have at a position, as projections.Fold computes them: the same log has the
-// same ones on every machine, whichever way it is folded.
+// Digests are the hashes of the contents of the read models at a position, as projections.Fold computes them. They depend on the log
+// only, not on how it is folded.
 type Digests struct {
 	Ledger      projections.Digest `json:"ledger"`
 	Leaderboard projections.Digest `json:"leaderboard"`
 }
 
-// Digests are those of the history as it was.
+// Digests are the digests of the actual history.
 func (h *History) Digests(proxies domain.Proxies) Digests { return h.digests(actual, proxies) }
 
-// OtherDigests are those of what the read models would have under the policy that is tried out.
+// OtherDigests are the digests that the read models would have under the policy that is tried out.
 func (h *History) OtherDigests(proxies domain.Proxies) Digests { return h.digests(tried, proxies) }
 
 func (h *History) digests(way int, proxies domain.Proxies) Digests {

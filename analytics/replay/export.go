@@ -19,9 +19,9 @@ import (
 	"loyalty/domain/order"
 )
 
-// FromExport folds what package export wrote as Parquet into a folder, in the order of the file names, as FromLog folds the log.
-// An export that begins later than the log counts from nothing; a return of an order from before it takes back what it would have
-// without a multiplier. Errors are those of FromLog, and those of reading files; they name the file.
+// FromExport folds a Parquet export in a folder as FromLog folds the log. Files are read in the order of their names. If the export
+// begins later than the log, totals begin at 0, and a return of an earlier order is computed without a multiplier. Errors are those of FromLog
+// and of reading the files, with the name of the file.
 func FromExport(ctx context.Context, dir string, o Options) (*History, error) {
 	h := newHistory(o.Policy, o.By)
 	names, total, err := filesOf(dir)
@@ -43,7 +43,7 @@ func FromExport(ctx context.Context, dir string, o Options) (*History, error) {
 	return h, e.end()
 }
 
-// filesOf are the files of an export and how many rows they have together.
+// filesOf are the files of an export, and their number of rows in all.
 func filesOf(dir string) (names []string, rows int64, err error) {
 	if err := checkTypes(dir); err != nil {
 		return nil, 0, err
@@ -106,7 +106,7 @@ func withFile(name string, use func(*parquet.File) error) (err error) {
 
 const batchRows = 2048
 
-// exportReader folds the rows of an export. It takes as many at once as the pages at hand have in common, column by column.
+// exportReader folds the rows of an export in batches, column by column. A batch ends where the current page of a column ends.
 type exportReader struct {
 	history *History
 	options Options
@@ -130,7 +130,7 @@ type exportReader struct {
 	kinds, channels, currencies                                                    [batchRows]uint8
 }
 
-// appendEnd follows the append that the position asked for is in.
+// appendEnd finds the end of the append that the position asked for is in.
 type appendEnd struct {
 	stream, causation string
 	revision          int64
@@ -178,7 +178,7 @@ func (e *exportReader) open(schema *parquet.Schema, group parquet.RowGroup) erro
 	integer := func(name string) *column { return open(name, parquet.Int64, nil) }
 	c := &e.columns
 	c.kind = open(export.Type, parquet.ByteArray, kindOf)
-	c.channel = open(export.Channel, parquet.ByteArray, func(text []byte) uint8 { c, _ := knownChannel(string(text)); return uint8(c) })
+	c.channel = open(export.Channel, parquet.ByteArray, func(text []byte) uint8 { c, _ := channelOf(string(text)); return uint8(c) })
 	c.currency = open(export.Currency, parquet.ByteArray, func(text []byte) uint8 { c, _ := currencyOf(string(text)); return uint8(c) })
 	c.customer = open(export.CustomerID, parquet.ByteArray, nil)
 	c.commit, c.prepare, c.stored, c.occurred = integer(export.Commit), integer(export.Prepare), integer(export.StoredAt), integer(export.OccurredAt)
@@ -296,7 +296,7 @@ func (e *exportReader) batch(n int) error {
 	return nil
 }
 
-// end says what the history reflects, and refuses a moment that the export does not reach.
+// end sets the position and time of the history. A moment after the end of the export is an error.
 func (e *exportReader) end() error {
 	h, until := e.history, e.options.Until
 	if h.events > 0 {
@@ -318,8 +318,7 @@ func (e *exportReader) end() error {
 	return nil
 }
 
-// follows tells whether a row may still belong to what is asked for: it is not after the position until, or it is of the append that
-// the event there is of.
+// follows tells whether a row is at or before the position until, or belongs to the same append as the event there.
 func (a *appendEnd) follows(until, at domain.Position, stream, causation []byte, revision int64) bool {
 	switch {
 	case at.Before(until):

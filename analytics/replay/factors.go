@@ -1,13 +1,13 @@
 package replay
 
-// factors are the multipliers of those orders that have one. Ids of up to 31 bytes, which nearly all are, are kept as they are, so that
-// the garbage collector has no millions of texts to follow.
+// factors are the numbers of the multipliers of orders that have one. Ids of up to 31 bytes, which nearly all are, are stored in arrays, so
+// that the garbage collector does not have to scan millions of strings.
 type factors struct {
 	short map[[32]byte]uint8
 	long  map[string]uint8
 }
 
-// short is an id with its length behind it, and false if it is too long for that.
+// short is an id followed by its length. It is false for an id that is too long.
 func short(id []byte) (key [32]byte, ok bool) {
 	if len(id) >= len(key) {
 		return key, false
@@ -31,7 +31,7 @@ func (f *factors) set(id []byte, multiplier uint8) {
 	}
 }
 
-// of is the multiplier of an order, 0 if it has none.
+// of is the number of the multiplier of an order, 0 if it has none.
 func (f *factors) of(id []byte) uint8 {
 	if key, ok := short(id); ok {
 		return f.short[key]

@@ -1,5 +1,5 @@
-// Package replay folds the history again, from the log or from an export of it, as of any moment and under any earning policy,
-// without touching a read model. What it takes for a customer is about what projections.Fold does, 120 bytes.
+// Package replay folds the history again, from the log or from an export, as of any moment and under any earning policy. It does not
+// touch the read models. It takes about 120 bytes of memory per customer.
 package replay
 
 import (
@@ -9,30 +9,30 @@ import (
 	"loyalty/domain"
 )
 
-// entry is an event as the fold takes it. Its texts are valid during the call only.
+// entry is an event in the form in which it is folded. order is valid during the call only.
 type entry struct {
 	kind          kind
-	customer      int32 // its number in the fold
+	customer      int32 // an index in History.customers
 	currency      currency
-	channel       channel // of the event
-	at            int64   // when it occurred, microseconds since 1970
-	points        int64   // by how much they change
-	before, after int64   // minor units of an order before and after: an award's before is 0, a reversal's after what is left
+	channel       channel
+	at            int64 // when it occurred, microseconds since 1970
+	points        int64 // by how much they change
+	before, after int64 // what is paid for the order before and after, in minor units; before is 0 for an award
 	order         []byte
 }
 
-// kind is what an event does.
+// kind is what an event changes.
 type kind uint8
 
 const (
-	other kind = iota // nothing that counts here
+	other kind = iota // nothing that is folded
 	award
 	reversal
 	adjustment
 	forgotten
 )
 
-// channel is the place of a channel in a table; 0 is any, or none.
+// channel is an index in channelNames; 0 is any channel, or none.
 type channel uint8
 
 const (
@@ -45,7 +45,7 @@ const (
 
 var channelNames = [channels]string{"", string(domain.Website), string(domain.Mobile), string(domain.Store)}
 
-func knownChannel(text string) (channel, bool) {
+func channelOf(text string) (channel, bool) {
 	for c, name := range channelNames {
 		if name == text {
 			return channel(c), true
@@ -54,21 +54,21 @@ func knownChannel(text string) (channel, bool) {
 	return anyChannel, false
 }
 
-// The two ways in which a history is folded: as it was, and under the policy that is tried out.
+// A history is folded in two ways: with the points as they were given, and under the policy that is tried out.
 const (
 	actual = iota
 	tried
 	ways
 )
 
-// total is what a customer has in one of the ways.
+// total is a customer's total in one of the ways.
 type total struct {
 	reached int64 // microseconds since 1970, when it last changed
 	points  int32
-	moved   bool // it has ever changed
+	moved   bool // whether it has ever changed
 }
 
-// customer is all that the history says of one.
+// customer is the folded state of a customer.
 type customer struct {
 	id      domain.CustomerID
 	totals  [ways]total
@@ -76,23 +76,23 @@ type customer struct {
 	gone    bool // forgotten
 }
 
-// Sums are what the entries of a history, or of a part of it, come to.
+// Sums are the sums over the entries of a history, or of a part of it.
 type Sums struct {
 	Orders      int64 `json:"orders"`
 	Returns     int64 `json:"returns"`
 	Adjustments int64 `json:"adjustments"`
-	// Awarded and Reversed are points given for orders and taken back for returns, Adjusted the sum of all changes by hand, and
-	// Net what is left: of a whole history, the points outstanding.
+	// Awarded and Reversed are the points given for orders and taken back for returns, Adjusted is the sum of all adjustments, and Net
+	// is Awarded − Reversed + Adjusted: for a whole history, the points outstanding.
 	Awarded  int64 `json:"awarded"`
 	Reversed int64 `json:"reversed"`
 	Adjusted int64 `json:"adjusted"`
 	Net      int64 `json:"net"`
 }
 
-// By is what a history is broken down by.
+// By is the dimension of a breakdown.
 type By string
 
-// The ways to break a history down. An entry counts where it belongs by itself: a return in the month and channel of the return.
+// The dimensions of a breakdown. A return counts in its own month and channel, not in those of its order.
 const (
 	ByNothing  By = ""
 	ByChannel  By = "channel"
@@ -100,7 +100,7 @@ const (
 	ByCurrency By = "currency"
 )
 
-// ParseBy reads a By. The error is domain.ErrInvalid and names field.
+// ParseBy parses a By. The error is domain.ErrInvalid and names field.
 func ParseBy(field, text string) (By, error) {
 	switch by := By(text); by {
 	case ByNothing, ByChannel, ByMonth, ByCurrency:
@@ -109,7 +109,7 @@ func ParseBy(field, text string) (By, error) {
 	return "", domain.Invalid(field, "by_unknown", "say channel, month or currency")
 }
 
-// History is a history that was folded. It is for one goroutine.
+// History is a folded history. It is not safe for concurrent use.
 type History struct {
 	policy    *Policy
 	by        By
@@ -121,7 +121,7 @@ type History struct {
 		from, until int64
 		sums        *[ways]Sums
 	}
-	factors  factors // of the orders that have a multiplier
+	factors  factors // the multipliers of orders
 	buffer   []byte
 	unpriced int64
 	events   uint64
@@ -133,16 +133,16 @@ func newHistory(p *Policy, by By) *History {
 	return &History{policy: p, by: by, numbers: map[string]int32{}, parts: map[int64]*[ways]Sums{}}
 }
 
-// Position is that of the last event folded, and Stored when the event store stored it.
+// Position is the position up to which the history is folded.
 func (h *History) Position() domain.Position { return h.position }
 
-// Stored is when the last event folded was stored, UTC.
+// Stored is when the event store stored the last event folded, UTC.
 func (h *History) Stored() time.Time { return h.stored }
 
-// Events counts those that were folded.
+// Events is the number of events folded.
 func (h *History) Events() uint64 { return h.events }
 
-// number is the number of a customer, who may be new.
+// number is the index of a customer in customers. A new customer is added.
 func (h *History) number(id []byte) int32 {
 	if n, known := h.numbers[string(id)]; known {
 		return n
@@ -153,7 +153,7 @@ func (h *History) number(id []byte) int32 {
 	return n
 }
 
-// add folds an entry in. A total that would pass ±domain.MaxTotal, in either way, is domain.ErrPointsLimit.
+// add folds an entry. A total beyond ±domain.MaxTotal, in either way, is domain.ErrPointsLimit.
 func (h *History) add(e *entry) error {
 	c := &h.customers[e.customer]
 	switch e.kind {
@@ -180,8 +180,8 @@ func (h *History) add(e *entry) error {
 	return nil
 }
 
-// tried is the change that an entry would have been under the policy: f(net before) − f(net after) with the multiplier of the
-// order, so that the reversals of an order sum to its award.
+// tried is the change of points under the policy. For a reversal it is f(net after) − f(net before) with the multiplier of the order,
+// so that the award and all reversals of an order sum to f(net after the last).
 func (h *History) tried(e *entry) (int64, error) {
 	var multiplier uint8
 	switch e.kind {
@@ -238,7 +238,7 @@ func (s *Sums) add(k kind, points int64) {
 	s.Net += points
 }
 
-// part is where an entry counts.
+// part is the part of the breakdown in which an entry counts.
 func (h *History) part(e *entry) *[ways]Sums {
 	var key int64
 	switch h.by {

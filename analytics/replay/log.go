@@ -12,24 +12,25 @@ import (
 	"loyalty/eventstore"
 )
 
-// Options say what to fold, and how. The zero value of each is a whole history, as it was, in one piece.
+// Options say what to fold, and how. The zero Options fold the whole history under its own policies, without a breakdown.
 type Options struct {
 	Until  Until
 	Policy *Policy
 	By     By
-	// Progress, if any, hears how many events are done, of about how many.
+	// Progress, if set, is called now and then with the number of events folded and an estimate of their total.
 	Progress func(doing string, done, total uint64)
 }
 
-// types are the events that a fold looks at.
+// types are the event types that are folded.
 func types() []string {
 	return []string{order.TypePointsAwarded, order.TypePointsReversed, account.TypePointsAdjusted, account.TypeCustomerForgotten}
 }
 
+// errPassed ends reading at the first event after the moment asked for.
 var errPassed = errors.New("the moment asked for has passed")
 
-// FromLog folds a log. Errors are domain.ErrInvalid for a moment that is not in it, domain.ErrUndecodable for an event that can't
-// be read, and domain.ErrPointsLimit for a total that would pass its limit. After an error, also ctx's, the history says how far it came.
+// FromLog folds a log. Errors are domain.ErrInvalid for a moment outside the log, domain.ErrUndecodable for an event that can't be
+// decoded, and domain.ErrPointsLimit for a total beyond its limit. After an error, also ctx's, the history is as far as it was folded.
 func FromLog(ctx context.Context, store *eventstore.Store, o Options) (*History, error) {
 	h := newHistory(o.Policy, o.By)
 	end, err := o.Until.check(ctx, store)
@@ -54,7 +55,7 @@ func FromLog(ctx context.Context, store *eventstore.Store, o Options) (*History,
 	case err != nil:
 		return h, err
 	case !o.Until.timed():
-		h.position = end // there may be events of other types behind the last one folded
+		h.position = end // there may be events of other types after the last one folded
 	}
 	return h, nil
 }
@@ -74,10 +75,10 @@ func (h *History) read(store *eventstore.Store, r *eventstore.Raw) error {
 	return nil
 }
 
-// entry is what a decoded event does.
+// entry converts a decoded event.
 func (h *History) entry(event domain.Event, metadata eventstore.Metadata) entry {
 	e := entry{customer: h.number(h.bytes(string(event.Customer()))), at: event.Occurred().UnixMicro()}
-	e.channel, _ = knownChannel(string(metadata.Channel))
+	e.channel, _ = channelOf(string(metadata.Channel))
 	switch event := event.(type) {
 	case order.PointsAwarded:
 		e.kind, e.points, e.after, e.order = award, int64(event.Points), event.Paid.Minor, h.bytes(string(event.OrderID))
@@ -94,7 +95,7 @@ func (h *History) entry(event domain.Event, metadata eventstore.Metadata) entry 
 	return e
 }
 
-// bytes is text in the history's buffer, until the next call.
+// bytes copies text to the history's buffer. The result is valid until the next call.
 func (h *History) bytes(text string) []byte {
 	h.buffer = append(h.buffer[:0], text...)
 	return h.buffer

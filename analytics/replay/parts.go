@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// part is a Part in Parquet, and parts one with what it would have come to under the policy that is tried out, in which there are as
-// many orders, returns and adjustments.
+// part is a Part in Parquet. parts also has the points under the policy that is tried out. The numbers of orders, returns and adjustments
+// are the same under both.
 type part struct {
 	Part        string `parquet:"part"`
 	Orders      int64  `parquet:"orders"`
@@ -36,8 +36,8 @@ func (p *Part) both() parts {
 	return parts{p.alone(), p.Other.Awarded, p.Other.Reversed, p.Other.Adjusted, p.Other.Net}
 }
 
-// WritePartsParquet writes a breakdown, with the columns part, orders, returns, adjustments, awarded, reversed, adjusted and net, and
-// if both, for which every Part must have Other, also other_awarded, other_reversed, other_adjusted and other_net.
+// WritePartsParquet writes a breakdown, with the columns part, orders, returns, adjustments, awarded, reversed, adjusted and net. If
+// both, it adds other_awarded, other_reversed, other_adjusted and other_net, and every Part must have Other.
 func WritePartsParquet(out io.Writer, all []Part, both bool) error {
 	if both {
 		return writeRows(out, all, (*Part).both)
@@ -45,7 +45,7 @@ func WritePartsParquet(out io.Writer, all []Part, both bool) error {
 	return writeRows(out, all, (*Part).alone)
 }
 
-// WritePartsCSV writes the same as WritePartsParquet, with a heading.
+// WritePartsCSV writes the columns of WritePartsParquet as CSV, with a header.
 func WritePartsCSV(out io.Writer, all []Part, both bool) error {
 	w := csv.NewWriter(out)
 	cells := []string{"part", "orders", "returns", "adjustments", "awarded", "reversed", "adjusted", "net", "other_awarded", "other_reversed", "other_adjusted", "other_net"}

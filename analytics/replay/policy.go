@@ -17,13 +17,13 @@ import (
 	"loyalty/domain"
 )
 
-// Policy is an earning policy to try out. An amount below the minimum of its currency earns nothing; any other earns the amount
-// divided by the spend per point, times the factor of the order, rounded once, at the end, all in whole numbers. Of several
-// multipliers that match an order the one with the largest factor counts, alone; without any, the factor is 1. An order in a
-// currency without a spend per point earns nothing. It does not change after ParsePolicy made it.
+// Policy is an earning policy to try out. An amount below the minimum of its currency earns nothing. Any other amount earns
+// amount / spend per point × factor, computed in integers and rounded once, at the end. If several multipliers match an order, the
+// one with the largest factor applies; if none does, the factor is 1. An order in a currency without a spend per point earns
+// nothing. A Policy is immutable and safe for concurrent use.
 type Policy struct {
 	ID string
-	// PointValue is what a point is worth in minor units, for the liability; 0 if the policy doesn't say.
+	// PointValue is the value of a point in minor units, for the liability; 0 if the policy does not state it.
 	PointValue int64
 
 	spend, minimum [currencies]int64
@@ -31,7 +31,7 @@ type Policy struct {
 	multipliers    []multiplier // the largest factor first
 }
 
-// currency is the place of a currency in a table; 0 is none.
+// currency is an index in currencyNames; 0 is none.
 type currency uint8
 
 const (
@@ -53,19 +53,19 @@ func currencyOf(text string) (currency, bool) {
 
 var currencyNames = [currencies]string{"", string(domain.GBP), string(domain.EUR)}
 
-// rounding is what becomes of a fraction of a point.
+// rounding is how a fraction of a point is rounded.
 type rounding uint8
 
 const (
-	nearest  rounding = iota // halves up
-	down                     // off
-	up                       // a whole point
-	halfEven                 // nearest, halves to the even neighbour
+	nearest rounding = iota // halves up
+	down
+	up
+	halfEven // nearest, halves to the even neighbour
 )
 
 var roundings = map[string]rounding{"": nearest, "nearest": nearest, "down": down, "up": up, "half-even": halfEven}
 
-// multiplier has orders of a channel and a time earn more, or less.
+// multiplier is the factor of orders in a channel and a period.
 type multiplier struct {
 	channel     channel // 0: any
 	from, until int64   // microseconds since 1970; from on, before until
@@ -75,7 +75,7 @@ type multiplier struct {
 // factor is a fraction in its lowest terms.
 type factor struct{ num, den int64 }
 
-// The limits of what a policy file says.
+// The limits of a policy file.
 const (
 	maxMultipliers = 255
 	maxFactor      = 1000
@@ -84,7 +84,7 @@ const (
 	microsDay      = 86_400_000_000
 )
 
-// policyFile is a policy as it is written. Its numbers are read from their texts, since the YAML library cuts 575.5 down to 575.
+// policyFile is the YAML of a policy. Numbers are texts here, because the YAML library truncates 575.5 to 575.
 type policyFile struct {
 	ID            string            `yaml:"id"`
 	SpendPerPoint map[string]string `yaml:"spendPerPoint"`
@@ -99,7 +99,7 @@ type policyFile struct {
 	PointValue string `yaml:"pointValue"`
 }
 
-// ParsePolicy reads a policy from YAML:
+// ParsePolicy parses a policy in YAML:
 //
 //	id: double-autumn
 //	spendPerPoint: {GBP: 500, EUR: 575}   # minor units, 1 to domain.MaxMinor
@@ -124,42 +124,42 @@ func ParsePolicy(name string, text []byte) (*Policy, error) {
 	})}
 	p := &Policy{ID: file.ID}
 	if file.ID == "" {
-		c.refuse("id", "name the policy")
+		c.invalid("id", "name the policy")
 	}
 	if len(file.SpendPerPoint) == 0 {
-		c.refuse("spendPerPoint", "state the spend per point of at least one currency, as in {GBP: 500}")
+		c.invalid("spendPerPoint", "state the spend per point of at least one currency, as in {GBP: 500}")
 	}
 	p.spend = c.amounts("spendPerPoint", file.SpendPerPoint, 1)
 	p.minimum = c.amounts("minimum", file.Minimum, 0)
 	rounding, known := roundings[file.Rounding]
 	if !known {
-		c.refuse("rounding", "it must be nearest, down, up or half-even")
+		c.invalid("rounding", "it must be nearest, down, up or half-even")
 	}
 	p.rounding = rounding
 	if file.PointValue != "" {
 		p.PointValue = c.whole("pointValue", file.PointValue, 0, maxPointValue)
 	}
 	if len(file.Multipliers) > maxMultipliers {
-		c.refuse("multipliers", fmt.Sprintf("there may be at most %d", maxMultipliers))
+		c.invalid("multipliers", fmt.Sprintf("there may be at most %d", maxMultipliers))
 	}
 	for i, m := range file.Multipliers {
 		field := func(of string) string { return fmt.Sprintf("multipliers[%d].%s", i, of) }
-		channel, known := knownChannel(m.Channel)
+		channel, known := channelOf(m.Channel)
 		if !known {
-			c.refuse(field("channel"), "it must be website, mobile or store, or be left out for all")
+			c.invalid(field("channel"), "it must be website, mobile or store, or be left out for all")
 		}
-		from, until := c.moment(field("from"), m.From, minTime), c.moment(field("until"), m.Until, maxTime)
+		from, until := c.time(field("from"), m.From, minTime), c.time(field("until"), m.Until, maxTime)
 		if from >= until && c.errs == nil {
-			c.refuse(field("until"), "it must be after from")
+			c.invalid(field("until"), "it must be after from")
 		}
 		f, ok := parseFactor(m.Factor)
 		if !ok {
-			c.refuse(field("factor"), fmt.Sprintf(`it must be a decimal such as "1.5", or a fraction such as "4/3", from 0 to %d`, maxFactor))
+			c.invalid(field("factor"), fmt.Sprintf(`it must be a decimal such as "1.5", or a fraction such as "4/3", from 0 to %d`, maxFactor))
 			continue
 		}
 		for currency, spend := range p.spend {
 			if high, low := bits.Mul64(uint64(spend), uint64(f.den)); high != 0 || low >= 1<<62 {
-				c.refuse(field("factor"), "it is too fine for the spend per point of "+currencyNames[currency])
+				c.invalid(field("factor"), "it is too fine for the spend per point of "+currencyNames[currency])
 			}
 		}
 		p.multipliers = insert(p.multipliers, multiplier{channel, from, until, f})
@@ -167,7 +167,7 @@ func ParsePolicy(name string, text []byte) (*Policy, error) {
 	return p, domain.JoinInvalid(c.errs...)
 }
 
-// insert keeps the multiplier with the largest factor first.
+// insert adds a multiplier and keeps the largest factor first.
 func insert(all []multiplier, m multiplier) []multiplier {
 	i := 0
 	for i < len(all) && all[i].factor.num*m.factor.den >= m.factor.num*all[i].factor.den {
@@ -179,7 +179,7 @@ func insert(all []multiplier, m multiplier) []multiplier {
 	return all
 }
 
-// malformed is what the reader of YAML has to say, with its line.
+// malformed is the error for invalid YAML, with the line.
 func malformed(name string, err error) error {
 	detail, line := err.Error(), ""
 	var at yaml.Error
@@ -192,19 +192,19 @@ func malformed(name string, err error) error {
 	return domain.Invalid(name+line, "policy_malformed", detail)
 }
 
-// checker gathers what is wrong with a policy file.
+// checker collects the errors in a policy file.
 type checker struct {
 	name string
-	// parsed is the text as the lines of faults are found in it, once there is one; nil if it can't be.
+	// parsed parses the file when the line of the first error is looked up; nil if that fails.
 	parsed func() *ast.File
 	errs   []error
 }
 
-// maxFaults bounds how many faults are told of.
-const maxFaults = 50
+// maxErrors is how many errors are reported at most.
+const maxErrors = 50
 
-func (c *checker) refuse(field, detail string) {
-	if len(c.errs) >= maxFaults {
+func (c *checker) invalid(field, detail string) {
+	if len(c.errs) >= maxErrors {
 		return
 	}
 	line, parsed := "", c.parsed()
@@ -220,7 +220,7 @@ func (c *checker) amounts(field string, given map[string]string, least int64) (a
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		currency, known := currencyOf(name)
 		if !known {
-			c.refuse(field+"."+name, "the currency must be GBP or EUR")
+			c.invalid(field+"."+name, "the currency must be GBP or EUR")
 			continue
 		}
 		amounts[currency] = c.whole(field+"."+name, given[name], least, domain.MaxMinor)
@@ -228,34 +228,34 @@ func (c *checker) amounts(field string, given map[string]string, least int64) (a
 	return amounts
 }
 
-// whole reads a number of minor units.
+// whole parses an integer of minor units.
 func (c *checker) whole(field, text string, least, most int64) int64 {
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n < least || n > most {
-		c.refuse(field, fmt.Sprintf("it must be a whole number of minor units, %d to %d", least, most))
+		c.invalid(field, fmt.Sprintf("it must be a whole number of minor units, %d to %d", least, most))
 	}
 	return n
 }
 
-// The times before and after all others, in microseconds since 1970.
+// The earliest and the latest time, in microseconds since 1970.
 const (
 	minTime = -1 << 63
 	maxTime = 1<<63 - 1
 )
 
-// moment reads a day, which stands for its first moment in UTC, or a time.
-func (c *checker) moment(field, text string, absent int64) int64 {
+// time parses a time, or a day, which means its beginning in UTC. The result is in microseconds since 1970.
+func (c *checker) time(field, text string, absent int64) int64 {
 	if text == "" {
 		return absent
 	}
 	if at, _, ok := domain.ParseTime(text); ok {
 		return at.UnixMicro()
 	}
-	c.refuse(field, "say a day such as 2026-10-01, or a time such as 2026-10-01T09:30Z")
+	c.invalid(field, "say a day such as 2026-10-01, or a time such as 2026-10-01T09:30Z")
 	return absent
 }
 
-// parseFactor reads "2", "1.25" or "4/3".
+// parseFactor parses "2", "1.25" or "4/3".
 func parseFactor(text string) (factor, bool) {
 	whole := func(text string) (int64, bool) {
 		n, err := strconv.ParseUint(text, 10, 40)
@@ -286,7 +286,7 @@ func parseFactor(text string) (factor, bool) {
 	return factor{f.num / a, f.den / a}, true
 }
 
-// multiplier is the number of the multiplier, from 1 on, that counts for an order, 0 for none or one of factor 1.
+// multiplier is the number of the multiplier that applies to an order, from 1. It is 0 for none, and for one of factor 1.
 func (p *Policy) multiplier(c channel, at int64) uint8 {
 	for i := range p.multipliers {
 		m := &p.multipliers[i]
@@ -300,7 +300,8 @@ func (p *Policy) multiplier(c channel, at int64) uint8 {
 	return 0
 }
 
-// points is what an amount of 0 or more earns with the multiplier of a number. More than domain.MaxTotal is domain.ErrPointsLimit.
+// points is what an amount, 0 or more, earns with a multiplier, which multiplier returned. More than domain.MaxTotal is
+// domain.ErrPointsLimit.
 func (p *Policy) points(amount int64, c currency, multiplier uint8) (int64, error) {
 	spend := uint64(p.spend[c])
 	if spend == 0 || amount < p.minimum[c] {

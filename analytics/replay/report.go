@@ -11,14 +11,14 @@ import (
 	"loyalty/domain"
 )
 
-// Report says what a history comes to, and how another policy compares.
+// Report has the sums of a history, and a comparison with another policy.
 type Report struct {
 	Position domain.Position `json:"position"`
 	// StoredAt is when the last event folded was stored; zero if there was none.
 	StoredAt time.Time `json:"storedAt"`
 	Events   uint64    `json:"events"`
-	// Customers counts those with an entry, and Ranked those of them on the leaderboard. Who was forgotten counts among the
-	// first only, and in the sums.
+	// Customers is the number of customers with an entry, and Ranked the number of those on the leaderboard. Forgotten customers count in
+	// Customers and in the sums, and not in Ranked.
 	Customers int64   `json:"customers"`
 	Forgotten int64   `json:"forgotten"`
 	Ranked    int64   `json:"ranked"`
@@ -28,15 +28,15 @@ type Report struct {
 	Policy    *WhatIf `json:"policy,omitempty"`
 }
 
-// Part is what the entries of one channel, month or currency come to.
+// Part has the sums of one channel, month or currency.
 type Part struct {
-	// Name is the channel, the month as in "2026-10" or the currency; empty for entries of none, such as adjustments.
+	// Name is the channel, the currency, or the month as in "2026-10". It is empty for entries that have none, such as adjustments.
 	Name   string `json:"name"`
 	Totals Sums   `json:"totals"`
 	Other  *Sums  `json:"other,omitempty"`
 }
 
-// Place is a customer among the best.
+// Place is a customer in a top list.
 type Place struct {
 	Rank        int64  `json:"rank,omitempty"`
 	ProxyName   string `json:"proxyName"`
@@ -45,23 +45,23 @@ type Place struct {
 	OtherPoints *int64 `json:"otherPoints,omitempty"`
 }
 
-// WhatIf compares a history with what it would have been under another policy.
+// WhatIf compares a history with the same orders under another policy.
 type WhatIf struct {
 	ID     string `json:"id"`
 	Totals Sums   `json:"totals"`
-	// Difference is by how much Totals.Net is more than it was.
+	// Difference is Totals.Net less the actual net points.
 	Difference int64 `json:"difference"`
-	// Unpriced counts the orders in a currency that the policy does not price. They earn nothing.
+	// Unpriced is the number of orders in a currency that the policy does not price. They earn nothing.
 	Unpriced int64 `json:"unpriced"`
-	// Liability is what the points outstanding are worth; nil if the policy doesn't say what a point is.
+	// Liability is the value of the points outstanding; nil if the policy does not state the value of a point.
 	Liability *Liability `json:"liability,omitempty"`
-	// Up, Down and Same count the customers by their points, those who were forgotten included.
+	// Up, Down and Same are the numbers of customers with more, fewer and as many points, forgotten ones included.
 	Up   int64 `json:"up"`
 	Down int64 `json:"down"`
 	Same int64 `json:"same"`
-	// Moves are about the ranks of those who have one both ways.
+	// Moves is how ranks change.
 	Moves Moves `json:"moves"`
-	// Top are the best under the policy.
+	// Top is the top list under the policy.
 	Top []Place `json:"top"`
 }
 
@@ -73,8 +73,8 @@ type Liability struct {
 	Difference int64 `json:"difference"`
 }
 
-// Moves says how far ranks move: the percentiles (nearest rank) of the number of ranks, whether up or down, and the longest moves
-// towards the top and away from it.
+// Moves is how far ranks move for the Customers who have both: the percentiles (nearest-rank method) of the distance, in either direction,
+// and the longest moves up and down.
 type Moves struct {
 	Customers int64 `json:"customers"`
 	Median    int64 `json:"median"`
@@ -82,13 +82,13 @@ type Moves struct {
 	P99       int64 `json:"p99"`
 	Up        int64 `json:"up"`
 	Down      int64 `json:"down"`
-	// Joined and Left count those who are on the leaderboard only under the policy, or only without it.
+	// Joined and Left are the numbers of customers who are on the leaderboard only under the policy, or only without it.
 	Joined int64 `json:"joined"`
 	Left   int64 `json:"left"`
 }
 
-// Report says what the history comes to, with the best top customers of board, which is the history's Board. A liability beyond 64
-// bits is domain.ErrPointsLimit.
+// Report makes a report, with top customers in each top list. board is the history's Board. A liability beyond 64 bits is
+// domain.ErrPointsLimit.
 func (h *History) Report(board []Row, top int) (Report, error) {
 	r := Report{
 		Position: h.position, StoredAt: h.stored, Events: h.events, Totals: h.sums[actual],
@@ -168,7 +168,7 @@ func (h *History) whatIf(board []Row, top int) (*WhatIf, error) {
 	return w, nil
 }
 
-// times multiplies, with room to subtract another such product.
+// times multiplies. It is false if the difference of two such products might overflow.
 func times(points, value int64) (int64, bool) {
 	high, low := bits.Mul64(uint64(max(points, -points)), uint64(value))
 	return points * value, high == 0 && low < 1<<62
@@ -200,7 +200,7 @@ func moves(board []Row) (m Moves) {
 	return m
 }
 
-// breakdown is in order: months by time, channels and currencies as they are listed, what has none first.
+// breakdown has the parts in order: months by time, channels and currencies by index.
 func (h *History) breakdown() (parts []Part) {
 	for _, key := range slices.Sorted(maps.Keys(h.parts)) {
 		sums := h.parts[key]

@@ -10,17 +10,17 @@ import (
 	"loyalty/eventstore"
 )
 
-// Until is the moment up to which a history is folded: the zero Until is its end. A time stands for everything before the first
-// event that was stored later than it, in the order of the log; a day for everything before the first that was stored after that
-// day, in UTC; a position for everything up to it, its own event included.
+// Until is the moment up to which a history is folded. The zero Until is the end of the log. With a time, folding ends before the
+// first event, in the order of the log, that was stored later than that time. With a day, it ends before the first event that was stored
+// after that day, in UTC. With a position, it ends after the event at that position.
 type Until struct {
 	flag, text string
 	position   *domain.Position
-	// begin is the first moment of the day, or the time itself, and limit the first microsecond that is later than either.
+	// begin is the beginning of the day, or the time itself. limit is the first microsecond after the day or time.
 	begin, limit time.Time
 }
 
-// ParseUntil reads 2026-10-01, 2026-10-01T09:30Z (with seconds and other offsets too), or a position; empty is the zero Until. The
+// ParseUntil parses 2026-10-01, 2026-10-01T09:30Z (with seconds and other offsets too), or a position; empty is the zero Until. The
 // error is domain.ErrInvalid and names flag.
 func ParseUntil(flag, text string) (Until, error) {
 	u := Until{flag: flag, text: text}
@@ -45,29 +45,29 @@ func ParseUntil(flag, text string) (Until, error) {
 
 func (u Until) timed() bool { return !u.limit.IsZero() }
 
-// passed tells whether an event that was stored at a moment comes after it. It is for times and days.
+// passed tells whether an event stored at a time comes after a time or day. It is false for positions.
 func (u Until) passed(stored time.Time) bool { return u.timed() && !stored.Before(u.limit) }
 
-func (u Until) refuse(code, detail string, args ...any) error {
+func (u Until) invalid(code, detail string, args ...any) error {
 	return domain.Invalid(u.flag, code, u.text+" "+fmt.Sprintf(detail, args...))
 }
 
-// notBefore refuses a moment before the first event of a history, and notAfter one after its last.
+// notBefore is an error if the moment is before the first event of a history. notAfter is an error if it is after the last.
 func (u Until) notBefore(first place) error {
 	if u.timed() && !first.stored.Before(u.limit) || u.position != nil && u.position.Before(first.position) {
-		return u.refuse("until_before_first", "is before the first event, %s", first)
+		return u.invalid("until_before_first", "is before the first event, %s", first)
 	}
 	return nil
 }
 
 func (u Until) notAfter(last place) error {
 	if u.timed() && u.begin.After(last.stored) || u.position != nil && last.position.Before(*u.position) {
-		return u.refuse("until_after_last", "is after the last event, %s", last)
+		return u.invalid("until_after_last", "is after the last event, %s", last)
 	}
 	return nil
 }
 
-// place is where an event stands, and since when.
+// place is the position of an event and when it was stored.
 type place struct {
 	position domain.Position
 	stored   time.Time
@@ -79,13 +79,13 @@ func (p place) String() string {
 
 func placeOf(r eventstore.Recorded) place { return place{r.Position, r.Created} }
 
-// check refuses a moment outside the log, and a position in the middle of an append. It returns the position up to which to
-// read; a time may end it before.
+// check returns the position up to which to read; a time may end reading before it. A moment outside the log, and a position in the
+// middle of an append, are errors.
 func (u Until) check(ctx context.Context, store *eventstore.Store) (domain.Position, error) {
 	first, some, err := store.First(ctx)
 	if err != nil || !some {
 		if err == nil && u != (Until{}) {
-			err = u.refuse("until_empty", "can't be found: there are no events yet")
+			err = u.invalid("until_empty", "can't be found: there are no events yet")
 		}
 		return domain.Position{}, err
 	}
@@ -107,5 +107,5 @@ func (u Until) check(ctx context.Context, store *eventstore.Store) (domain.Posit
 }
 
 func (u Until) inAppend(end domain.Position) error {
-	return u.refuse("until_in_append", "is in the middle of an append, whose last event is at position %s: use that", end)
+	return u.invalid("until_in_append", "is in the middle of an append, whose last event is at position %s: use that", end)
 }

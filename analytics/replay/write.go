@@ -17,8 +17,8 @@ import (
 	"loyalty/domain"
 )
 
-// WriteFile writes a file that has its name only when it is whole and on disk: until then it is beside it, and after an error
-// nothing of it is left.
+// WriteFile writes a file atomically: to a temporary file in the same folder, which is synced to disk and renamed. After an error the
+// temporary file is removed.
 func WriteFile(path string, write func(io.Writer) error) (err error) {
 	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
@@ -26,7 +26,7 @@ func WriteFile(path string, write func(io.Writer) error) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			_ = os.Remove(file.Name()) // it is of no use, and the error says so already
+			_ = os.Remove(file.Name()) // the error that is returned matters more
 		}
 	}()
 	out := bufio.NewWriterSize(file, 1<<18)
@@ -43,7 +43,7 @@ func WriteFile(path string, write func(io.Writer) error) (err error) {
 	return export.Publish(file.Name(), path)
 }
 
-// standing is a row in Parquet. What a customer does not have is null.
+// standing is a row in Parquet. A missing rank is null.
 type standing struct {
 	Rank      *int64 `parquet:"rank,optional"`
 	ProxyName string `parquet:"proxy_name"`
@@ -56,8 +56,8 @@ type standings struct {
 	OtherPoints int64  `parquet:"other_points"`
 }
 
-// WriteParquet writes a Board, everybody on it, with the columns rank, proxy_name and points, and if both also other_rank and
-// other_points. A rank that somebody doesn't have is null.
+// WriteParquet writes all rows of a Board, with the columns rank, proxy_name and points. If both, it adds other_rank and other_points. A
+// missing rank is null.
 func WriteParquet(out io.Writer, board []Row, both bool) error {
 	if both {
 		return writeRows(out, board, func(r *Row) standings { return standings{r.standing(), rankOf(&r.OtherRank), r.OtherPoints} })
@@ -89,7 +89,7 @@ func writeRows[S, R any](out io.Writer, all []S, row func(*S) R) error {
 	return w.Close()
 }
 
-// WriteCSV writes the same as WriteParquet, with a heading. A rank that somebody doesn't have is empty.
+// WriteCSV writes the columns of WriteParquet as CSV, with a header. A missing rank is empty.
 func WriteCSV(out io.Writer, board []Row, both bool) error {
 	w := csv.NewWriter(out)
 	cells := []string{"rank", "proxy_name", "points", "other_rank", "other_points"}
@@ -115,11 +115,10 @@ func WriteCSV(out io.Writer, board []Row, both bool) error {
 	return w.Error()
 }
 
-// Format is what a result is written as.
+// Format is the output format of a result.
 type Format string
 
-// The formats. A table and JSON are the whole report; CSV and Parquet are the leaderboard, everybody on it, or the parts of a history
-// that is broken down.
+// The formats. A table and JSON have the whole report. CSV and Parquet have the whole leaderboard, or the breakdown if there is one.
 const (
 	Table   Format = "table"
 	JSON    Format = "json"
@@ -127,7 +126,7 @@ const (
 	Parquet Format = "parquet"
 )
 
-// ParseFormat reads a Format. The error is domain.ErrInvalid and names field.
+// ParseFormat parses a Format. The error is domain.ErrInvalid and names field.
 func ParseFormat(field, text string) (Format, error) {
 	switch f := Format(text); f {
 	case Table, JSON, CSV, Parquet:
