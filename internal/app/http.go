@@ -37,7 +37,7 @@ func Run(ctx context.Context, c Config) (err error) {
 		return fmt.Errorf("the admin API needs a free address, choose one with --admin-addr (%w)", err)
 	}
 	defer adminListener.Close()
-	s, err := Open(ctx, c)
+	p, err := Open(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -47,17 +47,17 @@ func Run(ctx context.Context, c Config) (err error) {
 	defer func() {
 		closing, cancel := stopping()
 		defer cancel()
-		err = errors.Join(err, s.close(closing))
+		err = errors.Join(err, p.close(closing))
 	}()
 
 	failed := make(chan error, 2)
-	public, admin := NewHTTPServer(s.api), NewHTTPServer(s.api.Admin())
-	public.RegisterOnShutdown(s.api.Stop)
+	public, admin := NewHTTPServer(p.api), NewHTTPServer(p.api.Admin())
+	public.RegisterOnShutdown(p.api.Stop)
 	go func() { failed <- Serve(public, listener) }()
 	go func() { failed <- Serve(admin, adminListener) }()
 	beforeStop := func() error { return nil }
 	if c.Started != nil {
-		beforeStop = c.Started(s.addresses(listener.Addr(), adminListener.Addr()))
+		beforeStop = c.Started(p.addresses(listener.Addr(), adminListener.Addr()))
 	}
 
 	select {

@@ -14,60 +14,22 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"loyalty/api"
-	"loyalty/api/admission"
 	"loyalty/api/auth"
-	"loyalty/api/web"
 	"loyalty/commands"
 	"loyalty/domain"
-	"loyalty/domain/season"
-	"loyalty/eventstore/embedded"
 	"loyalty/projections"
 	"loyalty/queries"
 	"loyalty/readmodels/history"
-	"loyalty/readmodels/leaderboard"
-	"loyalty/readmodels/ledger"
 )
 
-// Roles are what a process does.
-type Roles struct{ Command, Query, Project bool }
-
-// Config is what a process is made of.
-type Config struct {
-	Roles
-	Connections
-	Brokers
-	// Addr and AdminAddr are the addresses of the API and of what operators ask for; port 0 picks one.
-	Addr, AdminAddr string
-	Calendar        season.Calendar // of the leaderboards beside the one of all time
-	// History is the folder in which this process keeps how the leaderboard stood at every moment; empty: it keeps none.
-	History string
-	// EventStore are the options of an embedded event store; its Logger is that of the whole process. Exclusive refuses to share
-	// an event store that another process serves.
-	EventStore embedded.Options
-	Exclusive  bool
-	// Development makes tokens for whoever asks; nil in production.
-	Development  func(auth.Claims, time.Duration) (string, error)
-	AllowOrigins []string             // origins whose pages may show dashboards
-	SignIn       web.IdentityProvider // nil where nobody signs in to pages
-	// NoWhatIf has a process with the query role answer no what-ifs.
-	NoWhatIf bool
-	// Limits bound what callers may ask for at once.
-	Limits admission.Limits
-	// Secrets are asked for once the event store is open, whose lock says whether the folder is free.
-	Secrets func(context.Context) (domain.Proxies, *auth.Verifier, error)
-	// Started is called once requests are answered. What it returns is called when the process stops, before anything else is
-	// stopped. It may be nil.
-	Started func(Addresses) (beforeStop func() error)
-}
-
-// Process is the system, or those of its roles that this process has.
+// Process is a running process: its stores, its projections and its API.
 type Process struct {
 	Roles
 	Stores
 	buses
 	seasons *seasons         // nil without any
 	history *history.History // nil without a folder for it
-	// runners keep what this process is for, and aside what it can do without until it is there.
+	// The process is not ready before the essential projections have caught up. It serves without the optional ones.
 	essential, optional []*projections.Runner
 	api                 *api.Server
 
@@ -75,23 +37,23 @@ type Process struct {
 	running sync.WaitGroup
 }
 
-// Open opens the stores and starts the projections. The caller closes it.
+// Open opens the stores and starts the projections, and serves nothing yet. The caller closes it.
 func Open(ctx context.Context, c Config) (_ *Process, err error) {
 	log := c.EventStore.Logger
-	s := &Process{Roles: c.Roles}
+	p := &Process{Roles: c.Roles}
 	// Projections, and the keys that tokens are verified with, outlive ctx until close.
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	s.stop = stop
+	p.stop = stop
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.close(context.WithoutCancel(ctx)))
+			err = errors.Join(err, p.close(context.WithoutCancel(ctx)))
 		}
 	}()
-	// A leaderboard in memory is for those who are asked for dashboards. A process that only takes orders needs one read model
-	// to know totals by, and starts without the other.
+	// Only a process with the query role needs a leaderboard in its memory. One that only takes orders reads totals from one read
+	// model, and starts without the other.
 	want := Wanted{Leaderboard: c.Query || c.Leaderboard != MemoryScheme, Exclusive: c.Exclusive}
 	want.Ledger = c.Query || c.Project || !want.Leaderboard
-	if s.Stores, err = c.Open(ctx, want, c.EventStore); err != nil {
+	if p.Stores, err = c.Open(ctx, want, c.EventStore); err != nil {
 		return nil, err
 	}
 	proxies, verifier, err := c.Secrets(running)
@@ -101,124 +63,124 @@ func Open(ctx context.Context, c Config) (_ *Process, err error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	config := api.Config{
-		Proxies: proxies, Verifier: verifier, Log: log, Now: time.Now, NewRequestID: NewRequestIDs(), Ready: s.ready, Metrics: registry,
+		Proxies: proxies, Verifier: verifier, Log: log, Now: time.Now, NewRequestID: NewRequestIDs(), Ready: p.ready, Metrics: registry,
 		Limits: c.Limits, Development: c.Development, AllowOrigins: c.AllowOrigins, SignIn: c.SignIn,
 	}
 	if c.Command {
-		if config.Commands, err = commands.New(s.Store, commands.Options{
-			Policy: domain.DefaultPolicy(), Totals: s.totals(proxies), Now: time.Now, NewID: uuid.New,
+		if config.Commands, err = commands.New(p.Store, commands.Options{
+			Policy: domain.DefaultPolicy(), Totals: p.totals(proxies), Now: time.Now, NewID: uuid.New,
 		}); err != nil {
 			return nil, err
 		}
 	}
 	if c.Query {
-		config.Leaderboard, config.Ledger, config.Finder, config.Auditor, config.Earner = s.Board, s.Ledger, s.Ledger, s.Ledger, s.Ledger
-		if config.Reveals, err = commands.New(s.Store, commands.Options{Policy: domain.DefaultPolicy(), Now: time.Now, NewID: uuid.New}); err != nil {
+		config.Leaderboard, config.Ledger, config.Finder, config.Auditor, config.Earner = p.Board, p.Ledger, p.Ledger, p.Ledger, p.Ledger
+		if config.Reveals, err = commands.New(p.Store, commands.Options{Policy: domain.DefaultPolicy(), Now: time.Now, NewID: uuid.New}); err != nil {
 			return nil, err
 		}
-		config.Evidence = queries.Explainer{Store: s.Store, Ledger: s.Ledger}
+		config.Evidence = queries.Explainer{Store: p.Store, Ledger: p.Ledger}
 		if !c.NoWhatIf {
-			config.Replays = whatIfs{s.Store, proxies}
+			config.Replays = whatIfs{p.Store, proxies}
 		}
 	}
-	follower := func(p projections.Projection) *projections.Runner {
-		return projections.NewRunner(p, s.Store, projections.Options{Logger: log})
+	newRunner := func(of projections.Projection) *projections.Runner {
+		return projections.NewRunner(of, p.Store, projections.Options{Logger: log})
 	}
 	if c.Project {
-		s.essential = append(s.essential, follower(projections.Ledger{Writer: s.Ledger, Proxies: proxies}))
+		p.essential = append(p.essential, newRunner(projections.Ledger{Writer: p.Ledger, Proxies: proxies}))
 	}
-	// A shared leaderboard is kept by those who project, one in memory by each who has it.
-	if (c.Project && s.Shared != nil) || (s.Board != nil && s.Shared == nil) {
-		s.essential = append(s.essential, follower(projections.Leaderboard{
-			Writer: s.Board, Accounts: s.Ledger, Proxies: proxies, Logger: log, Now: time.Now,
+	// The project role keeps a leaderboard in Redis; each process keeps the one in its own memory.
+	if (c.Project && p.Shared != nil) || (p.Board != nil && p.Shared == nil) {
+		p.essential = append(p.essential, newRunner(projections.Leaderboard{
+			Writer: p.Board, Accounts: p.Ledger, Proxies: proxies, Logger: log, Now: time.Now,
 		}))
 	}
-	if s.buses, err = c.Brokers.join(c.Roles, config.Commands, c.Limits.Adjustments[auth.RoleChannel], s.Store, log, registry); err != nil {
+	if p.buses, err = c.Brokers.join(c.Roles, config.Commands, c.Limits.Adjustments[auth.RoleChannel], p.Store, log, registry); err != nil {
 		return nil, err
 	}
 	if c.History != "" {
-		if s.history, err = history.Open(c.History, history.Options{Logger: log}); err != nil {
+		if p.history, err = history.Open(c.History, history.Options{Logger: log}); err != nil {
 			return nil, err
 		}
-		config.History = s.history
-		s.optional = append(s.optional, follower(projections.History{Writer: s.history, Proxies: proxies}))
+		config.History = p.history
+		p.optional = append(p.optional, newRunner(projections.History{Writer: p.history, Proxies: proxies}))
 	}
-	if s.keepsSeasons() {
-		s.seasons = &seasons{
-			calendar: c.Calendar, store: s.Store, ledger: s.Ledger, shared: s.Shared, keeps: c.Project, proxies: proxies, log: log, now: time.Now,
+	if p.keepsSeasons() {
+		p.seasons = &seasons{
+			calendar: c.Calendar, store: p.Store, ledger: p.Ledger, shared: p.Shared, keeps: c.Project, proxies: proxies, log: log, now: time.Now,
 		}
-		s.seasons.turn(running, time.Now())
-		config.Seasons = s.seasons
+		p.seasons.turn(running, time.Now())
+		config.Seasons = p.seasons
 	}
-	registry.MustRegister(newProjectionMetrics(s.runners, time.Now))
-	config.Status = s.status(c.Roles.names(), time.Now(), s.storeChecks(c.Connections, c.Brokers))
-	if s.api, err = api.New(config); err != nil {
+	registry.MustRegister(newProjectionMetrics(p.runners, time.Now))
+	config.Status = p.status(c.Roles.names(), time.Now(), p.storeChecks(c.Connections, c.Brokers))
+	if p.api, err = api.New(config); err != nil {
 		return nil, err
 	}
-	for _, runner := range slices.Concat(s.essential, s.optional) {
-		s.running.Go(func() {
-			// Its error is logged, and makes the process not ready; what was folded so far can still be read.
+	for _, runner := range slices.Concat(p.essential, p.optional) {
+		p.running.Go(func() {
+			// The runner logs its error, and an essential one makes the process not ready. What was folded can still be read.
 			_ = runner.Run(running)
 		})
 	}
-	if s.seasons != nil {
-		s.running.Go(func() { s.seasons.run(running) })
+	if p.seasons != nil {
+		p.running.Go(func() { p.seasons.run(running) })
 	}
-	s.buses.run(running, &s.running, log)
-	return s, nil
+	p.buses.run(running, &p.running, log)
+	return p, nil
 }
 
-// addresses are those of the process whose servers listen there.
-func (s *Process) addresses(api, admin net.Addr) Addresses {
+// addresses are where the process answers, its servers listening at api and admin.
+func (p *Process) addresses(api, admin net.Addr) Addresses {
 	a := Addresses{API: api, Admin: admin}
-	if s.Server != nil {
-		a.EventStore = s.Server.Addr()
+	if p.Server != nil {
+		a.EventStore = p.Server.Addr()
 	}
 	return a
 }
 
-// keepsSeasons tells whether this process has leaderboards of seasons: to answer from, or to keep in Redis for those who do.
-func (s *Process) keepsSeasons() bool { return s.Query || (s.Project && s.Shared != nil) }
+// keepsSeasons tells whether this process has leaderboards of seasons: to answer from, or to keep in Redis for other processes.
+func (p *Process) keepsSeasons() bool { return p.Query || (p.Project && p.Shared != nil) }
 
-// runners are all who follow the log in this process.
-func (s *Process) runners() []*projections.Runner {
-	followers := slices.Concat(s.essential, s.optional)
-	if s.publishing != nil {
-		followers = append(followers, s.publishing)
+// runners are all projection runners of this process, also those of seasons and of the event bus.
+func (p *Process) runners() []*projections.Runner {
+	all := slices.Concat(p.essential, p.optional)
+	if p.publishing != nil {
+		all = append(all, p.publishing)
 	}
-	if s.seasons != nil {
-		followers = append(followers, s.seasons.runners()...)
+	if p.seasons != nil {
+		all = append(all, p.seasons.runners()...)
 	}
-	return followers
+	return all
 }
 
-// close stops the projections and what goes through brokers, then closes the brokers and the stores.
-func (s *Process) close(ctx context.Context) error {
-	s.stop()
-	s.running.Wait()
-	if s.seasons != nil {
-		s.seasons.close()
+// close stops the runners and the brokers' consumers, waits for them, and closes brokers and stores.
+func (p *Process) close(ctx context.Context) error {
+	p.stop()
+	p.running.Wait()
+	if p.seasons != nil {
+		p.seasons.close()
 	}
 	var closed error
-	if s.history != nil {
-		closed = s.history.Close()
+	if p.history != nil {
+		closed = p.history.Close()
 	}
-	return errors.Join(s.buses.close(), closed, s.Stores.Close(ctx))
+	return errors.Join(p.buses.close(), closed, p.Stores.Close(ctx))
 }
 
-// totals is where the commands find what a customer has: the leaderboard if this process has one, which is faster, else
-// the ledger.
-func (s *Process) totals(proxies domain.Proxies) commands.Totals {
-	if s.Board != nil {
-		return boardTotals{s.Board, proxies}
+// totals is where commands read a customer's total: from the leaderboard, which is faster, if this process has one, else from the
+// ledger.
+func (p *Process) totals(proxies domain.Proxies) commands.Totals {
+	if p.Board != nil {
+		return boardTotals{p.Board, proxies}
 	}
-	return ledgerTotals{s.Ledger}
+	return ledgerTotals{p.Ledger}
 }
 
-// ready says what keeps this process from doing what it is for. A projection that has caught up once may lose the event store
-// again: what it has is still there to be looked at, with its age.
-func (s *Process) ready(ctx context.Context) error {
-	for _, runner := range s.essential {
+// ready is nil if the process can do what its roles are for. A projection that has caught up once may lose the event store again
+// and the process stays ready: what was folded can still be read, with its age.
+func (p *Process) ready(ctx context.Context) error {
+	for _, runner := range p.essential {
 		switch status := runner.Status(); {
 		case status.Stopped != nil:
 			return status.Stopped
@@ -226,36 +188,15 @@ func (s *Process) ready(ctx context.Context) error {
 			return fmt.Errorf("projection %s: %w; it is at position %s", status.Name, domain.ErrNotCaughtUp, status.Position)
 		}
 	}
-	if s.Command {
-		if err := s.Store.Ping(ctx); err != nil {
+	if p.Command {
+		if err := p.Store.Ping(ctx); err != nil {
 			return fmt.Errorf("the event store: %w", err)
 		}
 	}
-	if s.Query && s.Shared != nil {
-		if _, err := s.Shared.Checkpoint(ctx); err != nil {
+	if p.Query && p.Shared != nil {
+		if _, err := p.Shared.Checkpoint(ctx); err != nil {
 			return fmt.Errorf("the leaderboard: %w", err)
 		}
 	}
 	return nil
-}
-
-// boardTotals reads a customer's points from the leaderboard.
-type boardTotals struct {
-	leaderboard.Reader
-	proxies domain.Proxies
-}
-
-// Total is what the leaderboard has for the customer.
-func (t boardTotals) Total(ctx context.Context, customer domain.CustomerID) (domain.Points, domain.Position, error) {
-	standing, _, position, err := t.Standing(ctx, t.proxies.Key(customer))
-	return standing.Points, position, err
-}
-
-// ledgerTotals reads them from the ledger.
-type ledgerTotals struct{ ledger.Reader }
-
-// Total is what the ledger has for the customer.
-func (t ledgerTotals) Total(ctx context.Context, customer domain.CustomerID) (domain.Points, domain.Position, error) {
-	account, state, err := t.Account(ctx, customer)
-	return account.Points, state.Position, err
 }

@@ -20,25 +20,25 @@ type storeCheck struct {
 }
 
 // storeChecks are those of the stores that this process works with.
-func (s *Process) storeChecks(c Connections, b Brokers) (checks []storeCheck) {
-	checks = append(checks, storeCheck{"event store", kindOf(c.Eventstore), s.Store.Ping})
-	if s.Ledger != nil {
+func (p *Process) storeChecks(c Connections, b Brokers) (checks []storeCheck) {
+	checks = append(checks, storeCheck{"event store", kindOf(c.Eventstore), p.Store.Ping})
+	if p.Ledger != nil {
 		checks = append(checks, storeCheck{"ledger", kindOf(c.Ledger), func(ctx context.Context) error {
-			_, err := s.Ledger.Checkpoint(ctx)
+			_, err := p.Ledger.Checkpoint(ctx)
 			return err
 		}})
 	}
-	if s.Board != nil {
+	if p.Board != nil {
 		checks = append(checks, storeCheck{"leaderboard", kindOf(c.Leaderboard), func(ctx context.Context) error {
-			_, err := s.Board.Checkpoint(ctx)
+			_, err := p.Board.Checkpoint(ctx)
 			return err
 		}})
 	}
-	if s.commandBus != nil {
-		checks = append(checks, storeCheck{"command bus", kindOf(b.CommandBus), brokerCheck(s.commandBus)})
+	if p.commandBus != nil {
+		checks = append(checks, storeCheck{"command bus", kindOf(b.CommandBus), brokerCheck(p.commandBus)})
 	}
-	if s.eventBus != nil {
-		checks = append(checks, storeCheck{"event bus", kindOf(b.EventBus), brokerCheck(s.eventBus)})
+	if p.eventBus != nil {
+		checks = append(checks, storeCheck{"event bus", kindOf(b.EventBus), brokerCheck(p.eventBus)})
 	}
 	return checks
 }
@@ -68,9 +68,9 @@ func kindOf(address string) string {
 }
 
 // status has the process looked at, all of its stores and projections at the same time.
-func (s *Process) status(roles []string, started time.Time, checks []storeCheck) func(context.Context) admin.Status {
+func (p *Process) status(roles []string, started time.Time, checks []storeCheck) func(context.Context) admin.Status {
 	return func(ctx context.Context) admin.Status {
-		runners := s.runners()
+		runners := p.runners()
 		status := admin.Status{
 			Roles: roles, Started: started.UTC(),
 			Stores: make([]admin.StoreStatus, len(checks)), Projections: make([]admin.ProjectionStatus, len(runners)),
@@ -122,17 +122,4 @@ func projectionStatus(ctx context.Context, runner *projections.Runner) admin.Pro
 		projection.LagEvents, projection.More = &events, err != nil || behind > countUpTo
 	}
 	return projection
-}
-
-// names are those of the roles that a process has.
-func (r Roles) names() (names []string) {
-	for _, role := range []struct {
-		name string
-		has  bool
-	}{{"command", r.Command}, {"query", r.Query}, {"project", r.Project}} {
-		if role.has {
-			names = append(names, role.name)
-		}
-	}
-	return names
 }

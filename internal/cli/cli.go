@@ -5,6 +5,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 
 	"github.com/alecthomas/kong"
 
@@ -40,6 +41,8 @@ type commandLine struct {
 	Bench      benchCommand      `cmd:"" help:"Measure dashboards or orders, over HTTP."`
 	Health     healthCommand     `cmd:"" help:"Ask a process whether it is ready."`
 	Eventstore eventstoreCommand `cmd:"" help:"Check the event store in a data folder, or back it up."`
+
+	Version kong.VersionFlag `help:"Print the version and the revision that it was built from."`
 }
 
 // The exit statuses.
@@ -58,7 +61,7 @@ func Run(ctx context.Context, args []string, std Streams) int {
 	exited := -1
 	parser, err := kong.New(&line,
 		kong.Name("loyalty"), kong.Description(description), kong.Writers(std.Out, std.Err),
-		kong.Vars{"data": app.DefaultFolder},
+		kong.Vars{"data": app.DefaultFolder, "version": version(debug.ReadBuildInfo())},
 		kong.Exit(func(status int) { exited = status }), kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(std),

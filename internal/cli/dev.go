@@ -21,7 +21,7 @@ import (
 type devCommand struct {
 	flags.Addresses
 	flags.Brokers
-	flags.Calendar
+	flags.Seasons
 	Data app.Folder `help:"Folder that everything is kept in." default:"${data}" placeholder:"DIR"`
 	flags.EventStoreAccess
 	flags.Origins
@@ -39,7 +39,7 @@ acknowledged is on disk: a restart on the same folder finds it. Ctrl-C finishes 
 // Run serves until ctx ends or serving fails.
 func (c devCommand) Run(ctx context.Context, std output.Streams) error {
 	config, err := flags.Process{
-		Addresses: c.Addresses, Brokers: c.Brokers, Calendar: c.Calendar, EventStoreAccess: c.EventStoreAccess, Origins: c.Origins, Limits: c.Limits,
+		Addresses: c.Addresses, Brokers: c.Brokers, Seasons: c.Seasons, EventStoreAccess: c.EventStoreAccess, Origins: c.Origins, Limits: c.Limits,
 	}.Config(std.Err, c.LogLevel)
 	if err != nil {
 		return err

@@ -19,7 +19,7 @@ type serveCommand struct {
 	Roles []string `help:"What this process does: command (takes orders), query (answers dashboards and trails), project (keeps the ledger and a shared leaderboard)." default:"command,query,project" enum:"command,query,project" placeholder:"ROLE,…"`
 	flags.Connections
 	flags.Brokers
-	flags.Calendar
+	flags.Seasons
 	History  string `help:"Folder of this process alone, in which it keeps how the leaderboard stood at every moment, for asOf and changes; none by default." env:"LOYALTY_HISTORY" placeholder:"DIR"`
 	NoWhatIf bool   `help:"Answer no what-ifs (POST /what-if). One takes about 400 bytes of memory for each customer." env:"LOYALTY_NO_WHAT_IF"`
 	flags.Addresses
@@ -42,7 +42,7 @@ Redis is kept by those that project. Examples:
 // Run serves until ctx ends or serving fails.
 func (c serveCommand) Run(ctx context.Context, std output.Streams) error {
 	config, err := flags.Process{
-		Addresses: c.Addresses, Brokers: c.Brokers, Calendar: c.Calendar, EventStoreAccess: c.EventStoreAccess, Origins: c.Origins, Limits: c.Limits,
+		Addresses: c.Addresses, Brokers: c.Brokers, Seasons: c.Seasons, EventStoreAccess: c.EventStoreAccess, Origins: c.Origins, Limits: c.Limits,
 	}.Config(std.Err, c.LogLevel)
 	if err != nil {
 		return err

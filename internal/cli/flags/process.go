@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 
 	"loyalty/internal/app"
 )
@@ -13,7 +14,7 @@ import (
 type Process struct {
 	Addresses
 	Brokers
-	Calendar
+	Seasons
 	EventStoreAccess
 	Origins
 	Limits
@@ -28,7 +29,7 @@ func (f Process) Config(out io.Writer, level slog.Level) (c app.Config, err erro
 	if c.Limits, err = f.Limits.Check(); err != nil {
 		return c, err
 	}
-	if c.Calendar, err = f.Calendar.Parse(); err != nil {
+	if c.Calendar, err = f.Seasons.Calendar(); err != nil {
 		return c, err
 	}
 	c.AllowOrigins, err = f.Origins.Check()
@@ -44,4 +45,32 @@ func SayStopping(ctx context.Context, out io.Writer, also func() error) func() e
 		}
 		return also()
 	}
+}
+
+// Addresses are where a process answers.
+type Addresses struct {
+	Addr      string `help:"Address of the API; port 0 picks one." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
+	AdminAddr string `help:"Address of /healthz, /readyz, /metrics and the page /status; port 0 picks one." default:"127.0.0.1:0" placeholder:"HOST:PORT"`
+}
+
+// Brokers say which brokers a process is joined to. Neither is needed.
+type Brokers struct {
+	CommandBus string `help:"Broker that commands come from, beside the API: redis://… or rediss://…; for the command role." env:"LOYALTY_COMMAND_BUS" placeholder:"URL"`
+	EventBus   string `help:"Broker that changes of points are published to: redis://… or rediss://…; for the project role." env:"LOYALTY_EVENT_BUS" placeholder:"URL"`
+}
+
+// Origins are the pages elsewhere that dashboards may be part of.
+type Origins struct {
+	AllowOrigin []string `help:"Pages of other origins that may show dashboards, as https://shop.example; none by default." env:"LOYALTY_ALLOW_ORIGIN" placeholder:"ORIGIN,…"`
+}
+
+// Check refuses what a browser would never send as an origin.
+func (f Origins) Check() ([]string, error) {
+	for _, origin := range f.AllowOrigin {
+		u, err := url.Parse(origin)
+		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.Scheme+"://"+u.Host != origin {
+			return nil, Usage(fmt.Errorf("--allow-origin: %q is no origin: it is a scheme and a host, with a port if it is not the usual one, as https://shop.example", origin))
+		}
+	}
+	return f.AllowOrigin, nil
 }

@@ -38,19 +38,3 @@ func (f Secrets) Open(ctx context.Context, log *slog.Logger) (domain.Proxies, *a
 	}
 	return proxies, verifier, err
 }
-
-// Proxy is the secret that makes proxy names.
-type Proxy struct {
-	ProxySecret string `help:"What proxy names are made with: at least 16 bytes, the same in every process, kept for ever." env:"LOYALTY_PROXY_SECRET" placeholder:"TEXT"`
-}
-
-func (f Proxy) Proxies() (domain.Proxies, error) {
-	if f.ProxySecret == "" {
-		return domain.Proxies{}, Usage(errors.New("no secret for proxy names: set LOYALTY_PROXY_SECRET to at least 16 random bytes, and keep it"))
-	}
-	proxies, err := domain.NewProxies([]byte(f.ProxySecret))
-	if err != nil {
-		err = Usage(err)
-	}
-	return proxies, err
-}

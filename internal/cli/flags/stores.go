@@ -10,6 +10,29 @@ import (
 	"loyalty/projections"
 )
 
+// Connections are the three strings that say where the system keeps what it knows.
+type Connections struct {
+	Eventstore  string `help:"Where the events are: esdb://… for a cluster, embedded:DIR for a store in a folder." env:"LOYALTY_EVENTSTORE" placeholder:"URL"`
+	Ledger      string `help:"Where the ledger is: postgres://… or sqlite:FILE." env:"LOYALTY_LEDGER" placeholder:"URL"`
+	Leaderboard string `help:"Where the leaderboard is: redis://…, rediss://…, redis+cluster://…, redis+sentinel://…, or memory: for one in each process." env:"LOYALTY_LEADERBOARD" placeholder:"URL"`
+}
+
+// Proxy is the secret that makes proxy names.
+type Proxy struct {
+	ProxySecret string `help:"What proxy names are made with: at least 16 bytes, the same in every process, kept for ever." env:"LOYALTY_PROXY_SECRET" placeholder:"TEXT"`
+}
+
+func (f Proxy) Proxies() (domain.Proxies, error) {
+	if f.ProxySecret == "" {
+		return domain.Proxies{}, Usage(errors.New("no secret for proxy names: set LOYALTY_PROXY_SECRET to at least 16 random bytes, and keep it"))
+	}
+	proxies, err := domain.NewProxies([]byte(f.ProxySecret))
+	if err != nil {
+		err = Usage(err)
+	}
+	return proxies, err
+}
+
 // Stores say which system a command works on: that of a data folder, or that of the three connection strings.
 type Stores struct {
 	Data app.Folder `help:"Data folder of loyalty dev, running or not, instead of the connections below." placeholder:"DIR"`
@@ -65,4 +88,22 @@ func (f Stores) CatchUp(ctx context.Context, s app.Stores) error {
 		}
 		return nil
 	})
+}
+
+// With opens the stores that are wanted beside the ledger for a piece of work, and brings the ledger up to date where nobody
+// else does. What the work refuses as bad input was used wrongly.
+func (f Stores) With(ctx context.Context, want app.Wanted, work func(app.Stores) error) (err error) {
+	want.Ledger = true
+	s, err := f.Open(ctx, want)
+	defer func() { err = errors.Join(err, s.Close(context.WithoutCancel(ctx))) }()
+	if err == nil {
+		err = f.CatchUp(ctx, s)
+	}
+	if err == nil {
+		err = work(s)
+	}
+	if errors.Is(err, domain.ErrInvalid) {
+		err = Usage(err)
+	}
+	return err
 }

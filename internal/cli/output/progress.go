@@ -3,9 +3,10 @@ package output
 import (
 	"fmt"
 	"io"
-	"loyalty/internal/english"
 	"strings"
 	"time"
+
+	"loyalty/internal/english"
 )
 
 // Progress tells whoever waits how far a long command is: on a terminal with a bar that moves, elsewhere (a file, another

@@ -3,10 +3,11 @@ package output
 import (
 	"bytes"
 	"errors"
-	"loyalty/internal/english"
 	"strings"
 	"testing"
 	"time"
+
+	"loyalty/internal/english"
 )
 
 func TestProgressWritesALineEveryFewSecondsWhereThereIsNoTerminal(t *testing.T) {

@@ -30,7 +30,7 @@ type Customer struct {
 type forgetCommand struct {
 	ID string `name:"id" help:"Id of the customer." required:"" placeholder:"CUSTOMER"`
 	flags.Stores
-	flags.Calendar
+	flags.Seasons
 	Reason string `help:"Why: what they asked for, and where that is kept. Name nobody." required:"" placeholder:"TEXT"`
 	flags.Caller
 	Yes     bool          `help:"Don't ask to have the id typed again."`
@@ -79,7 +79,7 @@ func (c forgetCommand) Run(ctx context.Context, std output.Streams) error {
 	if err := domain.JoinInvalid(badID, flags.CheckReason(c.Reason), badActor); err != nil {
 		return flags.Usage(err)
 	}
-	calendar, err := c.Calendar.Parse()
+	calendar, err := c.Seasons.Calendar()
 	if err != nil {
 		return err
 	}

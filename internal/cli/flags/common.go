@@ -1,14 +1,12 @@
 package flags
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"time"
 
 	"loyalty/commands"
 	"loyalty/domain"
-	"loyalty/internal/app"
 )
 
 // Format say how what was found is printed, instead of as a table.
@@ -33,24 +31,6 @@ func CheckReason(text string) error {
 		return domain.Invalid("--reason", "reason_missing", "say why, for whoever audits this later")
 	}
 	return domain.CheckText("--reason", "reason", text, domain.MaxReasonLength)
-}
-
-// With opens the stores that are wanted beside the ledger for a piece of work, and brings the ledger up to date where nobody
-// else does. What the work refuses as bad input was used wrongly.
-func (f Stores) With(ctx context.Context, want app.Wanted, work func(app.Stores) error) (err error) {
-	want.Ledger = true
-	s, err := f.Open(ctx, want)
-	defer func() { err = errors.Join(err, s.Close(context.WithoutCancel(ctx))) }()
-	if err == nil {
-		err = f.CatchUp(ctx, s)
-	}
-	if err == nil {
-		err = work(s)
-	}
-	if errors.Is(err, domain.ErrInvalid) {
-		err = Usage(err)
-	}
-	return err
 }
 
 // Time is a flag's time.

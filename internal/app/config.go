@@ -1,0 +1,59 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"loyalty/api/admission"
+	"loyalty/api/auth"
+	"loyalty/api/web"
+	"loyalty/domain"
+	"loyalty/domain/season"
+	"loyalty/eventstore/embedded"
+)
+
+// Roles are what a process does.
+type Roles struct{ Command, Query, Project bool }
+
+// names are the roles as the roles flag and the status name them.
+func (r Roles) names() (names []string) {
+	for _, role := range []struct {
+		name string
+		has  bool
+	}{{"command", r.Command}, {"query", r.Query}, {"project", r.Project}} {
+		if role.has {
+			names = append(names, role.name)
+		}
+	}
+	return names
+}
+
+// Config is what a process is made of. Roles, Connections, Addr, AdminAddr, EventStore.Logger and Secrets are needed.
+type Config struct {
+	Roles
+	Connections
+	Brokers
+	// Addr and AdminAddr are the addresses of the API and of what operators ask for; port 0 picks one.
+	Addr, AdminAddr string
+	Calendar        season.Calendar // of the leaderboards beside the one of all time
+	// History is the folder in which this process keeps how the leaderboard stood at every moment; empty: it keeps none.
+	History string
+	// EventStore are the options of an embedded event store; its Logger is that of the whole process. With Exclusive it is an error
+	// (embedded.ErrInUse) if another process serves that event store.
+	EventStore embedded.Options
+	Exclusive  bool
+	// Development makes tokens for whoever asks; nil in production.
+	Development  func(auth.Claims, time.Duration) (string, error)
+	AllowOrigins []string             // origins whose pages may show dashboards
+	SignIn       web.IdentityProvider // nil where nobody signs in to pages
+	// NoWhatIf has a process with the query role answer no what-ifs.
+	NoWhatIf bool
+	// Limits bound what callers may ask for at once.
+	Limits admission.Limits
+	// Secrets is called once the event store is open, whose lock tells that no other process uses the folder. What it starts must end
+	// with its context.
+	Secrets func(context.Context) (domain.Proxies, *auth.Verifier, error)
+	// Started is called once requests are answered. What it returns is called when the process stops, before anything else is
+	// stopped. It may be nil.
+	Started func(Addresses) (beforeStop func() error)
+}
