@@ -13,15 +13,14 @@ import (
 	"loyalty/domain"
 )
 
-// The headers that every answer has. Nothing changes the slices, so that all answers can share them. Policies for documents
-// are not among them: an answer is JSON that nothing may take for a document, and each header costs a fortieth of a dashboard.
+// The headers that every answer has. Nothing changes the slices, so that all answers can share them. Policies for documents are not among
+// them: an answer is JSON, which no-sniff keeps from being taken for a document, and each header costs a fortieth of a dashboard.
 var (
 	noStore = []string{"no-store"}
 	noSniff = []string{"nosniff"}
 )
 
-// around is what surrounds the answering of every request. It is one middleware, because Echo puts each anew around every
-// request.
+// around surrounds every request. It is one middleware instead of several, because Echo wraps each around every request anew.
 func (s *Server) around(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		s.identify(c)
@@ -36,8 +35,8 @@ func (s *Server) around(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// identify gives every request an id, its caller's if that is a valid id, and its answer the headers that all have. A read that
-// goes well is answered without an id of ours: it leaves no line in the log to find by it.
+// identify gives every request an id, its caller's if that is a valid id, and its answer the headers that all have. A read gets no id of
+// ours unless it is logged: nothing could be found by it.
 func (s *Server) identify(c echo.Context) {
 	header := c.Response().Header()
 	header["Cache-Control"] = noStore
@@ -52,8 +51,8 @@ func (s *Server) identify(c echo.Context) {
 	}
 }
 
-// recovered is next with a panic turned into an error, which is answered with 500. The one by which a handler breaks the connection
-// goes on to net/http.
+// recovered is next with a panic turned into an error, which is answered with 500. http.ErrAbortHandler, by which a handler breaks the
+// connection, goes on to net/http.
 func recovered(next echo.HandlerFunc, c echo.Context) (err error) {
 	defer func() {
 		switch cause := recover(); cause {
@@ -67,7 +66,7 @@ func recovered(next echo.HandlerFunc, c echo.Context) (err error) {
 	return next(c)
 }
 
-// observe measures and logs what came of a request.
+// observe measures and logs a request that was answered.
 func (s *Server) observe(c echo.Context, took time.Duration) {
 	method, path, status := methodLabel(c.Request().Method), c.Path(), c.Response().Status
 	if status == http.StatusNotFound && path == "" {
@@ -84,7 +83,7 @@ func (s *Server) observe(c echo.Context, took time.Duration) {
 	}
 }
 
-// methodLabel keeps callers from making up new label values.
+// methodLabel keeps callers from adding label values.
 func methodLabel(method string) string {
 	switch method {
 	case http.MethodGet, http.MethodPost:

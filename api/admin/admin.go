@@ -69,6 +69,6 @@ func (h *Handler) readyz(w http.ResponseWriter, r *http.Request) {
 func writeState(w http.ResponseWriter, state string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	// A failure to write means that whoever asked has gone.
+	// A failure to write means that the client has gone.
 	_, _ = io.WriteString(w, `{"status":"`+state+`"}`+"\n")
 }

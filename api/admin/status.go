@@ -11,7 +11,7 @@ import (
 	"loyalty/domain"
 )
 
-// Status says how a process and what it works with fare. Of what is not known it holds nil, never zero.
+// Status is the state of a process and of what it works with. What is not known is nil, never zero.
 type Status struct {
 	// Roles are what the process is for: command, query, project.
 	Roles []string `json:"roles"`
@@ -27,24 +27,24 @@ type Status struct {
 
 // StoreStatus is one of the stores that the process works with.
 type StoreStatus struct {
-	// Name is what it is to the process, Kind what it is itself: "ledger" and "postgres".
+	// Name is what the process uses it for, Kind what it is: "ledger" and "postgres".
 	Name string `json:"name"`
 	Kind string `json:"kind"`
 	Up   bool   `json:"up"`
-	// Took is how long it took to answer, in milliseconds; or for how long it was waited for.
+	// Took is how long it took to answer, or how long was waited for an answer, in milliseconds.
 	Took float64 `json:"took"`
-	// Why is what is wrong with it, if anything is.
+	// Why is what is wrong with it; empty if nothing is.
 	Why string `json:"why,omitempty"`
 }
 
 // ProjectionStatus is how far a projection of the process is.
 type ProjectionStatus struct {
 	Name string `json:"name"`
-	// Live tells that it follows new events as they come; CaughtUp that it did once, and what it has can be looked at.
+	// Live says that it applies new events as they come, CaughtUp that it once did, so that its read model can be read.
 	Live     bool            `json:"live"`
 	CaughtUp bool            `json:"caughtUp"`
 	Position domain.Position `json:"position"`
-	// LagEvents counts the events that it has not applied yet, as far as bounds in number and time allow; More tells that there may be more.
+	// LagEvents counts the events that are not applied yet, within bounds of number and time. More says that there may be more.
 	LagEvents *int64 `json:"lagEvents"`
 	More      bool   `json:"more"`
 	// LagSeconds is how long ago everything in the log was last known to be applied.
@@ -57,7 +57,7 @@ type ProjectionStatus struct {
 
 // Counts are what the process has done since it began.
 type Counts struct {
-	// Dashboards were answered as they stand, and Orders placed; lines of batches count as orders.
+	// Dashboards counts those answered with 200, Orders the orders placed, lines of batches included.
 	Dashboards uint64 `json:"dashboards"`
 	Orders     uint64 `json:"orders"`
 	// Reads and Writes are all requests by their method, ClientErrors those answered with 4xx, Failed those with 5xx.
@@ -85,7 +85,7 @@ type cachedStatus struct {
 // statusJSON answers the status page.
 func (h *Handler) statusJSON(w http.ResponseWriter, r *http.Request) {
 	body, err := h.cached.get(h.Now, func() ([]byte, error) {
-		// Whoever asked first may go while others wait for the same.
+		// The first to ask may go while others wait for the same.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), statusTimeout)
 		defer cancel()
 		return json.Marshal(h.status(ctx))
@@ -97,7 +97,7 @@ func (h *Handler) statusJSON(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	// A failure to write means that whoever asked has gone.
+	// A failure to write means that the client has gone.
 	_, _ = w.Write(body)
 }
 

@@ -70,8 +70,8 @@ func (h *Handler) PlaceBatch(ctx context.Context, c echo.Context, caller auth.Cl
 	// What is left of a batch that ended early must not be taken for another request.
 	header["Connection"] = []string{"close"}
 
-	// Nothing more is read once the client is gone, nobody takes the answers, or the server stops. But net/http ends a request's context
-	// as soon as reading from it fails, also because we stop: what was read is carried out all the same.
+	// Nothing more is read once the client is gone or takes no answers, or the server stops. What was read is carried out all the same:
+	// net/http ends a request's context as soon as reading from it fails, also when this server stops reading.
 	reading, stopReading := context.WithCancel(ctx)
 	defer stopReading()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -105,7 +105,7 @@ func (h *Handler) PlaceBatch(ctx context.Context, c echo.Context, caller auth.Cl
 	return nil
 }
 
-// read begins what each line asks for, until there are no more or reading ends.
+// read starts the command of each line, until there are no more or reading ends.
 func (b *batch) read(ctx, reading context.Context, from lines) {
 	for number := int64(1); ; number++ {
 		line, err := from.next()
@@ -138,17 +138,17 @@ func (b *batch) pace(reading context.Context) error {
 	if wait <= 0 {
 		return nil
 	}
-	turn := time.NewTimer(wait)
-	defer turn.Stop()
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
 	select {
-	case <-turn.C:
+	case <-timer.C:
 		return nil
 	case <-reading.Done():
 		return fmt.Errorf("%w: the batch has ended", domain.ErrUnavailable)
 	}
 }
 
-// begin carries out a line, after an earlier one about the same order, or answers it with what is wrong with it.
+// begin carries out a line, once an earlier one about the same order is done, or answers it with err.
 func (b *batch) begin(ctx context.Context, e *entry, number int64, command commands.PlaceOrder, err error) {
 	e.number, e.order, e.done = number, command.Order, make(chan struct{})
 	if err != nil {

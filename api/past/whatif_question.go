@@ -14,7 +14,7 @@ import (
 
 var whatIfFields = []string{"policy", "by", "until", "top"}
 
-// decodeWhatIf reads what a caller wants to know.
+// decodeWhatIf reads the body of a what-if.
 func decodeWhatIf(data []byte) (o replay.Options, top int, err error) {
 	body := strictjson.Parse(data, whatIfFields)
 	o.Policy = policyOf(&body)
@@ -30,7 +30,7 @@ func decodeWhatIf(data []byte) (o replay.Options, top int, err error) {
 	return o, top, body.Err()
 }
 
-// policyOf reads the member policy, an earning policy. It is JSON here and YAML, of which JSON is a part, to package replay.
+// policyOf reads the member policy, an earning policy. Package replay reads it as YAML, of which JSON is a part.
 func policyOf(body *strictjson.Object) *replay.Policy {
 	const field = "policy"
 	raw, present := body.Raw(field)
@@ -51,7 +51,7 @@ func policyOf(body *strictjson.Object) *replay.Policy {
 	return nil
 }
 
-// ofPolicy has a fault of a policy name the field instead of a line of a file, which it does at the beginning of its detail.
+// ofPolicy makes a fault of a policy name the field, which replay puts at the beginning of the detail, instead of a line of a file.
 func ofPolicy(field string, raw []byte, f domain.FieldError) domain.FieldError {
 	line := strings.TrimPrefix(f.Field, field+":")
 	f.Field = field

@@ -32,7 +32,7 @@ func (h *Handler) SignIn(c echo.Context) error {
 		write(c.Response(), http.StatusNotFound)
 }
 
-// SignedIn takes those who come back from the identity provider to where they wanted.
+// SignedIn opens a session for somebody who comes back from the identity provider, and sends them to the page that they wanted.
 func (h *Handler) SignedIn(c echo.Context) error {
 	ctx, cancel := context.WithTimeout(c.Request().Context(), request.Timeout)
 	defer cancel()
@@ -47,7 +47,7 @@ func (h *Handler) SignedIn(c echo.Context) error {
 	return c.Redirect(http.StatusSeeOther, to)
 }
 
-// notSignedIn says why, as far as that is for the one who tried.
+// notSignedIn shows why a sign-in failed, without what only the log may hold.
 func (h *Handler) notSignedIn(c echo.Context, to string, err error) error {
 	page, status, level := signInPage{To: to, Again: true}, http.StatusInternalServerError, slog.LevelError
 	switch {
@@ -64,7 +64,7 @@ func (h *Handler) notSignedIn(c echo.Context, to string, err error) error {
 	return page.write(c.Response(), status)
 }
 
-// people are whom a developer can be with one click. Two are in support, for one approves what the other asked for.
+// people are whom a developer can sign in as with one click. Two are in support, so that one can approve what the other requests.
 var people = []person{
 	{Role: string(auth.RoleCustomer), ID: "shopper-050", Choose: true, Label: "Customer", About: "Their dashboard: points, rank, neighbours. With --demo, shopper-000 to shopper-199 buy."},
 	{Role: string(auth.RoleSupport), ID: "agent-1", Label: "Support", About: "Search, trails, adjustments, names and audit."},
@@ -75,16 +75,15 @@ var people = []person{
 // developmentSession is how long a session lasts in development.
 const developmentSession = 12 * time.Hour
 
-// developmentScopes are what each role may do beyond itself in development.
+// developmentScopes are the scopes of each role in development.
 var developmentScopes = map[auth.Role]string{auth.RoleSupport: "reveal audit", auth.RoleAnalyst: "audit"}
 
-// developing tells whether the request is a developer's: by the name that only their own machine has, for a name of somebody else's
-// may lead here, too (DNS rebinding).
+// developing tells whether this is development and the request was made on the developer's own machine.
 func (h *Handler) developing(c echo.Context) bool {
 	return h.Development != nil && auth.OnLoopback(c.Request())
 }
 
-// SignInAs makes a developer whoever they choose to be.
+// SignInAs signs a developer in as whom they choose.
 func (h *Handler) SignInAs(c echo.Context) error {
 	if !h.developing(c) {
 		return echo.ErrNotFound
@@ -112,5 +111,5 @@ func (h *Handler) SignInAs(c echo.Context) error {
 	return c.Redirect(http.StatusSeeOther, to)
 }
 
-// homes are the pages that people of each role begin with.
+// homes are the first pages of each role.
 var homes = map[auth.Role]string{auth.RoleCustomer: CustomerPath, auth.RoleSupport: SupportPath, auth.RoleAnalyst: AnalysisPath, auth.RoleChannel: CustomerPath}
