@@ -28,8 +28,8 @@ const (
 	// that the read model does not show yet. Together they stay within the limit.
 	far    = domain.MaxTotal / 2
 	unseen = domain.MaxTotal / 4
-	// patience bounds how long a command near the limit waits for the total to be exact.
-	patience = 2 * time.Second
+	// exactTimeout bounds how long a command near the limit waits for the total to be exact.
+	exactTimeout = 2 * time.Second
 )
 
 // limiter keeps totals within ±domain.MaxTotal. A total is the sum of many streams, which no single append can guard,
@@ -86,7 +86,7 @@ func (l *limiter) together(ctx context.Context, shard *limiterShard, customer do
 func (l *limiter) alone(ctx context.Context, shard *limiterShard, customer domain.CustomerID, change domain.Points, append func(context.Context) (domain.Position, error)) (domain.Position, error) {
 	shard.alone.Lock()
 	defer shard.alone.Unlock()
-	waiting, cancel := context.WithTimeout(ctx, patience)
+	waiting, cancel := context.WithTimeout(ctx, exactTimeout)
 	defer cancel()
 	err := l.totals.Wait(waiting, shard.last)
 	var total domain.Points

@@ -42,12 +42,12 @@ var axe = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	// Other packages' tests may read it while it is written.
-	aside, err := os.CreateTemp(filepath.Dir(kept), "axe-core")
+	temporary, err := os.CreateTemp(filepath.Dir(kept), "axe-core")
 	if err != nil {
 		return "", err
 	}
-	_, err = aside.Write(source)
-	if err := errors.Join(err, aside.Close(), os.Rename(aside.Name(), kept)); err != nil {
+	_, err = temporary.Write(source)
+	if err := errors.Join(err, temporary.Close(), os.Rename(temporary.Name(), kept)); err != nil {
 		return "", err
 	}
 	return string(source), nil
@@ -64,7 +64,7 @@ func fetchAxe() ([]byte, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*pageTimeout)
 	defer cancel()
 	pack := exec.CommandContext(ctx, "npm", "pack", "axe-core@"+axeVersion, "--silent", "--pack-destination", dir)
 	pack.Dir = dir

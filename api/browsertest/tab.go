@@ -18,8 +18,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// patience bounds every wait for a page. None takes nearly as long.
-const patience = 20 * time.Second
+// pageTimeout bounds every wait for a page. None takes nearly as long.
+const pageTimeout = 20 * time.Second
 
 // Tab is a page in a browser, with cookies and storage of its own. It is for one test, and one goroutine.
 type Tab struct {
@@ -137,7 +137,7 @@ func (tab *Tab) unexpected() (all []string) {
 // do does something with the tab, and fails the test if it can't be done in time.
 func do[T any](tab *Tab, what string, action chromedp.Action[T]) T {
 	tab.t.Helper()
-	ctx, cancel := context.WithTimeout(tab.ctx, patience)
+	ctx, cancel := context.WithTimeout(tab.ctx, pageTimeout)
 	defer cancel()
 	done, err := chromedp.Run(ctx, action)
 	if err != nil {
@@ -198,8 +198,8 @@ func (tab *Tab) Eval(expression string, out any) {
 func (tab *Tab) Wait(expression string) {
 	tab.t.Helper()
 	var last error
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		ctx, cancel := context.WithTimeout(tab.ctx, patience)
+	for deadline := time.Now().Add(pageTimeout); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		ctx, cancel := context.WithTimeout(tab.ctx, pageTimeout)
 		var is bool
 		is, last = chromedp.Run(ctx, chromedp.Evaluate[bool]("Boolean("+expression+")"))
 		cancel()

@@ -108,7 +108,7 @@ func (b buses) close() error {
 	return errors.Join(errs...)
 }
 
-// busMetrics count the commands that came through a broker, and those that were put aside.
+// busMetrics count the commands that came through a broker, and the poisoned ones.
 type busMetrics struct {
 	commands *prometheus.CounterVec
 	broker   *redis.Broker

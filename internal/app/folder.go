@@ -75,12 +75,12 @@ func openSecret(file string) ([]byte, error) {
 	}
 	secret = make([]byte, SecretLength)
 	rand.Read(secret) // never fails
-	// Written aside and renamed, so that a crash leaves no half of a secret.
-	aside := file + ".new"
-	if err := os.WriteFile(aside, []byte(hex.EncodeToString(secret)+"\n"), 0o600); err != nil {
+	// Written beside it and renamed, so that a crash leaves no half of a secret.
+	temporary := file + ".new"
+	if err := os.WriteFile(temporary, []byte(hex.EncodeToString(secret)+"\n"), 0o600); err != nil {
 		return nil, err
 	}
-	return secret, os.Rename(aside, file)
+	return secret, os.Rename(temporary, file)
 }
 
 // ReadSecret refuses a secret that others on the machine could read, and one too short to be one.

@@ -169,14 +169,14 @@ func (c backupCommand) Run(ctx context.Context, std output.Streams) (err error) 
 	if err := c.Data.Check(); err != nil {
 		return flags.Usage(err)
 	}
-	aside, err := os.MkdirTemp(filepath.Dir(to), "."+filepath.Base(to)+".partial-*")
+	staging, err := os.MkdirTemp(filepath.Dir(to), "."+filepath.Base(to)+".partial-*")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(aside)) }()
+	defer func() { err = errors.Join(err, os.RemoveAll(staging)) }()
 	report := BackupReport{To: to}
 	progress := output.NewProgress(std.Err, time.Now)
-	report.Last, err = embedded.Backup(ctx, c.Data.EventStoreDir(), app.Folder(aside).EventStoreDir(), func(done, total uint64) {
+	report.Last, err = embedded.Backup(ctx, c.Data.EventStoreDir(), app.Folder(staging).EventStoreDir(), func(done, total uint64) {
 		report.Bytes = total
 		progress.Show("copying", done, total, output.Size)
 	})
@@ -186,10 +186,10 @@ func (c backupCommand) Run(ctx context.Context, std output.Streams) (err error) 
 		}
 		return err
 	}
-	if err := copyProxySecret(c.Data, app.Folder(aside)); err != nil {
+	if err := copyProxySecret(c.Data, app.Folder(staging)); err != nil {
 		return err
 	}
-	if err := publish(aside, to); err != nil {
+	if err := publish(staging, to); err != nil {
 		return err
 	}
 	if c.JSON {
@@ -236,14 +236,14 @@ func device(path string) any {
 }
 
 // publish gives a folder its name, in place of an empty one, once all of it is on disk.
-func publish(aside, to string) error {
-	if err := syncFolder(aside); err != nil {
+func publish(staging, to string) error {
+	if err := syncFolder(staging); err != nil {
 		return err
 	}
 	if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := os.Rename(aside, to); err != nil {
+	if err := os.Rename(staging, to); err != nil {
 		return err
 	}
 	return syncFolder(filepath.Dir(to))
