@@ -11,7 +11,7 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// auditRecordOf is the audit record that an event is, if it is one.
+// auditRecordOf is the audit record of an event; ok is false if it has none.
 func auditRecordOf(r eventstore.Recorded) (record ledger.AuditRecord, ok bool) {
 	switch e := r.Event.(type) {
 	case account.AdjustmentRequested:
@@ -34,14 +34,14 @@ func auditRecordOf(r eventstore.Recorded) (record ledger.AuditRecord, ok bool) {
 	return record, true
 }
 
-// auditSum is what a customer's audit records come to: how many there are, and the sum of a hash of each. Whether a request was decided follows
-// from the others and is not in it.
+// auditSum is the number of a customer's audit records and the sum of a 64-bit hash of each. Decided is not hashed: it follows from the other
+// records.
 type auditSum struct {
 	count int64
 	hash  uint64
 }
 
-// auditSums are what the audit records of customers come to, of those who have any.
+// auditSums are the sums of the customers who have audit records.
 type auditSums map[domain.CustomerID]auditSum
 
 func (all auditSums) add(a ledger.AuditRecord) {
@@ -57,8 +57,8 @@ func (all auditSums) add(a ledger.AuditRecord) {
 	all[a.Customer] = auditSum{sum.count + 1, sum.hash + binary.BigEndian.Uint64(hash[:])}
 }
 
-// readAuditLog reads all audit records of a ledger, and the position it stood at with the first page: what comes after that is on none.
-func readAuditLog(ctx context.Context, l ledger.Auditor, a Audit) (auditSums, domain.Position, error) {
+// readAuditLog reads all audit records of a ledger, and the position of the first page; no page has later records.
+func readAuditLog(ctx context.Context, l ledger.Auditor, a CompareOptions) (auditSums, domain.Position, error) {
 	all, at, n := auditSums{}, domain.Position{}, uint64(0)
 	for cursor := ""; ; {
 		page, err := l.AuditLog(ctx, ledger.AuditFilter{}, cursor, ledger.MaxPage)
@@ -80,11 +80,11 @@ func readAuditLog(ctx context.Context, l ledger.Auditor, a Audit) (auditSums, do
 	}
 }
 
-// compareAuditLogs finds the customers of whose audit records a ledger has others than the log, and moves the fold to where the ledger stands.
-func (f *Fold) compareAuditLogs(ctx context.Context, l ledger.Auditor, a Audit) (drifts []Drift, err error) {
+// compareAuditLogs finds the customers whose audit records in a ledger differ from the log, and advances the fold to the ledger's position.
+func (f *Fold) compareAuditLogs(ctx context.Context, l ledger.Auditor, a CompareOptions) (drifts []Drift, err error) {
 	got, at, err := readAuditLog(ctx, l, a)
 	if err == nil {
-		err = f.meet(ctx, at, a)
+		err = f.advanceToLedger(ctx, at, a)
 	}
 	if err != nil {
 		return nil, err

@@ -99,7 +99,7 @@ func TestALeaderboardLoadedFromALedgerThatIsPastAForgetDoesNotShowThatCustomer(t
 				t.Errorf("%s stands at %+v, %v, %v", customer, s, ranked, err)
 			}
 		}
-		found, err := projections.NewFold(s.store).VerifyLeaderboard(bounded(t), board, proxies, projections.Audit{})
+		found, err := projections.NewFold(s.store).VerifyLeaderboard(bounded(t), board, proxies, projections.CompareOptions{})
 		if err != nil || found.Drifted != 0 || found.Customers != shoppers-2 {
 			t.Errorf("found %+v, %v", found, err)
 		}
@@ -107,7 +107,7 @@ func TestALeaderboardLoadedFromALedgerThatIsPastAForgetDoesNotShowThatCustomer(t
 }
 
 type loadable interface {
-	projections.AuditedLeaderboard
+	projections.ComparableLeaderboard
 	leaderboard.Writer
 }
 
@@ -129,7 +129,7 @@ func TestALedgerThatMissedWhatSupportDidIsFoundAndPutRight(t *testing.T) {
 	}
 	// When it is compared with the log
 	fold := projections.NewFold(s.store)
-	found, err := fold.VerifyLedger(bounded(t), older, projections.Audit{})
+	found, err := fold.VerifyLedger(bounded(t), older, projections.CompareOptions{})
 	// Then it lacks who was forgotten, and what was done
 	said := func(customer domain.CustomerID, change func(*projections.DriftTotal)) *projections.DriftTotal {
 		a, _, err := older.Account(bounded(t), customer)
@@ -149,16 +149,16 @@ func TestALedgerThatMissedWhatSupportDidIsFoundAndPutRight(t *testing.T) {
 		t.Fatalf("counted %d of %d, %v (-want +got):\n%s", found.Drifted, found.Customers, err, diff)
 	}
 	// And when it is rebuilt, it has all of it
-	if rebuilt, err := projections.RebuildLedger(bounded(t), s.store, older, proxies, projections.Audit{}); err != nil || !rebuilt.Differs || rebuilt.Customers != shoppers+1 {
+	if rebuilt, err := projections.RebuildLedger(bounded(t), s.store, older, proxies, projections.CompareOptions{}); err != nil || !rebuilt.Differs || rebuilt.Customers != shoppers+1 {
 		t.Fatalf("rebuilt %+v, %v", rebuilt, err)
 	}
-	if found, err := fold.VerifyLedger(bounded(t), older, projections.Audit{}); err != nil || found.Drifted != 0 || found.Digest != fold.LedgerDigest() {
+	if found, err := fold.VerifyLedger(bounded(t), older, projections.CompareOptions{}); err != nil || found.Drifted != 0 || found.Digest != fold.LedgerDigest() {
 		t.Fatalf("after: %+v, %v", found, err)
 	}
 	if named, err := ledger.Named(bounded(t), older, proxies, proxies.Key("c-03").Name()); err != nil || len(named) > 0 {
 		t.Errorf("the name still leads to %v, %v", named, err)
 	}
-	if rebuilt, err := projections.RebuildLedger(bounded(t), s.store, older, proxies, projections.Audit{}); err != nil || rebuilt.Differs || *rebuilt.LiveDigest != rebuilt.Digest {
+	if rebuilt, err := projections.RebuildLedger(bounded(t), s.store, older, proxies, projections.CompareOptions{}); err != nil || rebuilt.Differs || *rebuilt.LiveDigest != rebuilt.Digest {
 		t.Errorf("a second time: %+v, %v", rebuilt, err)
 	}
 }
@@ -185,15 +185,15 @@ func TestALedgerThatShowsWhatNobodyDidIsFoundAndPutRight(t *testing.T) {
 		}
 		appendOrder(t, s.store, "c-02", "o-more") // where the ledger pretends to be, the log has an event without points
 		fold := projections.NewFold(s.store)
-		found, err := fold.VerifyLedger(bounded(t), s.ledger, projections.Audit{})
+		found, err := fold.VerifyLedger(bounded(t), s.ledger, projections.CompareOptions{})
 		if err != nil || found.Drifted != 1 || found.Drifts[0].Customer != "c-01" || found.Drifts[0].Log.Forgotten || found.Drifts[0].Log.AuditRecords != 0 ||
 			found.Drifts[0].ReadModel.Forgotten != c.drifted.Forgotten || found.Drifts[0].ReadModel.AuditRecords != c.drifted.AuditRecords {
 			t.Fatalf("%s: before: %+v, %v", name, found, err)
 		}
-		if rebuilt, err := projections.RebuildLedger(bounded(t), s.store, s.ledger, testProxies(t), projections.Audit{}); err != nil || !rebuilt.Differs {
+		if rebuilt, err := projections.RebuildLedger(bounded(t), s.store, s.ledger, testProxies(t), projections.CompareOptions{}); err != nil || !rebuilt.Differs {
 			t.Fatalf("%s: rebuilt %+v, %v", name, rebuilt, err)
 		}
-		if found, err := fold.VerifyLedger(bounded(t), s.ledger, projections.Audit{}); err != nil || found.Drifted != 0 {
+		if found, err := fold.VerifyLedger(bounded(t), s.ledger, projections.CompareOptions{}); err != nil || found.Drifted != 0 {
 			t.Fatalf("%s: after: %+v, %v", name, found, err)
 		}
 	}
@@ -253,7 +253,7 @@ func TestEveryDriftOfAnActIsFound(t *testing.T) {
 		"a time":             {func(a *ledger.AuditRecord) { a.OccurredAt = a.OccurredAt.Add(time.Microsecond) }, 1},
 		"a place":            {func(a *ledger.AuditRecord) { a.Position.Prepare++ }, 1},
 	} {
-		found, err := projections.NewFold(s.store).VerifyLedger(bounded(t), falseAuditLog{s.ledger, c.tell}, projections.Audit{})
+		found, err := projections.NewFold(s.store).VerifyLedger(bounded(t), falseAuditLog{s.ledger, c.tell}, projections.CompareOptions{})
 		if err != nil || found.Drifted != c.drift {
 			t.Errorf("%s: found %+v, %v", name, found, err)
 		}

@@ -11,18 +11,17 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// Digest is a hash of a set of rows, whatever their order: the sum of the rows' SHA-256 hashes as 256-bit numbers, modulo
-// 2^256 (the construction AdHash of Bellare and Micciancio, 1997). It finds drift and tells rebuilds apart; it does not
-// protect against somebody who makes rows up in order to collide.
+// Digest is a hash of a set of rows, independent of their order: the sum of the rows' SHA-256 hashes as 256-bit numbers modulo 2^256 (AdHash of
+// Bellare and Micciancio, 1997). It finds drift and differences between rebuilds. It is not secure against rows made to collide.
 type Digest [sha256.Size]byte
 
 // String is the digest in hexadecimal.
 func (d Digest) String() string { return hex.EncodeToString(d[:]) }
 
-// MarshalText writes the digest as String does.
+// MarshalText is String.
 func (d Digest) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-// UnmarshalText reads what MarshalText wrote.
+// UnmarshalText parses what String returns.
 func (d *Digest) UnmarshalText(text []byte) error {
 	if hex.DecodedLen(len(text)) != len(d) {
 		return fmt.Errorf("a digest has %d digits, not %d", hex.EncodedLen(len(d)), len(text))
@@ -31,7 +30,7 @@ func (d *Digest) UnmarshalText(text []byte) error {
 	return err
 }
 
-// Digester adds rows up, in any order. The zero Digester has none. It is for one goroutine.
+// Digester computes the Digest of rows added in any order. The zero Digester has no rows. It is not safe for concurrent use.
 type Digester struct {
 	sum [4]uint64 // the least significant first
 	row []byte
@@ -45,7 +44,7 @@ func (d *Digester) add(row []byte) {
 	}
 }
 
-// Digest is that of the rows added so far.
+// Digest is the digest of the rows added so far.
 func (d *Digester) Digest() (digest Digest) {
 	for i, part := range d.sum {
 		binary.LittleEndian.PutUint64(digest[8*i:], part)
@@ -61,7 +60,7 @@ func (d *Digester) AddAccount(a ledger.Account) {
 	d.row = binary.BigEndian.AppendUint64(d.row, uint64(a.ReachedAt.UnixMicro()))
 	d.row = binary.BigEndian.AppendUint64(d.row, uint64(a.Entries))
 	if a.Forgotten {
-		d.row = append(d.row, 1) // no other row is as long with that customer
+		d.row = append(d.row, 1) // a longer row than that of the same customer not forgotten
 	}
 	d.add(d.row)
 }

@@ -13,7 +13,7 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// earningsOf are what the entries of hours and channels come to, of those that have any.
+// earningsOf are the sums of the hours and channels that have entries.
 type earningsOf map[hourAndChannel]ledger.Earning
 
 type hourAndChannel struct {
@@ -29,21 +29,21 @@ func (all earningsOf) add(r eventstore.Recorded) {
 	case order.PointsReversed:
 		kind = ledger.Reversal
 	}
-	place := hourAndChannel{ledger.Hour.Begin(r.Event.Occurred()), r.Metadata.Channel}
-	sum := all.in(place)
+	key := hourAndChannel{ledger.Hour.Begin(r.Event.Occurred()), r.Metadata.Channel}
+	sum := all.get(key)
 	sum.Add(kind, pointsOf(r.Event))
-	all[place] = sum
+	all[key] = sum
 }
 
-// in is what there is in an hour and channel, with no entries where there is nothing.
-func (all earningsOf) in(place hourAndChannel) ledger.Earning {
-	sum := all[place]
-	sum.At, sum.Channel = place.at, place.channel
+// get returns the sums of an hour and channel, zero if there are no entries.
+func (all earningsOf) get(key hourAndChannel) ledger.Earning {
+	sum := all[key]
+	sum.At, sum.Channel = key.at, key.channel
 	return sum
 }
 
-// readEarnings reads all earnings of a ledger, and the position it stood at.
-func readEarnings(ctx context.Context, l ledger.Earner, a Audit) (earningsOf, domain.Position, error) {
+// readEarnings reads all earnings of a ledger, and their position.
+func readEarnings(ctx context.Context, l ledger.Earner, a CompareOptions) (earningsOf, domain.Position, error) {
 	all, n := earningsOf{}, uint64(0)
 	state, err := l.Hours(ctx, func(e ledger.Earning) error {
 		if n++; n%10_000 == 0 {
@@ -55,30 +55,30 @@ func readEarnings(ctx context.Context, l ledger.Earner, a Audit) (earningsOf, do
 	return all, state.Position, err
 }
 
-// EarningDrift is an hour and channel of which a ledger has other earnings than the log. A side without entries has zeros.
+// EarningDrift is an hour and channel whose earnings in a ledger differ from the log. A side without entries has zeros.
 type EarningDrift struct {
 	Log       ledger.Earning `json:"log"`
 	ReadModel ledger.Earning `json:"readModel"`
 }
 
-// compareEarnings finds the hours and channels of which a ledger has other earnings than the log, in their order, and moves the fold
-// to where the ledger stands.
-func (f *Fold) compareEarnings(ctx context.Context, l ledger.Earner, a Audit) (drifts []EarningDrift, err error) {
+// compareEarnings finds the hours and channels whose earnings in a ledger differ from the log, in order, and advances the fold to the ledger's
+// position.
+func (f *Fold) compareEarnings(ctx context.Context, l ledger.Earner, a CompareOptions) (drifts []EarningDrift, err error) {
 	got, at, err := readEarnings(ctx, l, a)
 	if err == nil {
-		err = f.meet(ctx, at, a)
+		err = f.advanceToLedger(ctx, at, a)
 	}
 	if err != nil {
 		return nil, err
 	}
-	for place, want := range f.earnings {
-		if got[place] != want {
-			drifts = append(drifts, EarningDrift{want, got.in(place)})
+	for key, want := range f.earnings {
+		if got[key] != want {
+			drifts = append(drifts, EarningDrift{want, got.get(key)})
 		}
 	}
-	for place, has := range got {
-		if _, known := f.earnings[place]; !known {
-			drifts = append(drifts, EarningDrift{f.earnings.in(place), has})
+	for key, has := range got {
+		if _, known := f.earnings[key]; !known {
+			drifts = append(drifts, EarningDrift{f.earnings.get(key), has})
 		}
 	}
 	slices.SortFunc(drifts, func(a, b EarningDrift) int {
@@ -87,19 +87,19 @@ func (f *Fold) compareEarnings(ctx context.Context, l ledger.Earner, a Audit) (d
 	return drifts, nil
 }
 
-// earningsDiffer brings the copy to where the live ledger stands, and tells whether they have other earnings.
+// earningsDiffer advances the copy to the live ledger's position, and reports whether their earnings differ.
 func (c *copying) earningsDiffer(ctx context.Context, live ledger.Reader, copied ledger.Earner) (bool, error) {
 	earner, ok := live.(ledger.Earner)
 	if !ok {
 		return false, nil
 	}
-	want, at, err := readEarnings(ctx, earner, c.audit)
+	want, at, err := readEarnings(ctx, earner, c.options)
 	if err == nil {
 		err = c.advance(ctx, at)
 	}
 	if err != nil {
 		return false, err
 	}
-	got, _, err := readEarnings(ctx, copied, c.audit)
+	got, _, err := readEarnings(ctx, copied, c.options)
 	return !maps.Equal(want, got), err
 }

@@ -63,7 +63,7 @@ func TestEveryDriftOfWhatWasEarnedIsFoundAndPutRight(t *testing.T) {
 		t.Fatal(err)
 	}
 	fold := projections.NewFold(s.store)
-	if found, err := fold.VerifyLedger(bounded(t), s.ledger, projections.Audit{}); err != nil || found.Differs() {
+	if found, err := fold.VerifyLedger(bounded(t), s.ledger, projections.CompareOptions{}); err != nil || found.Differs() {
 		t.Fatalf("found %+v, %v", found, err)
 	}
 	at := func(hours int, channel domain.Channel, adjustments int64, adjusted domain.Points) ledger.Earning {
@@ -82,7 +82,7 @@ func TestEveryDriftOfWhatWasEarnedIsFoundAndPutRight(t *testing.T) {
 		return e, true
 	}, []ledger.Earning{at(3, domain.Mobile, 1, 15)}}
 	// Then each is found
-	found, err := fold.VerifyLedger(bounded(t), l, projections.Audit{})
+	found, err := fold.VerifyLedger(bounded(t), l, projections.CompareOptions{})
 	awarded := at(1, "", 0, 13)
 	awarded.Awards = 1
 	want := []projections.EarningDrift{
@@ -94,17 +94,17 @@ func TestEveryDriftOfWhatWasEarnedIsFoundAndPutRight(t *testing.T) {
 	if diff := cmp.Diff(want, found.EarningDrifts); err != nil || diff != "" || found.EarningsDrifted != 4 || found.Drifted != 0 || !found.Differs() {
 		t.Errorf("%+v, %v (-want +got):\n%s", found, err, diff)
 	}
-	if found, err := fold.VerifyLedger(bounded(t), l, projections.Audit{Listed: 1}); err != nil || found.EarningsDrifted != 4 || len(found.EarningDrifts) != 1 {
+	if found, err := fold.VerifyLedger(bounded(t), l, projections.CompareOptions{MaxDrifts: 1}); err != nil || found.EarningsDrifted != 4 || len(found.EarningDrifts) != 1 {
 		t.Errorf("listing one: %+v, %v", found, err)
 	}
 	// And a rebuild says that it differed, and is right
-	if rebuilt, err := projections.RebuildLedger(bounded(t), s.store, l, testProxies(t), projections.Audit{}); err != nil || !rebuilt.Differs || *rebuilt.LiveDigest != rebuilt.Digest {
+	if rebuilt, err := projections.RebuildLedger(bounded(t), s.store, l, testProxies(t), projections.CompareOptions{}); err != nil || !rebuilt.Differs || *rebuilt.LiveDigest != rebuilt.Digest {
 		t.Errorf("rebuilt %+v, %v", rebuilt, err)
 	}
-	if rebuilt, err := projections.RebuildLedger(bounded(t), s.store, s.ledger, testProxies(t), projections.Audit{}); err != nil || rebuilt.Differs {
+	if rebuilt, err := projections.RebuildLedger(bounded(t), s.store, s.ledger, testProxies(t), projections.CompareOptions{}); err != nil || rebuilt.Differs {
 		t.Errorf("rebuilt %+v, %v", rebuilt, err)
 	}
-	if found, err := fold.VerifyLedger(bounded(t), s.ledger, projections.Audit{}); err != nil || found.Differs() {
+	if found, err := fold.VerifyLedger(bounded(t), s.ledger, projections.CompareOptions{}); err != nil || found.Differs() {
 		t.Errorf("after it: %+v, %v", found, err)
 	}
 }
@@ -124,7 +124,7 @@ func TestWhatAForgottenCustomerEarnedStaysInTheSums(t *testing.T) {
 		if diff := cmp.Diff(before.Rows, after.Rows); err != nil || diff != "" || after.Position.Before(last) {
 			t.Errorf("%s: at %s, %v (-want +got):\n%s", when, after.Position, err, diff)
 		}
-		if _, err := projections.RebuildLedger(bounded(t), s.store, s.ledger, testProxies(t), projections.Audit{}); err != nil {
+		if _, err := projections.RebuildLedger(bounded(t), s.store, s.ledger, testProxies(t), projections.CompareOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -12,8 +12,8 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// Fold is what the log says of every customer up to a position, folded in memory without touching any read model. It
-// takes about 120 bytes of heap for a customer. It is for one goroutine.
+// Fold folds the log in memory, up to a position, independently of the read models. It takes about 120 bytes of heap for a customer. It is not
+// safe for concurrent use.
 type Fold struct {
 	store     *eventstore.Store
 	at        domain.Position
@@ -21,36 +21,35 @@ type Fold struct {
 	accounts  map[domain.CustomerID]*folded
 	auditSums auditSums
 	earnings  earningsOf
-	listed    int64 // customers whose account a ledger hands out
-	ranked    int64 // those of them who are on a leaderboard
+	listed    int64 // customers in ledger.Reader.Accounts
+	ranked    int64 // customers on a leaderboard
 	events    uint64
-	changed   func(customer domain.CustomerID, before, after folded) // told of every event
-	pass      int                                                    // counts the comparisons with a ledger
+	changed   func(customer domain.CustomerID, before, after folded) // called for every event, if set
+	pass      int                                                    // number of comparisons with a ledger
 }
 
-// lastEvents are where the events stand that a read model must have reached to be as the fold is: a projection whose types
-// have had none since says only now and then that it is further on.
+// lastEvents are the positions of the last events that a read model must have applied to equal the fold. Its checkpoint may be behind the
+// fold's position, because it moves only at intervals while there are no events of the projection's types.
 type lastEvents struct{ ledger, leaderboard domain.Position }
 
-// folded is what the log says of a customer. It stands by its own for what ledger.Account says, which has the customer's
-// id, the map's key, once more.
+// folded is a customer's state. Unlike ledger.Account, it does not repeat the customer's id, the map's key, which saves memory.
 type folded struct {
-	points  domain.Points
-	reached int64 // microseconds since 1970, when the total last changed
-	entries int64
-	moved   bool // the total has ever changed
-	gone    bool // the customer was forgotten
-	seen    int  // the comparison that last met the customer
+	points    domain.Points
+	reached   int64 // microseconds since 1970, when the total last changed
+	entries   int64
+	moved     bool // the total has changed at least once
+	forgotten bool // the customer was forgotten
+	seen      int  // the pass of the last comparison that read the customer
 }
 
-// listed tells whether a ledger hands the customer's account out.
-func (a *folded) listed() bool { return a.moved || a.gone }
+// listed reports whether ledger.Reader.Accounts has the customer.
+func (a *folded) listed() bool { return a.moved || a.forgotten }
 
-// ranked tells whether the customer is on a leaderboard.
-func (a *folded) ranked() bool { return a.moved && !a.gone }
+// ranked reports whether the customer is on a leaderboard.
+func (a *folded) ranked() bool { return a.moved && !a.forgotten }
 
 func (a *folded) account(customer domain.CustomerID) ledger.Account {
-	return ledger.Account{Customer: customer, Points: a.points, ReachedAt: a.reachedAt(), Entries: a.entries, Forgotten: a.gone}
+	return ledger.Account{Customer: customer, Points: a.points, ReachedAt: a.reachedAt(), Entries: a.entries, Forgotten: a.forgotten}
 }
 
 // reachedAt is zero if the total has never changed.
@@ -61,30 +60,30 @@ func (a *folded) reachedAt() time.Time {
 	return time.UnixMicro(a.reached).UTC()
 }
 
-// standing is what a leaderboard says of a customer who is ranked, or forgotten.
+// standing is the standing of a customer who is ranked or forgotten.
 func (a *folded) standing(customer domain.CustomerID, proxies domain.Proxies) leaderboard.Standing {
-	if a.gone {
+	if a.forgotten {
 		return leaderboard.Standing{Key: proxies.Key(customer), Retired: true}
 	}
 	return leaderboard.Standing{Key: proxies.Key(customer), Points: a.points, Minute: leaderboard.Minute(time.UnixMicro(a.reached))}
 }
 
-// NewFold begins before the first event of the log in store.
+// NewFold makes a fold of the log in store, at the zero position.
 func NewFold(store *eventstore.Store) *Fold {
 	return &Fold{store: store, accounts: map[domain.CustomerID]*folded{}, auditSums: auditSums{}, earnings: earningsOf{}}
 }
 
-// Position is how far the log is folded, and Events how many events of it counted.
+// Position is the position up to which the log is folded.
 func (f *Fold) Position() domain.Position { return f.at }
 
-// Events counts the events folded.
+// Events is the number of events folded.
 func (f *Fold) Events() uint64 { return f.events }
 
-// Customers counts those on a leaderboard: their total has ever changed, and they were not forgotten.
+// Customers is the number of customers on a leaderboard: their total has changed, and they were not forgotten.
 func (f *Fold) Customers() int64 { return f.ranked }
 
-// Advance folds the log up to a position that it has reached. A fold that is there already stays as it is. An event that
-// takes a total beyond ±domain.MaxTotal is domain.ErrPointsLimit with its position, as it is for every read model.
+// Advance folds the log up to a position that exists in it. It does nothing if the fold has reached it already. It calls progress with the
+// position of each event. An event that takes a total beyond ±domain.MaxTotal is domain.ErrPointsLimit with its position.
 func (f *Fold) Advance(ctx context.Context, until domain.Position, progress func(domain.Position)) error {
 	if !f.at.Before(until) {
 		return nil
@@ -108,7 +107,7 @@ func (f *Fold) add(r eventstore.Recorded) error {
 	a := f.accounts[customer]
 	if a == nil {
 		a = &folded{}
-		f.accounts[domain.CustomerID(strings.Clone(string(customer)))] = a // the id shares memory with all of the event
+		f.accounts[domain.CustomerID(strings.Clone(string(customer)))] = a // the id would keep the whole event in memory
 	}
 	total, err := a.points.Plus(change)
 	if err != nil {
@@ -118,7 +117,7 @@ func (f *Fold) add(r eventstore.Recorded) error {
 	record, isAuditRecord := auditRecordOf(r)
 	if isAuditRecord {
 		f.auditSums.add(record)
-		a.gone = a.gone || record.Kind == ledger.Forgotten
+		a.forgotten = a.forgotten || record.Kind == ledger.Forgotten
 	} else {
 		a.entries++
 		f.earnings.add(r)
@@ -139,7 +138,7 @@ func (f *Fold) add(r eventstore.Recorded) error {
 	return nil
 }
 
-// difference is by how much the number of those of whom something holds changes with one of them.
+// difference is the change of a count of customers if a condition of one customer changes.
 func difference(before, after bool) int64 {
 	switch {
 	case after && !before:
@@ -161,7 +160,7 @@ func (f *Fold) LedgerDigest() Digest {
 	return d.Digest()
 }
 
-// LeaderboardDigest is the digest of those on the leaderboard at the fold's position, under the names that proxies gives.
+// LeaderboardDigest is the digest of the leaderboard at the fold's position, with the keys of proxies.
 func (f *Fold) LeaderboardDigest(proxies domain.Proxies) Digest {
 	var d Digester
 	for customer, a := range f.accounts {
@@ -173,8 +172,8 @@ func (f *Fold) LeaderboardDigest(proxies domain.Proxies) Digest {
 	return d.Digest()
 }
 
-// standings hands the leaderboard at the fold's position to yield, and with it the keys that are retired.
-func (f *Fold) standings(proxies domain.Proxies, a Audit, yield func(leaderboard.Standing) error) error {
+// standings calls yield with the standings of the leaderboard at the fold's position, and with its retired keys.
+func (f *Fold) standings(proxies domain.Proxies, a CompareOptions, yield func(leaderboard.Standing) error) error {
 	var n int64
 	for customer, folded := range f.accounts {
 		if !folded.listed() {

@@ -128,16 +128,16 @@ func TestWheneverSomebodyIsForgottenReadModelsAndRebuildsAgreeWithTheLog(t *test
 		}
 		h.agrees(t, inMemory, proxies)
 		h.agrees(t, inRedis, proxies)
-		for name, board := range map[string]projections.AuditedLeaderboard{"memory": inMemory, "Redis": inRedis} {
-			found, err := fold.VerifyLeaderboard(bounded(t), board, proxies, projections.Audit{})
+		for name, board := range map[string]projections.ComparableLeaderboard{"memory": inMemory, "Redis": inRedis} {
+			found, err := fold.VerifyLeaderboard(bounded(t), board, proxies, projections.CompareOptions{})
 			if err != nil || found.Drifted != 0 || found.Customers != int64(len(h.model.Ranking())) || found.Digest != fold.LeaderboardDigest(proxies) {
 				t.Fatalf("round %d, %s: %+v, %v", round, name, found, err)
 			}
 		}
-		if found, err := fold.VerifyLedger(bounded(t), l, projections.Audit{}); err != nil || found.Drifted != 0 || found.Digest != fold.LedgerDigest() {
+		if found, err := fold.VerifyLedger(bounded(t), l, projections.CompareOptions{}); err != nil || found.Drifted != 0 || found.Digest != fold.LedgerDigest() {
 			t.Fatalf("round %d, the ledger: %+v, %v", round, found, err)
 		}
-		rebuilt, err := projections.RebuildLeaderboard(bounded(t), store, inRedis, proxies, projections.Audit{})
+		rebuilt, err := projections.RebuildLeaderboard(bounded(t), store, inRedis, proxies, projections.CompareOptions{})
 		if err != nil || rebuilt.Differs || rebuilt.NotCompared != "" || rebuilt.Customers != int64(len(h.model.Ranking())) || rebuilt.Digest != fold.LeaderboardDigest(proxies) {
 			t.Fatalf("round %d: rebuilt %+v, %v", round, rebuilt, err)
 		}
@@ -153,7 +153,7 @@ func TestALogThatEndsWithSomebodyForgottenIsVerifiedAtOnce(t *testing.T) {
 	if err := s.board.Wait(bounded(t), happen(t, s.store, forgotten("c-03"), forgotten("never-seen"))); err != nil {
 		t.Fatal(err)
 	}
-	fold, audit := projections.NewFold(s.store), projections.Audit{Patience: 5 * time.Second}
+	fold, audit := projections.NewFold(s.store), projections.CompareOptions{Timeout: 5 * time.Second}
 	board, err := fold.VerifyLeaderboard(bounded(t), s.board, testProxies(t), audit)
 	if err != nil || board.Drifted != 0 || board.Customers != shoppers-1 {
 		t.Errorf("the leaderboard: %+v, %v", board, err)
@@ -169,7 +169,7 @@ func TestDriftOfSomebodyForgottenIsFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	// told tells another standing of one customer than there is.
-	told := func(customer domain.CustomerID, standing leaderboard.Standing, found bool) projections.AuditedLeaderboard {
+	told := func(customer domain.CustomerID, standing leaderboard.Standing, found bool) projections.ComparableLeaderboard {
 		return askedBoard{s.board, func(keys []domain.ProxyKey, s *leaderboard.Standings) {
 			for i, key := range keys {
 				if key == proxies.Key(customer) {
@@ -180,7 +180,7 @@ func TestDriftOfSomebodyForgottenIsFound(t *testing.T) {
 	}
 	still := leaderboard.Standing{Key: proxies.Key("c-03"), Points: 9, Minute: 60}
 	for name, c := range map[string]struct {
-		board projections.AuditedLeaderboard
+		board projections.ComparableLeaderboard
 		want  projections.Drift
 	}{
 		"somebody forgotten is still there": {told("c-03", still, true), projections.Drift{
@@ -196,7 +196,7 @@ func TestDriftOfSomebodyForgottenIsFound(t *testing.T) {
 			Customer: "c-04", Log: &projections.DriftTotal{Points: 9, ReachedAt: time.Date(2026, 3, 4, 6, 6, 0, 0, time.UTC)}, ReadModel: &projections.DriftTotal{Forgotten: true},
 		}},
 	} {
-		found, err := projections.NewFold(s.store).VerifyLeaderboard(bounded(t), c.board, proxies, projections.Audit{})
+		found, err := projections.NewFold(s.store).VerifyLeaderboard(bounded(t), c.board, proxies, projections.CompareOptions{})
 		if diff := cmp.Diff([]projections.Drift{c.want}, found.Drifts); err != nil || found.Drifted != 1 || diff != "" {
 			t.Errorf("%s: counted %d, %v (-want +got):\n%s", name, found.Drifted, err, diff)
 		}
@@ -233,7 +233,7 @@ func TestALeaderboardThatMissedThatSomebodyWasForgottenIsPutRightByARebuild(t *t
 	}
 	run(t, missed, s.store, projections.Options{})
 	fold := projections.NewFold(s.store)
-	if found, err := fold.VerifyLeaderboard(bounded(t), board, proxies, projections.Audit{}); err != nil || found.Drifted != 2 || found.Customers != shoppers-2 {
+	if found, err := fold.VerifyLeaderboard(bounded(t), board, proxies, projections.CompareOptions{}); err != nil || found.Drifted != 2 || found.Customers != shoppers-2 {
 		t.Fatalf("before: %+v, %v", found, err)
 	}
 
@@ -244,7 +244,7 @@ func TestALeaderboardThatMissedThatSomebodyWasForgottenIsPutRightByARebuild(t *t
 		return board.Dashboard(ctx, proxies.Key("c-01"), 10, 2, &d)
 	})
 	happen(t, s.store, forgotten("c-05"))
-	rebuilt, err := projections.RebuildLeaderboard(bounded(t), s.store, board, proxies, projections.Audit{})
+	rebuilt, err := projections.RebuildLeaderboard(bounded(t), s.store, board, proxies, projections.CompareOptions{})
 	if err != nil || !rebuilt.Differs || rebuilt.NotCompared != "" {
 		t.Fatalf("got %+v, %v", rebuilt, err)
 	}
@@ -255,7 +255,7 @@ func TestALeaderboardThatMissedThatSomebodyWasForgottenIsPutRightByARebuild(t *t
 		t.Fatal(err)
 	}
 	for range 2 {
-		if found, err := fold.VerifyLeaderboard(bounded(t), board, proxies, projections.Audit{}); err != nil || found.Drifted != 0 {
+		if found, err := fold.VerifyLeaderboard(bounded(t), board, proxies, projections.CompareOptions{}); err != nil || found.Drifted != 0 {
 			t.Fatalf("after: %+v, %v", found, err)
 		}
 	}

@@ -11,21 +11,20 @@ import (
 	"loyalty/readmodels/leaderboard"
 )
 
-// History is the projection that keeps every change of points under its customer's proxy key, so that the leaderboard of any moment
-// can be told.
+// History is the projection into the history: it adds every change of points under the customer's proxy key.
 type History struct {
 	Writer history.Writer
-	// Proxies makes the keys under which customers are ranked.
+	// Proxies makes the customers' keys.
 	Proxies domain.Proxies
 }
 
 // Name is "history".
 func (History) Name() string { return "history" }
 
-// Types are the events that change points, and the one that ends it.
+// Types are the events that change points or forget a customer.
 func (History) Types() []string { return rankingTypes() }
 
-// Checkpoint is the history's.
+// Checkpoint is the history's checkpoint.
 func (h History) Checkpoint(ctx context.Context) (domain.Position, error) {
 	return h.Writer.Checkpoint(ctx)
 }

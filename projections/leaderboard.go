@@ -14,33 +14,32 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// Leaderboard is the projection that ranks customers by the changes of their points, of all time or of one season, until they
-// are forgotten.
+// Leaderboard is the projection into a leaderboard, of all time or of one season.
 type Leaderboard struct {
 	Writer leaderboard.Writer
-	// Season is the one whose points count; of the zero Season all do.
+	// Season is the season whose points count. With the zero Season all points count.
 	Season season.Season
-	// Accounts is what a leaderboard without a state of its own starts from: a ledger, or a ledger.Season of one.
+	// Accounts is what a leaderboard without a checkpoint is loaded from: a ledger, or a ledger.Season of one.
 	Accounts Accounts
-	// Proxies makes the keys under which customers are ranked.
+	// Proxies makes the customers' keys.
 	Proxies domain.Proxies
-	// Logger hears how a load from the ledger gets on, by the clock Now. Without one nobody does.
+	// Logger logs the progress of a load, with the clock Now; nil logs nothing.
 	Logger *slog.Logger
 	Now    func() time.Time
 }
 
-// Accounts hands out what every customer has, as ledger.Reader's does.
+// Accounts streams all accounts; see ledger.Reader.
 type Accounts interface {
 	Accounts(ctx context.Context, yield func(ledger.Account) error) (ledger.State, error)
 }
 
 const (
-	// loadLook is after how many customers a load looks at the clock, and loadSay how often it says how far it is.
-	loadLook = 1 << 14
-	loadSay  = 2 * time.Second
+	// A load reads the clock after every loadCheckEvery customers, and logs its progress every loadReportInterval.
+	loadCheckEvery     = 1 << 14
+	loadReportInterval = 2 * time.Second
 )
 
-// Name is "leaderboard", and a season's has its id behind it: "leaderboard-2026-11".
+// Name is "leaderboard", or with a season's id "leaderboard-2026-11".
 func (l Leaderboard) Name() string {
 	if l.Season.ID == "" {
 		return "leaderboard"
@@ -48,11 +47,11 @@ func (l Leaderboard) Name() string {
 	return "leaderboard-" + l.Season.ID
 }
 
-// Types are the events that change points, and the one that ends it.
+// Types are the events that change points or forget a customer.
 func (Leaderboard) Types() []string { return rankingTypes() }
 
-// Checkpoint is the leaderboard's. A leaderboard that has none is loaded from the ledger first: every account, and the
-// ledger's checkpoint, in one consistent read.
+// Checkpoint is the leaderboard's checkpoint. A leaderboard without one is first loaded from the ledger: all accounts and the ledger's
+// checkpoint, from one snapshot.
 func (l Leaderboard) Checkpoint(ctx context.Context) (domain.Position, error) {
 	at, err := l.Writer.Checkpoint(ctx)
 	if !errors.Is(err, domain.ErrNotCaughtUp) {
@@ -69,12 +68,12 @@ func (l Leaderboard) load(ctx context.Context) error {
 		l.Logger, l.Now = slog.New(slog.DiscardHandler), time.Now
 	}
 	began := l.Now()
-	said, customers := began, 0
+	reported, customers := began, 0
 	err := l.Writer.Load(ctx, func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
 		state, err := l.Accounts.Accounts(ctx, func(a ledger.Account) error {
-			if customers++; customers%loadLook == 0 {
-				if now := l.Now(); now.Sub(said) >= loadSay {
-					said = now
+			if customers++; customers%loadCheckEvery == 0 {
+				if now := l.Now(); now.Sub(reported) >= loadReportInterval {
+					reported = now
 					l.Logger.Info("the leaderboard is being loaded from the ledger", "customers", customers, "took", now.Sub(began))
 				}
 			}
@@ -95,7 +94,7 @@ func (l Leaderboard) load(ctx context.Context) error {
 	return err
 }
 
-// Apply moves each customer by the points of their events, and retires the keys of those who were forgotten.
+// Apply adds the points of each event, and retires the keys of forgotten customers.
 func (l Leaderboard) Apply(ctx context.Context, b Batch) error {
 	changes := make([]leaderboard.Change, len(b.Events))
 	for i, event := range b.Events {

@@ -11,21 +11,21 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// Ledger is the projection that writes every change of points into a ledger, and what support did.
+// Ledger is the projection into a ledger: entries for changes of points, and audit records.
 type Ledger struct {
 	Writer ledger.Writer
-	// Proxies, if set, tell in which bucket a customer's proxy name is, so that whoever has them finds its customer again. The
-	// ledger learns neither the secret nor the name.
+	// Proxies, if set, makes the buckets of customers' proxy names, so that a name's customer can be found. The ledger gets neither the
+	// secret nor the name.
 	Proxies domain.Proxies
 }
 
 // Name is "ledger".
 func (Ledger) Name() string { return "ledger" }
 
-// Types are the events that change points, and those of what support did.
+// Types are the events that change points and those of the audit log.
 func (Ledger) Types() []string { return ledgerTypes() }
 
-// Checkpoint is the ledger's.
+// Checkpoint is the ledger's checkpoint.
 func (l Ledger) Checkpoint(ctx context.Context) (domain.Position, error) {
 	return l.Writer.Checkpoint(ctx)
 }

@@ -1,6 +1,6 @@
-// Package projections folds the log into read models. A projection says which events it handles and applies a batch of
-// them; the runner follows the log, gathers batches, and keeps at it through lost connections. Whatever a projection
-// wrote can be thrown away and folded again.
+// Package projections folds the log into read models. A projection declares the types of events it handles, and applies batches of them. A
+// runner subscribes to the log, gathers batches, and reconnects after failures. The package also compares read models with the log
+// (Fold) and rebuilds them.
 package projections
 
 import (
@@ -17,20 +17,19 @@ import (
 type Projection interface {
 	// Name is unique among the projections: "ledger".
 	Name() string
-	// Types are the events it handles.
+	// Types are the types of events it handles.
 	Types() []string
-	// Checkpoint is the position up to which the read model has applied the log; the projection prepares the read model
-	// if it needs that first.
+	// Checkpoint is the position up to which the read model has applied the log. It first prepares the read model if that is necessary.
 	Checkpoint(ctx context.Context) (domain.Position, error)
-	// Apply commits what a batch changes together with its checkpoint, at once or not at all. domain.ErrCheckpointMoved
-	// says that another runner was there first.
+	// Apply commits the changes of a batch and its checkpoint atomically. It is domain.ErrCheckpointMoved if another runner has moved the
+	// checkpoint.
 	Apply(ctx context.Context, b Batch) error
 }
 
-// Batch is a run of events in the order of the log, with the checkpoint it starts from and the one it leads to.
+// Batch is a number of events in the order of the log, with the checkpoints before and after them.
 type Batch struct {
 	From, To domain.Position
-	// AsOf is a time at which everything in the log up to To was known and nothing later was; zero if there is none.
+	// AsOf is a time at which the log ended at To; zero if it is not known.
 	AsOf   time.Time
 	Events []eventstore.Recorded
 }
@@ -40,16 +39,16 @@ func pointsTypes() []string {
 	return []string{order.TypePointsAwarded, order.TypePointsReversed, account.TypePointsAdjusted}
 }
 
-// rankingTypes are the events that change who is on a leaderboard, or where.
+// rankingTypes are the events that change a leaderboard.
 func rankingTypes() []string { return append(pointsTypes(), account.TypeCustomerForgotten) }
 
-// ledgerTypes are the events that are in a ledger: those, and what support did.
+// ledgerTypes are the events of a ledger: those of rankingTypes, and those of the audit log.
 func ledgerTypes() []string {
 	return append(rankingTypes(), account.TypeAdjustmentRequested, account.TypeAdjustmentApproved, account.TypeAdjustmentDeclined,
 		account.TypeErasureCertified, account.TypeProxyNameRevealed)
 }
 
-// pointsOf is by how much an event changes its customer's points.
+// pointsOf is the change of the customer's points by an event.
 func pointsOf(e domain.Event) domain.Points {
 	switch e := e.(type) {
 	case order.PointsAwarded:

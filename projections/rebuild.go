@@ -13,50 +13,49 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// RebuildableLedger is a live ledger that can be replaced by a copy folded anew.
+// RebuildableLedger is a live ledger that can be rebuilt.
 type RebuildableLedger interface {
 	ledger.Reader
 	Checkpoint(ctx context.Context) (domain.Position, error)
 	ledger.Rebuilder
 }
 
-// RebuildableLeaderboard is a live leaderboard that can be replaced by a copy folded anew.
+// RebuildableLeaderboard is a live leaderboard that can be rebuilt.
 type RebuildableLeaderboard interface {
-	AuditedLeaderboard
+	ComparableLeaderboard
 	Checkpoint(ctx context.Context) (domain.Position, error)
 	leaderboard.Rebuilder
 }
 
-// Rebuilt says what a rebuild has put in the live read model's place.
+// Rebuilt is the result of a rebuild.
 type Rebuilt struct {
 	ReadModel string `json:"readModel"`
-	// Position is where the copy and the live read model were compared, Digest the copy's there and LiveDigest the live
-	// one's, as far as it has one; Differs tells whether they differ, or what support did, as a ledger.Auditor has it, or what was
-	// earned, as a ledger.Earner has it.
+	// Position is where the copy and the live read model were compared. Digest is the copy's there, and LiveDigest the live one's, if it is
+	// known. Differs is true if they differ, or if the audit logs (ledger.Auditor) or the earnings (ledger.Earner) do.
 	Position   domain.Position `json:"position"`
 	Digest     Digest          `json:"digest"`
 	LiveDigest *Digest         `json:"liveDigest,omitempty"`
 	Differs    bool            `json:"differs"`
-	// NotCompared says why nothing was compared: the live read model is behind, or empty. It is put right all the same.
+	// NotCompared is why nothing was compared: the live read model was behind, or empty. It was replaced all the same.
 	NotCompared string `json:"notCompared,omitempty"`
-	// Customers counts those in the copy, and Events those folded into it.
+	// Customers is the number of customers in the copy, Events that of the events folded into it.
 	Customers int64  `json:"customers"`
 	Events    uint64 `json:"events"`
 }
 
-// batchSize is how many events a rebuild applies at once.
+// batchSize is the number of events in a batch of a rebuild.
 const batchSize = 1000
 
 // copying folds the log into a copy.
 type copying struct {
 	Projection
-	store  *eventstore.Store
-	at     domain.Position
-	events uint64
-	audit  Audit
+	store   *eventstore.Store
+	at      domain.Position
+	events  uint64
+	options CompareOptions
 }
 
-// advance applies the log up to a position that it has reached.
+// advance applies the log up to a position that exists in it.
 func (c *copying) advance(ctx context.Context, until domain.Position) error {
 	batch := Batch{From: c.at}
 	apply := func(to domain.Position) error {
@@ -65,7 +64,7 @@ func (c *copying) advance(ctx context.Context, until domain.Position) error {
 			return fmt.Errorf("apply %d events from position %s to %s: %w", len(batch.Events), batch.From, batch.To, err)
 		}
 		c.at, c.events = to, c.events+uint64(len(batch.Events))
-		c.audit.Progress("folding the log", to.Commit, until.Commit)
+		c.options.Progress("folding the log", to.Commit, until.Commit)
 		batch = Batch{From: to, Events: batch.Events[:0]}
 		return nil
 	}
@@ -82,7 +81,7 @@ func (c *copying) advance(ctx context.Context, until domain.Position) error {
 	return apply(until)
 }
 
-// toLast applies the log up to the last event of the projection's types: what a live read model must have reached, too.
+// toLast applies the log up to the last event of the projection's types, which the live read model must also reach.
 func (c *copying) toLast(ctx context.Context) error {
 	last, err := c.store.End(ctx, c.Types()...)
 	if err != nil {
@@ -91,14 +90,13 @@ func (c *copying) toLast(ctx context.Context) error {
 	return c.advance(ctx, last)
 }
 
-// switches bounds how often a copy that the live read model has overtaken is brought up to it again. Each time there is less
-// to catch up with.
-const switches = 100
+// maxSwitchAttempts bounds how often a copy that the live read model has overtaken catches up again. Each time there is less to catch up with.
+const maxSwitchAttempts = 100
 
-// switchOver brings the copy to the log's end and puts it in the live read model's place.
+// switchOver advances the copy to the log's end and replaces the live read model with it.
 func (c *copying) switchOver(ctx context.Context, switchOver func(context.Context) error) error {
-	for range switches {
-		// The very end: a live read model may have got beyond the last event of the types.
+	for range maxSwitchAttempts {
+		// The end of the whole log: the live read model's checkpoint may be beyond the last event of its types.
 		end, err := c.store.End(ctx)
 		if err != nil {
 			return err
@@ -110,10 +108,10 @@ func (c *copying) switchOver(ctx context.Context, switchOver func(context.Contex
 			return err
 		}
 	}
-	return fmt.Errorf("the live read model was ahead of its copy %d times: %w", switches, domain.ErrNotCaughtUp)
+	return fmt.Errorf("the live read model was ahead of its copy %d times: %w", maxSwitchAttempts, domain.ErrNotCaughtUp)
 }
 
-// checkWithin refuses a live read model that is beyond the log's end. One that is empty is not.
+// checkWithin returns an error if a live read model is beyond the log's end. An empty one is not.
 func checkWithin(ctx context.Context, store *eventstore.Store, checkpoint func(context.Context) (domain.Position, error)) error {
 	at, err := checkpoint(ctx)
 	if errors.Is(err, domain.ErrNotCaughtUp) {
@@ -122,11 +120,11 @@ func checkWithin(ctx context.Context, store *eventstore.Store, checkpoint func(c
 	if err != nil {
 		return err
 	}
-	return beyond(ctx, store, at)
+	return checkNotBeyond(ctx, store, at)
 }
 
-// beyond is an error if a position is beyond the log's end.
-func beyond(ctx context.Context, store *eventstore.Store, at domain.Position) error {
+// checkNotBeyond returns an error if a position is beyond the log's end.
+func checkNotBeyond(ctx context.Context, store *eventstore.Store, at domain.Position) error {
 	end, err := store.End(ctx)
 	if err != nil || !end.Before(at) {
 		return err
@@ -135,17 +133,16 @@ func beyond(ctx context.Context, store *eventstore.Store, at domain.Position) er
 		"empty the read model and start the projection, which folds it anew", at, end)
 }
 
-// discard removes a copy after a rebuild, even one that was interrupted.
+// discard removes a copy after a rebuild, also after an interrupted one.
 func discard(ctx context.Context, err error, copied interface{ Discard(context.Context) error }) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	return errors.Join(err, copied.Discard(ctx))
 }
 
-// RebuildLedger folds the log into a new copy of a ledger, compares it with the live one at one position, and puts it in
-// that one's place. The proxies are what the live one was folded with. The live ledger serves all the while. On an error, an interruption among
-// them, it stays as it was.
-func RebuildLedger(ctx context.Context, store *eventstore.Store, live RebuildableLedger, proxies domain.Proxies, a Audit) (_ Rebuilt, err error) {
+// RebuildLedger folds the log into a new copy of a ledger, compares it with the live one at one position, and replaces that with it. proxies
+// must be those of the live one. The live ledger serves meanwhile. On an error, also of ctx, it stays unchanged.
+func RebuildLedger(ctx context.Context, store *eventstore.Store, live RebuildableLedger, proxies domain.Proxies, a CompareOptions) (_ Rebuilt, err error) {
 	a = a.withDefaults()
 	rebuilt := Rebuilt{ReadModel: "ledger"}
 	if err := checkWithin(ctx, store, live.Checkpoint); err != nil {
@@ -156,11 +153,11 @@ func RebuildLedger(ctx context.Context, store *eventstore.Store, live Rebuildabl
 		return rebuilt, err
 	}
 	defer func() { err = discard(ctx, err, copied) }()
-	c := &copying{Projection: Ledger{Writer: copied, Proxies: proxies}, store: store, audit: a}
+	c := &copying{Projection: Ledger{Writer: copied, Proxies: proxies}, store: store, options: a}
 	if err := c.toLast(ctx); err != nil {
 		return rebuilt, err
 	}
-	err = patiently(ctx, a, c.at, live.Wait)
+	err = waitFor(ctx, a, c.at, live.Wait)
 	switch {
 	case ctx.Err() != nil:
 		return rebuilt, ctx.Err()
@@ -195,25 +192,25 @@ func RebuildLedger(ctx context.Context, store *eventstore.Store, live Rebuildabl
 	return rebuilt, err
 }
 
-// auditLogsDiffer brings the copy to where the live ledger stands, and tells whether they have other audit records.
+// auditLogsDiffer advances the copy to the live ledger's position, and reports whether their audit logs differ.
 func (c *copying) auditLogsDiffer(ctx context.Context, live ledger.Reader, copied ledger.Auditor) (bool, error) {
 	auditor, ok := live.(ledger.Auditor)
 	if !ok {
 		return false, nil
 	}
-	want, at, err := readAuditLog(ctx, auditor, c.audit)
+	want, at, err := readAuditLog(ctx, auditor, c.options)
 	if err == nil {
 		err = c.advance(ctx, at)
 	}
 	if err != nil {
 		return false, err
 	}
-	got, _, err := readAuditLog(ctx, copied, c.audit)
+	got, _, err := readAuditLog(ctx, copied, c.options)
 	return !maps.Equal(want, got), err
 }
 
-// digestOf reads all accounts of a ledger.
-func digestOf(ctx context.Context, l ledger.Reader, a Audit, doing string) (Digest, int64, ledger.State, error) {
+// digestOf reads all accounts of a ledger, and computes their digest.
+func digestOf(ctx context.Context, l ledger.Reader, a CompareOptions, doing string) (Digest, int64, ledger.State, error) {
 	var d Digester
 	var n int64
 	state, err := l.Accounts(ctx, func(account ledger.Account) error {
@@ -226,9 +223,9 @@ func digestOf(ctx context.Context, l ledger.Reader, a Audit, doing string) (Dige
 	return d.Digest(), n, state, err
 }
 
-// RebuildLeaderboard folds the log into a new copy of a leaderboard, compares the live one with the log, and puts the copy
-// in its place. The live leaderboard serves all the while. On an error, an interruption among them, it stays as it was.
-func RebuildLeaderboard(ctx context.Context, store *eventstore.Store, live RebuildableLeaderboard, proxies domain.Proxies, a Audit) (_ Rebuilt, err error) {
+// RebuildLeaderboard folds the log into a new copy of a leaderboard, compares the live one with the log, and replaces it with the copy. The live
+// leaderboard serves meanwhile. On an error, also of ctx, it stays unchanged.
+func RebuildLeaderboard(ctx context.Context, store *eventstore.Store, live RebuildableLeaderboard, proxies domain.Proxies, a CompareOptions) (_ Rebuilt, err error) {
 	a = a.withDefaults()
 	rebuilt := Rebuilt{ReadModel: "leaderboard"}
 	if err := checkWithin(ctx, store, live.Checkpoint); err != nil {
@@ -248,7 +245,7 @@ func RebuildLeaderboard(ctx context.Context, store *eventstore.Store, live Rebui
 	}); err != nil {
 		return rebuilt, err
 	}
-	c := &copying{Projection: Leaderboard{Writer: copied, Proxies: proxies}, store: store, at: fold.at, events: fold.events, audit: a}
+	c := &copying{Projection: Leaderboard{Writer: copied, Proxies: proxies}, store: store, at: fold.at, events: fold.events, options: a}
 	found, err := fold.VerifyLeaderboard(ctx, live, proxies, a)
 	switch {
 	case ctx.Err() != nil:
@@ -259,11 +256,11 @@ func RebuildLeaderboard(ctx context.Context, store *eventstore.Store, live Rebui
 		return rebuilt, err
 	}
 	rebuilt.Differs = found.Drifted > 0
-	// The fold has moved on with the live leaderboard; the copy is held to it there.
+	// The fold has advanced to the live leaderboard's position; the copy is compared with it there.
 	if err := c.advance(ctx, fold.at); err != nil {
 		return rebuilt, err
 	}
-	if found, err = fold.compareLeaderboard(ctx, copied, proxies, Audit{Progress: a.Progress}.withDefaults()); err != nil {
+	if found, err = fold.compareLeaderboard(ctx, copied, proxies, CompareOptions{Progress: a.Progress}.withDefaults()); err != nil {
 		return rebuilt, err
 	}
 	if found.Drifted > 0 {

@@ -56,23 +56,23 @@ func TestARebuiltLedgerIsPutRightWhileEverythingGoesOn(t *testing.T) {
 		return err
 	})
 	fold := projections.NewFold(s.store)
-	if found, err := fold.VerifyLedger(bounded(t), s.ledger, projections.Audit{}); err != nil || found.Drifted != 1 {
+	if found, err := fold.VerifyLedger(bounded(t), s.ledger, projections.CompareOptions{}); err != nil || found.Drifted != 1 {
 		t.Fatalf("before: %+v, %v", found, err)
 	}
 
 	// When it is rebuilt
-	rebuilt, err := projections.RebuildLedger(bounded(t), s.store, s.ledger, testProxies(t), projections.Audit{})
+	rebuilt, err := projections.RebuildLedger(bounded(t), s.store, s.ledger, testProxies(t), projections.CompareOptions{})
 
 	// Then the difference is reported and gone, and the ledger goes on
 	if err != nil || !rebuilt.Differs || rebuilt.NotCompared != "" || rebuilt.Customers < shoppers || rebuilt.Events < 3*shoppers {
 		t.Fatalf("got %+v, %v", rebuilt, err)
 	}
 	for range 2 {
-		if found, err := fold.VerifyLedger(bounded(t), s.ledger, projections.Audit{}); err != nil || found.Drifted != 0 {
+		if found, err := fold.VerifyLedger(bounded(t), s.ledger, projections.CompareOptions{}); err != nil || found.Drifted != 0 {
 			t.Fatalf("after: %+v, %v", found, err)
 		}
 	}
-	if rebuilt, err = projections.RebuildLedger(bounded(t), s.store, s.ledger, testProxies(t), projections.Audit{}); err != nil || rebuilt.Differs || rebuilt.LiveDigest == nil || *rebuilt.LiveDigest != rebuilt.Digest {
+	if rebuilt, err = projections.RebuildLedger(bounded(t), s.store, s.ledger, testProxies(t), projections.CompareOptions{}); err != nil || rebuilt.Differs || rebuilt.LiveDigest == nil || *rebuilt.LiveDigest != rebuilt.Digest {
 		t.Errorf("a second time: %+v, %v", rebuilt, err)
 	}
 }
@@ -80,15 +80,15 @@ func TestARebuiltLedgerIsPutRightWhileEverythingGoesOn(t *testing.T) {
 func TestAnInterruptedRebuildLeavesTheLedgerAsItWas(t *testing.T) {
 	s := openShop(t)
 	ctx, cancel := context.WithCancel(bounded(t))
-	_, err := projections.RebuildLedger(ctx, s.store, s.ledger, testProxies(t), projections.Audit{Progress: func(string, uint64, uint64) { cancel() }})
+	_, err := projections.RebuildLedger(ctx, s.store, s.ledger, testProxies(t), projections.CompareOptions{Progress: func(string, uint64, uint64) { cancel() }})
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("got %v", err)
 	}
 	fold := projections.NewFold(s.store)
-	if found, err := fold.VerifyLedger(bounded(t), s.ledger, projections.Audit{}); err != nil || found.Drifted != 0 {
+	if found, err := fold.VerifyLedger(bounded(t), s.ledger, projections.CompareOptions{}); err != nil || found.Drifted != 0 {
 		t.Fatalf("after: %+v, %v", found, err)
 	}
-	if rebuilt, err := projections.RebuildLedger(bounded(t), s.store, s.ledger, testProxies(t), projections.Audit{}); err != nil || rebuilt.Differs {
+	if rebuilt, err := projections.RebuildLedger(bounded(t), s.store, s.ledger, testProxies(t), projections.CompareOptions{}); err != nil || rebuilt.Differs {
 		t.Errorf("the next one: %+v, %v", rebuilt, err)
 	}
 }
@@ -96,11 +96,11 @@ func TestAnInterruptedRebuildLeavesTheLedgerAsItWas(t *testing.T) {
 func TestALedgerThatIsBehindIsReplacedWithoutBeingCompared(t *testing.T) {
 	s := openShop(t)
 	l := openLedger(t)
-	rebuilt, err := projections.RebuildLedger(bounded(t), s.store, l, testProxies(t), projections.Audit{Patience: time.Millisecond})
+	rebuilt, err := projections.RebuildLedger(bounded(t), s.store, l, testProxies(t), projections.CompareOptions{Timeout: time.Millisecond})
 	if err != nil || rebuilt.NotCompared == "" || rebuilt.Differs {
 		t.Fatalf("got %+v, %v", rebuilt, err)
 	}
-	if found, err := projections.NewFold(s.store).VerifyLedger(bounded(t), l, projections.Audit{}); err != nil || found.Drifted != 0 {
+	if found, err := projections.NewFold(s.store).VerifyLedger(bounded(t), l, projections.CompareOptions{}); err != nil || found.Drifted != 0 {
 		t.Errorf("after: %+v, %v", found, err)
 	}
 }
@@ -140,19 +140,19 @@ func TestARebuiltLeaderboardIsPutRightWhileEverythingGoesOn(t *testing.T) {
 		return board.Dashboard(ctx, proxies.Key("c-01"), 10, 2, &d)
 	})
 	fold := projections.NewFold(s.store)
-	if found, err := fold.VerifyLeaderboard(bounded(t), board, proxies, projections.Audit{}); err != nil || found.Drifted != 1 {
+	if found, err := fold.VerifyLeaderboard(bounded(t), board, proxies, projections.CompareOptions{}); err != nil || found.Drifted != 1 {
 		t.Fatalf("before: %+v, %v", found, err)
 	}
 
 	// When it is rebuilt
-	rebuilt, err := projections.RebuildLeaderboard(bounded(t), s.store, board, proxies, projections.Audit{})
+	rebuilt, err := projections.RebuildLeaderboard(bounded(t), s.store, board, proxies, projections.CompareOptions{})
 
 	// Then the difference is reported and gone, and the leaderboard goes on
 	if err != nil || !rebuilt.Differs || rebuilt.NotCompared != "" || rebuilt.Customers < shoppers {
 		t.Fatalf("got %+v, %v", rebuilt, err)
 	}
 	for range 2 {
-		if found, err := fold.VerifyLeaderboard(bounded(t), board, proxies, projections.Audit{}); err != nil || found.Drifted != 0 {
+		if found, err := fold.VerifyLeaderboard(bounded(t), board, proxies, projections.CompareOptions{}); err != nil || found.Drifted != 0 {
 			t.Fatalf("after: %+v, %v", found, err)
 		}
 	}
@@ -161,11 +161,11 @@ func TestARebuiltLeaderboardIsPutRightWhileEverythingGoesOn(t *testing.T) {
 func TestAnEmptyLeaderboardIsFoldedWithoutBeingCompared(t *testing.T) {
 	s := openShop(t)
 	proxies, board := testProxies(t), openBoard(t)
-	rebuilt, err := projections.RebuildLeaderboard(bounded(t), s.store, board, proxies, projections.Audit{Patience: time.Millisecond})
+	rebuilt, err := projections.RebuildLeaderboard(bounded(t), s.store, board, proxies, projections.CompareOptions{Timeout: time.Millisecond})
 	if err != nil || rebuilt.NotCompared == "" {
 		t.Fatalf("got %+v, %v", rebuilt, err)
 	}
-	if found, err := projections.NewFold(s.store).VerifyLeaderboard(bounded(t), board, proxies, projections.Audit{}); err != nil || found.Drifted != 0 {
+	if found, err := projections.NewFold(s.store).VerifyLeaderboard(bounded(t), board, proxies, projections.CompareOptions{}); err != nil || found.Drifted != 0 {
 		t.Errorf("after: %+v, %v", found, err)
 	}
 }
@@ -176,8 +176,8 @@ func TestAReadModelBeyondTheLogIsNeitherComparedNorReplaced(t *testing.T) {
 	if err := l.Apply(bounded(t), ledger.Batch{To: domain.Position{Commit: last.Commit + 9, Prepare: last.Prepare + 9}}); err != nil {
 		t.Fatal(err)
 	}
-	_, verifying := projections.NewFold(store).VerifyLedger(bounded(t), l, projections.Audit{})
-	_, rebuilding := projections.RebuildLedger(bounded(t), store, l, testProxies(t), projections.Audit{})
+	_, verifying := projections.NewFold(store).VerifyLedger(bounded(t), l, projections.CompareOptions{})
+	_, rebuilding := projections.RebuildLedger(bounded(t), store, l, testProxies(t), projections.CompareOptions{})
 	for _, err := range []error{verifying, rebuilding} {
 		if err == nil || !strings.Contains(err.Error(), "is this its event store?") {
 			t.Errorf("got %v", err)

@@ -17,18 +17,18 @@ import (
 
 // Options tune a Runner. The zero value of each field means its default.
 type Options struct {
-	// BatchSize is the most events committed at once (default 1000).
+	// BatchSize is the most events in a batch (default 1000).
 	BatchSize int
-	// Linger is how long a batch waits for more events after its first (default 2 ms). Where committing takes long it is up
-	// to ten times as long, so that no more than about a tenth of the time goes into commits.
+	// Linger is how long a batch waits for more events after its first (default 2 ms). If commits take long, it is up to ten times as long,
+	// so that commits take no more than about a tenth of the time.
 	Linger time.Duration
-	// Heartbeat is how often an idle projection makes sure that it is complete, and says so (default 1 s).
+	// Heartbeat is how often an idle projection checks that it is complete, and moves its AsOf (default 1 s).
 	Heartbeat time.Duration
-	// Backoff gives the pause before attempt n (from 1) after a failure (default: a jittered doubling to 5 s).
+	// Backoff is the pause before attempt n (from 1) after a failure (default: doubling with jitter, up to 5 s).
 	Backoff func(attempt int) time.Duration
 	// Now is the clock (default time.Now).
 	Now func() time.Time
-	// Logger hears of failures and of catching up (default: nobody).
+	// Logger logs failures and catching up (default: none).
 	Logger *slog.Logger
 }
 
@@ -57,23 +57,23 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Status is how far a projection has come.
+// Status is the progress of a projection.
 type Status struct {
 	Name string
 	// Position is the checkpoint after the last batch.
 	Position domain.Position
-	// AsOf is the last time everything in the log was known to be applied, zero if never. Now less AsOf is the lag.
+	// AsOf is the last time at which the whole log was known to be applied, zero if never. The lag is the time since.
 	AsOf time.Time
-	// Live tells that the projection has caught up and follows new events as they come; CaughtUp that it did so once, and
-	// what it has can be looked at, though the event store may be away since.
+	// Live is true while the projection has caught up and gets new events as they come. CaughtUp is true once it has caught up for the
+	// first time: the read model can be read, even if the event store is unavailable since.
 	Live, CaughtUp bool
-	// Applied counts the events applied since the runner began.
+	// Applied is the number of events applied by this runner.
 	Applied uint64
-	// Stopped is why the projection has stopped for good, nil while it runs.
+	// Stopped is the permanent error that has stopped the projection, nil while it runs.
 	Stopped error
 }
 
-// Runner keeps one projection up with the log.
+// Runner applies the log to one projection.
 type Runner struct {
 	projection Projection
 	store      *eventstore.Store
@@ -88,15 +88,15 @@ func NewRunner(p Projection, store *eventstore.Store, o Options) *Runner {
 	return &Runner{projection: p, store: store, options: o.withDefaults(), status: Status{Name: p.Name()}}
 }
 
-// Status may be called at any time.
+// Status returns the current status. It is safe for concurrent use.
 func (r *Runner) Status() Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.status
 }
 
-// Behind counts the events in the log that the projection handles and has not applied, at most limit. With the error of a ctx that
-// ended meanwhile comes the number counted by then.
+// Behind counts the events of the projection's types that are not applied yet, at most limit. If ctx ends meanwhile, it returns the number
+// counted by then and ctx's error.
 func (r *Runner) Behind(ctx context.Context, limit int) (int, error) {
 	return r.store.CountAfter(ctx, r.Status().Position, r.projection.Types(), limit)
 }
@@ -107,9 +107,9 @@ func (r *Runner) update(change func(*Status)) {
 	change(&r.status)
 }
 
-// Run follows the log until ctx ends, and then returns nil. What may pass, such as a store that is down or another
-// runner that was faster, it waits out. What can't pass stops it with an error: domain.ErrUndecodable and
-// domain.ErrPointsLimit, with the position. Skipping that event would make everything after it wrong.
+// Run applies the log until ctx ends, and then returns nil. It retries after transient failures, such as a store that is down, or another
+// runner that was faster. Permanent errors stop it: domain.ErrUndecodable and domain.ErrPointsLimit, with the position. If it skipped the
+// event, everything after it would be wrong.
 func (r *Runner) Run(ctx context.Context) error {
 	for attempt := 1; ; attempt++ {
 		before := r.Status().Applied
@@ -129,7 +129,7 @@ func (r *Runner) Run(ctx context.Context) error {
 		}
 		level := slog.LevelWarn
 		if errors.Is(err, domain.ErrCheckpointMoved) {
-			level = slog.LevelDebug // another runner was faster, as happens all the time where there are two
+			level = slog.LevelDebug // another runner was faster, which is normal if there are two
 		}
 		r.options.Logger.Log(ctx, level, "a projection starts again", "projection", r.projection.Name(), "error", err)
 		select {
@@ -140,7 +140,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	}
 }
 
-// session subscribes once and applies batches until something fails.
+// session subscribes and applies batches until something fails.
 func (r *Runner) session(ctx context.Context) error {
 	at, err := r.projection.Checkpoint(ctx)
 	if err != nil {
@@ -162,25 +162,25 @@ func (r *Runner) session(ctx context.Context) error {
 	return s.run(ctx)
 }
 
-// session is one subscription under way.
+// session is a running subscription.
 type session struct {
 	*Runner
 	messages <-chan *message.Message
 	// at is the checkpoint.
 	at domain.Position
-	// caughtUp is what the messages taken last said; live is the same once they are committed.
+	// caughtUp is the state by the last messages taken; live is the same once they are committed.
 	caughtUp, live bool
-	// committing is how long the last batch took to be committed.
+	// committing is how long the last commit took.
 	committing time.Duration
-	// taken are the messages of the last batch, whose room the next one uses.
+	// taken are the messages of the last batch; the next one reuses the memory.
 	taken []*message.Message
 }
 
-// lingerAtMost bounds how many times as long as Options.Linger a batch waits.
-const lingerAtMost = 10
+// maxLingerFactor bounds a batch's wait, as a multiple of Options.Linger.
+const maxLingerFactor = 10
 
 func (s *session) linger() time.Duration {
-	return min(max(s.options.Linger, lingerAtMost*s.committing), lingerAtMost*s.options.Linger)
+	return min(max(s.options.Linger, maxLingerFactor*s.committing), maxLingerFactor*s.options.Linger)
 }
 
 func (s *session) run(ctx context.Context) error {
@@ -210,25 +210,25 @@ func (s *session) run(ctx context.Context) error {
 
 var errSubscriptionEnded = errors.New("the subscription has ended")
 
-// gather takes what comes within the linger, up to a batch, commits it, and only then acknowledges it.
+// gather takes messages for the time of linger, up to a full batch, commits them, and only then acknowledges them.
 func (s *session) gather(ctx context.Context, first *message.Message) error {
 	linger := time.NewTimer(s.linger())
 	defer linger.Stop()
 	batch := Batch{From: s.at, To: s.at, Events: make([]eventstore.Recorded, 0, len(s.taken))}
-	clear(s.taken) // what they hold is not needed any more
+	clear(s.taken) // release the messages
 	taken := append(s.taken[:0], first)
 	defer func() { s.taken = taken }()
-	lost := s.take(&batch, first)
+	failure := s.take(&batch, first)
 collect:
-	for lost == nil && len(taken) < s.options.BatchSize {
+	for failure == nil && len(taken) < s.options.BatchSize {
 		select {
 		case next, open := <-s.messages:
 			if !open {
-				lost = errSubscriptionEnded
+				failure = errSubscriptionEnded
 				break collect
 			}
 			taken = append(taken, next)
-			lost = s.take(&batch, next)
+			failure = s.take(&batch, next)
 		case <-linger.C:
 			break collect
 		case <-ctx.Done():
@@ -247,10 +247,10 @@ collect:
 	if err := s.setLive(ctx, s.caughtUp); err != nil {
 		return err
 	}
-	return lost
+	return failure
 }
 
-// take adds what a message tells to the batch. It returns an error if nothing can come after it.
+// take adds a message to the batch. It returns an error if no message can follow.
 func (s *session) take(batch *Batch, m *message.Message) error {
 	item := eventstore.ItemOf(m)
 	switch {
@@ -258,7 +258,7 @@ func (s *session) take(batch *Batch, m *message.Message) error {
 		batch.Events = append(batch.Events, *item.Event)
 		batch.To, batch.AsOf = item.Event.Position, item.Event.Created
 	case item.Checkpoint != nil:
-		// One from before the projection was last found to be complete tells nothing new.
+		// It may be before the position at which confirm found the projection complete.
 		batch.To = later(batch.To, *item.Checkpoint)
 	case item.CaughtUp:
 		s.caughtUp = true
@@ -272,7 +272,7 @@ func (s *session) take(batch *Batch, m *message.Message) error {
 	return nil
 }
 
-// setLive says whether the projection is live. One that has just caught up proves it first.
+// setLive sets whether the projection is live. If it has just caught up, setLive first confirms that.
 func (s *session) setLive(ctx context.Context, live bool) error {
 	if s.live == live {
 		return nil
@@ -306,8 +306,8 @@ func (s *session) apply(ctx context.Context, batch Batch) error {
 	return nil
 }
 
-// confirm asks the store what comes after the checkpoint. If that is nothing of the projection's, it was complete at the time of
-// asking, up to where the log ended then: whoever waits for an event of others has what they wait for.
+// confirm looks for events of the projection's types after the checkpoint. If there are none, the projection is complete up to the end of the
+// log, and its checkpoint moves there: a reader may wait for the position of an event of another type.
 func (s *session) confirm(ctx context.Context) error {
 	asked := s.options.Now()
 	end, err := s.store.End(ctx)

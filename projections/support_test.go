@@ -234,7 +234,7 @@ func TestATrailAddsUpToWhatTheDashboardShows(t *testing.T) {
 	}
 	fold := projections.NewFold(c.store)
 	for name, l := range c.ledgers {
-		if found, err := fold.VerifyLedger(bounded(t), l, projections.Audit{}); err != nil || found.Drifted != 0 {
+		if found, err := fold.VerifyLedger(bounded(t), l, projections.CompareOptions{}); err != nil || found.Drifted != 0 {
 			t.Errorf("%s: %+v, %v", name, found, err)
 		}
 	}

@@ -13,22 +13,22 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// Audit tunes a comparison of a read model with the log. The zero value of each field means its default.
-type Audit struct {
-	// Patience is how long a read model that lags behind the log is waited for (default 30 s).
-	Patience time.Duration
-	// Listed is the most drifts kept in a Finding, of all that are counted (default 100).
-	Listed int
-	// Progress hears the position folded and the one to come to, and what is being done (default: nobody).
+// CompareOptions are options for comparing a read model with the log. The zero value of each field means its default.
+type CompareOptions struct {
+	// Timeout bounds the wait for a read model that lags behind the log (default 30 s).
+	Timeout time.Duration
+	// MaxDrifts is the most drifts listed in a Finding, which counts all (default 100).
+	MaxDrifts int
+	// Progress is called with what is being done, how much of it is done and the total, 0 if unknown (default: none).
 	Progress func(doing string, done, total uint64)
 }
 
-func (a Audit) withDefaults() Audit {
-	if a.Patience <= 0 {
-		a.Patience = 30 * time.Second
+func (a CompareOptions) withDefaults() CompareOptions {
+	if a.Timeout <= 0 {
+		a.Timeout = 30 * time.Second
 	}
-	if a.Listed <= 0 {
-		a.Listed = 100
+	if a.MaxDrifts <= 0 {
+		a.MaxDrifts = 100
 	}
 	if a.Progress == nil {
 		a.Progress = func(string, uint64, uint64) {}
@@ -36,31 +36,31 @@ func (a Audit) withDefaults() Audit {
 	return a
 }
 
-// Finding says how a read model compares with the log.
+// Finding is the result of comparing a read model with the log.
 type Finding struct {
 	ReadModel string `json:"readModel"`
-	// Position is what both were compared at. A leaderboard is compared piece by piece; it is then that of the last.
+	// Position is where both were compared. A leaderboard is compared in parts; it is then the position of the last.
 	Position domain.Position `json:"position"`
-	// Customers counts those compared.
+	// Customers is the number of customers compared.
 	Customers int64 `json:"customers"`
-	// Digest is that of the log's state at Position, and of the read model's if there is no drift.
+	// Digest is the digest of the log at Position, and so of the read model if there is no drift.
 	Digest Digest `json:"digest"`
-	// Drifted counts the customers whose totals differ, or what support did about them, and Drifts lists the first of them by id.
+	// Drifted counts the customers whose totals or audit records differ. Drifts lists the first of them by id.
 	Drifted int64   `json:"drifted"`
 	Drifts  []Drift `json:"drifts,omitempty"`
-	// EarningsDrifted counts the hours and channels of which a ledger has other earnings, and EarningDrifts lists the first of them.
+	// EarningsDrifted counts the hours and channels whose earnings differ. EarningDrifts lists the first of them.
 	EarningsDrifted int64          `json:"earningsDrifted,omitempty"`
 	EarningDrifts   []EarningDrift `json:"earningDrifts,omitempty"`
 }
 
-// Differs tells whether anything does.
+// Differs reports whether anything differs.
 func (f Finding) Differs() bool { return f.Drifted > 0 || f.EarningsDrifted > 0 }
 
-// Drift is a customer whose total in a read model, or whose audit records in a ledger, are not what the log says.
+// Drift is a customer whose total in a read model, or whose audit records in a ledger, differ from the log.
 type Drift struct {
 	Customer domain.CustomerID `json:"customerId"`
-	// Log and ReadModel are what each says, nil where it knows nothing of the customer. A leaderboard keeps times to the
-	// minute and counts no entries.
+	// Log and ReadModel are the two sides, nil where the customer is unknown. A leaderboard has times to the minute and no number of
+	// entries.
 	Log       *DriftTotal `json:"log"`
 	ReadModel *DriftTotal `json:"readModel"`
 }
@@ -70,17 +70,17 @@ type DriftTotal struct {
 	Points    domain.Points `json:"points"`
 	ReachedAt time.Time     `json:"reachedAt"`
 	Entries   int64         `json:"entries,omitempty"`
-	// Forgotten tells that the customer was forgotten: a leaderboard must keep them out.
+	// Forgotten is true if the customer was forgotten. They must not be on a leaderboard.
 	Forgotten bool `json:"forgotten,omitempty"`
-	// AuditRecords counts what support did about the customer, where that differs and the total does not. The same number on both
-	// sides says that they are others.
+	// AuditRecords is the number of the customer's audit records, if those differ and the total does not. If the numbers are equal, the
+	// contents differ.
 	AuditRecords int64 `json:"acts,omitempty"`
 }
 
 func (f *Finding) drift(d Drift) { f.Drifted, f.Drifts = f.Drifted+1, append(f.Drifts, d) }
 
-// driftBeside adds the drifts of customers of whom there is none.
-func (f *Finding) driftBeside(others []Drift) {
+// addDriftsOfOthers adds drifts of customers who have none yet.
+func (f *Finding) addDriftsOfOthers(others []Drift) {
 	known := make(map[domain.CustomerID]bool, len(f.Drifts))
 	for _, d := range f.Drifts {
 		known[d.Customer] = true
@@ -99,8 +99,8 @@ func (f *Finding) limit(listed int) {
 	f.EarningDrifts = f.EarningDrifts[:min(len(f.EarningDrifts), listed)]
 }
 
-// advance folds the log up to a position, and says how far it is.
-func (f *Fold) advance(ctx context.Context, until domain.Position, a Audit) error {
+// advance folds the log up to a position, and reports progress.
+func (f *Fold) advance(ctx context.Context, until domain.Position, a CompareOptions) error {
 	n := 0
 	return f.Advance(ctx, until, func(at domain.Position) {
 		if n++; n%1000 == 0 {
@@ -109,8 +109,8 @@ func (f *Fold) advance(ctx context.Context, until domain.Position, a Audit) erro
 	})
 }
 
-// toLast folds the log up to the last event that counts.
-func (f *Fold) toLast(ctx context.Context, a Audit) error {
+// toLast folds the log up to the last event of the ledger's types.
+func (f *Fold) toLast(ctx context.Context, a CompareOptions) error {
 	end, err := f.store.End(ctx, ledgerTypes()...)
 	if err != nil {
 		return err
@@ -118,16 +118,16 @@ func (f *Fold) toLast(ctx context.Context, a Audit) error {
 	return f.advance(ctx, end, a)
 }
 
-// patiently waits for a read model as long as an audit allows.
-func patiently(ctx context.Context, a Audit, position domain.Position, wait func(context.Context, domain.Position) error) error {
-	ctx, cancel := context.WithTimeout(ctx, a.Patience)
+// waitFor waits for a read model for at most the timeout.
+func waitFor(ctx context.Context, a CompareOptions, position domain.Position, wait func(context.Context, domain.Position) error) error {
+	ctx, cancel := context.WithTimeout(ctx, a.Timeout)
 	defer cancel()
 	return wait(ctx, position)
 }
 
-// meet folds the log up to where the ledger stood when it was read.
-func (f *Fold) meet(ctx context.Context, at domain.Position, a Audit) error {
-	err := beyond(ctx, f.store, at)
+// advanceToLedger folds the log up to the position of the ledger when it was read.
+func (f *Fold) advanceToLedger(ctx context.Context, at domain.Position, a CompareOptions) error {
+	err := checkNotBeyond(ctx, f.store, at)
 	if err == nil {
 		err = f.advance(ctx, at, a)
 	}
@@ -137,16 +137,16 @@ func (f *Fold) meet(ctx context.Context, at domain.Position, a Audit) error {
 	return err
 }
 
-// VerifyLedger compares every account of a ledger with what the log says, at one position, while the ledger goes on, and at those
-// a little before, if it is a ledger.Auditor, what support did, and if it is a ledger.Earner, what was earned by the hour. It moves the fold on. A ledger that does not catch up with the
-// log is domain.ErrNotCaughtUp.
-func (f *Fold) VerifyLedger(ctx context.Context, l ledger.Reader, a Audit) (Finding, error) {
+// VerifyLedger compares a live ledger with the log: every account, at one position; its audit log if it is a ledger.Auditor, and its earnings by
+// the hour if it is a ledger.Earner, at positions shortly before. It advances the fold. If the ledger does not catch up with the log within
+// the timeout, it is domain.ErrNotCaughtUp.
+func (f *Fold) VerifyLedger(ctx context.Context, l ledger.Reader, a CompareOptions) (Finding, error) {
 	a = a.withDefaults()
 	found := Finding{ReadModel: "ledger"}
 	if err := f.toLast(ctx, a); err != nil {
 		return found, err
 	}
-	if err := patiently(ctx, a, f.last.ledger, l.Wait); err != nil {
+	if err := waitFor(ctx, a, f.last.ledger, l.Wait); err != nil {
 		return found, fmt.Errorf("the ledger is behind position %s: %w", f.last.ledger, err)
 	}
 	var records []Drift
@@ -163,8 +163,8 @@ func (f *Fold) VerifyLedger(ctx context.Context, l ledger.Reader, a Audit) (Find
 		}
 		found.EarningsDrifted = int64(len(found.EarningDrifts))
 	}
-	// The accounts come first and their position last, so they are compared with the log as of before, and those that
-	// differ, or change until that position, are looked at again there.
+	// The accounts' position is known only after the last of them. So they are compared with the fold's earlier position first; those that
+	// differ, or change up to the accounts' position, are compared again there.
 	f.pass++
 	differ := map[domain.CustomerID]ledger.Account{}
 	var n uint64
@@ -190,20 +190,20 @@ func (f *Fold) VerifyLedger(ctx context.Context, l ledger.Reader, a Audit) (Find
 			before[customer] = was
 		}
 	}
-	err = f.meet(ctx, state.Position, a)
+	err = f.advanceToLedger(ctx, state.Position, a)
 	f.changed = nil
 	if err != nil {
 		return found, err
 	}
 	f.compareAccounts(&found, differ, before)
-	found.driftBeside(records)
+	found.addDriftsOfOthers(records)
 	found.Position, found.Customers, found.Digest = f.at, f.listed, f.LedgerDigest()
-	found.limit(a.Listed)
+	found.limit(a.MaxDrifts)
 	return found, nil
 }
 
-// compareAccounts finds the drifts at the fold's position: differ holds the accounts that were not as the log said some
-// way back, and before what the log said then of those that have changed since.
+// compareAccounts finds the drifts at the fold's position. differ has the accounts that differed from the fold at an earlier position, before
+// the folded state at that position of customers who have changed since.
 func (f *Fold) compareAccounts(found *Finding, differ map[domain.CustomerID]ledger.Account, before map[domain.CustomerID]folded) {
 	for customer, got := range differ {
 		if want := f.accounts[customer]; want == nil || want.account(customer) != got {
@@ -211,7 +211,7 @@ func (f *Fold) compareAccounts(found *Finding, differ map[domain.CustomerID]ledg
 		}
 	}
 	for customer, want := range f.accounts {
-		if _, looked := differ[customer]; looked || !want.listed() {
+		if _, compared := differ[customer]; compared || !want.listed() {
 			continue
 		}
 		was, changed := before[customer]
@@ -228,23 +228,23 @@ func (a *folded) total() *DriftTotal {
 	if a == nil || !a.listed() {
 		return nil
 	}
-	return &DriftTotal{Points: a.points, ReachedAt: a.reachedAt(), Entries: a.entries, Forgotten: a.gone}
+	return &DriftTotal{Points: a.points, ReachedAt: a.reachedAt(), Entries: a.entries, Forgotten: a.forgotten}
 }
 
 func ledgerTotal(a ledger.Account) *DriftTotal {
 	return &DriftTotal{Points: a.Points, ReachedAt: a.ReachedAt, Entries: a.Entries, Forgotten: a.Forgotten}
 }
 
-// AuditedLeaderboard is a leaderboard that can be compared with the log.
-type AuditedLeaderboard interface {
+// ComparableLeaderboard is a leaderboard that can be compared with the log.
+type ComparableLeaderboard interface {
 	leaderboard.Reader
-	leaderboard.Auditor
+	leaderboard.StandingsReader
 }
 
-// VerifyLeaderboard compares every standing of a leaderboard with what the log says, and that the key of everybody forgotten is
-// retired, while the leaderboard goes on: it reads them piece by piece, each at one position, to which it moves the fold.
-// Customers whom the log does not know show as a difference in number. A leaderboard that does not catch up with the fold is domain.ErrNotCaughtUp.
-func (f *Fold) VerifyLeaderboard(ctx context.Context, board AuditedLeaderboard, proxies domain.Proxies, a Audit) (Finding, error) {
+// VerifyLeaderboard compares a live leaderboard with the log: every standing, and that the keys of forgotten customers are retired. It reads them
+// in parts, each at one position, to which it advances the fold. Customers who are not in the log show as a difference in number. If the
+// leaderboard does not catch up with the fold within the timeout, it is domain.ErrNotCaughtUp.
+func (f *Fold) VerifyLeaderboard(ctx context.Context, board ComparableLeaderboard, proxies domain.Proxies, a CompareOptions) (Finding, error) {
 	a = a.withDefaults()
 	if err := f.toLast(ctx, a); err != nil {
 		return Finding{ReadModel: "leaderboard"}, err
@@ -252,7 +252,7 @@ func (f *Fold) VerifyLeaderboard(ctx context.Context, board AuditedLeaderboard, 
 	return f.compareLeaderboard(ctx, board, proxies, a)
 }
 
-func (f *Fold) compareLeaderboard(ctx context.Context, board AuditedLeaderboard, proxies domain.Proxies, a Audit) (Finding, error) {
+func (f *Fold) compareLeaderboard(ctx context.Context, board ComparableLeaderboard, proxies domain.Proxies, a CompareOptions) (Finding, error) {
 	found := Finding{ReadModel: "leaderboard"}
 	var customers []domain.CustomerID
 	for customer, folded := range f.accounts {
@@ -269,7 +269,7 @@ func (f *Fold) compareLeaderboard(ctx context.Context, board AuditedLeaderboard,
 	var counted int64
 	for first := 0; first == 0 || first < len(customers); first += leaderboard.MaxStandings {
 		a.Progress("reading the leaderboard", uint64(first), uint64(len(customers)))
-		if err := patiently(ctx, a, f.last.leaderboard, board.Wait); err != nil {
+		if err := waitFor(ctx, a, f.last.leaderboard, board.Wait); err != nil {
 			return found, fmt.Errorf("the leaderboard is behind position %s: %w", f.last.leaderboard, err)
 		}
 		piece := customers[first:min(first+leaderboard.MaxStandings, len(customers))]
@@ -284,7 +284,7 @@ func (f *Fold) compareLeaderboard(ctx context.Context, board AuditedLeaderboard,
 		if got.Position.Before(f.last.leaderboard) {
 			return found, fmt.Errorf("the leaderboard went back to position %s while it was read: %w", got.Position, domain.ErrNotCaughtUp)
 		}
-		if err := errors.Join(beyond(ctx, f.store, got.Position), f.advance(ctx, got.Position, a)); err != nil {
+		if err := errors.Join(checkNotBeyond(ctx, f.store, got.Position), f.advance(ctx, got.Position, a)); err != nil {
 			return found, err
 		}
 		for i, customer := range piece {
@@ -296,7 +296,7 @@ func (f *Fold) compareLeaderboard(ctx context.Context, board AuditedLeaderboard,
 		found.Drifted = max(counted-f.ranked, f.ranked-counted)
 	}
 	found.Position, found.Customers, found.Digest = f.at, f.ranked, f.LeaderboardDigest(proxies)
-	found.limit(a.Listed)
+	found.limit(a.MaxDrifts)
 	return found, nil
 }
 

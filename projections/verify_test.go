@@ -76,11 +76,11 @@ func TestReadModelsThatFollowedTheLogDoNotDiffer(t *testing.T) {
 	s.busy(t)
 	fold := projections.NewFold(s.store)
 	for range 5 {
-		found, err := fold.VerifyLedger(bounded(t), s.ledger, projections.Audit{})
+		found, err := fold.VerifyLedger(bounded(t), s.ledger, projections.CompareOptions{})
 		if err != nil || found.Differs() || found.Customers < shoppers || found.Digest != fold.LedgerDigest() {
 			t.Fatalf("the ledger: %+v, %v", found, err)
 		}
-		found, err = fold.VerifyLeaderboard(bounded(t), s.board, testProxies(t), projections.Audit{})
+		found, err = fold.VerifyLeaderboard(bounded(t), s.board, testProxies(t), projections.CompareOptions{})
 		if err != nil || found.Drifted != 0 || found.Customers < shoppers || found.Position != fold.Position() {
 			t.Fatalf("the leaderboard: %+v, %v", found, err)
 		}
@@ -153,7 +153,7 @@ func TestEveryDriftOfALedgerIsFound(t *testing.T) {
 		return a, true
 	}, []ledger.Account{{Customer: "stranger", Points: 5, ReachedAt: reached, Entries: 1}}}
 	fold := projections.NewFold(s.store)
-	found, err := fold.VerifyLedger(bounded(t), l, projections.Audit{})
+	found, err := fold.VerifyLedger(bounded(t), l, projections.CompareOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +176,7 @@ func TestEveryDriftOfALedgerIsFound(t *testing.T) {
 	if diff := cmp.Diff(want, found.Drifts); diff != "" || found.Drifted != 5 {
 		t.Errorf("it counts %d (-want +got):\n%s", found.Drifted, diff)
 	}
-	if found, err := fold.VerifyLedger(bounded(t), l, projections.Audit{Listed: 2}); err != nil || found.Drifted != 5 || len(found.Drifts) != 2 {
+	if found, err := fold.VerifyLedger(bounded(t), l, projections.CompareOptions{MaxDrifts: 2}); err != nil || found.Drifted != 5 || len(found.Drifts) != 2 {
 		t.Errorf("listing two: %+v, %v", found, err)
 	}
 }
@@ -194,7 +194,7 @@ func TestDriftIsFoundInALedgerThatMovesOnWhileItIsRead(t *testing.T) {
 			t.Error(err)
 		}
 	}}
-	found, err := projections.NewFold(s.store).VerifyLedger(bounded(t), moving, projections.Audit{})
+	found, err := projections.NewFold(s.store).VerifyLedger(bounded(t), moving, projections.CompareOptions{})
 	if err != nil || found.Drifted != 1 || found.Drifts[0].Customer != "c-05" || found.Drifts[0].ReadModel != nil {
 		t.Errorf("found %+v, %v", found, err)
 	}
@@ -235,7 +235,7 @@ func TestEveryDriftOfALeaderboardIsFound(t *testing.T) {
 		"a stranger":    {func(s *leaderboard.Standings) { s.Customers++ }, 1},
 		"two missing":   {func(s *leaderboard.Standings) { s.Customers -= 2 }, 2},
 	} {
-		found, err := projections.NewFold(s.store).VerifyLeaderboard(bounded(t), falseBoard{s.board, c.tell}, proxies, projections.Audit{})
+		found, err := projections.NewFold(s.store).VerifyLeaderboard(bounded(t), falseBoard{s.board, c.tell}, proxies, projections.CompareOptions{})
 		if err != nil || found.Drifted != c.want {
 			t.Errorf("%s: found %+v, %v; want %d", name, found, err, c.want)
 		}
@@ -246,10 +246,10 @@ func TestAReadModelThatDoesNotCatchUpIsNotCompared(t *testing.T) {
 	store := storetest.Open(t)
 	adjust(t, store, "alice", 0, 5)
 	fold := projections.NewFold(store)
-	if _, err := fold.VerifyLedger(bounded(t), openLedger(t), projections.Audit{Patience: time.Millisecond}); !errors.Is(err, domain.ErrNotCaughtUp) {
+	if _, err := fold.VerifyLedger(bounded(t), openLedger(t), projections.CompareOptions{Timeout: time.Millisecond}); !errors.Is(err, domain.ErrNotCaughtUp) {
 		t.Errorf("the ledger: %v", err)
 	}
-	if _, err := fold.VerifyLeaderboard(bounded(t), memory.New(), testProxies(t), projections.Audit{Patience: time.Millisecond}); !errors.Is(err, domain.ErrNotCaughtUp) {
+	if _, err := fold.VerifyLeaderboard(bounded(t), memory.New(), testProxies(t), projections.CompareOptions{Timeout: time.Millisecond}); !errors.Is(err, domain.ErrNotCaughtUp) {
 		t.Errorf("the leaderboard: %v", err)
 	}
 }

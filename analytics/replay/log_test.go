@@ -57,11 +57,11 @@ func TestAReplayUnderTodaysPolicyEqualsTheLiveReadModelsToTheDigest(t *testing.T
 		t.Fatal(err)
 	}
 	live := projections.NewFold(s.store)
-	foundLedger, err := live.VerifyLedger(bounded(t), ledger, projections.Audit{})
+	foundLedger, err := live.VerifyLedger(bounded(t), ledger, projections.CompareOptions{})
 	if err != nil || foundLedger.Drifted != 0 {
 		t.Fatalf("%+v, %v", foundLedger, err)
 	}
-	foundBoard, err := live.VerifyLeaderboard(bounded(t), board, proxies(t), projections.Audit{})
+	foundBoard, err := live.VerifyLeaderboard(bounded(t), board, proxies(t), projections.CompareOptions{})
 	if err != nil || foundBoard.Drifted != 0 {
 		t.Fatalf("%+v, %v", foundBoard, err)
 	}

@@ -63,7 +63,7 @@ type BoardStore interface {
 // sharedBoard is one that several processes have in common.
 type sharedBoard interface {
 	BoardStore
-	leaderboard.Auditor
+	leaderboard.StandingsReader
 	leaderboard.Rebuilder
 	Season(id string) *redis.Board
 	Close() error

@@ -41,7 +41,7 @@ func (rebuildLeaderboard) Help() string { return rebuildHelp }
 
 // Run rebuilds the ledger.
 func (c rebuildLedger) Run(ctx context.Context, std output.Streams) error {
-	return c.run(ctx, std, app.Wanted{Ledger: true}, func(s app.Stores, a projections.Audit) (projections.Rebuilt, error) {
+	return c.run(ctx, std, app.Wanted{Ledger: true}, func(s app.Stores, a projections.CompareOptions) (projections.Rebuilt, error) {
 		proxies, err := c.Stores.Proxies()
 		if err != nil {
 			return projections.Rebuilt{}, err
@@ -52,7 +52,7 @@ func (c rebuildLedger) Run(ctx context.Context, std output.Streams) error {
 
 // Run rebuilds the leaderboard.
 func (c rebuildLeaderboard) Run(ctx context.Context, std output.Streams) error {
-	return c.run(ctx, std, app.Wanted{Leaderboard: true}, func(s app.Stores, a projections.Audit) (projections.Rebuilt, error) {
+	return c.run(ctx, std, app.Wanted{Leaderboard: true}, func(s app.Stores, a projections.CompareOptions) (projections.Rebuilt, error) {
 		if s.Shared == nil {
 			return projections.Rebuilt{}, flags.Usage(errors.New("a leaderboard in memory is folded anew whenever its process starts: restart that"))
 		}
@@ -64,14 +64,14 @@ func (c rebuildLeaderboard) Run(ctx context.Context, std output.Streams) error {
 	})
 }
 
-func (c rebuildFlags) run(ctx context.Context, std output.Streams, want app.Wanted, rebuild func(app.Stores, projections.Audit) (projections.Rebuilt, error)) (err error) {
+func (c rebuildFlags) run(ctx context.Context, std output.Streams, want app.Wanted, rebuild func(app.Stores, projections.CompareOptions) (projections.Rebuilt, error)) (err error) {
 	s, err := c.Stores.Open(ctx, want)
 	defer func() { err = errors.Join(err, s.Close(context.WithoutCancel(ctx))) }()
 	if err != nil {
 		return err
 	}
 	progress := output.NewProgress(std.Err, time.Now)
-	rebuilt, err := rebuild(s, projections.Audit{Patience: c.Patience, Progress: progress.Update})
+	rebuilt, err := rebuild(s, projections.CompareOptions{Timeout: c.Patience, Progress: progress.Update})
 	if err != nil {
 		if ctx.Err() != nil {
 			err = errors.New("stopped before the switch: the live read model is as it was; run it again to start over")

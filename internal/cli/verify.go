@@ -51,7 +51,7 @@ func (c verifyCommand) Run(ctx context.Context, std output.Streams) (err error) 
 		return err
 	}
 	progress := output.NewProgress(std.Err, time.Now)
-	audit := projections.Audit{Patience: c.Patience, Listed: c.List, Progress: progress.Update}
+	audit := projections.CompareOptions{Timeout: c.Patience, MaxDrifts: c.List, Progress: progress.Update}
 	fold := projections.NewFold(s.Store)
 	var report VerifyReport
 	found, err := fold.VerifyLedger(ctx, s.Ledger, audit)

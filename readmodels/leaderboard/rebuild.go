@@ -19,7 +19,7 @@ type Rebuilder interface {
 type Copy interface {
 	Reader
 	Writer
-	Auditor
+	StandingsReader
 	// Switch atomically replaces the live leaderboard with the copy, and removes the former one. Every reader of every process sees
 	// either the former or the new one, and none fails. The next batch of a writer is domain.ErrCheckpointMoved, unless the copy has
 	// the same checkpoint. If the copy's checkpoint is before the live one's, Switch returns domain.ErrNotCaughtUp and changes
@@ -29,7 +29,7 @@ type Copy interface {
 	Discard(ctx context.Context) error
 }
 
-// MaxStandings is the most customers in one call of Auditor.Standings.
+// MaxStandings is the most customers in one call of StandingsReader.Standings.
 const MaxStandings = 1000
 
 // CheckKeys accepts up to MaxStandings keys. More are domain.ErrInvalid with the field keys and the code too_many_keys.
@@ -40,14 +40,14 @@ func CheckKeys(keys []domain.ProxyKey) error {
 	return nil
 }
 
-// Auditor reads many customers' totals at once, so that a leaderboard can be compared with the log.
-type Auditor interface {
+// StandingsReader reads many customers' totals at once, for comparing a leaderboard with the log.
+type StandingsReader interface {
 	// Standings reads the totals of up to MaxStandings customers from one snapshot. Errors are those of CheckKeys and of
 	// Reader.Dashboard.
 	Standings(ctx context.Context, keys []domain.ProxyKey) (Standings, error)
 }
 
-// Standings is the answer of Auditor.Standings.
+// Standings is the answer of StandingsReader.Standings.
 type Standings struct {
 	// Standings and Found have an element for each key that was asked for. Found is false for a customer who is not on the
 	// leaderboard; their Standing sets no more than Key and Retired of a retired key.

@@ -35,7 +35,7 @@ var clientClauses = []struct {
 		b.through(reader).ranks(bob, ann)
 		b.apply(change(ann, 30, 7), change(cat, 1, 7))
 		b.through(reader).ranks(ann, bob, cat)
-		b.through(reader).audits(cat, absent)
+		b.through(reader).standingsAgree(cat, absent)
 		b.load(leaderboard.State{Position: at(7), AsOf: start}, standing(dan, 1, 1))
 		b.through(reader).ranks(dan)
 	}},

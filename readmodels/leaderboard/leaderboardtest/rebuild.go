@@ -37,7 +37,7 @@ var rebuildClauses = []struct {
 		c.apply(change(dan, 8, 6))
 		b.apply(change(ann, 1, 6))
 		c.ranks(dan, cat)
-		c.audits(cat, ann, dan)
+		c.standingsAgree(cat, ann, dan)
 		b.ranks(bob, ann)
 		b.load(leaderboard.State{Position: at(300), AsOf: start}, standing(eve, 1, 1))
 		c.ranks(dan, cat)

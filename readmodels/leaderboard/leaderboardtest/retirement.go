@@ -139,9 +139,9 @@ var retirementClauses = []clause{
 	}},
 	{"standings tell who is retired", func(t *testing.T, adapter Adapter) {
 		b := given(t, adapter, standing(ann, 30, 5), standing(bob, 20, 5), retired(cat))
-		b.audits(ann, bob, cat, absent)
+		b.standingsAgree(ann, bob, cat, absent)
 		b.apply(retires(ann), retires(dan), change(cat, 1, 6))
-		b.audits(dan, ann, bob, absent, cat, ann)
+		b.standingsAgree(dan, ann, bob, absent, cat, ann)
 		s, err := b.Standings(b.ctx, []domain.ProxyKey{ann, bob, absent})
 		if err != nil || !s.Standings[0].Retired || s.Found[0] || s.Standings[1].Retired || s.Standings[2].Retired {
 			t.Errorf("got %+v, %v", s, err)
@@ -179,7 +179,7 @@ var retirementClauses = []clause{
 			keys = append(keys, s.Key)
 		}
 		for i := 0; i < len(keys); i += leaderboard.MaxStandings {
-			b.audits(keys[i : i+leaderboard.MaxStandings]...)
+			b.standingsAgree(keys[i : i+leaderboard.MaxStandings]...)
 		}
 	}},
 }

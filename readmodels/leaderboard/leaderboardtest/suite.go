@@ -16,11 +16,11 @@ import (
 	"loyalty/readmodels/leaderboard"
 )
 
-// Adapter is a leaderboard, to be read, written and audited.
+// Adapter is the interface of an adapter in the contract.
 type Adapter interface {
 	leaderboard.Reader
 	leaderboard.Writer
-	leaderboard.Auditor
+	leaderboard.StandingsReader
 }
 
 // Run runs the contract. open returns a new leaderboard without a Load, and closes it with t.Cleanup.
@@ -34,7 +34,7 @@ func Run(t *testing.T, open func(t *testing.T) Adapter) {
 		{"Load", loadClauses},
 		{"Wait", waitClauses},
 		{"Concurrency", concurrencyClauses},
-		{"Audit", auditClauses},
+		{"Audit", standingsClauses},
 		{"Random histories", propertyClauses},
 	})
 }
@@ -49,7 +49,7 @@ func RunEssentials(t *testing.T, open func(t *testing.T) Adapter) {
 		{"Load", loadClauses},
 		{"Wait", waitClauses},
 		{"Concurrency", concurrencyClauses},
-		{"Audit", auditClauses},
+		{"Audit", standingsClauses},
 	})
 }
 

@@ -7,9 +7,9 @@ import (
 	"loyalty/readmodels/leaderboard"
 )
 
-var _ leaderboard.Auditor = (*Board)(nil)
+var _ leaderboard.StandingsReader = (*Board)(nil)
 
-// Standings reads the totals of many customers; see leaderboard.Auditor.
+// Standings reads the totals of many customers; see leaderboard.StandingsReader.
 func (b *Board) Standings(_ context.Context, keys []domain.ProxyKey) (leaderboard.Standings, error) {
 	if err := leaderboard.CheckKeys(keys); err != nil {
 		return leaderboard.Standings{}, err

@@ -22,10 +22,10 @@ import (
 )
 
 var (
-	_ leaderboard.Reader    = (*Board)(nil)
-	_ leaderboard.Writer    = (*Board)(nil)
-	_ leaderboard.Auditor   = (*Board)(nil)
-	_ leaderboard.Rebuilder = (*Board)(nil)
+	_ leaderboard.Reader          = (*Board)(nil)
+	_ leaderboard.Writer          = (*Board)(nil)
+	_ leaderboard.StandingsReader = (*Board)(nil)
+	_ leaderboard.Rebuilder       = (*Board)(nil)
 )
 
 // Board is a client of one leaderboard. It is safe for concurrent use.

@@ -101,7 +101,7 @@ func (b *Board) Standing(ctx context.Context, key domain.ProxyKey) (leaderboard.
 	return s.Standings[0], s.Found[0], s.Position, nil
 }
 
-// Standings reads the totals of many customers; see leaderboard.Auditor.
+// Standings reads the totals of many customers; see leaderboard.StandingsReader.
 func (b *Board) Standings(ctx context.Context, keys []domain.ProxyKey) (leaderboard.Standings, error) {
 	if err := leaderboard.CheckKeys(keys); err != nil {
 		return leaderboard.Standings{}, err

@@ -10,27 +10,27 @@ import (
 	"loyalty/readmodels/leaderboard"
 )
 
-var auditClauses = []clause{
+var standingsClauses = []clause{
 	{"standings come in the order of the keys, with those who are absent", func(t *testing.T, adapter Adapter) {
 		b := given(t, adapter, standing(ann, 10, 5), standing(bob, -3, 6), standing(cat, 0, 7))
 		b.apply(change(dan, 4, 8))
-		b.audits(dan, absent, bob, ann, absent, cat)
+		b.standingsAgree(dan, absent, bob, ann, absent, cat)
 	}},
 	{"somebody asked for twice is there twice", func(t *testing.T, adapter Adapter) {
 		b := given(t, adapter, standing(ann, 10, 5), standing(bob, 20, 6))
-		b.audits(ann, ann, bob, absent, absent, ann)
+		b.standingsAgree(ann, ann, bob, absent, absent, ann)
 	}},
 	{"asking for nobody still tells how many there are, and the state", func(t *testing.T, adapter Adapter) {
 		b := given(t, adapter, standing(ann, 10, 5))
-		b.audits()
+		b.standingsAgree()
 		b.load(leaderboard.State{})
-		b.audits()
+		b.standingsAgree()
 	}},
 	{"standings at the ends of their ranges are exact", func(t *testing.T, adapter Adapter) {
 		b := given(t, adapter,
 			standing(ann, domain.MaxTotal, leaderboard.MaxMinute), standing(bob, domain.MaxTotal, 0), standing(cat, -domain.MaxTotal, leaderboard.MaxMinute),
 			standing(dan, -domain.MaxTotal, 0), standing(eve, 0, 0))
-		b.audits(ann, bob, cat, dan, eve)
+		b.standingsAgree(ann, bob, cat, dan, eve)
 	}},
 	{"as many as may be asked for at once are read, one more is refused", func(t *testing.T, adapter Adapter) {
 		b := given(t, adapter, crowd(leaderboard.MaxStandings)...)
@@ -38,13 +38,13 @@ var auditClauses = []clause{
 		for _, s := range b.model.Ranking() {
 			keys = append(keys, s.Key)
 		}
-		b.audits(keys...)
+		b.standingsAgree(keys...)
 		if _, err := b.Standings(b.ctx, append(keys, absent)); !errors.Is(err, domain.ErrInvalid) {
 			t.Errorf("got error %v, want %v", err, domain.ErrInvalid)
 		}
 	}},
 	{"standings are one snapshot, while batches go on", func(t *testing.T, adapter Adapter) {
-		// Everybody gets a point in each batch, so that all totals are the number of batches.
+		// Every customer gets a point in each batch, so that all totals equal the number of batches.
 		keys := make([]domain.ProxyKey, 50)
 		var changes []leaderboard.Change
 		for i := range keys {
@@ -81,8 +81,8 @@ var auditClauses = []clause{
 	}},
 }
 
-// audits compares the standings of some with the model's.
-func (b *board) audits(keys ...domain.ProxyKey) {
+// standingsAgree compares the standings of some customers with the model's.
+func (b *board) standingsAgree(keys ...domain.ProxyKey) {
 	b.Helper()
 	s, err := b.Standings(b.ctx, keys)
 	if err != nil || len(s.Standings) != len(keys) || len(s.Found) != len(keys) {
