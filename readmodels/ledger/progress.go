@@ -46,9 +46,9 @@ func (p *Progress) Current() (domain.Position, <-chan struct{}) {
 }
 
 // Wait blocks until Reach was called with position or a later one. Since another process may be the writer, one of the waiting
-// goroutines calls poll every interval, for all of them; poll reads the checkpoint and calls Reach. Wait returns domain.ErrNotCaughtUp
-// when ctx ends first, and the error of its own poll.
-func (p *Progress) Wait(ctx context.Context, position domain.Position, interval time.Duration, poll func(context.Context) error) error {
+// goroutines reads the checkpoint every interval, for all of them. Wait returns domain.ErrNotCaughtUp when ctx ends first, and the error of
+// its own reading.
+func (p *Progress) Wait(ctx context.Context, position domain.Position, interval time.Duration, checkpoint func(context.Context) (domain.Position, error)) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
@@ -57,12 +57,13 @@ func (p *Progress) Wait(ctx context.Context, position domain.Position, interval 
 			return nil
 		}
 		if p.beginPoll(interval) {
-			err := poll(ctx)
+			reached, err := checkpoint(ctx)
 			p.endPoll()
 			if err != nil && ctx.Err() == nil {
 				return err
 			}
 			if err == nil {
+				p.Reach(reached)
 				at, moved = p.Current()
 				if !at.Before(position) {
 					return nil

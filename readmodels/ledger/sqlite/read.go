@@ -37,10 +37,7 @@ const pollInterval = 25 * time.Millisecond
 // Wait blocks until the ledger reflects position; see ledger.Reader. An Apply in this process wakes it at once, an Apply in another
 // within a few times pollInterval.
 func (l *Ledger) Wait(ctx context.Context, position domain.Position) error {
-	return l.progress.Wait(ctx, position, pollInterval, func(ctx context.Context) error {
-		_, err := l.Checkpoint(ctx)
-		return err
-	})
+	return l.progress.Wait(ctx, position, pollInterval, l.Checkpoint)
 }
 
 // Outstanding is the sum of all totals, negative ones included. It is stored beside the checkpoint: reading it takes the same time for
