@@ -23,7 +23,7 @@ type Brokers struct {
 	EventBus   string // changes of points are published to it; for the project role
 }
 
-// buses are the brokers that a process is joined to. Those it is not are nil.
+// buses are the open brokers of a process, with what consumes and publishes. What a process does not use is nil.
 type buses struct {
 	commandBus *redis.Broker
 	intake     *bus.Intake
@@ -33,8 +33,8 @@ type buses struct {
 	publishing *projections.Runner
 }
 
-// join makes what the roles of the process need of the brokers. What is more than adjustmentLimit waits for a second person. The
-// caller closes it, also after an error.
+// join opens the brokers that the roles of a process need. An adjustment from the bus of more than adjustmentLimit points waits for
+// approval. The caller closes the result, also after an error.
 func (f Brokers) join(r Roles, handler bus.Commands, adjustmentLimit domain.Points, store *eventstore.Store, log *slog.Logger, registry prometheus.Registerer) (b buses, err error) {
 	if r.Command && f.CommandBus != "" {
 		if b.commandBus, err = OpenBroker("command-bus", f.CommandBus, log); err != nil {
@@ -71,7 +71,7 @@ func OpenBroker(flag, address string, log *slog.Logger) (*redis.Broker, error) {
 	return b, nil
 }
 
-// run takes commands and publishes events until ctx ends; all are waited for through running.
+// run consumes commands and publishes events until ctx ends. Its goroutines are in running.
 func (b buses) run(ctx context.Context, running *sync.WaitGroup, log *slog.Logger) {
 	if b.intake != nil {
 		running.Go(func() { b.commandBus.Keep(ctx, log) })
@@ -83,7 +83,7 @@ func (b buses) run(ctx context.Context, running *sync.WaitGroup, log *slog.Logge
 	}
 	if b.publishing != nil {
 		running.Go(func() {
-			// Its error is logged, and shows in the metrics; nothing else of the process depends on it.
+			// The runner logs its error, and the metrics show it. Nothing else of the process depends on it.
 			_ = b.publishing.Run(ctx)
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
 			defer cancel()
@@ -94,10 +94,10 @@ func (b buses) run(ctx context.Context, running *sync.WaitGroup, log *slog.Logge
 	}
 }
 
-// saveTimeout bounds how long a stop tries to save how far events are published.
+// saveTimeout bounds the time that a stop takes to save the position up to which events are published.
 const saveTimeout = 3 * time.Second
 
-// close closes the brokers, once what run started has ended.
+// close closes the brokers. What run started must have ended.
 func (b buses) close() error {
 	var errs []error
 	for _, broker := range []*redis.Broker{b.commandBus, b.eventBus} {
@@ -108,7 +108,7 @@ func (b buses) close() error {
 	return errors.Join(errs...)
 }
 
-// busMetrics count the commands that came through a broker, and the poisoned ones.
+// busMetrics count the commands from the command bus by their result, and the poisoned ones.
 type busMetrics struct {
 	commands *prometheus.CounterVec
 	broker   *redis.Broker
@@ -135,10 +135,10 @@ func (m *busMetrics) Describe(out chan<- *prometheus.Desc) {
 	out <- m.poison
 }
 
-// poisonTimeout bounds the time for which a scrape asks the broker.
+// poisonTimeout bounds the question to the broker at one scrape.
 const poisonTimeout = time.Second
 
-// Collect asks the broker how long the poison topic is. A broker that doesn't answer is left out.
+// Collect asks the broker for the length of the poison topic, and leaves that metric out if the broker does not answer.
 func (m *busMetrics) Collect(out chan<- prometheus.Metric) {
 	m.commands.Collect(out)
 	ctx, cancel := context.WithTimeout(context.Background(), poisonTimeout)

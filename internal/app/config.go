@@ -1,3 +1,5 @@
+// Package app is what a process is made of: its configuration, stores, roles, projection runners, seasons, brokers and HTTP servers, and how
+// it starts and stops. Adapters are chosen here, by connection strings; nothing above knows which is in use.
 package app
 
 import (
@@ -12,7 +14,8 @@ import (
 	"loyalty/eventstore/embedded"
 )
 
-// Roles are what a process does.
+// Roles are what a process does: take orders (Command), answer dashboards and trails (Query), keep the ledger and a shared leaderboard
+// (Project).
 type Roles struct{ Command, Query, Project bool }
 
 // names are the roles as the roles flag and the status name them.
@@ -36,7 +39,7 @@ type Config struct {
 	// Addr and AdminAddr are the addresses of the API and of what operators ask for; port 0 picks one.
 	Addr, AdminAddr string
 	Calendar        season.Calendar // of the leaderboards beside the one of all time
-	// History is the folder in which this process keeps how the leaderboard stood at every moment; empty: it keeps none.
+	// History is the folder in which this process keeps how the leaderboard stood at any time. Empty: it keeps none.
 	History string
 	// EventStore are the options of an embedded event store; its Logger is that of the whole process. With Exclusive it is an error
 	// (embedded.ErrInUse) if another process serves that event store.

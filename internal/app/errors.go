@@ -1,5 +1,4 @@
 package app
 
-// ConfigError is a mistake in the configuration of a process: the process was used wrongly, nothing failed. Its text is for
-// whoever started the process.
+// ConfigError is a mistake in the configuration of a process. Its text says what to do in terms of flags and environment variables.
 type ConfigError struct{ error }

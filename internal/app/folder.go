@@ -16,20 +16,28 @@ import (
 	"loyalty/domain"
 )
 
-// Folder is a data folder: what "loyalty dev" keeps between runs.
+// Folder is a data folder: the embedded stores and the secrets of "loyalty dev".
 type Folder string
 
-// DefaultFolder is where dev and token look unless told otherwise.
+// DefaultFolder is the data folder where none is named.
 const DefaultFolder = "loyalty-data"
 
-// eventStore, ledger, history, tokenSecret and proxySecret are what lies in it.
-func (f Folder) EventStoreDir() string   { return filepath.Join(string(f), "eventstore") }
-func (f Folder) LedgerFile() string      { return filepath.Join(string(f), "ledger.sqlite") }
-func (f Folder) HistoryDir() string      { return filepath.Join(string(f), "history") }
+// EventStoreDir is the folder of the event store.
+func (f Folder) EventStoreDir() string { return filepath.Join(string(f), "eventstore") }
+
+// LedgerFile is the SQLite file of the ledger.
+func (f Folder) LedgerFile() string { return filepath.Join(string(f), "ledger.sqlite") }
+
+// HistoryDir is the folder of the leaderboard's history.
+func (f Folder) HistoryDir() string { return filepath.Join(string(f), "history") }
+
+// TokenSecretFile holds the secret that signs tokens, in hexadecimal.
 func (f Folder) TokenSecretFile() string { return filepath.Join(string(f), "token.secret") }
+
+// ProxySecretFile holds the secret that proxy names are made with, in hexadecimal.
 func (f Folder) ProxySecretFile() string { return filepath.Join(string(f), "proxy.secret") }
 
-// Check refuses a folder that no process has used yet.
+// Check returns an error (fs.ErrNotExist) if no process has used the folder yet.
 func (f Folder) Check() error {
 	if _, err := os.Stat(f.EventStoreDir()); err != nil {
 		return fmt.Errorf("%s is no data folder of loyalty: name the one that loyalty dev --data was given (%w)", f, err)
@@ -37,7 +45,7 @@ func (f Folder) Check() error {
 	return nil
 }
 
-// Secrets makes what the folder's secrets are for, and makes up those that aren't there yet.
+// Secrets makes the proxies and the verifier from the folder's secrets. It generates secrets that are missing.
 func (f Folder) Secrets(context.Context) (domain.Proxies, *auth.Verifier, error) {
 	tokenSecret, err := openSecret(f.TokenSecretFile())
 	if err != nil {
@@ -55,7 +63,8 @@ func (f Folder) Secrets(context.Context) (domain.Proxies, *auth.Verifier, error)
 	return proxies, verifier, err
 }
 
-// Mint makes a token that the folder's process accepts.
+// Mint makes a token, valid for ttl, that the folder's process accepts. It returns fs.ErrNotExist if the folder has no secret yet, and
+// domain.ErrInvalid for claims that no verifier accepts.
 func (f Folder) Mint(c auth.Claims, ttl time.Duration) (string, error) {
 	secret, err := ReadSecret(f.TokenSecretFile())
 	if err != nil {
@@ -64,10 +73,10 @@ func (f Folder) Mint(c auth.Claims, ttl time.Duration) (string, error) {
 	return auth.Mint(secret, c, ttl, time.Now())
 }
 
-// SecretLength is the length of a secret this program makes up, in bytes.
+// SecretLength is the length of a generated secret in bytes.
 const SecretLength = 32
 
-// openSecret reads a secret, and makes one up if there is none.
+// openSecret reads a secret, and generates it if there is none.
 func openSecret(file string) ([]byte, error) {
 	secret, err := ReadSecret(file)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -75,15 +84,16 @@ func openSecret(file string) ([]byte, error) {
 	}
 	secret = make([]byte, SecretLength)
 	rand.Read(secret) // never fails
-	// Written beside it and renamed, so that a crash leaves no half of a secret.
-	temporary := file + ".new"
-	if err := os.WriteFile(temporary, []byte(hex.EncodeToString(secret)+"\n"), 0o600); err != nil {
+	// Written to another file and renamed, so that a crash leaves no partial secret.
+	staging := file + ".new"
+	if err := os.WriteFile(staging, []byte(hex.EncodeToString(secret)+"\n"), 0o600); err != nil {
 		return nil, err
 	}
-	return secret, os.Rename(temporary, file)
+	return secret, os.Rename(staging, file)
 }
 
-// ReadSecret refuses a secret that others on the machine could read, and one too short to be one.
+// ReadSecret reads a secret in hexadecimal. It is an error if other users could read the file, or if the secret is shorter than
+// SecretLength; fs.ErrNotExist if there is none.
 func ReadSecret(file string) ([]byte, error) {
 	info, err := os.Stat(file)
 	if err != nil {

@@ -11,11 +11,11 @@ import (
 	"loyalty/projections"
 )
 
-// grace is how long other processes are left to bring a read model up to date before a command does it for them.
+// grace is the time that other processes have to bring a read model up to date before a command does it.
 const grace = 5 * time.Second
 
-// ProjectUntil runs a projection until there is what a command waits for. Beside other processes that do the same it is safe: the
-// checkpoint moves by compare-and-set. A projection that can't go on ends it.
+// ProjectUntil runs a projection until until returns. It is safe beside other processes that run the same projection, since the checkpoint
+// moves by compare-and-set. It returns the error that stopped the projection, or that of until.
 func ProjectUntil(ctx context.Context, store *eventstore.Store, p projections.Projection, until func(context.Context, *projections.Runner) error) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -35,15 +35,15 @@ func ProjectUntil(ctx context.Context, store *eventstore.Store, p projections.Pr
 	return err
 }
 
-// CatchUp have read models come to a position.
+// CatchUp brings read models up to a position. Not safe for concurrent use.
 type CatchUp struct {
 	Store *eventstore.Store
-	// alone tells that nobody else projects.
+	// Alone says that no other process projects.
 	Alone bool
 }
 
-// Reach waits until a read model reflects a position: for the processes that keep it if it is shared with any, and else, or if they
-// don't come to it, by running its projection.
+// Reach waits until a read model reflects a position. It leaves a shared one to the processes that keep it, for a while. If they do not
+// reach the position, or if the read model is not shared, it runs the projection itself.
 func (f *CatchUp) Reach(ctx context.Context, p projections.Projection, shared bool, wait func(context.Context, domain.Position) error, position domain.Position) error {
 	if shared && !f.Alone {
 		waiting, cancel := context.WithTimeout(ctx, grace)

@@ -5,18 +5,18 @@ import (
 	"runtime/debug"
 )
 
-// UseServingGCTarget has garbage collected when the heap has grown fivefold, unless GOGC says otherwise. It is for processes that
-// answer requests: what lives on their heap is small, the leaderboard being outside it, and would be collected tens of times
-// a second under load. A command that folds the log has all of it on the heap, and must not.
+// UseServingGCTarget sets GOGC to 400 unless the environment has it, for processes that answer requests. Their live heap is small, as the
+// leaderboard is outside it, and garbage would be collected tens of times a second under load. A command that folds the log has
+// everything on the heap and must not use it.
 func UseServingGCTarget() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)
 	}
 }
 
-// useFoldingGCTarget undoes UseServingGCTarget until what it returns is called: what a fold leaves behind as it grows is as large as what it
-// needs, and would be kept five times over.
-func useFoldingGCTarget() (again func()) {
+// useFoldingGCTarget sets GOGC to 100 until restore is called. What a fold leaves behind as it grows is as large as what it needs, and
+// the serving target would keep that five times over.
+func useFoldingGCTarget() (restore func()) {
 	if os.Getenv("GOGC") != "" {
 		return debug.FreeOSMemory
 	}

@@ -13,18 +13,19 @@ import (
 	"time"
 )
 
-// shutdownTimeout bounds how long a stop waits for what is under way.
+// shutdownTimeout bounds the time that a stop waits for requests under way, and again for stores to close.
 const shutdownTimeout = 10 * time.Second
 
 // Addresses are where a process answers.
 type Addresses struct {
 	API, Admin net.Addr
-	// EventStore is where other programs reach the event store in this process, empty where they don't.
+	// EventStore is where other programs reach the event store in this process, empty if they can't.
 	EventStore string
 }
 
-// Run runs a process and answers requests until ctx ends or serving fails, and then stops it in order: what is under way is
-// finished first.
+// Run opens a process and answers requests until ctx ends or a server fails. Then it stops in order: what Started returned, the servers,
+// once requests under way are answered, the projections, and the stores. It returns nil after a stop without failures, and a ConfigError
+// if c can't work.
 func Run(ctx context.Context, c Config) (err error) {
 	UseServingGCTarget()
 	listener, err := net.Listen("tcp", c.Addr)
@@ -72,7 +73,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	return errors.Join(err, <-failed, <-failed)
 }
 
-// Serve returns nil once the server was shut down.
+// Serve serves until the server is shut down, which is no error.
 func Serve(server *http.Server, listener net.Listener) error {
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
@@ -80,7 +81,7 @@ func Serve(server *http.Server, listener net.Listener) error {
 	return nil
 }
 
-// NewHTTPServer bounds how long a client may take, so that slow ones do not pile up.
+// NewHTTPServer is a server with timeouts, so that slow clients do not pile up.
 func NewHTTPServer(handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
@@ -88,8 +89,8 @@ func NewHTTPServer(handler http.Handler) *http.Server {
 	}
 }
 
-// NewRequestIDs names requests: a random part for the process, and a number. Random ones for each would cost more than
-// reading a dashboard.
+// NewRequestIDs returns a function that makes request ids: a random part for the process, and a number. A random id for each request
+// would cost more than reading a dashboard.
 func NewRequestIDs() func() string {
 	random := make([]byte, 8)
 	rand.Read(random) // never fails

@@ -10,13 +10,13 @@ import (
 	"loyalty/projections"
 )
 
-// countUpTo bounds the events counted for the lag of a projection at one scrape, and countFor the time all that may take.
+// countUpTo bounds the events that are counted for the lag of a projection, and countTimeout the time for all counts of one scrape.
 const (
 	countUpTo    = 10_000
 	countTimeout = 2 * time.Second
 )
 
-// projectionMetrics shows how far each projection has come.
+// projectionMetrics are the position and the lag of each projection.
 type projectionMetrics struct {
 	runners                                        func() []*projections.Runner
 	now                                            func() time.Time
@@ -44,7 +44,7 @@ func (m *projectionMetrics) Describe(out chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect asks every runner, all at the same time. A lag that is not known is left out.
+// Collect asks all runners at the same time, and leaves out a lag that is not known.
 func (m *projectionMetrics) Collect(out chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), countTimeout)
 	defer cancel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"slices"
 	"sync"
@@ -41,7 +42,7 @@ type Process struct {
 func Open(ctx context.Context, c Config) (_ *Process, err error) {
 	log := c.EventStore.Logger
 	p := &Process{Roles: c.Roles}
-	// Projections, and the keys that tokens are verified with, outlive ctx until close.
+	// Projections, and the refresh of keys that tokens are verified with, outlive ctx until close.
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	p.stop = stop
 	defer func() {
@@ -74,8 +75,8 @@ func Open(ctx context.Context, c Config) (_ *Process, err error) {
 		}
 	}
 	if c.Query {
-		config.Leaderboard, config.Ledger, config.Finder, config.Auditor, config.Earner = p.Board, p.Ledger, p.Ledger, p.Ledger, p.Ledger
-		if config.Reveals, err = commands.New(p.Store, commands.Options{Policy: domain.DefaultPolicy(), Now: time.Now, NewID: uuid.New}); err != nil {
+		config.Leaderboard, config.Ledger, config.Finder, config.Auditor, config.Earner = p.Leaderboard, p.Ledger, p.Ledger, p.Ledger, p.Ledger
+		if config.Reveals, err = p.Handler(); err != nil {
 			return nil, err
 		}
 		config.Evidence = queries.Explainer{Store: p.Store, Ledger: p.Ledger}
@@ -83,6 +84,34 @@ func Open(ctx context.Context, c Config) (_ *Process, err error) {
 			config.Replays = whatIfs{p.Store, proxies}
 		}
 	}
+	if err := p.newRunners(c, proxies); err != nil {
+		return nil, err
+	}
+	if p.history != nil {
+		config.History = p.history
+	}
+	if p.keepsSeasons() {
+		p.seasons = &seasons{
+			calendar: c.Calendar, store: p.Store, ledger: p.Ledger, shared: p.Shared, keeps: c.Project, proxies: proxies, log: log, now: time.Now,
+		}
+		p.seasons.update(running, time.Now())
+		config.Seasons = p.seasons
+	}
+	if p.buses, err = c.Brokers.join(c.Roles, config.Commands, c.Limits.Adjustments[auth.RoleChannel], p.Store, log, registry); err != nil {
+		return nil, err
+	}
+	registry.MustRegister(newProjectionMetrics(p.runners, time.Now))
+	config.Status = p.status(c.Roles.names(), time.Now(), p.storeChecks(c.Connections, c.Brokers))
+	if p.api, err = api.New(config); err != nil {
+		return nil, err
+	}
+	p.start(running, log)
+	return p, nil
+}
+
+// newRunners makes the runners of the projections that the roles keep, and opens the history.
+func (p *Process) newRunners(c Config, proxies domain.Proxies) (err error) {
+	log := c.EventStore.Logger
 	newRunner := func(of projections.Projection) *projections.Runner {
 		return projections.NewRunner(of, p.Store, projections.Options{Logger: log})
 	}
@@ -90,44 +119,33 @@ func Open(ctx context.Context, c Config) (_ *Process, err error) {
 		p.essential = append(p.essential, newRunner(projections.Ledger{Writer: p.Ledger, Proxies: proxies}))
 	}
 	// The project role keeps a leaderboard in Redis; each process keeps the one in its own memory.
-	if (c.Project && p.Shared != nil) || (p.Board != nil && p.Shared == nil) {
+	if (c.Project && p.Shared != nil) || (p.Leaderboard != nil && p.Shared == nil) {
 		p.essential = append(p.essential, newRunner(projections.Leaderboard{
-			Writer: p.Board, Accounts: p.Ledger, Proxies: proxies, Logger: log, Now: time.Now,
+			Writer: p.Leaderboard, Accounts: p.Ledger, Proxies: proxies, Logger: log, Now: time.Now,
 		}))
 	}
-	if p.buses, err = c.Brokers.join(c.Roles, config.Commands, c.Limits.Adjustments[auth.RoleChannel], p.Store, log, registry); err != nil {
-		return nil, err
+	if c.History == "" {
+		return nil
 	}
-	if c.History != "" {
-		if p.history, err = history.Open(c.History, history.Options{Logger: log}); err != nil {
-			return nil, err
-		}
-		config.History = p.history
-		p.optional = append(p.optional, newRunner(projections.History{Writer: p.history, Proxies: proxies}))
+	if p.history, err = history.Open(c.History, history.Options{Logger: log}); err != nil {
+		return err
 	}
-	if p.keepsSeasons() {
-		p.seasons = &seasons{
-			calendar: c.Calendar, store: p.Store, ledger: p.Ledger, shared: p.Shared, keeps: c.Project, proxies: proxies, log: log, now: time.Now,
-		}
-		p.seasons.turn(running, time.Now())
-		config.Seasons = p.seasons
-	}
-	registry.MustRegister(newProjectionMetrics(p.runners, time.Now))
-	config.Status = p.status(c.Roles.names(), time.Now(), p.storeChecks(c.Connections, c.Brokers))
-	if p.api, err = api.New(config); err != nil {
-		return nil, err
-	}
+	p.optional = append(p.optional, newRunner(projections.History{Writer: p.history, Proxies: proxies}))
+	return nil
+}
+
+// start runs the projections, the seasons and the brokers until ctx ends; close waits for them.
+func (p *Process) start(ctx context.Context, log *slog.Logger) {
 	for _, runner := range slices.Concat(p.essential, p.optional) {
 		p.running.Go(func() {
 			// The runner logs its error, and an essential one makes the process not ready. What was folded can still be read.
-			_ = runner.Run(running)
+			_ = runner.Run(ctx)
 		})
 	}
 	if p.seasons != nil {
-		p.running.Go(func() { p.seasons.run(running) })
+		p.running.Go(func() { p.seasons.run(ctx) })
 	}
-	p.buses.run(running, &p.running, log)
-	return p, nil
+	p.buses.run(ctx, &p.running, log)
 }
 
 // addresses are where the process answers, its servers listening at api and admin.
@@ -171,8 +189,8 @@ func (p *Process) close(ctx context.Context) error {
 // totals is where commands read a customer's total: from the leaderboard, which is faster, if this process has one, else from the
 // ledger.
 func (p *Process) totals(proxies domain.Proxies) commands.Totals {
-	if p.Board != nil {
-		return boardTotals{p.Board, proxies}
+	if p.Leaderboard != nil {
+		return boardTotals{p.Leaderboard, proxies}
 	}
 	return ledgerTotals{p.Ledger}
 }

@@ -13,46 +13,45 @@ import (
 	"loyalty/eventstore"
 	"loyalty/projections"
 	"loyalty/readmodels/leaderboard"
-	"loyalty/readmodels/leaderboard/memory"
 	"loyalty/readmodels/ledger"
 )
 
-// seasons keeps a leaderboard for each season that the calendar has, as time goes by: in this process's memory, or in Redis,
-// where those who project keep it for everybody.
+// seasons has a leaderboard for each season that the calendar has now: in this process's memory, or in Redis, where processes with the
+// project role keep it for all.
 type seasons struct {
 	calendar season.Calendar
 	store    *eventstore.Store
 	ledger   ledger.Seasons
-	// shared is the leaderboard of all time in Redis, nil where leaderboards are in memory. keeps tells whether this process keeps
-	// those in Redis, or only reads them.
-	shared  sharedBoard
+	// shared is the leaderboard of all time in Redis, nil if leaderboards are in memory. keeps says that this process keeps those in
+	// Redis; otherwise it only reads them.
+	shared  sharedLeaderboard
 	keeps   bool
 	proxies domain.Proxies
 	log     *slog.Logger
 	now     func() time.Time
 
 	mu     sync.RWMutex
-	boards map[string]*seasonBoard
+	boards map[string]*seasonLeaderboard
 }
 
-// seasonBoard is the leaderboard of one season.
-type seasonBoard struct {
+// seasonLeaderboard is the leaderboard of one season.
+type seasonLeaderboard struct {
 	season.Season
-	board   BoardStore
+	board   LeaderboardStore
 	proxies domain.Proxies
-	// runner keeps the board up with the log, until stop; it is nil where another process does.
+	// runner projects into the leaderboard until stop; nil if another process does.
 	runner *projections.Runner
 	stop   func()
 }
 
-// calendarInterval is how often a process looks at the clock again, should the clock be set.
+// calendarInterval is the longest time between two looks at the clock, which may be set.
 const calendarInterval = time.Minute
 
-// run follows the calendar until ctx ends. What it began goes on until close.
+// run begins and ends seasons as the calendar says, until ctx ends. Runners go on until close.
 func (s *seasons) run(ctx context.Context) {
 	for {
 		now := s.now()
-		s.turn(ctx, now)
+		s.update(ctx, now)
 		wait := calendarInterval
 		if next := s.calendar.Next(now); !next.IsZero() {
 			wait = min(wait, next.Sub(now))
@@ -67,8 +66,8 @@ func (s *seasons) run(ctx context.Context) {
 	}
 }
 
-// turn begins the seasons that there are now and weren't before, and ends those that aren't any more.
-func (s *seasons) turn(ctx context.Context, now time.Time) {
+// update begins the seasons that the calendar has at now and had not before, and ends those that it no longer has.
+func (s *seasons) update(ctx context.Context, now time.Time) {
 	wanted := map[string]season.Season{}
 	for _, each := range s.calendar.At(now) {
 		wanted[each.ID] = each
@@ -86,11 +85,8 @@ func (s *seasons) turn(ctx context.Context, now time.Time) {
 }
 
 func (s *seasons) begin(ctx context.Context, of season.Season) {
-	b := &seasonBoard{Season: of, proxies: s.proxies.ForSeason(of.ID), stop: func() {}}
-	if s.shared != nil {
-		b.board = s.shared.Season(of.ID)
-	} else {
-		b.board = memory.New()
+	b := &seasonLeaderboard{
+		Season: of, board: Stores{Shared: s.shared}.SeasonLeaderboard(of.ID), proxies: s.proxies.ForSeason(of.ID), stop: func() {},
 	}
 	if s.shared == nil || s.keeps {
 		b.follow(ctx, s)
@@ -98,14 +94,14 @@ func (s *seasons) begin(ctx context.Context, of season.Season) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.boards == nil {
-		s.boards = map[string]*seasonBoard{}
+		s.boards = map[string]*seasonLeaderboard{}
 	}
 	s.boards[of.ID] = b
 	s.log.Info("a season's leaderboard begins", "season", of.String())
 }
 
-// follow has a goroutine keep the board up with the log until stop, which waits for it.
-func (b *seasonBoard) follow(ctx context.Context, s *seasons) {
+// follow runs the projection in a goroutine until stop, which waits for it.
+func (b *seasonLeaderboard) follow(ctx context.Context, s *seasons) {
 	b.runner = projections.NewRunner(projections.Leaderboard{
 		Writer: b.board, Season: b.Season, Accounts: ledger.Season{Ledger: s.ledger, From: b.From, Until: b.Until},
 		Proxies: b.proxies, Logger: s.log, Now: s.now,
@@ -113,7 +109,7 @@ func (b *seasonBoard) follow(ctx context.Context, s *seasons) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() {
-		// Its error is logged; what was folded so far can still be read.
+		// The runner logs its error. What was folded can still be read.
 		_ = b.runner.Run(ctx)
 	})
 	b.stop = func() {
@@ -122,8 +118,8 @@ func (b *seasonBoard) follow(ctx context.Context, s *seasons) {
 	}
 }
 
-// end lets go of a season. What Redis has of it goes, too.
-func (s *seasons) end(ctx context.Context, b *seasonBoard) {
+// end stops a season's runner, and removes the leaderboard from Redis if this process keeps it.
+func (s *seasons) end(ctx context.Context, b *seasonLeaderboard) {
 	s.mu.Lock()
 	delete(s.boards, b.ID)
 	s.mu.Unlock()
@@ -137,19 +133,19 @@ func (s *seasons) end(ctx context.Context, b *seasonBoard) {
 	}
 }
 
-// close stops following the log, once run has ended. What is in Redis stays.
+// close stops all runners. run must have ended. Leaderboards in Redis stay.
 func (s *seasons) close() {
 	for _, b := range s.list() {
 		b.stop()
 	}
 }
 
-// list is the seasons in order of their ids.
-func (s *seasons) list() []*seasonBoard {
+// list is the seasons in the order of their beginning, the longest first.
+func (s *seasons) list() []*seasonLeaderboard {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	boards := slices.Collect(maps.Values(s.boards))
-	slices.SortFunc(boards, func(a, b *seasonBoard) int {
+	slices.SortFunc(boards, func(a, b *seasonLeaderboard) int {
 		if order := a.From.Compare(b.From); order != 0 {
 			return order
 		}
@@ -158,7 +154,7 @@ func (s *seasons) list() []*seasonBoard {
 	return boards
 }
 
-// runners are those of this process.
+// runners are the runners of seasons in this process.
 func (s *seasons) runners() (runners []*projections.Runner) {
 	for _, b := range s.list() {
 		if b.runner != nil {
@@ -168,7 +164,7 @@ func (s *seasons) runners() (runners []*projections.Runner) {
 	return runners
 }
 
-// Season gives a season's leaderboard and what its keys are made with, or false if there is none of that id.
+// Season returns a season's leaderboard and the proxies that its keys are made with, or false if there is no season with the id.
 func (s *seasons) Season(id string) (season.Season, leaderboard.Reader, domain.Proxies, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

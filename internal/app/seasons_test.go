@@ -31,7 +31,7 @@ type year struct {
 	of    *seasons
 }
 
-func openYear(t *testing.T, configured string, shared sharedBoard) year {
+func openYear(t *testing.T, configured string, shared sharedLeaderboard) year {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
@@ -73,7 +73,7 @@ func (y year) at(day string) string {
 	if err != nil {
 		y.t.Fatal(err)
 	}
-	y.of.turn(y.ctx, now)
+	y.of.update(y.ctx, now)
 	var ids []string
 	for _, s := range y.of.Seasons() {
 		ids = append(ids, s.ID)
@@ -128,7 +128,7 @@ func TestSeasonsComeAndGo(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	for name, shared := range map[string]sharedBoard{"in memory": nil, "in Redis": board} {
+	for name, shared := range map[string]sharedLeaderboard{"in memory": nil, "in Redis": board} {
 		t.Run(name, func(t *testing.T) {
 			y := openYear(t, "month+1,2026-Q4", shared)
 			// Given points in October and November

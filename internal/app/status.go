@@ -13,13 +13,13 @@ import (
 	"loyalty/projections"
 )
 
-// storeCheck is how a store is asked whether it is there.
+// storeCheck checks whether a store answers.
 type storeCheck struct {
 	name, kind string
-	ask        func(context.Context) error
+	check      func(context.Context) error
 }
 
-// storeChecks are those of the stores that this process works with.
+// storeChecks are the checks of all stores and brokers that this process uses.
 func (p *Process) storeChecks(c Connections, b Brokers) (checks []storeCheck) {
 	checks = append(checks, storeCheck{"event store", kindOf(c.Eventstore), p.Store.Ping})
 	if p.Ledger != nil {
@@ -28,9 +28,9 @@ func (p *Process) storeChecks(c Connections, b Brokers) (checks []storeCheck) {
 			return err
 		}})
 	}
-	if p.Board != nil {
+	if p.Leaderboard != nil {
 		checks = append(checks, storeCheck{"leaderboard", kindOf(c.Leaderboard), func(ctx context.Context) error {
-			_, err := p.Board.Checkpoint(ctx)
+			_, err := p.Leaderboard.Checkpoint(ctx)
 			return err
 		}})
 	}
@@ -43,7 +43,7 @@ func (p *Process) storeChecks(c Connections, b Brokers) (checks []storeCheck) {
 	return checks
 }
 
-// brokerCheck asks a broker something small.
+// brokerCheck asks a broker for the length of a topic.
 func brokerCheck(broker *redis.Broker) func(context.Context) error {
 	return func(ctx context.Context) error {
 		_, err := broker.Depth(ctx)
@@ -51,8 +51,8 @@ func brokerCheck(broker *redis.Broker) func(context.Context) error {
 	}
 }
 
-// kindOf is what a store is, by the scheme of its address, and nothing else of that, which may hold a password anywhere. Only PostgreSQL's
-// may have no scheme ("host=… password=…").
+// kindOf is the kind of a store by the scheme of its address. Nothing else of the address is shown, as it may hold a password anywhere. Only
+// PostgreSQL's may have no scheme ("host=… password=…").
 func kindOf(address string) string {
 	scheme, _, _ := strings.Cut(address, ":")
 	scheme, _, _ = strings.Cut(scheme, "+")
@@ -67,7 +67,7 @@ func kindOf(address string) string {
 	return "postgres"
 }
 
-// status has the process looked at, all of its stores and projections at the same time.
+// status returns a function that asks all stores and projections at the same time.
 func (p *Process) status(roles []string, started time.Time, checks []storeCheck) func(context.Context) admin.Status {
 	return func(ctx context.Context) admin.Status {
 		runners := p.runners()
@@ -87,10 +87,10 @@ func (p *Process) status(roles []string, started time.Time, checks []storeCheck)
 	}
 }
 
-// storeStatus asks a store. One that answers that it has nothing to show yet is there.
+// storeStatus checks a store. One that answers domain.ErrNotCaughtUp is up.
 func storeStatus(ctx context.Context, c storeCheck) admin.StoreStatus {
 	began := time.Now()
-	err := c.ask(ctx)
+	err := c.check(ctx)
 	took := time.Since(began)
 	store := admin.StoreStatus{
 		Name: c.name, Kind: c.kind, Up: err == nil || errors.Is(err, domain.ErrNotCaughtUp), Took: float64(took.Microseconds()) / 1000,

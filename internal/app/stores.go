@@ -22,26 +22,26 @@ import (
 	"loyalty/readmodels/ledger/sqlite"
 )
 
-// Connections are the three strings that say where the system keeps what it knows.
+// Connections are the three connection strings that choose the stores.
 type Connections struct {
 	Eventstore  string // esdb://… for a cluster, embedded:DIR for a store in a folder
 	Ledger      string // postgres://… or sqlite:FILE
 	Leaderboard string // redis://… and the like, or memory: for one in each process
 }
 
-// Connections are those of a data folder.
+// Connections are those of the embedded stores in the folder.
 func (f Folder) Connections() Connections {
 	return Connections{Eventstore: EmbeddedScheme + f.EventStoreDir(), Ledger: SQLiteScheme + f.LedgerFile(), Leaderboard: MemoryScheme}
 }
 
-// The schemes that are not a driver's own.
+// The schemes that no driver reads itself.
 const (
 	EmbeddedScheme = "embedded:"
 	SQLiteScheme   = "sqlite:"
 	MemoryScheme   = "memory:"
 )
 
-// ledgerStore is a ledger of whatever kind.
+// ledgerStore is what both ledgers are.
 type ledgerStore interface {
 	ledger.Reader
 	ledger.Finder
@@ -54,37 +54,37 @@ type ledgerStore interface {
 	Close() error
 }
 
-// BoardStore is a leaderboard of whatever kind.
-type BoardStore interface {
+// LeaderboardStore is what all leaderboards are.
+type LeaderboardStore interface {
 	leaderboard.Reader
 	leaderboard.Writer
 }
 
-// sharedBoard is one that several processes have in common.
-type sharedBoard interface {
-	BoardStore
+// sharedLeaderboard is a leaderboard that several processes share.
+type sharedLeaderboard interface {
+	LeaderboardStore
 	leaderboard.StandingsReader
 	leaderboard.Rebuilder
 	Season(id string) *redis.Board
 	Close() error
 }
 
-// Stores are the open stores of a process. Those that were not asked for are nil.
+// Stores are the open stores of a process. Those that were not wanted are nil.
 type Stores struct {
-	Server *embedded.Server // nil unless this process serves the event store
-	Store  *eventstore.Store
-	Ledger ledgerStore
-	Board  BoardStore
-	// shared is board if other processes see the same one, else nil.
-	Shared sharedBoard
+	Server      *embedded.Server // nil unless this process serves the event store
+	Store       *eventstore.Store
+	Ledger      ledgerStore
+	Leaderboard LeaderboardStore
+	// Shared is Leaderboard if other processes share it, else nil.
+	Shared sharedLeaderboard
 }
 
-// Wanted says which of the stores beside the event store to open, and whether an event store in a folder must be this
-// process's alone.
+// Wanted says which stores to open beside the event store. With Exclusive it is an error (embedded.ErrInUse) if another process serves an
+// embedded event store.
 type Wanted struct{ Ledger, Leaderboard, Exclusive bool }
 
-// Open opens what is wanted. The options are for an event store in a folder, which this process serves unless another
-// one does. The caller closes the stores, also after an error.
+// Open opens the stores that are wanted. The options are for an embedded event store, which this process serves unless another one does.
+// The caller closes the stores, also after an error. A connection string that is missing or wrong is a ConfigError.
 func (c Connections) Open(ctx context.Context, want Wanted, o embedded.Options) (s Stores, err error) {
 	if err := s.openEventStore(ctx, c.Eventstore, o, want.Exclusive); err != nil {
 		return s, fmt.Errorf("the event store: %w", err)
@@ -98,7 +98,7 @@ func (c Connections) Open(ctx context.Context, want Wanted, o embedded.Options) 
 		return s, nil
 	}
 	if c.Leaderboard == MemoryScheme {
-		s.Board = memory.New()
+		s.Leaderboard = memory.New()
 		return s, nil
 	}
 	if c.Leaderboard == "" {
@@ -108,7 +108,7 @@ func (c Connections) Open(ctx context.Context, want Wanted, o embedded.Options) 
 	if err != nil {
 		return s, fmt.Errorf("the leaderboard: %w", err)
 	}
-	s.Board, s.Shared = board, board
+	s.Leaderboard, s.Shared = board, board
 	return s, nil
 }
 
@@ -161,7 +161,7 @@ func OpenLedger(ctx context.Context, connection string) (ledgerStore, error) {
 	return opened(postgres.Open(ctx, connection))
 }
 
-// opened has a ledger that could not be opened be nil, which a nil pointer in an interface is not.
+// opened returns a nil interface, not one with a nil pointer, for a ledger that could not be opened.
 func opened[L ledgerStore](l L, err error) (ledgerStore, error) {
 	if err != nil {
 		return nil, err
@@ -169,7 +169,7 @@ func opened[L ledgerStore](l L, err error) (ledgerStore, error) {
 	return l, nil
 }
 
-// Close closes the stores, in the order in which they need each other.
+// Close closes the stores in the order of their dependencies.
 func (s *Stores) Close(ctx context.Context) error {
 	var errs []error
 	if s.Shared != nil {
@@ -187,16 +187,16 @@ func (s *Stores) Close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Quiet are the options of an event store that a command opens for itself.
+// Quiet are options for an embedded event store that logs nothing, for commands.
 func Quiet() embedded.Options { return embedded.Options{Logger: slog.New(slog.DiscardHandler)} }
 
-// Handler carries out commands that give and take no points.
+// Handler handles commands that give and take no points: it has no limit of totals.
 func (s Stores) Handler() (*commands.Handler, error) {
 	return commands.New(s.Store, commands.Options{Policy: domain.DefaultPolicy(), Now: time.Now, NewID: uuid.New})
 }
 
-// SeasonBoard is a season's leaderboard, wherever that of all time is.
-func (s Stores) SeasonBoard(id string) BoardStore {
+// SeasonLeaderboard is the leaderboard of a season, in the same kind of store as that of all time; one in memory is empty.
+func (s Stores) SeasonLeaderboard(id string) LeaderboardStore {
 	if s.Shared == nil {
 		return memory.New()
 	}

@@ -14,7 +14,7 @@ type boardTotals struct {
 	proxies domain.Proxies
 }
 
-// Total is what the leaderboard has for the customer.
+// Total is the customer's points on the leaderboard, and its position.
 func (t boardTotals) Total(ctx context.Context, customer domain.CustomerID) (domain.Points, domain.Position, error) {
 	standing, _, position, err := t.Standing(ctx, t.proxies.Key(customer))
 	return standing.Points, position, err
@@ -23,7 +23,7 @@ func (t boardTotals) Total(ctx context.Context, customer domain.CustomerID) (dom
 // ledgerTotals reads a customer's points from the ledger.
 type ledgerTotals struct{ ledger.Reader }
 
-// Total is what the ledger has for the customer.
+// Total is the customer's points in the ledger, and its position.
 func (t ledgerTotals) Total(ctx context.Context, customer domain.CustomerID) (domain.Points, domain.Position, error) {
 	account, state, err := t.Account(ctx, customer)
 	return account.Points, state.Position, err

@@ -9,22 +9,22 @@ import (
 	"loyalty/eventstore"
 )
 
-// whatIfs folds the log again in a process that answers other requests too.
+// whatIfs replays the log in a process that answers other requests at the same time.
 type whatIfs struct {
 	store   *eventstore.Store
 	proxies domain.Proxies
 }
 
-// A replay at full speed keeps up to three cores busy: where the event store is in the same process, that reads, the client does
-// too, and there is the folding. As dashboards come first it works a third of the time, and so takes no more than one.
+// A replay at full speed keeps up to three cores busy: the embedded event store, its client, and the fold. Dashboards come first, so it
+// works a third of the time and takes one core at most.
 const (
-	whatIfWork = 20 * time.Millisecond
-	whatIfRest = 40 * time.Millisecond
+	whatIfWorkTime  = 20 * time.Millisecond
+	whatIfPauseTime = 40 * time.Millisecond
 )
 
-// Replay says what the history comes to, and how it compares with what it would have been under the policy of o. Meanwhile it takes
-// up to 400 bytes for each customer, which it gives back to the machine; there must not be two at once. Its errors are those of
-// replay.FromLog and Report. Once the log is folded it goes on to the end before it says that ctx has ended.
+// Replay folds the history, and compares it with what it would have been under the policy of o. Meanwhile it takes up to 400 bytes for each
+// customer, which it then returns to the operating system. Two must not run at once. Its errors are those of replay.FromLog and
+// Report, and that of ctx, which is only noticed at the end once the log is folded.
 func (w whatIfs) Replay(ctx context.Context, o replay.Options, top int) (replay.Report, error) {
 	defer useFoldingGCTarget()()
 	return w.fold(ctx, o, top)
@@ -45,15 +45,15 @@ func (w whatIfs) fold(ctx context.Context, o replay.Options, top int) (replay.Re
 	return report, err
 }
 
-// throttled has whoever tells of progress wait now and then, as long as ctx goes on.
+// throttled is tell with pauses, so that the caller works only part of the time. Pauses end with ctx.
 func throttled(ctx context.Context, tell func(string, uint64, uint64)) func(string, uint64, uint64) {
 	began := time.Now()
 	return func(doing string, done, total uint64) {
 		tell(doing, done, total)
-		if time.Since(began) < whatIfWork {
+		if time.Since(began) < whatIfWorkTime {
 			return
 		}
-		rest := time.NewTimer(whatIfRest)
+		rest := time.NewTimer(whatIfPauseTime)
 		defer rest.Stop()
 		select {
 		case <-rest.C:

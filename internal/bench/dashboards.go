@@ -1,10 +1,9 @@
+// Package bench generates load and measures: dashboards beside an empty handler, and orders with an audit of each.
 package bench
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,14 +12,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"runtime/debug"
 	"runtime/pprof"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -38,7 +35,8 @@ import (
 	"loyalty/readmodels/leaderboard/redis"
 )
 
-// Dashboards serves dashboards of a made-up population, and an empty handler, and has another process read both.
+// Dashboards is the command "bench dashboards". It serves dashboards of generated customers, and an empty handler to compare with, and
+// has another process read both.
 type Dashboards struct {
 	Customers   int    `help:"How many customers are on the leaderboard." default:"1000000" placeholder:"N"`
 	Leaderboard string `help:"Which leaderboard: memory:, or a Redis, where the board \"bench\" is overwritten unless the address names another." default:"memory:" placeholder:"URL"`
@@ -62,10 +60,10 @@ one wrong rank fails the run. Run it on a machine with nothing else to do.
   loyalty bench dashboards --customers 50000000 --seconds 30`
 }
 
-// benchReaders is how many customers ask, each with a token of their own.
-const benchReaders = 10_000
+// readerCount is the number of customers who ask. Each has a token of their own.
+const readerCount = 10_000
 
-// DashboardFigures are what comes out. Durations in the JSON are in the units their names say.
+// DashboardFigures are the results, in JSON. The names say the units.
 type DashboardFigures struct {
 	Customers        int     `json:"customers"`
 	Leaderboard      string  `json:"leaderboard"`
@@ -85,14 +83,14 @@ type DashboardFigures struct {
 	Checked          int     `json:"checked"`
 }
 
-// benchBoard is a leaderboard to be measured, with what its store uses.
-type benchBoard struct {
-	app.BoardStore
+// measuredBoard is the leaderboard under test. bytes is the memory that its store uses.
+type measuredBoard struct {
+	app.LeaderboardStore
 	bytes func(context.Context) (uint64, error)
 	close func() error
 }
 
-// Run measures and prints.
+// Run measures and prints the figures. It fails if an answer was wrong.
 func (c Dashboards) Run(ctx context.Context, std output.Streams) (err error) {
 	if c.Customers < 1 || c.Seconds < 1 || c.Clients < 1 || c.Rounds < 1 || c.Updates < 0 {
 		return flags.Usage(errors.New("customers, seconds, rounds and clients must be at least 1, and updates at least 0"))
@@ -144,7 +142,7 @@ func (c Dashboards) Run(ctx context.Context, std output.Streams) (err error) {
 		addresses[name] = listener.Addr().String()
 	}
 	other, err := startDriver(ctx, driveSetup{
-		Customers: c.Customers, ProxySecret: secrets[0], TokenSecret: secrets[1], Clients: c.Clients, Readers: min(benchReaders, c.Customers), Top: c.Top, Around: c.Around,
+		Customers: c.Customers, ProxySecret: secrets[0], TokenSecret: secrets[1], Clients: c.Clients, Readers: min(readerCount, c.Customers), Top: c.Top, Around: c.Around,
 	}, std.Err)
 	if err != nil {
 		return progress.End(err)
@@ -167,9 +165,9 @@ func (c Dashboards) Run(ctx context.Context, std output.Streams) (err error) {
 	return progress.End(c.print(std.Out, figures))
 }
 
-func (c Dashboards) open(ctx context.Context) (benchBoard, error) {
+func (c Dashboards) open(ctx context.Context) (measuredBoard, error) {
 	if c.Leaderboard == app.MemoryScheme {
-		return benchBoard{memory.New(), func(context.Context) (uint64, error) { return residentBytes() }, func() error { return nil }}, nil
+		return measuredBoard{memory.New(), func(context.Context) (uint64, error) { return residentBytes() }, func() error { return nil }}, nil
 	}
 	address := c.Leaderboard
 	if !strings.Contains(address, "board=") {
@@ -181,13 +179,13 @@ func (c Dashboards) open(ctx context.Context) (benchBoard, error) {
 	}
 	board, err := redis.Open(ctx, address)
 	if err != nil {
-		return benchBoard{}, err
+		return measuredBoard{}, err
 	}
-	return benchBoard{board, board.UsedBytes, board.Close}, nil
+	return measuredBoard{board, board.UsedBytes, board.Close}, nil
 }
 
-// load puts everybody on the leaderboard and returns the bytes that each takes.
-func (c Dashboards) load(ctx context.Context, board benchBoard, people population, progress *output.Progress) (float64, error) {
+// load puts all customers on the leaderboard and returns the bytes that it takes for each.
+func (c Dashboards) load(ctx context.Context, board measuredBoard, people population, progress *output.Progress) (float64, error) {
 	before, err := board.bytes(ctx)
 	if err != nil {
 		return 0, err
@@ -212,7 +210,7 @@ func (c Dashboards) load(ctx context.Context, board benchBoard, people populatio
 	return (float64(after) - float64(before)) / float64(people.customers), err
 }
 
-func (c Dashboards) handler(board app.BoardStore, proxies domain.Proxies, tokenSecret []byte) (http.Handler, error) {
+func (c Dashboards) handler(board app.LeaderboardStore, proxies domain.Proxies, tokenSecret []byte) (http.Handler, error) {
 	verifier, err := auth.NewSecretVerifier(tokenSecret, time.Now)
 	if err != nil {
 		return nil, err
@@ -223,7 +221,7 @@ func (c Dashboards) handler(board app.BoardStore, proxies domain.Proxies, tokenS
 	})
 }
 
-// typicalAnswer is the dashboard of somebody in the middle.
+// typicalAnswer is the body of a dashboard of a customer in the middle of the leaderboard.
 func typicalAnswer(handler http.Handler, people population, tokenSecret []byte) ([]byte, error) {
 	id := string(people.id(people.customers / 2))
 	token, err := auth.Mint(tokenSecret, auth.Claims{Subject: id, Role: auth.RoleCustomer}, time.Hour, time.Now())
@@ -240,8 +238,8 @@ func typicalAnswer(handler http.Handler, people population, tokenSecret []byte) 
 	return recorder.Body.Bytes(), nil
 }
 
-// measure reads both handlers in turns while points change, and then has the samples checked.
-func (c Dashboards) measure(ctx context.Context, board app.BoardStore, people population, other *driverProcess, addresses map[string]string, progress *output.Progress, figures *DashboardFigures) error {
+// measure reads both handlers in turns while points change, and then has the samples checked. The figures are those of the median round.
+func (c Dashboards) measure(ctx context.Context, board app.LeaderboardStore, people population, other *driverProcess, addresses map[string]string, progress *output.Progress, figures *DashboardFigures) error {
 	updating, stopUpdates := context.WithCancel(ctx)
 	updated := make(chan error, 1)
 	var updates atomic.Uint64
@@ -279,8 +277,8 @@ func (c Dashboards) measure(ctx context.Context, board app.BoardStore, people po
 	return nil
 }
 
-// update makes changes at the rate asked for, in twenty batches a second.
-func (c Dashboards) update(ctx context.Context, board app.BoardStore, people population, made *atomic.Uint64) error {
+// update changes points at the configured rate, in twenty batches a second, until ctx ends.
+func (c Dashboards) update(ctx context.Context, board app.LeaderboardStore, people population, made *atomic.Uint64) error {
 	at, err := board.Checkpoint(ctx)
 	if err != nil {
 		return err
@@ -312,105 +310,25 @@ func (c Dashboards) update(ctx context.Context, board app.BoardStore, people pop
 	}
 }
 
-// round is what one round measured.
+// round is the result of one round.
 type round struct {
-	dashboards, empty      driven
+	dashboards, empty      driveResult
 	dashboardCPU, emptyCPU time.Duration
 }
 
 func (r round) ratio() float64 { return perSecond(r.dashboards) / perSecond(r.empty) }
 
-func perSecond(d driven) float64 { return float64(d.Requests) / d.Took.Seconds() }
+func perSecond(d driveResult) float64 { return float64(d.Requests) / d.Took.Seconds() }
 
 func (r round) into(f *DashboardFigures) {
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-	each := func(cpu time.Duration, d driven) float64 {
+	each := func(cpu time.Duration, d driveResult) float64 {
 		return float64(cpu.Nanoseconds()) / 1000 / float64(d.Requests)
 	}
 	f.PerSecond, f.EmptyPerSecond, f.Ratio = perSecond(r.dashboards), perSecond(r.empty), r.ratio()
 	f.P50ms, f.P99ms, f.P999ms = ms(r.dashboards.P50), ms(r.dashboards.P99), ms(r.dashboards.P999)
 	f.EmptyP50ms, f.EmptyP99ms, f.EmptyP999ms = ms(r.empty.P50), ms(r.empty.P99), ms(r.empty.P999)
 	f.CPUPerRequest, f.EmptyCPU = each(r.dashboardCPU, r.dashboards), each(r.emptyCPU, r.empty)
-}
-
-// samplesPerSecond are the answers kept in every second to be checked.
-const samplesPerSecond = 20
-
-// driverProcess is the process that makes the requests.
-type driverProcess struct {
-	command *exec.Cmd
-	in      io.WriteCloser
-	out     *json.Decoder
-}
-
-func startDriver(ctx context.Context, setup driveSetup, errs io.Writer) (*driverProcess, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	d := &driverProcess{command: exec.CommandContext(ctx, self, "bench", "drive")}
-	d.command.Stderr = errs
-	if d.in, err = d.command.StdinPipe(); err != nil {
-		return nil, err
-	}
-	out, err := d.command.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	d.out = json.NewDecoder(out)
-	if err := d.command.Start(); err != nil {
-		return nil, err
-	}
-	return d, json.NewEncoder(d.in).Encode(setup)
-}
-
-func (d *driverProcess) do(job driveJob) (driven, error) {
-	var answer driven
-	if err := errors.Join(json.NewEncoder(d.in).Encode(job), d.out.Decode(&answer)); err != nil {
-		return answer, err
-	}
-	if answer.Failed != "" {
-		return answer, errors.New(answer.Failed)
-	}
-	return answer, nil
-}
-
-func (d *driverProcess) stop() error { return errors.Join(d.in.Close(), d.command.Wait()) }
-
-func (d *driverProcess) round(addresses map[string]string, length time.Duration) (r round, err error) {
-	if r.dashboards, r.dashboardCPU, err = d.timed(driveJob{Address: addresses["dashboards"], For: length, Sampled: samplesPerSecond}); err != nil {
-		return r, err
-	}
-	r.empty, r.emptyCPU, err = d.timed(driveJob{Address: addresses["empty"], For: length})
-	return r, err
-}
-
-// timed does a job and measures the processor time that this process spends meanwhile.
-func (d *driverProcess) timed(job driveJob) (driven, time.Duration, error) {
-	before := processorTime()
-	answer, err := d.do(job)
-	return answer, processorTime() - before, err
-}
-
-func processorTime() time.Duration {
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		return 0
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
-}
-
-// residentBytes is the memory that this process has in use, as Linux counts it.
-func residentBytes() (uint64, error) {
-	text, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		return 0, fmt.Errorf("the memory in use is known on Linux only: %w", err)
-	}
-	var size, resident uint64
-	if _, err := fmt.Fscan(bytes.NewReader(text), &size, &resident); err != nil {
-		return 0, err
-	}
-	return resident * uint64(os.Getpagesize()), nil
 }
 
 func (c Dashboards) print(out io.Writer, f DashboardFigures) error {

@@ -22,34 +22,34 @@ import (
 	"loyalty/internal/cli/output"
 )
 
-// Drive is the other process of "bench dashboards": it makes the requests. It reads jobs from standard input, a line of
-// JSON each, and answers each with a line.
+// Drive is the hidden command "bench drive": the process that makes the requests of "bench dashboards". It reads a driveSetup and then
+// jobs from standard input, a line of JSON each, and answers each job with a line.
 type Drive struct{}
 
-// driveSetup is the first line.
+// driveSetup is the first line of its input.
 type driveSetup struct {
 	Customers   int    `json:"customers"`
 	ProxySecret []byte `json:"proxySecret"`
 	TokenSecret []byte `json:"tokenSecret"`
 	Clients     int    `json:"clients"`
-	// Readers is how many customers ask, each with a token of their own.
+	// Readers is the number of customers who ask. Each has a token of their own.
 	Readers     int `json:"readers"`
 	Top, Around int
 }
 
-// driveJob asks for requests to an address, or, without one, for the samples taken so far to be checked.
+// driveJob asks for requests to an address. Without an address it asks to check the samples taken so far.
 type driveJob struct {
 	Address string        `json:"address,omitempty"`
 	For     time.Duration `json:"for,omitempty"`
-	// Sampled is how many answers are kept to be checked, each second.
+	// Sampled is the number of answers in each second that are kept to be checked.
 	Sampled int `json:"sampled,omitempty"`
 }
 
-// driven is the answer to a job.
-type driven struct {
+// driveResult is the answer to a job.
+type driveResult struct {
 	Requests uint64        `json:"requests"`
 	Took     time.Duration `json:"took"`
-	// P50, P99 and P999 are how long the answers took.
+	// P50, P99 and P999 are quantiles of the latency.
 	P50, P99, P999 time.Duration
 	Checked        int    `json:"checked"`
 	Failed         string `json:"failed,omitempty"`
@@ -77,7 +77,7 @@ func (Drive) Run(ctx context.Context, std output.Streams) error {
 		} else if err != nil {
 			return err
 		}
-		var answer driven
+		var answer driveResult
 		if job.Address != "" {
 			answer, err = d.drive(ctx, job)
 		} else {
@@ -100,7 +100,7 @@ type driver struct {
 	requests [][]byte
 
 	mu      sync.Mutex
-	samples []sampledDashboard
+	samples []sample
 }
 
 func (d *driver) prepare(now time.Time) error {
@@ -121,14 +121,14 @@ func (d *driver) prepare(now time.Time) error {
 	return nil
 }
 
-// The latencies counted: in steps of 10 µs to 2 s, and the rest in one.
+// Latencies are counted in a histogram of steps of 10 µs up to 2 s. Its last step has all above.
 const (
 	latencyStep  = 10 * time.Microsecond
 	latencySteps = int(2 * time.Second / latencyStep)
 )
 
-// drive makes requests over as many connections as there are clients, each as soon as the answer to the one before is there.
-func (d *driver) drive(ctx context.Context, job driveJob) (driven, error) {
+// drive makes requests over one connection for each client. A client sends its next request once it has the answer to the one before.
+func (d *driver) drive(ctx context.Context, job driveJob) (driveResult, error) {
 	ctx, cancel := context.WithTimeout(ctx, job.For)
 	defer cancel()
 	latencies := make([]atomic.Uint32, latencySteps+1)
@@ -168,13 +168,13 @@ func (d *driver) drive(ctx context.Context, job driveJob) (driven, error) {
 				requests.Add(1)
 				latencies[min(int(time.Since(start)/latencyStep), latencySteps)].Add(1)
 				if samplesLeft.Load() > 0 && samplesLeft.Add(-1) >= 0 {
-					d.keep(sampledDashboard{d.readers[reader], d.setup.Top, d.setup.Around, bytes.Clone(body)})
+					d.keep(sample{d.readers[reader], d.setup.Top, d.setup.Around, bytes.Clone(body)})
 				}
 			}
 		})
 	}
 	clients.Wait()
-	answer := driven{Requests: requests.Load(), Took: time.Since(began)}
+	answer := driveResult{Requests: requests.Load(), Took: time.Since(began)}
 	answer.P50, answer.P99, answer.P999 = percentile(latencies, answer.Requests, .5), percentile(latencies, answer.Requests, .99), percentile(latencies, answer.Requests, .999)
 	select {
 	case err := <-failures:
@@ -194,13 +194,13 @@ func percentile(latencies []atomic.Uint32, all uint64, p float64) time.Duration 
 	return 0
 }
 
-func (d *driver) keep(s sampledDashboard) {
+func (d *driver) keep(s sample) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.samples = append(d.samples, s)
 }
 
-// check compares the samples with the model, in the order of their positions.
+// check compares the samples with the model, in the order of their positions, and returns how many were right.
 func (d *driver) check() (int, error) {
 	model := newBoardModel(d.population, func(uint64, uint64) {})
 	at := map[*byte]uint64{}
@@ -211,7 +211,7 @@ func (d *driver) check() (int, error) {
 		}
 		at[&s.body[0]] = position.Position.Commit
 	}
-	slices.SortFunc(d.samples, func(a, b sampledDashboard) int { return cmp.Compare(at[&a.body[0]], at[&b.body[0]]) })
+	slices.SortFunc(d.samples, func(a, b sample) int { return cmp.Compare(at[&a.body[0]], at[&b.body[0]]) })
 	for n, s := range d.samples {
 		if err := model.check(s); err != nil {
 			return n, err
@@ -220,7 +220,7 @@ func (d *driver) check() (int, error) {
 	return len(d.samples), nil
 }
 
-// httpConnection is as little of an HTTP client as these requests need, so that most of the machine is left to the server.
+// httpConnection is an HTTP client with only what these requests need: it leaves most of the machine to the server.
 type httpConnection struct {
 	net.Conn
 	reader *bufio.Reader
@@ -237,7 +237,7 @@ func dialHTTP(ctx context.Context, address string) (*httpConnection, error) {
 
 var contentLength = []byte("Content-Length: ")
 
-// get makes one request and returns the body of its answer, which must be 200 and is valid until the next request.
+// get makes one request and returns the body of its answer, valid until the next request. An answer other than 200 is an error.
 func (c *httpConnection) get(request []byte) ([]byte, error) {
 	if _, err := c.Write(request); err != nil {
 		return nil, err

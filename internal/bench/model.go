@@ -13,8 +13,8 @@ import (
 	"loyalty/readmodels/leaderboard"
 )
 
-// boardModel is what a leaderboard of a population must show at any position: the standings it began with, those of the
-// customers who have changed since, as they began and as they are now, each sorted. It shares no code with any leaderboard.
+// boardModel says what a leaderboard of a population must show at a position. It has the standings at the beginning, and of the customers
+// whose points have changed since then the old and the new standings, each sorted. It shares no code with any leaderboard.
 type boardModel struct {
 	population
 	begun    []leaderboard.Standing
@@ -57,7 +57,7 @@ func (m *boardModel) advance(position uint64) {
 	m.now = slices.SortedFunc(maps.Values(m.changed), better)
 }
 
-// current is what customer i has.
+// current is the standing of customer i.
 func (m *boardModel) current(i int) leaderboard.Standing {
 	begun := m.standing(i)
 	if now, known := m.changed[begun.Key]; known {
@@ -66,7 +66,7 @@ func (m *boardModel) current(i int) leaderboard.Standing {
 	return begun
 }
 
-// rank is one more than the number of those who are better than a standing.
+// rank is one more than the number of customers with a better standing.
 func (m *boardModel) rank(s leaderboard.Standing) int {
 	ahead := func(all []leaderboard.Standing) int {
 		n, _ := slices.BinarySearchFunc(all, s, better)
@@ -75,9 +75,9 @@ func (m *boardModel) rank(s leaderboard.Standing) int {
 	return ahead(m.begun) - ahead(m.was) + ahead(m.now) + 1
 }
 
-// at is who has a rank, which somebody has.
+// at is the standing with a rank between 1 and the number of customers.
 func (m *boardModel) at(rank int) leaderboard.Standing {
-	// Those who left their place have the rank of the next one, who is then the last with it.
+	// A customer whose points changed has, by the old standing, the rank of the next one. So the last one with a rank has it.
 	if i := sort.Search(len(m.begun), func(i int) bool { return m.rank(m.begun[i]) > rank }) - 1; i >= 0 && m.rank(m.begun[i]) == rank {
 		if _, left := m.changed[m.begun[i].Key]; !left {
 			return m.begun[i]
@@ -86,14 +86,14 @@ func (m *boardModel) at(rank int) leaderboard.Standing {
 	return m.now[sort.Search(len(m.now), func(i int) bool { return m.rank(m.now[i]) >= rank })]
 }
 
-// sampledDashboard is an answer to be checked.
-type sampledDashboard struct {
+// sample is a dashboard's answer that is kept to be checked.
+type sample struct {
 	customer    int
 	top, around int
 	body        []byte
 }
 
-// answeredDashboard is what such an answer holds.
+// answeredDashboard is the JSON of an answer.
 type answeredDashboard struct {
 	You         *answeredRow
 	Top, Around []answeredRow
@@ -109,7 +109,7 @@ type answeredRow struct {
 }
 
 // check compares an answer with the model at the answer's position, which must not be before that of the last one checked.
-func (m *boardModel) check(s sampledDashboard) error {
+func (m *boardModel) check(s sample) error {
 	var got answeredDashboard
 	if err := json.Unmarshal(s.body, &got); err != nil {
 		return fmt.Errorf("%w: %s", err, s.body)

@@ -64,7 +64,7 @@ func TestTheModelOfTheBenchAgreesWithALeaderboardAndWithNothingElse(t *testing.T
 		if err := board.Dashboard(t.Context(), key, 10, 2, &d); err != nil {
 			t.Fatal(err)
 		}
-		right := sampledDashboard{customer, 10, 2, answered(t, &d, key)}
+		right := sample{customer, 10, 2, answered(t, &d, key)}
 		if err := model.check(right); err != nil {
 			t.Fatal(err)
 		}
@@ -80,7 +80,7 @@ func TestTheModelOfTheBenchAgreesWithALeaderboardAndWithNothingElse(t *testing.T
 			wrong := leaderboard.Dashboard{Ranked: d.Ranked, You: d.You, Top: append([]leaderboard.Row(nil), d.Top...), Around: append([]leaderboard.Row(nil), d.Around...), Customers: d.Customers, State: d.State}
 			spoil(&wrong)
 			if text := answered(t, &wrong, key); !bytes.Equal(text, right.body) {
-				if err := model.check(sampledDashboard{customer, 10, 2, text}); err == nil {
+				if err := model.check(sample{customer, 10, 2, text}); err == nil {
 					t.Fatalf("at %d, it takes %s for right", n, what)
 				}
 			}

@@ -20,7 +20,7 @@ import (
 	"loyalty/internal/english"
 )
 
-// Orders sends orders to a server as its channels do, and audits what became of each.
+// Orders is the command "bench orders". It sends orders to a server as channels do, and audits what became of each.
 type Orders struct {
 	Rate        float64    `help:"Orders a second, at random moments. Answers are timed from when their orders were due." xor:"pace" required:"" placeholder:"R"`
 	Max         bool       `help:"As many as the server takes: each client sends its next order when it has the answer to the one before." xor:"pace" required:""`
@@ -30,7 +30,7 @@ type Orders struct {
 	URL         string     `name:"url" help:"Send the orders to the server there, instead of one of its own. They stay in it for ever." placeholder:"URL"`
 	Data        app.Folder `help:"The data folder of the server at --url, for the secret that signs its tokens." placeholder:"DIR"`
 	TokenSecret string     `help:"That secret, where the server has no data folder." env:"LOYALTY_TOKEN_SECRET" placeholder:"TEXT"`
-	benchStores
+	serverStores
 	Profile string `help:"Write a CPU profile of its own server while it is measured." placeholder:"FILE"`
 	JSON    bool   `name:"json" help:"Print one line of JSON."`
 }
@@ -49,7 +49,7 @@ status 1. Ctrl-C ends the orders early; a second one the audit. Run it on a mach
   loyalty bench orders --rate 100 --url http://127.0.0.1:8080 --data loyalty-data`
 }
 
-// OrderFigures are what comes out. Durations in the JSON are in the units their names say.
+// OrderFigures are the results, in JSON. The names say the units.
 type OrderFigures struct {
 	PerSecond     float64 `json:"orders_per_s"`
 	SlowestSecond int     `json:"slowest_second"`
@@ -72,7 +72,7 @@ type OrderFigures struct {
 	Audited       int     `json:"audited_entries"`
 }
 
-// Run measures, audits and prints.
+// Run measures, audits and prints the figures. It fails if the audit finds anything wrong.
 func (c Orders) Run(ctx context.Context, std output.Streams) (err error) {
 	if c.Rate < 0 || !c.Max && c.Rate == 0 || c.Seconds < 1 || c.Clients < 0 || c.Customers < 1 {
 		return flags.Usage(errors.New("rate, seconds and customers must be more than 0"))
@@ -111,9 +111,9 @@ func (c Orders) Run(ctx context.Context, std output.Streams) (err error) {
 		return err
 	}
 	if len(got.acknowledged) == 0 {
-		return errors.Join(err, fmt.Errorf("no order was acknowledged; %d were refused: %s", got.refused, got.problem))
+		return errors.Join(err, fmt.Errorf("no order was acknowledged; %d were refused: %s", got.rejected, got.problem))
 	}
-	// What was interrupted is audited too, unless it is interrupted once more.
+	// An interrupted run is audited, too. A second interruption ends the audit.
 	auditing, stop := signal.NotifyContext(context.WithoutCancel(ctx), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	found, failed := orderAudit{shop, server, progress}.run(auditing, got)
@@ -126,18 +126,18 @@ func (c Orders) Run(ctx context.Context, std output.Streams) (err error) {
 	return errors.Join(err, c.print(std.Out, f, found), found.err(), got.err())
 }
 
-// connect is the server there is, or one started for this; own is nil for the former.
+// connect returns the server at --url, or starts one. own is nil for a server at --url.
 func (c Orders) connect(ctx context.Context, errs io.Writer) (server *orderServer, own *ownServer, err error) {
 	if c.URL == "" {
 		if c.Data != "" {
 			return nil, nil, flags.Usage(errors.New("--data is the folder of a server that runs: say where it is with --url"))
 		}
-		if own, err = startOwnServer(ctx, c.benchStores, c.Profile, errs); err != nil {
+		if own, err = startOwnServer(ctx, c.serverStores, c.Profile, errs); err != nil {
 			return nil, nil, err
 		}
 		return own.orderServer, own, nil
 	}
-	if c.benchStores != (benchStores{Leaderboard: app.MemoryScheme}) || c.Profile != "" {
+	if c.serverStores != (serverStores{Leaderboard: app.MemoryScheme}) || c.Profile != "" {
 		return nil, nil, flags.Usage(errors.New("--eventstore, --ledger, --leaderboard and --profile are for a server of its own, without --url"))
 	}
 	secret := []byte(c.TokenSecret)
@@ -155,8 +155,8 @@ func (c Orders) connect(ctx context.Context, errs io.Writer) (server *orderServe
 	return server, nil, err
 }
 
-// load sends orders for the time asked for, and measures the server's processor time, 0 if nobody knows.
-func (c Orders) load(ctx context.Context, l *orderLoad, progress *output.Progress) (got loaded, cpu time.Duration, err error) {
+// load sends orders for the configured time. cpu is the processor time that the server used meanwhile, 0 if it is not known.
+func (c Orders) load(ctx context.Context, l *orderLoad, progress *output.Progress) (got loadResult, cpu time.Duration, err error) {
 	used := func() (time.Duration, error) {
 		if l.server.cpu == nil {
 			return 0, nil
@@ -173,8 +173,8 @@ func (c Orders) load(ctx context.Context, l *orderLoad, progress *output.Progres
 	defer stop()
 	finishing, giveUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer giveUp()
-	defer context.AfterFunc(loading, func() { time.AfterFunc(orderGrace, giveUp) })()
-	ended := make(chan loaded, 1)
+	defer context.AfterFunc(loading, func() { time.AfterFunc(finishTimeout, giveUp) })()
+	ended := make(chan loadResult, 1)
 	go func() { ended <- l.run(loading, finishing, began) }()
 	tick := time.NewTicker(output.BarInterval)
 	defer tick.Stop()
@@ -191,27 +191,27 @@ func (c Orders) load(ctx context.Context, l *orderLoad, progress *output.Progres
 	return got, after - before, err
 }
 
-// figures are those of a load.
-func figures(l loaded, watch *dashboardWatch, cpu time.Duration) OrderFigures {
+// figures computes the results of a load.
+func figures(l loadResult, watch *dashboardWatch, cpu time.Duration) OrderFigures {
 	f := OrderFigures{
-		Orders: len(l.acknowledged), Seconds: l.took.Seconds(), Retried: l.retried, Repeats: l.repeats, Refused: l.refused, Unsure: len(l.unsure), Watched: len(watch.took) + watch.unseen,
+		Orders: len(l.acknowledged), Seconds: l.took.Seconds(), Retried: l.retried, Repeats: l.repeats, Refused: l.rejected, Unsure: len(l.unsure), Watched: len(watch.took) + watch.unseen,
 	}
 	f.PerSecond, f.CPUPerOrder = float64(f.Orders)/f.Seconds, float64(cpu.Nanoseconds())/1000/float64(f.Orders)
 	slices.Sort(l.answers)
 	f.P50ms, f.P99ms, f.P999ms = quantile(l.answers, .5), quantile(l.answers, .99), quantile(l.answers, .999)
 	for range watch.unseen {
-		watch.took = append(watch.took, uint32(orderGrace.Microseconds()))
+		watch.took = append(watch.took, uint32(finishTimeout.Microseconds()))
 	}
 	slices.Sort(watch.took)
 	f.VisibleP50ms, f.VisibleP99ms = quantile(watch.took, .5), quantile(watch.took, .99)
-	// The last second is not whole.
+	// The last second is incomplete.
 	if whole := l.perSecond[:len(l.perSecond)-1]; len(whole) > 0 {
 		f.SlowestSecond = slices.Min(whole)
 	}
 	return f
 }
 
-// quantile is that of sorted microseconds, in milliseconds; 0 of none.
+// quantile is the q-quantile, in milliseconds, of sorted durations in microseconds; 0 if there are none.
 func quantile(sorted []uint32, q float64) float64 {
 	if len(sorted) == 0 {
 		return 0
@@ -219,18 +219,18 @@ func quantile(sorted []uint32, q float64) float64 {
 	return float64(sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]) / 1000
 }
 
-// err is nil unless the server treated an order as it must not.
-func (l loaded) err() error {
+// err is an error if the server rejected a valid order, or answered a repeated one otherwise than the first time.
+func (l loadResult) err() error {
 	switch {
-	case l.refused > 0:
-		return fmt.Errorf("%s refused or answered wrongly, the first so: %s", english.Count(uint64(l.refused), "order was", "orders were"), l.problem)
+	case l.rejected > 0:
+		return fmt.Errorf("%s refused or answered wrongly, the first so: %s", english.Count(uint64(l.rejected), "order was", "orders were"), l.problem)
 	case l.badRepeats > 0:
 		return fmt.Errorf("%s not answered as the first time", english.Count(uint64(l.badRepeats), "order sent again was", "orders sent again were"))
 	}
 	return nil
 }
 
-func (c Orders) print(out io.Writer, f OrderFigures, found audited) error {
+func (c Orders) print(out io.Writer, f OrderFigures, found auditResult) error {
 	if c.JSON {
 		return output.JSON(out, f)
 	}

@@ -17,27 +17,27 @@ import (
 )
 
 const (
-	// auditReaders is how many trails are read at once.
+	// auditReaders is the number of trails that are read at once.
 	auditReaders = 16
-	// auditPatience bounds how long one of them may take, most of which is the read models catching up.
-	auditPatience = 2 * time.Minute
+	// auditTimeout bounds the time for one trail. Most of it is waiting for the read models to catch up.
+	auditTimeout = 2 * time.Minute
 )
 
-// orderAudit looks every order of a run up in its customer's trail.
+// orderAudit looks up every order of a run in its customer's trail.
 type orderAudit struct {
 	shop
 	server   *orderServer
 	progress *output.Progress
 }
 
-// audited is what it found.
-type audited struct {
-	// lost are orders acknowledged and not in their customer's trail; doubled counts how often orders are in one beyond once.
-	// wrong counts entries of other points than the order earned or of nothing that was ordered, and customers whose total in
-	// the ledger or on the dashboard is not the sum of their entries.
+// auditResult is what the audit found.
+type auditResult struct {
+	// lost counts acknowledged orders that are not in the trail, doubled entries beyond the first of an order. wrong counts entries
+	// with other points than the order earned, entries that nobody ordered, and customers whose total in the ledger or on the
+	// dashboard is not the sum of their entries.
 	lost, doubled, wrong int
 	entries, customers   int
-	// found are descriptions of the first few of all these.
+	// found describes the first few of all these.
 	found []string
 }
 
@@ -49,7 +49,7 @@ type soldOrder struct {
 }
 
 // run reads the trails and dashboards of all customers who ordered.
-func (a orderAudit) run(ctx context.Context, l loaded) (audited, error) {
+func (a orderAudit) run(ctx context.Context, l loadResult) (auditResult, error) {
 	var sold []soldOrder
 	for _, n := range l.acknowledged {
 		sold = append(sold, soldOrder{n, a.order(n).customer, true})
@@ -74,7 +74,7 @@ func (a orderAudit) run(ctx context.Context, l loaded) (audited, error) {
 	})
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var total audited
+	var total auditResult
 	var mu sync.Mutex
 	var next atomic.Int64
 	var readers sync.WaitGroup
@@ -103,20 +103,20 @@ func (a orderAudit) run(ctx context.Context, l loaded) (audited, error) {
 	return total, context.Cause(ctx)
 }
 
-func (t *audited) add(o audited) {
+func (t *auditResult) add(o auditResult) {
 	t.lost, t.doubled, t.wrong, t.entries, t.customers = t.lost+o.lost, t.doubled+o.doubled, t.wrong+o.wrong, t.entries+o.entries, t.customers+o.customers
 	if len(t.found) < 10 {
 		t.found = append(t.found, o.found...)
 	}
 }
 
-func (t *audited) find(count *int, format string, values ...any) {
+func (t *auditResult) find(count *int, format string, values ...any) {
 	*count++
 	t.found = append(t.found, fmt.Sprintf(format, values...))
 }
 
-// trailSeen is the part of a trail's page that is looked at.
-type trailSeen struct {
+// trailAnswer is the part of a trail's page that the audit needs.
+type trailAnswer struct {
 	Points  int64
 	Entries []struct {
 		Kind          string
@@ -126,17 +126,17 @@ type trailSeen struct {
 	Next string
 }
 
-// customer audits one customer, whose orders are given.
-func (a orderAudit) customer(ctx context.Context, sold []soldOrder, l loaded) (audited, error) {
-	ctx, cancel := context.WithTimeout(ctx, auditPatience)
+// customer audits one customer. sold are all orders of that customer, by number.
+func (a orderAudit) customer(ctx context.Context, sold []soldOrder, l loadResult) (auditResult, error) {
+	ctx, cancel := context.WithTimeout(ctx, auditTimeout)
 	defer cancel()
-	found := audited{customers: 1}
+	found := auditResult{customers: 1}
 	id := a.customerID(sold[0].customer)
 	times := make(map[uint64]int, len(sold))
 	var sum, points int64
 	var newest *int64
 	for cursor := ""; ; {
-		var page trailSeen
+		var page trailAnswer
 		path := fmt.Sprintf("/loyalty/%s/trail?limit=%d", id, ledger.MaxPage)
 		if cursor != "" {
 			path += "&cursor=" + cursor
@@ -176,7 +176,7 @@ func (a orderAudit) customer(ctx context.Context, sold []soldOrder, l loaded) (a
 	if sum != points || newest != nil && *newest != sum {
 		found.find(&found.wrong, "the entries of %s sum to %d, the trail says %d", id, sum, points)
 	}
-	var dashboard dashboardSeen
+	var dashboard dashboardAnswer
 	if err := a.server.read(ctx, "/loyalty/"+id+"?top=1&around=0", l.position, &dashboard); err != nil {
 		return found, err
 	}
@@ -190,8 +190,8 @@ func (a orderAudit) customer(ctx context.Context, sold []soldOrder, l loaded) (a
 	return found, nil
 }
 
-// err is nil if nothing was wrong.
-func (t audited) err() error {
+// err is nil if the audit found nothing wrong.
+func (t auditResult) err() error {
 	if t.lost+t.doubled+t.wrong == 0 {
 		return nil
 	}

@@ -26,7 +26,7 @@ func (c *orderClient) exchange(ctx context.Context) (status int, header http.Hea
 		}
 		c.reader = bufio.NewReaderSize(c.conn, 4<<10)
 	}
-	if err := c.conn.SetDeadline(time.Now().Add(orderPatience)); err != nil {
+	if err := c.conn.SetDeadline(time.Now().Add(orderTimeout)); err != nil {
 		return 0, nil, nil, err
 	}
 	if _, err := c.conn.Write(c.request); err != nil {
@@ -51,19 +51,19 @@ func (c *orderClient) hangUp() {
 	}
 }
 
-// orderServer is the server that orders are sent to, and how one gets in.
+// orderServer is the server that orders are sent to, with tokens for it.
 type orderServer struct {
 	base *url.URL
-	// tokens are those of channels, support that of somebody who may read every customer's trail.
+	// tokens are for channels; support is the token of a member of support, who may read every trail.
 	tokens  []string
 	support string
 	http    *http.Client
-	// cpu is the processor time that the server has used, nil where nobody knows.
+	// cpu returns the processor time that the server has used. It is nil if that is not known.
 	cpu func(context.Context) (time.Duration, error)
 }
 
 func (s *orderServer) dial(ctx context.Context) (net.Conn, error) {
-	dialer := &net.Dialer{Timeout: orderPatience}
+	dialer := &net.Dialer{Timeout: orderTimeout}
 	if s.base.Scheme == "https" {
 		return (&tls.Dialer{NetDialer: dialer}).DialContext(ctx, "tcp", withPort(s.base, "443"))
 	}
@@ -77,7 +77,8 @@ func withPort(u *url.URL, port string) string {
 	return net.JoinHostPort(u.Hostname(), port)
 }
 
-// read makes a GET request as support until it is answered, waiting for the read model to reach the position.
+// read makes a GET request as support and decodes the answer, which reflects the position. It retries 429, 5xx and failed connections
+// until ctx ends.
 func (s *orderServer) read(ctx context.Context, path string, position domain.Position, into any) error {
 	for attempt := 1; ; attempt++ {
 		status, answer, err := s.get(ctx, path, position)
@@ -89,7 +90,7 @@ func (s *orderServer) read(ctx context.Context, path string, position domain.Pos
 		case err == nil && status < 500 && status != http.StatusTooManyRequests:
 			return fmt.Errorf("GET %s was answered %d: %s", path, status, answer)
 		}
-		if !until(ctx, time.Now().Add(min(backoffOf(attempt), 100*time.Millisecond))) {
+		if !waitUntil(ctx, time.Now().Add(min(backoff(attempt), 100*time.Millisecond))) {
 			return errors.Join(ctx.Err(), err)
 		}
 	}

@@ -17,13 +17,13 @@ import (
 )
 
 const (
-	// orderPatience bounds how long one attempt waits for its answer, and orderGrace how long orders under way when the time is
-	// over are repeated until they are acknowledged.
-	orderPatience = 10 * time.Second
-	orderGrace    = 30 * time.Second
-	// repeatOne is that one request in so many is an order acknowledged before, sent once more.
+	// orderTimeout bounds the wait for an answer to one attempt, and finishTimeout the time for which orders under way at the end of the
+	// load are retried until they are acknowledged.
+	orderTimeout  = 10 * time.Second
+	finishTimeout = 30 * time.Second
+	// repeatOne says that one request in so many repeats an order that was acknowledged before.
 	repeatOne = 100
-	// sampleEvery is how often, at most, an order is watched until its points are on the dashboard.
+	// sampleEvery is the least time between two orders that are watched until their points are on the dashboard.
 	sampleEvery = 20 * time.Millisecond
 )
 
@@ -41,7 +41,7 @@ type orderLoad struct {
 	nextSample atomic.Int64  // nanoseconds since 1970
 }
 
-// pace says when requests are due: at random moments, at a mean rate for ever; or at once, if the rate is 0.
+// pace says when requests are due: at random times (a Poisson process) with the mean rate, or at once if the rate is 0.
 type pace struct {
 	mu     sync.Mutex
 	random *rand.Rand
@@ -63,26 +63,26 @@ func (p *pace) due() time.Time {
 	return p.next
 }
 
-// loaded is what came of it all, or of what one client did.
-type loaded struct {
-	// acknowledged are orders by number, and unsure those that were sent and neither acknowledged nor refused.
+// loadResult is the result of a load, or of one client's part of it.
+type loadResult struct {
+	// acknowledged and unsure are numbers of orders. Unsure ones were sent and neither acknowledged nor rejected.
 	acknowledged, unsure []uint64
-	// answers are how long they took, in microseconds from when they were due, repeats included.
+	// answers are latencies in microseconds, from the time at which each request was due; repeats are included.
 	answers []uint32
 	// perSecond counts the orders acknowledged in each second.
 	perSecond []int
-	// retried counts attempts beyond the first; repeats the orders sent once more on purpose, and badRepeats those of them
-	// that were not answered as the first time.
+	// retried counts attempts beyond the first, repeats the orders sent again on purpose, and badRepeats the repeats that were not
+	// answered as the first time.
 	retried, repeats, badRepeats int
-	refused                      int
+	rejected                     int
 	problem                      string // of the first one refused
 	position                     domain.Position
 	took                         time.Duration
 }
 
-func (l *loaded) add(o loaded) {
+func (l *loadResult) add(o loadResult) {
 	l.acknowledged, l.unsure, l.answers = append(l.acknowledged, o.acknowledged...), append(l.unsure, o.unsure...), append(l.answers, o.answers...)
-	l.retried, l.repeats, l.badRepeats, l.refused = l.retried+o.retried, l.repeats+o.repeats, l.badRepeats+o.badRepeats, l.refused+o.refused
+	l.retried, l.repeats, l.badRepeats, l.rejected = l.retried+o.retried, l.repeats+o.repeats, l.badRepeats+o.badRepeats, l.rejected+o.rejected
 	if l.problem == "" {
 		l.problem = o.problem
 	}
@@ -97,30 +97,30 @@ func (l *loaded) add(o loaded) {
 	}
 }
 
-// run sends orders until ctx ends, and returns when each has an answer or finishing ends too.
-func (l *orderLoad) run(ctx, finishing context.Context, began time.Time) loaded {
+// run sends orders until ctx ends. It returns once each order has an answer, or when finishing ends.
+func (l *orderLoad) run(ctx, finishing context.Context, began time.Time) loadResult {
 	var clients sync.WaitGroup
-	all := make([]loaded, l.clients)
+	all := make([]loadResult, l.clients)
 	for i := range all {
 		clients.Go(func() {
 			c := orderClient{orderLoad: l, began: began, token: l.server.tokens[i%len(l.server.tokens)]}
 			defer c.hangUp()
 			c.run(ctx, finishing)
-			all[i] = c.loaded
+			all[i] = c.loadResult
 		})
 	}
 	clients.Wait()
-	total := loaded{took: time.Since(began)}
+	total := loadResult{took: time.Since(began)}
 	for _, one := range all {
 		total.add(one)
 	}
 	return total
 }
 
-// orderClient is one of the clients.
+// orderClient is one client, with its connection.
 type orderClient struct {
 	*orderLoad
-	loaded
+	loadResult
 	began   time.Time
 	token   string
 	conn    net.Conn
@@ -133,7 +133,7 @@ func (c *orderClient) run(ctx, finishing context.Context) {
 	random := rand.New(rand.NewPCG(rand.Uint64(), 2))
 	for {
 		due := c.pace.due()
-		if !until(ctx, due) {
+		if !waitUntil(ctx, due) {
 			return
 		}
 		again := len(c.acknowledged) > 0 && random.IntN(repeatOne) == 0
@@ -151,13 +151,13 @@ func (c *orderClient) run(ctx, finishing context.Context) {
 		case outcome == orderUnsure && !again:
 			c.unsure = append(c.unsure, number)
 			continue
-		case outcome == orderRefused:
-			c.refused++
+		case outcome == orderRejected:
+			c.rejected++
 			continue
 		case outcome == orderUnsure:
 			continue
 		case !right:
-			c.refused++
+			c.rejected++
 			c.problem = fmt.Sprintf("order %d, worth %d points, was answered %+v", number, order.points(), answer)
 		}
 		c.answers = append(c.answers, uint32(now.Sub(due).Microseconds()))
@@ -184,8 +184,8 @@ func (c *orderClient) run(ctx, finishing context.Context) {
 	}
 }
 
-// until waits for a moment. It is false if ctx ends first.
-func until(ctx context.Context, at time.Time) bool {
+// waitUntil waits until a time. It returns false if ctx ends first.
+func waitUntil(ctx context.Context, at time.Time) bool {
 	wait := time.Until(at)
 	if wait <= 0 {
 		return ctx.Err() == nil
@@ -200,7 +200,7 @@ func until(ctx context.Context, at time.Time) bool {
 	}
 }
 
-// orderAnswer is what the server said.
+// orderAnswer is the server's answer to an order.
 type orderAnswer struct {
 	OrderID  string          `json:"orderId"`
 	Points   int64           `json:"points"`
@@ -212,7 +212,7 @@ type orderOutcome int
 
 const (
 	orderAcknowledged orderOutcome = iota
-	orderRefused
+	orderRejected
 	orderUnsure
 )
 
@@ -231,7 +231,7 @@ func (c *orderClient) place(ctx context.Context, o madeOrder) (orderAnswer, orde
 	c.request = append(append(r, "\r\n\r\n"...), c.body...)
 	for attempt := 1; ; attempt++ {
 		status, header, body, err := c.exchange(ctx)
-		wait := backoffOf(attempt)
+		wait := backoff(attempt)
 		switch {
 		case err != nil:
 			c.hangUp()
@@ -248,21 +248,21 @@ func (c *orderClient) place(ctx context.Context, o madeOrder) (orderAnswer, orde
 			if c.problem == "" {
 				c.problem = fmt.Sprintf("order %d was answered %d: %s", o.number, status, body)
 			}
-			return orderAnswer{}, orderRefused
+			return orderAnswer{}, orderRejected
 		}
-		if !until(ctx, time.Now().Add(wait)) {
+		if !waitUntil(ctx, time.Now().Add(wait)) {
 			return orderAnswer{}, orderUnsure
 		}
 		c.retried++
 	}
 }
 
-func backoffOf(attempt int) time.Duration {
+func backoff(attempt int) time.Duration {
 	full := min(50*time.Millisecond<<min(attempt-1, 10), 2*time.Second)
 	return full/2 + rand.N(full/2)
 }
 
-// dashboardWatch measures how long after their answers orders are on their customers' dashboards.
+// dashboardWatch measures the time from an order's answer until its points are on the dashboard.
 type dashboardWatch struct {
 	server *orderServer
 
@@ -272,10 +272,10 @@ type dashboardWatch struct {
 	unseen int
 }
 
-// begin watches one order, acknowledged at a position and a moment.
+// begin watches one order, which was acknowledged with a position at a time.
 func (w *dashboardWatch) begin(ctx context.Context, customer string, position domain.Position, answered time.Time) {
 	w.all.Go(func() {
-		var dashboard dashboardSeen
+		var dashboard dashboardAnswer
 		err := w.server.read(ctx, "/loyalty/"+customer+"?top=1&around=0", position, &dashboard)
 		took := time.Since(answered)
 		w.mu.Lock()
@@ -288,8 +288,8 @@ func (w *dashboardWatch) begin(ctx context.Context, customer string, position do
 	})
 }
 
-// dashboardSeen is the part of a dashboard that is looked at.
-type dashboardSeen struct {
+// dashboardAnswer is the part of a dashboard that the benchmark needs.
+type dashboardAnswer struct {
 	You      *struct{ Points int64 }
 	Position domain.Position
 }

@@ -25,18 +25,18 @@ import (
 	"loyalty/internal/cli/flags"
 )
 
-// benchTills is how many channels order, each with a token of its own.
-const benchTills = 48
+// channelCount is the number of channels that order. Each has a token of its own.
+const channelCount = 48
 
-// newOrderServer knows how to get into the server at an address, whose tokens are signed with a secret.
+// newOrderServer is the server at an address, which accepts tokens signed with a secret.
 func newOrderServer(address string, tokenSecret []byte, now time.Time) (*orderServer, error) {
 	base, err := url.Parse(strings.TrimSuffix(address, "/"))
 	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
 		return nil, flags.Usage(fmt.Errorf("%q is no address of a server: give one like http://127.0.0.1:8080", address))
 	}
-	s := &orderServer{base: base, http: &http.Client{Timeout: orderPatience, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
+	s := &orderServer{base: base, http: &http.Client{Timeout: orderTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
 	channels := []domain.Channel{domain.Website, domain.Mobile, domain.Store}
-	for i := range benchTills {
+	for i := range channelCount {
 		channel := channels[i%len(channels)]
 		token, err := auth.Mint(tokenSecret, auth.Claims{Subject: fmt.Sprintf("bench-%s-%d", channel, i), Role: auth.RoleChannel, Channel: channel}, 24*time.Hour, now)
 		if err != nil {
@@ -48,13 +48,13 @@ func newOrderServer(address string, tokenSecret []byte, now time.Time) (*orderSe
 	return s, err
 }
 
-// ownServer is a server in a process of its own, on stores of which those that were not given are in a throwaway folder.
+// ownServer is a server in a process of its own. The stores that were not given are in a temporary folder.
 type ownServer struct {
 	*orderServer
 	command *exec.Cmd
 	in      io.WriteCloser
 	folder  string
-	// running ends when the process does, and failed, to be read after that, is how.
+	// running ends when the process does. After that, failed is the error that it ended with.
 	running context.Context
 	failed  error
 }
@@ -65,7 +65,7 @@ var (
 )
 
 // startOwnServer starts one and waits until it is ready. The caller stops it.
-func startOwnServer(ctx context.Context, c benchStores, profile string, errs io.Writer) (_ *ownServer, err error) {
+func startOwnServer(ctx context.Context, c serverStores, profile string, errs io.Writer) (_ *ownServer, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func startOwnServer(ctx context.Context, c benchStores, profile string, errs io.
 	secret := make([]byte, app.SecretLength)
 	rand.Read(secret) // never fails
 	stores := c.in(app.Folder(s.folder))
-	// It isn't killed when ctx ends, but stopped in order, after the audit; and Ctrl-C is for this process alone.
+	// It is not killed when ctx ends but stopped in order, after the audit. A process group of its own keeps Ctrl-C from it.
 	s.command = exec.Command(self, "bench", "serve", "--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "--log-level", "warn", "--profile", profile,
 		"--eventstore", stores.Eventstore, "--ledger", stores.Ledger, "--leaderboard", stores.Leaderboard)
 	s.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -129,14 +129,14 @@ func startOwnServer(ctx context.Context, c benchStores, profile string, errs io.
 	return s, s.ready(ctx, admin)
 }
 
-// while is ctx for as long as the server runs.
+// while returns a context that ends with ctx or with the server.
 func (s *ownServer) while(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(s.running, cancel)
 	return ctx, func() { stop(); cancel() }
 }
 
-// withoutSettings are the environment's variables but for this program's.
+// withoutSettings is the environment without this program's settings.
 func withoutSettings(environment []string) (rest []string) {
 	for _, variable := range environment {
 		if !strings.HasPrefix(variable, "LOYALTY_") {
@@ -152,13 +152,13 @@ func (s *ownServer) ready(ctx context.Context, admin string) error {
 		if err == nil {
 			return nil
 		}
-		if !until(ctx, time.Now().Add(20*time.Millisecond)) {
+		if !waitUntil(ctx, time.Now().Add(20*time.Millisecond)) {
 			return fmt.Errorf("the server is not ready: %w: %s", err, text)
 		}
 	}
 }
 
-// measured says that what is to be measured is over.
+// measured tells the server that the measurement is over, which ends its CPU profile.
 func (s *ownServer) measured() error { _, err := io.WriteString(s.in, "\n"); return err }
 
 // stop stops the server and removes its folder.
@@ -170,7 +170,7 @@ func (s *ownServer) stop() error {
 	return errors.Join(s.failed, os.RemoveAll(s.folder))
 }
 
-// processorTimeAt is the processor time a process has used, by its metrics.
+// processorTimeAt is the processor time that a process has used, by its metrics.
 func processorTimeAt(ctx context.Context, admin string) (time.Duration, error) {
 	text, err := fetch(ctx, admin+"/metrics")
 	if err != nil {
@@ -202,16 +202,16 @@ func fetch(ctx context.Context, address string) (string, error) {
 	return string(text), err
 }
 
-// benchStores are stores that a benchmark's own server is to use. They are never taken from the environment, which may name
+// serverStores are stores that a benchmark's own server is to use. They are never taken from the environment, which may name
 // the real ones.
-type benchStores struct {
+type serverStores struct {
 	Eventstore  string `help:"Where its own server keeps the events: esdb://… or embedded:DIR. Default: in a throwaway folder." placeholder:"URL"`
 	Ledger      string `help:"Where its own server keeps the ledger: postgres://… or sqlite:FILE. Default: in the throwaway folder." placeholder:"URL"`
 	Leaderboard string `help:"Where its own server keeps the leaderboard: redis://… or memory:." default:"memory:" placeholder:"URL"`
 }
 
-// in are the stores with a folder for those that were not given.
-func (b benchStores) in(dir app.Folder) app.Connections {
+// in gives the connections, with those that were not given in a folder.
+func (b serverStores) in(dir app.Folder) app.Connections {
 	c := app.Connections(b)
 	if c.Eventstore == "" {
 		c.Eventstore = app.EmbeddedScheme + filepath.Join(string(dir), "eventstore")

@@ -8,15 +8,15 @@ import (
 	"loyalty/readmodels/leaderboard"
 )
 
-// population is customers made up for a benchmark, and what they buy while it runs. All of it follows from numbers, so that
-// two processes know the same without telling each other.
+// population is the generated customers of a benchmark and their changes of points. Everything is computed from numbers, so that two
+// processes agree without communicating.
 type population struct {
 	customers int
 	proxies   domain.Proxies
 }
 
-// The spread of totals: a log-normal distribution with this median and, for its logarithm, this standard deviation, so that
-// thousands share a total in the middle and a few are far ahead.
+// Totals have a log-normal distribution with this median and, for the logarithm, this standard deviation: thousands of customers share
+// a total in the middle, and a few are far ahead.
 const (
 	medianPoints  = 40
 	pointsSpread  = 1.2
@@ -26,22 +26,11 @@ const (
 
 func (population) id(i int) domain.CustomerID { return domain.CustomerID(fmt.Sprintf("c-%08d", i)) }
 
-// mix is the finalizer of SplitMix64 (Steele, Lea and Flood, 2014): a number that looks random for every number.
-func mix(n uint64) uint64 {
-	n += 0x9e3779b97f4a7c15
-	n = (n ^ n>>30) * 0xbf58476d1ce4e5b9
-	n = (n ^ n>>27) * 0x94d049bb133111eb
-	return n ^ n>>31
-}
-
-// standing is what customer i has when the benchmark begins.
+// standing is the standing of customer i when the benchmark begins.
 func (p population) standing(i int) leaderboard.Standing {
 	one, two := mix(uint64(2*i)), mix(uint64(2*i+1))
-	// Box and Muller's transform of two uniform numbers into a normal one.
-	u, v := float64(one>>11+1)/(1<<53), float64(two>>11)/(1<<53)
-	normal := math.Sqrt(-2*math.Log(u)) * math.Cos(2*math.Pi*v)
 	return leaderboard.Standing{
-		Key: p.proxies.Key(p.id(i)), Points: domain.Points(medianPoints * math.Exp(pointsSpread*normal)),
+		Key: p.proxies.Key(p.id(i)), Points: domain.Points(medianPoints * math.Exp(pointsSpread*normal(one, two))),
 		Minute: populationEnd - int64(mix(one)%populationAge),
 	}
 }

@@ -33,7 +33,7 @@ const (
 	demoTokens = time.Hour
 )
 
-// demo is a shop full of simulated customers. They reach the system only through its public API, as anybody would.
+// demo is simulated customers. They use only the public API.
 type demo struct {
 	base   string
 	secret []byte
@@ -44,7 +44,7 @@ type demo struct {
 	redraw bool
 }
 
-// runDemo lets shoppers buy and shows one's dashboard until ctx ends, which is no error.
+// runDemo has customers order and shows the dashboard of one until ctx ends, which is no error.
 func runDemo(ctx context.Context, base string, dir app.Folder, out io.Writer) error {
 	secret, err := app.ReadSecret(dir.TokenSecretFile())
 	if err != nil {
@@ -74,7 +74,7 @@ func runDemo(ctx context.Context, base string, dir app.Folder, out io.Writer) er
 
 func shopper(n int) string { return fmt.Sprintf("shopper-%03d", n) }
 
-// shop posts orders, and now and then a return, at an even pace.
+// shop posts orders, and a return of some, at an even rate.
 func (d *demo) shop(ctx context.Context) error {
 	pace := time.NewTicker(time.Second / demoOrdersPerSecond)
 	defer pace.Stop()
@@ -109,7 +109,7 @@ func (d *demo) shop(ctx context.Context) error {
 	}
 }
 
-// demoRow and demoDashboard are the parts of the API's answer that the demo shows.
+// demoRow and demoDashboard are the parts of a dashboard that the demo shows.
 type demoRow struct {
 	Rank      int64  `json:"rank"`
 	ProxyName string `json:"proxyName"`
@@ -124,7 +124,7 @@ type demoDashboard struct {
 	Customers int64     `json:"customers"`
 }
 
-// watch shows the dashboard of one shopper again and again.
+// watch shows the dashboard of one customer every second.
 func (d *demo) watch(ctx context.Context) error {
 	refresh := time.NewTicker(demoRefresh)
 	defer refresh.Stop()
@@ -183,7 +183,7 @@ func (d demoDashboard) text(customer string) string {
 	return b.String()
 }
 
-// errDemoBusy is a call to try again: the system is starting, or under load.
+// errDemoBusy is an answer after which to try again: the system is starting, or overloaded.
 var errDemoBusy = errors.New("the system is not ready")
 
 // call makes one request with a fresh token, and reads the answer into result if that is not nil.

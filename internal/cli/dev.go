@@ -44,7 +44,7 @@ func (c devCommand) Run(ctx context.Context, std output.Streams) error {
 	if err != nil {
 		return err
 	}
-	// Whoever reaches the page for signing in can be anybody.
+	// Anybody who reaches the sign-in page of development can sign in as anybody, so it is for this machine only.
 	if isLoopback(c.Addr) {
 		config.Development = c.Data.Mint
 	}
@@ -61,7 +61,7 @@ func (c devCommand) Run(ctx context.Context, std output.Streams) error {
 		shopping, cancel := context.WithCancel(ctx)
 		ended := make(chan error, 1)
 		go func() { ended <- runDemo(shopping, "http://"+at.API.String(), c.Data, std.Out) }()
-		// The simulated shoppers first, so that they don't see the shop close.
+		// The simulated shoppers stop first, so that they see no failing request.
 		return flags.SayStopping(ctx, std.Out, func() error { cancel(); return <-ended })
 	}
 	err = app.Run(ctx, config)
@@ -71,14 +71,14 @@ func (c devCommand) Run(ctx context.Context, std output.Streams) error {
 	return err
 }
 
-// greet says where everything is and what to try next.
+// greet prints the addresses and what to try next.
 func (c devCommand) greet(out io.Writer, at app.Addresses) {
 	data := string(c.Data)
 	if absolute, err := filepath.Abs(data); err == nil {
 		data = absolute
 	}
 	self := "loyalty"
-	// "go run" builds into such a folder.
+	// "go run" builds into a folder with such a name.
 	if executable, err := os.Executable(); err == nil && strings.Contains(executable, "go-build") {
 		self = "go run ./cmd/loyalty"
 	}
@@ -98,7 +98,7 @@ Open http://%[1]s/ to see it in a browser. Or try, in another terminal:
 	}
 }
 
-// isLoopback tells whether only this machine reaches an address.
+// isLoopback tells whether an address can be reached from this machine only.
 func isLoopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	ip := net.ParseIP(host)

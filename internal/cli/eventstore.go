@@ -19,7 +19,7 @@ import (
 	"loyalty/internal/english"
 )
 
-// eventstoreCommand looks after the event store in a data folder.
+// eventstoreCommand has the commands for the embedded event store of a data folder.
 type eventstoreCommand struct {
 	Check  checkCommand  `cmd:"" help:"Verify the event store of a data folder, from end to end."`
 	Backup backupCommand `cmd:"" help:"Copy the event store of a data folder, running or not, to a data folder of its own."`
@@ -40,7 +40,7 @@ size. The exit status is 1 if something is wrong, and 2 if there is nothing to c
   loyalty eventstore check --data loyalty-data`
 }
 
-// checkTasks are what progress calls the steps, and what is counted in each.
+// checkTasks are the names of the steps in the progress, and the unit of what each counts.
 var checkTasks = map[embedded.Step]struct {
 	name string
 	unit func(uint64) string
@@ -70,7 +70,7 @@ func (c checkCommand) Run(ctx context.Context, std output.Streams) error {
 	return nil
 }
 
-// explain adds what to do to an error.
+// explain adds to an error what to do about it.
 func (c checkCommand) explain(err error) error {
 	switch {
 	case errors.Is(err, embedded.ErrInUse):
@@ -109,7 +109,7 @@ func (c checkCommand) print(out io.Writer, r embedded.Report) error {
 	return err
 }
 
-// findingRow is a finding as a row; a dash stands for what is not known.
+// findingRow is a finding as a row. A dash stands for what is not known.
 func findingRow(f embedded.Finding) []any {
 	row := []any{"-", "-", "-", "-", f.What}
 	if f.Position > 0 {
@@ -160,7 +160,7 @@ type BackupReport struct {
 	Bytes uint64 `json:"bytes"`
 }
 
-// Run makes the backup under another name beside its own and renames it.
+// Run makes the backup in a staging folder beside its place, and renames that.
 func (c backupCommand) Run(ctx context.Context, std output.Streams) (err error) {
 	to, err := c.target()
 	if err != nil {
@@ -200,8 +200,8 @@ func (c backupCommand) Run(ctx context.Context, std output.Streams) (err error) 
 	return err
 }
 
-// target is where the backup goes: a place that is free, in a folder that is there. The folder isn't made, since it may be
-// the place of a disk that isn't mounted.
+// target is the place of the backup, which must be free. The folder above it is not made, since it may be the mount point of a disk that is
+// not mounted.
 func (c backupCommand) target() (string, error) {
 	to, err := filepath.Abs(string(c.To))
 	if err != nil {
@@ -222,7 +222,7 @@ func (c backupCommand) target() (string, error) {
 	return to, nil
 }
 
-// device tells one file system from another.
+// device identifies the file system of a path.
 func device(path string) any {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -235,7 +235,7 @@ func device(path string) any {
 	return stat.Dev
 }
 
-// publish gives a folder its name, in place of an empty one, once all of it is on disk.
+// publish renames a folder to its final name, in place of an empty one, once all of it is on disk.
 func publish(staging, to string) error {
 	if err := syncFolder(staging); err != nil {
 		return err
@@ -266,7 +266,7 @@ func copyProxySecret(from, to app.Folder) error {
 	return errors.Join(err, file.Sync(), file.Close())
 }
 
-// syncFolder makes sure that what was made in a folder, or got its name there, is on disk.
+// syncFolder makes sure that the entries of a folder are on disk.
 func syncFolder(dir string) error {
 	folder, err := os.Open(dir)
 	if err != nil {

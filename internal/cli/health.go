@@ -10,7 +10,7 @@ import (
 	"loyalty/internal/cli/flags"
 )
 
-// healthCommand asks a process whether it is ready, for containers that hold nothing else to ask with.
+// healthCommand asks a process whether it is ready, for containers that have no other program to do so.
 type healthCommand struct {
 	Admin   string        `help:"Where the process answers its operators." default:"http://127.0.0.1:9090" placeholder:"URL"`
 	Timeout time.Duration `help:"How long it may take." default:"2s"`

@@ -17,20 +17,20 @@ import (
 	"loyalty/internal/english"
 )
 
-// poisonCommand deals with the commands that could not be carried out.
+// poisonCommand has the commands for poisoned commands: those from the command bus that can never succeed as they are.
 type poisonCommand struct {
 	List  poisonListCommand  `cmd:"" help:"List what could not be carried out, and why."`
 	Retry poisonRetryCommand `cmd:"" help:"Put commands back into the queue."`
 	Drop  poisonDropCommand  `cmd:"" help:"Throw commands away, and tell the channel why."`
 }
 
-// poisonFlags are those of all its subcommands.
+// poisonFlags are the flags of all subcommands.
 type poisonFlags struct {
 	CommandBus string `help:"Broker that commands come from: redis://… or rediss://…." env:"LOYALTY_COMMAND_BUS" required:"" placeholder:"URL"`
 	JSON       bool   `name:"json" help:"Print one line of JSON."`
 }
 
-// with opens the broker for a piece of work.
+// with opens the broker, calls work, and closes it.
 func (f poisonFlags) with(work func(*redis.Broker) error) (err error) {
 	b, err := app.OpenBroker("command-bus", f.CommandBus, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -118,7 +118,7 @@ func (c poisonListCommand) print(out io.Writer, report PoisonReport) error {
 	return nil
 }
 
-// plain is what a sender wrote, fit for a terminal.
+// plain is a sender's text, made safe for a terminal.
 func plain(text string) string {
 	const most = 200
 	if domain.CheckText("text", "text", text, most) != nil {
@@ -127,7 +127,7 @@ func plain(text string) string {
 	return text
 }
 
-// poisonChoice says which commands are meant.
+// poisonChoice are the flags that choose commands.
 type poisonChoice struct {
 	IDs []string `arg:"" optional:"" name:"id" help:"Ids that the list shows."`
 	All bool     `help:"All that are there now."`
@@ -140,7 +140,7 @@ func (c poisonChoice) check() error {
 	return nil
 }
 
-// poisonRetryCommand puts commands back.
+// poisonRetryCommand puts commands back into the queue.
 type poisonRetryCommand struct {
 	poisonFlags
 	poisonChoice
@@ -169,7 +169,7 @@ func (c poisonRetryCommand) Run(ctx context.Context, std output.Streams) error {
 	})
 }
 
-// poisonDropCommand throws commands away.
+// poisonDropCommand deletes commands.
 type poisonDropCommand struct {
 	poisonFlags
 	poisonChoice
@@ -177,7 +177,7 @@ type poisonDropCommand struct {
 	Yes    bool   `help:"Needed with --all: they are gone for good."`
 }
 
-// Run prints how many it threw away.
+// Run prints how many it deleted.
 func (c poisonDropCommand) Run(ctx context.Context, std output.Streams) error {
 	if err := c.check(); err != nil {
 		return err

@@ -13,7 +13,7 @@ import (
 	"loyalty/projections"
 )
 
-// rebuildCommand folds a read model anew beside the live one.
+// rebuildCommand rebuilds a read model beside the live one.
 type rebuildCommand struct {
 	Ledger      rebuildLedger      `cmd:"" help:"Fold the ledger anew and switch to it."`
 	Leaderboard rebuildLeaderboard `cmd:"" help:"Fold a leaderboard in Redis anew and switch to it."`
@@ -21,8 +21,8 @@ type rebuildCommand struct {
 
 type rebuildFlags struct {
 	flags.Stores
-	Patience time.Duration `help:"How long to wait for a live read model that lags behind the log, to compare with it." default:"30s"`
-	JSON     bool          `name:"json" help:"Print one line of JSON."`
+	Timeout time.Duration `name:"patience" help:"How long to wait for a live read model that lags behind the log, to compare with it." default:"30s"`
+	JSON    bool          `name:"json" help:"Print one line of JSON."`
 }
 
 type rebuildLedger struct{ rebuildFlags }
@@ -71,7 +71,7 @@ func (c rebuildFlags) run(ctx context.Context, std output.Streams, want app.Want
 		return err
 	}
 	progress := output.NewProgress(std.Err, time.Now)
-	rebuilt, err := rebuild(s, projections.CompareOptions{Timeout: c.Patience, Progress: progress.Update})
+	rebuilt, err := rebuild(s, projections.CompareOptions{Timeout: c.Timeout, Progress: progress.Update})
 	if err != nil {
 		if ctx.Err() != nil {
 			err = errors.New("stopped before the switch: the live read model is as it was; run it again to start over")

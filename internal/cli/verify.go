@@ -21,9 +21,9 @@ import (
 // verifyCommand compares the read models with the log.
 type verifyCommand struct {
 	flags.Stores
-	Patience time.Duration `help:"How long to wait for a read model that lags behind the log." default:"30s"`
-	List     int           `help:"The most customers to list, and the most hours, of those that differ." default:"20" placeholder:"N"`
-	JSON     bool          `name:"json" help:"Print one line of JSON."`
+	Timeout time.Duration `name:"patience" help:"How long to wait for a read model that lags behind the log." default:"30s"`
+	List    int           `help:"The most customers to list, and the most hours, of those that differ." default:"20" placeholder:"N"`
+	JSON    bool          `name:"json" help:"Print one line of JSON."`
 }
 
 // Help is shown with the command's flags.
@@ -51,10 +51,10 @@ func (c verifyCommand) Run(ctx context.Context, std output.Streams) (err error) 
 		return err
 	}
 	progress := output.NewProgress(std.Err, time.Now)
-	audit := projections.CompareOptions{Timeout: c.Patience, MaxDrifts: c.List, Progress: progress.Update}
+	options := projections.CompareOptions{Timeout: c.Timeout, MaxDrifts: c.List, Progress: progress.Update}
 	fold := projections.NewFold(s.Store)
 	var report VerifyReport
-	found, err := fold.VerifyLedger(ctx, s.Ledger, audit)
+	found, err := fold.VerifyLedger(ctx, s.Ledger, options)
 	if err != nil {
 		return progress.End(err)
 	}
@@ -64,7 +64,7 @@ func (c verifyCommand) Run(ctx context.Context, std output.Streams) (err error) 
 		if err != nil {
 			return progress.End(err)
 		}
-		found, err := fold.VerifyLeaderboard(ctx, s.Shared, proxies, audit)
+		found, err := fold.VerifyLeaderboard(ctx, s.Shared, proxies, options)
 		if err != nil {
 			return progress.End(err)
 		}
@@ -120,7 +120,7 @@ func printDrifts(out io.Writer, drifts [][]any, head []any) error {
 	return output.Table(out, slices.Insert(drifts, 0, head)...)
 }
 
-// differing says of how much the log and a read model say something else.
+// differing says for how many customers and hours a read model differs from the log.
 func differing(f projections.Finding) string {
 	var where []string
 	if f.Drifted > 0 {

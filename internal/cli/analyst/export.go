@@ -1,3 +1,4 @@
+// Package analyst has the commands of analysts: replay and export.
 package analyst
 
 import (
@@ -15,7 +16,7 @@ import (
 	"loyalty/internal/english"
 )
 
-// Export writes the event history as files.
+// Export is the command "export": the event history as files.
 type Export struct {
 	Data       app.Folder `help:"Data folder of loyalty dev, running or not, instead of the connection below." placeholder:"DIR"`
 	Eventstore string     `help:"Where the events are: esdb://… for a cluster, embedded:DIR for a store in a folder." env:"LOYALTY_EVENTSTORE" placeholder:"URL"`
@@ -50,7 +51,7 @@ type ExportReport struct {
 	Stopped  bool            `json:"stopped,omitempty"`
 }
 
-// Run prints what the folder then has, also when it was stopped.
+// Run prints what the folder has afterwards, also if it was interrupted.
 func (c Export) Run(ctx context.Context, std output.Streams) (err error) {
 	o, err := c.options()
 	if err != nil {

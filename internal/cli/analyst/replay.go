@@ -18,7 +18,7 @@ import (
 	"loyalty/internal/english"
 )
 
-// Replay folds the history again.
+// Replay is the command "replay": the history folded again, as of a time or under another policy.
 type Replay struct {
 	Data       app.Folder `help:"Data folder of loyalty dev, running or not, instead of the connection below." placeholder:"DIR"`
 	Eventstore string     `help:"Where the events are: esdb://… for a cluster, embedded:DIR for a store in a folder." env:"LOYALTY_EVENTSTORE" placeholder:"URL"`
@@ -61,7 +61,7 @@ type ReplayReport struct {
 	OtherDigest *replay.Digests `json:"otherDigest,omitempty"`
 }
 
-// Run prints what the history comes to.
+// Run prints the results of the fold.
 func (c Replay) Run(ctx context.Context, std output.Streams) (err error) {
 	o, format, err := c.options()
 	if err != nil {
@@ -151,10 +151,10 @@ func (c Replay) options() (o replay.Options, format replay.Format, err error) {
 	return o, format, err
 }
 
-// maxTop bounds a list that people read.
+// maxTop bounds --top.
 const maxTop = 10_000
 
-// source refuses a command without anything to fold.
+// source returns a usage error if no events to fold are named.
 func (c Replay) source() error {
 	switch {
 	case c.Data != "":
@@ -284,7 +284,7 @@ func (r ReplayReport) printTop(out io.Writer) error {
 	return output.Table(out, rows...)
 }
 
-// rank is one that somebody may not have.
+// rank is a rank for a table, and a dash for none (0).
 func rank(n int64) string {
 	if n == 0 {
 		return "-"

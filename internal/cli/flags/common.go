@@ -1,3 +1,4 @@
+// Package flags has the flags that several commands share, as structs for kong, and what they stand for.
 package flags
 
 import (
@@ -9,23 +10,24 @@ import (
 	"loyalty/domain"
 )
 
-// Format say how what was found is printed, instead of as a table.
+// Format are the flags for the format of results. Without them results are a table.
 type Format struct {
 	JSON bool `name:"json" help:"Print JSON, one object a line." xor:"format"`
 	CSV  bool `name:"csv" help:"Print CSV with a heading." xor:"format"`
 }
 
-// Caller says on whose behalf something is done that is noted for ever.
+// Caller is the flag for the person on whose behalf something is appended.
 type Caller struct {
 	Actor string `help:"Who you are, for whoever audits this later: an id such as that in your token." env:"LOYALTY_ACTOR,USER" placeholder:"NAME"`
 }
 
+// Parse returns the caller of commands, or domain.ErrInvalid.
 func (f Caller) Parse() (commands.Caller, error) {
 	actor, err := domain.ParseID[string]("--actor", f.Actor)
 	return commands.Caller{Actor: actor}, err
 }
 
-// CheckReason refuses a --reason that no event could carry.
+// CheckReason returns domain.ErrInvalid for a --reason that no event can carry.
 func CheckReason(text string) error {
 	if strings.TrimSpace(text) == "" {
 		return domain.Invalid("--reason", "reason_missing", "say why, for whoever audits this later")
@@ -33,10 +35,10 @@ func CheckReason(text string) error {
 	return domain.CheckText("--reason", "reason", text, domain.MaxReasonLength)
 }
 
-// Time is a flag's time.
+// Time is a flag with a time.
 type Time struct{ time.Time }
 
-// UnmarshalText reads a time with its zone, or a day, which begins at midnight UTC.
+// UnmarshalText reads a time with its zone, or a day, which is midnight UTC.
 func (m *Time) UnmarshalText(text []byte) error {
 	var ok bool
 	if m.Time, _, ok = domain.ParseTime(string(text)); ok {

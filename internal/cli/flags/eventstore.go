@@ -11,7 +11,7 @@ import (
 	"loyalty/eventstore/embedded"
 )
 
-// EventStoreAccess says who reaches the embedded event store beside this program, which goes over its Unix socket.
+// EventStoreAccess are the flags that let other programs reach the embedded event store over TCP.
 type EventStoreAccess struct {
 	EventstoreAddr  string `help:"Address on which other programs reach the event store; none by default. Other machines need TLS and users." placeholder:"HOST:PORT"`
 	EventstoreCert  string `help:"File with its certificate, in PEM." placeholder:"FILE"`
@@ -19,6 +19,7 @@ type EventStoreAccess struct {
 	EventstoreUsers string `help:"File with who may use it, a line of NAME:PASSWORD each, readable by you alone." placeholder:"FILE"`
 }
 
+// options checks the flags and reads their files.
 func (a EventStoreAccess) options() (embedded.Options, error) {
 	o := embedded.Options{Addr: a.EventstoreAddr}
 	if a.EventstoreAddr == "" {
@@ -46,7 +47,7 @@ func (a EventStoreAccess) options() (embedded.Options, error) {
 	return o, nil
 }
 
-// Hint is what a connection string needs beside the address.
+// Hint is what the printed address needs to be a connection string.
 func (a EventStoreAccess) Hint() string {
 	switch {
 	case a.EventstoreCert == "":
@@ -57,7 +58,7 @@ func (a EventStoreAccess) Hint() string {
 	return ", for its users"
 }
 
-// readUsers reads lines of NAME:PASSWORD. Errors name lines by number, for what is in them is secret.
+// readUsers reads lines of NAME:PASSWORD. Errors name lines by number only, since their content is secret.
 func readUsers(file string) (map[string]string, error) {
 	f, err := os.Open(file)
 	if err != nil {

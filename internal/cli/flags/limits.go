@@ -6,7 +6,7 @@ import (
 	"loyalty/domain"
 )
 
-// Limits bound what callers may ask of a process.
+// Limits are the flags that bound what callers may ask of a process.
 type Limits struct {
 	MaxWrites     int                `help:"Writes carried out at once. As many more wait; what comes then is refused with 503 and Retry-After." default:"512" env:"LOYALTY_MAX_WRITES" placeholder:"N"`
 	MaxBatches    int                `help:"Batches (POST /orders) taken at once; what comes then is refused with 503 and Retry-After." default:"32" env:"LOYALTY_MAX_BATCHES" placeholder:"N"`
@@ -19,7 +19,7 @@ type Limits struct {
 	AdjustmentLimit map[auth.Role]domain.Points `help:"Most points that one may give or take alone, by role (support, channel): \"support=500;channel=100\". More waits until somebody else of support approves it. A role not named has no limit." env:"LOYALTY_ADJUSTMENT_LIMIT" placeholder:"ROLE=N;…"`
 }
 
-// Check are the flags as the API has them.
+// Check returns the limits that the flags stand for, or a usage error.
 func (f Limits) Check() (admission.Limits, error) {
 	l := admission.Limits{Writes: f.MaxWrites, Batches: f.MaxBatches, History: f.MaxHistory, LiveStreams: f.MaxLive, WriteRates: f.RateLimit, ReadRates: f.ReadRateLimit, Adjustments: f.AdjustmentLimit}
 	if err := l.Check(); err != nil {

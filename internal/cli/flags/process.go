@@ -10,7 +10,7 @@ import (
 	"loyalty/internal/app"
 )
 
-// Process are those of every process that answers requests. The commands list them one by one, for the order of their help.
+// Process are the flags of every process that answers requests. The commands embed them one by one, which gives the order in their help.
 type Process struct {
 	Addresses
 	Brokers
@@ -20,7 +20,7 @@ type Process struct {
 	Limits
 }
 
-// Config is the configuration that the flags stand for, which logs to out.
+// Config returns the configuration that the flags stand for, with a logger that writes to out.
 func (f Process) Config(out io.Writer, level slog.Level) (c app.Config, err error) {
 	if c.EventStore, err = f.EventStoreAccess.options(); err != nil {
 		return c, Usage(err)
@@ -37,7 +37,7 @@ func (f Process) Config(out io.Writer, level slog.Level) (c app.Config, err erro
 	return c, err
 }
 
-// SayStopping returns what says that a process stops because ctx has ended, and does what else is to be done before.
+// SayStopping returns a function for app.Config.Started to return: it says that the process stops, if ctx has ended, and calls also.
 func SayStopping(ctx context.Context, out io.Writer, also func() error) func() error {
 	return func() error {
 		if ctx.Err() != nil {
@@ -47,24 +47,24 @@ func SayStopping(ctx context.Context, out io.Writer, also func() error) func() e
 	}
 }
 
-// Addresses are where a process answers.
+// Addresses are the flags for the addresses of a process.
 type Addresses struct {
 	Addr      string `help:"Address of the API; port 0 picks one." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
 	AdminAddr string `help:"Address of /healthz, /readyz, /metrics and the page /status; port 0 picks one." default:"127.0.0.1:0" placeholder:"HOST:PORT"`
 }
 
-// Brokers say which brokers a process is joined to. Neither is needed.
+// Brokers are the flags for the brokers of a process. Both are optional.
 type Brokers struct {
 	CommandBus string `help:"Broker that commands come from, beside the API: redis://… or rediss://…; for the command role." env:"LOYALTY_COMMAND_BUS" placeholder:"URL"`
 	EventBus   string `help:"Broker that changes of points are published to: redis://… or rediss://…; for the project role." env:"LOYALTY_EVENT_BUS" placeholder:"URL"`
 }
 
-// Origins are the pages elsewhere that dashboards may be part of.
+// Origins is the flag for pages of other origins that may show dashboards.
 type Origins struct {
 	AllowOrigin []string `help:"Pages of other origins that may show dashboards, as https://shop.example; none by default." env:"LOYALTY_ALLOW_ORIGIN" placeholder:"ORIGIN,…"`
 }
 
-// Check refuses what a browser would never send as an origin.
+// Check returns the origins, or a usage error for one that no browser would send.
 func (f Origins) Check() ([]string, error) {
 	for _, origin := range f.AllowOrigin {
 		u, err := url.Parse(origin)

@@ -10,7 +10,8 @@ import (
 	"loyalty/domain"
 )
 
-// Secrets are what names and tokens rest on. They are set by environment: a flag can be seen in the list of processes.
+// Secrets are the flags for the secrets of proxy names and tokens. They should be set by environment, as flags show in the list of
+// processes.
 type Secrets struct {
 	Proxy
 	TokenSecret string `help:"What tokens are signed with (HS256): at least 32 bytes. Or use --jwks-url." env:"LOYALTY_TOKEN_SECRET" placeholder:"TEXT"`
@@ -19,7 +20,7 @@ type Secrets struct {
 	JWTAudience string `name:"jwt-audience" help:"The audience that tokens must name." env:"LOYALTY_JWT_AUDIENCE" placeholder:"TEXT"`
 }
 
-// Open makes what the secrets are for. Keys from a JWKS address are read again until ctx ends.
+// Open makes the proxies and the verifier of tokens. Keys from a JWKS address are refreshed until ctx ends.
 func (f Secrets) Open(ctx context.Context, log *slog.Logger) (domain.Proxies, *auth.Verifier, error) {
 	proxies, err := f.Proxies()
 	if err != nil {

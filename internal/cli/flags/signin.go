@@ -9,7 +9,7 @@ import (
 	"loyalty/api/web"
 )
 
-// SignIn say where people sign in who look at pages. The client's secret is set by environment.
+// SignIn are the flags for signing in to pages. The client's secret should be set by environment.
 type SignIn struct {
 	OIDCIssuer       string            `name:"oidc-issuer" help:"Identity provider at which people sign in to pages (OpenID Connect): its issuer, as https://id.example; none by default." env:"LOYALTY_OIDC_ISSUER" placeholder:"URL"`
 	OIDCClientID     string            `name:"oidc-client-id" help:"What the identity provider knows the pages by." env:"LOYALTY_OIDC_CLIENT_ID" placeholder:"TEXT"`
@@ -19,8 +19,8 @@ type SignIn struct {
 	PublicURL        string            `name:"public-url" help:"Where browsers find the pages, as https://loyalty.example. The identity provider sends them back to /signed-in there." env:"LOYALTY_PUBLIC_URL" placeholder:"URL"`
 }
 
-// Provider is nil where none of the flags is set. It refuses some of them without the others, and keys that no token of the identity
-// provider would be signed with.
+// Provider is the identity provider, nil if none of the flags is set. It is a usage error to set only some of those that are needed, or to
+// have no JWKS address, since tokens of the provider could not be verified.
 func (f SignIn) Provider(secrets Secrets) (web.IdentityProvider, error) {
 	needed := []struct {
 		name string

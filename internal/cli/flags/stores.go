@@ -10,18 +10,19 @@ import (
 	"loyalty/projections"
 )
 
-// Connections are the three strings that say where the system keeps what it knows.
+// Connections are the flags for the three connection strings.
 type Connections struct {
 	Eventstore  string `help:"Where the events are: esdb://… for a cluster, embedded:DIR for a store in a folder." env:"LOYALTY_EVENTSTORE" placeholder:"URL"`
 	Ledger      string `help:"Where the ledger is: postgres://… or sqlite:FILE." env:"LOYALTY_LEDGER" placeholder:"URL"`
 	Leaderboard string `help:"Where the leaderboard is: redis://…, rediss://…, redis+cluster://…, redis+sentinel://…, or memory: for one in each process." env:"LOYALTY_LEADERBOARD" placeholder:"URL"`
 }
 
-// Proxy is the secret that makes proxy names.
+// Proxy is the flag for the secret of proxy names.
 type Proxy struct {
 	ProxySecret string `help:"What proxy names are made with: at least 16 bytes, the same in every process, kept for ever." env:"LOYALTY_PROXY_SECRET" placeholder:"TEXT"`
 }
 
+// Proxies makes proxy names. Without a secret, or with one that is too short, it is a usage error.
 func (f Proxy) Proxies() (domain.Proxies, error) {
 	if f.ProxySecret == "" {
 		return domain.Proxies{}, Usage(errors.New("no secret for proxy names: set LOYALTY_PROXY_SECRET to at least 16 random bytes, and keep it"))
@@ -33,14 +34,14 @@ func (f Proxy) Proxies() (domain.Proxies, error) {
 	return proxies, err
 }
 
-// Stores say which system a command works on: that of a data folder, or that of the three connection strings.
+// Stores are the flags of commands that work on a system: a data folder, or the three connection strings.
 type Stores struct {
 	Data app.Folder `help:"Data folder of loyalty dev, running or not, instead of the connections below." placeholder:"DIR"`
 	Connections
 	Proxy
 }
 
-// Open opens what is wanted. The caller closes it, also after an error.
+// Open opens the stores that are wanted. The caller closes them, also after an error.
 func (f Stores) Open(ctx context.Context, want app.Wanted) (app.Stores, error) {
 	c := app.Connections(f.Connections)
 	if f.Data != "" {
@@ -55,6 +56,7 @@ func (f Stores) Open(ctx context.Context, want app.Wanted) (app.Stores, error) {
 	return c.Open(ctx, want, app.Quiet())
 }
 
+// Proxies makes proxy names with the secret of the data folder, or of the flag.
 func (f Stores) Proxies() (domain.Proxies, error) {
 	if f.Data == "" {
 		return f.Proxy.Proxies()
@@ -66,8 +68,8 @@ func (f Stores) Proxies() (domain.Proxies, error) {
 	return domain.NewProxies(secret)
 }
 
-// CatchUp brings the ledger of a data folder up to date if no process runs there that would: one that was killed may have left it
-// behind the log.
+// CatchUp brings the ledger of a data folder up to date if no process is running there: one that was killed may have left it behind the
+// log.
 func (f Stores) CatchUp(ctx context.Context, s app.Stores) error {
 	if s.Server == nil || f.Data == "" {
 		return nil
@@ -90,8 +92,8 @@ func (f Stores) CatchUp(ctx context.Context, s app.Stores) error {
 	})
 }
 
-// With opens the stores that are wanted beside the ledger for a piece of work, and brings the ledger up to date where nobody
-// else does. What the work refuses as bad input was used wrongly.
+// With opens the ledger and the stores that are wanted, brings the ledger up to date if no process does, calls work, and closes the stores.
+// domain.ErrInvalid from work becomes a usage error.
 func (f Stores) With(ctx context.Context, want app.Wanted, work func(app.Stores) error) (err error) {
 	want.Ledger = true
 	s, err := f.Open(ctx, want)

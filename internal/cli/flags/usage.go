@@ -6,16 +6,16 @@ import (
 	"loyalty/internal/app"
 )
 
-// usageError is a mistake in how the program was called.
+// usageError is a mistake in how the program was called: exit status 2.
 type usageError struct{ error }
 
-// Unwrap is the mistake itself.
+// Unwrap is the error that was marked.
 func (e usageError) Unwrap() error { return e.error }
 
-// Usage marks err as a mistake in how the program was called.
+// Usage marks err as a usage error: a mistake in how the program was called.
 func Usage(err error) error { return usageError{err} }
 
-// IsUsage tells whether err is such a mistake, in a flag or in what the flags together configure.
+// IsUsage tells whether err is a usage error or an app.ConfigError.
 func IsUsage(err error) bool {
 	var called usageError
 	var config app.ConfigError

@@ -34,7 +34,7 @@ func Size(n uint64) string {
 // Events is how many events there are.
 func Events(n uint64) string { return english.Count(n, "event", "events") }
 
-// OrDash is text in a table, where a dash stands for none.
+// OrDash is text for a table, and a dash if it is empty.
 func OrDash[T ~string](text T) string {
 	if text == "" {
 		return "-"
@@ -42,7 +42,7 @@ func OrDash[T ~string](text T) string {
 	return string(text)
 }
 
-// UTC writes a time for people, to the second.
+// UTC writes a time in UTC to the second.
 func UTC(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 func Signed(p domain.Points) string { return fmt.Sprintf("%+d", p) }

@@ -1,3 +1,4 @@
+// Package output writes what commands print: tables, JSON, numbers and sizes for people, and the progress of long work.
 package output
 
 import (
@@ -9,9 +10,8 @@ import (
 	"loyalty/internal/english"
 )
 
-// Progress tells whoever waits how far a long command is: on a terminal with a bar that moves, elsewhere (a file, another
-// program) with a line every few seconds, none at all for what is over before that. It writes to standard error, so that
-// results can be piped on. Not safe for concurrent use.
+// Progress shows how far a long command is. On a terminal it is a bar with the rate and the time left. Elsewhere it is a line every five
+// seconds, and nothing for a task that is shorter. It is for standard error, so that results can be piped. Not safe for concurrent use.
 type Progress struct {
 	out      io.Writer
 	terminal bool
@@ -36,13 +36,12 @@ func NewProgress(out io.Writer, now func() time.Time) *Progress {
 	return &Progress{out: out, terminal: IsTerminal(out), now: now}
 }
 
-// Update says that done of total (0: nobody knows) is done of a task. Another task begins when its name changes. Calling it often
-// costs little.
+// Update says that done of total is done of a task; total is 0 if it is not known. A new name begins a new task. Calling it often is cheap.
 func (p *Progress) Update(task string, done, total uint64) {
 	p.Show(task, done, total, english.Grouped)
 }
 
-// Show is at with what is counted: unit writes a number of it.
+// Show is Update with a unit: unit writes a number of what is counted.
 func (p *Progress) Show(task string, done, total uint64, unit func(uint64) string) {
 	now := p.now()
 	if task != p.task {
@@ -62,7 +61,7 @@ func (p *Progress) Show(task string, done, total uint64, unit func(uint64) strin
 	}
 }
 
-// End ends the line of the last task, so that other text can follow, and passes err on. Another task may come after it.
+// End ends the line of the last task, so that other text can follow, and returns err. Another task may follow.
 func (p *Progress) End(err error) error {
 	p.Finish()
 	return err

@@ -7,10 +7,10 @@ import (
 	"text/tabwriter"
 )
 
-// JSON prints one line for a script.
+// JSON prints value as one line of JSON.
 func JSON(out io.Writer, value any) error { return json.NewEncoder(out).Encode(value) }
 
-// Table prints rows in columns, the first of them the heading.
+// Table prints rows in columns. The first row is the heading.
 func Table(out io.Writer, rows ...[]any) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, row := range rows {

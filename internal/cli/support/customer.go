@@ -21,12 +21,12 @@ import (
 	"loyalty/readmodels/history"
 )
 
-// Customer is about one customer.
+// Customer is the command "customer".
 type Customer struct {
 	Forget forgetCommand `cmd:"" help:"Forget a customer: retire their proxy key, check every read model, and certify it."`
 }
 
-// forgetCommand makes a customer unresolvable.
+// forgetCommand forgets a customer.
 type forgetCommand struct {
 	ID string `name:"id" help:"Id of the customer." required:"" placeholder:"CUSTOMER"`
 	flags.Stores
@@ -52,10 +52,10 @@ only where the last one does not cover every read model there is. The exit statu
 leads to the customer.`
 }
 
-// Forgotten is what came of it, in JSON.
+// Forgotten is the result, in JSON.
 type Forgotten struct {
 	CustomerID domain.CustomerID `json:"customerId"`
-	// Since is when they were forgotten and Position where the event of it stands; Before tells that it was before this run.
+	// Since and Position are those of the event with which they were forgotten. Before says that an earlier run appended it.
 	Since    time.Time              `json:"since"`
 	Position domain.Position        `json:"position"`
 	Before   bool                   `json:"before"`
@@ -68,7 +68,7 @@ type certificate struct {
 	Position domain.Position `json:"position"`
 	Actor    string          `json:"actor"`
 	At       time.Time       `json:"at"`
-	// Before tells that an earlier run appended it.
+	// Before says that an earlier run appended it.
 	Before bool `json:"before"`
 }
 
@@ -92,7 +92,7 @@ func (c forgetCommand) Run(ctx context.Context, std output.Streams) error {
 		if err != nil {
 			return err
 		}
-		past, err := c.past(s)
+		past, err := c.openHistory(s)
 		if err != nil {
 			return err
 		}
@@ -135,8 +135,8 @@ func (c forgetCommand) Run(ctx context.Context, std output.Streams) error {
 	})
 }
 
-// past opens the history of a data folder, unless a process runs there: then it is that process's, which follows the log into it.
-func (c forgetCommand) past(s app.Stores) (*history.History, error) {
+// openHistory opens the history of a data folder. It is nil if there is none, or if a process is running there, which keeps it itself.
+func (c forgetCommand) openHistory(s app.Stores) (*history.History, error) {
 	if c.Data == "" || s.Server == nil {
 		return nil, nil
 	}
@@ -146,8 +146,8 @@ func (c forgetCommand) past(s app.Stores) (*history.History, error) {
 	return history.Open(c.Data.HistoryDir(), history.Options{})
 }
 
-// confirm refuses an id that nothing is known of, most likely a mistake in typing, and has the right one typed again unless the
-// customer is forgotten already.
+// confirm has the id typed again, unless the customer is forgotten already. An id that nothing is known of is most likely a mistake in
+// typing, and an error.
 func (c forgetCommand) confirm(ctx context.Context, std output.Streams, s app.Stores, id domain.CustomerID) error {
 	customer, err := queries.FindCustomer(ctx, s.Store, s.Ledger, id)
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// Explain says how an entry's points came about.
+// Explain is the command "explain": how the points of an entry were computed.
 type Explain struct {
 	Entry string `arg:"" optional:"" help:"Id of the entry, as loyalty trail prints it."`
 	flags.Stores
@@ -82,7 +82,7 @@ func (c Explain) find(ctx context.Context, s app.Stores) (ledger.Entry, error) {
 	return entry, err
 }
 
-// latestOf is the newest entry of an order. Whose it is has to be said only where several used the same id.
+// latestOf is the newest entry of an order. The customer is needed only if several customers have an order with the id.
 func latestOf(ctx context.Context, s app.Stores, order domain.OrderID, customer domain.CustomerID) (entry ledger.Entry, err error) {
 	if _, err := domain.ParseID[domain.OrderID]("--order", string(order)); err != nil {
 		return entry, err

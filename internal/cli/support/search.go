@@ -1,3 +1,4 @@
+// Package support has the commands of support staff: trail, explain, search, customer.
 package support
 
 import (
@@ -18,7 +19,7 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// Search finds the customer that an id, or a proxy name, belongs to.
+// Search is the command "search": the customer that an id or a proxy name belongs to.
 type Search struct {
 	Words []string `arg:"" name:"q" help:"An id of a customer, an order, a return or an adjustment; or a proxy name."`
 	flags.Stores
@@ -99,7 +100,7 @@ func (c Search) print(std output.Streams, q string, r view.SearchResult) error {
 	if c.JSON {
 		return output.JSON(std.Out, r)
 	}
-	// What is no row goes beside the rows of a file.
+	// In CSV, words that are no row go to standard error.
 	words := std.Out
 	if c.CSV {
 		words = std.Err

@@ -18,7 +18,7 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// Trail prints a customer's points trail.
+// Trail is the command "trail": a customer's entries, newest first.
 type Trail struct {
 	Customer string `arg:"" help:"Id of the customer."`
 	flags.Stores
@@ -78,7 +78,7 @@ func (c Trail) wanted() (domain.CustomerID, ledger.Filter, error) {
 	return customer, filter, nil
 }
 
-// pageSize is that of the pages of a trail of which limit entries are wanted, 0 for all.
+// pageSize is the size of pages to read if limit entries are wanted; 0 is all.
 func pageSize(limit int) int {
 	if limit == 0 {
 		return ledger.MaxPage
@@ -132,7 +132,7 @@ func trailTable(out io.Writer, customer domain.CustomerID, pages iter.Seq2[ledge
 	return output.Table(out, rows...)
 }
 
-// ofThese says that a filter is why there is nothing.
+// ofThese says that there are entries which a filter leaves out.
 func ofThese(entries int64) string {
 	if entries == 0 {
 		return ""

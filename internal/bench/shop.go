@@ -6,16 +6,16 @@ import (
 	"strconv"
 )
 
-// shop is customers made up for a benchmark, and what they order. All of it follows from the order's number, so that nothing
-// need be remembered to know afterwards what should have become of it.
+// shop is the generated customers of a benchmark and their orders. Everything is computed from an order's number, so that the audit knows
+// what to expect without a record of it.
 type shop struct {
-	// run tells the orders and customers of one run from those of any other.
+	// run distinguishes the orders and customers of this run from those of other runs.
 	run       string
 	customers int
 }
 
-// The spread of what an order comes to: log-normal, with this median in minor units and, for its logarithm, this standard
-// deviation. It is written for this bench, as is the skew: half of the orders are of a sixteenth of the customers.
+// Amounts have a log-normal distribution with this median in minor units and, for the logarithm, this standard deviation. With this skew
+// half of the orders are from a sixteenth of the customers. Both are assumptions.
 const (
 	medianMinor = 3500
 	minorSpread = 1.0
@@ -24,7 +24,7 @@ const (
 	mostItems   = 5
 )
 
-// madeOrder is one order.
+// madeOrder is a generated order.
 type madeOrder struct {
 	number   uint64
 	customer int
@@ -33,13 +33,10 @@ type madeOrder struct {
 	items    int
 }
 
-// order is the order of a number, from 0.
+// order generates the order with a number, from 0.
 func (s shop) order(number uint64) madeOrder {
 	one, two := mix(3*number), mix(3*number+1)
-	// Box and Muller's transform of two uniform numbers into a normal one.
-	u, v := float64(one>>11+1)/(1<<53), float64(two>>11)/(1<<53)
-	normal := math.Sqrt(-2*math.Log(u)) * math.Cos(2*math.Pi*v)
-	o := madeOrder{number: number, minor: 1 + int64(medianMinor*math.Exp(minorSpread*normal)), currency: "GBP"}
+	o := madeOrder{number: number, minor: 1 + int64(medianMinor*math.Exp(minorSpread*normal(one, two))), currency: "GBP"}
 	three := mix(3*number + 2)
 	o.customer = min(int(float64(s.customers)*math.Pow(float64(three>>11)/(1<<53), skew)), s.customers-1)
 	o.items = 1 + int(two%mostItems)
@@ -49,7 +46,8 @@ func (s shop) order(number uint64) madeOrder {
 	return o
 }
 
-// points is what an order earns, worked out here once more: a point for every 10.00 GBP or 11.50 EUR, to the nearest, halves up.
+// points is what an order earns, computed independently of package domain: a point per 10.00 GBP or 11.50 EUR, rounded to the nearest,
+// halves up.
 func (o madeOrder) points() int64 {
 	each := int64(1000)
 	if o.currency == "EUR" {
@@ -67,7 +65,7 @@ func (s shop) appendOrderID(b []byte, number uint64) []byte {
 	return strconv.AppendUint(append(b, '-'), number, 10)
 }
 
-// orderNumber is the number of an order of this run.
+// orderNumber is the number of an order, and false if it is not of this run.
 func (s shop) orderNumber(id string) (uint64, bool) {
 	prefix := string(s.appendOrderID(nil, 0))
 	prefix = prefix[:len(prefix)-1]
