@@ -3,7 +3,6 @@ package projections
 import (
 	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"time"
 
@@ -85,21 +84,4 @@ func (f *Fold) compareEarnings(ctx context.Context, l ledger.Earner, a CompareOp
 		return cmp.Or(a.Log.At.Compare(b.Log.At), cmp.Compare(a.Log.Channel, b.Log.Channel))
 	})
 	return drifts, nil
-}
-
-// earningsDiffer advances the copy to the live ledger's position, and reports whether their earnings differ.
-func (c *copying) earningsDiffer(ctx context.Context, live ledger.Reader, copied ledger.Earner) (bool, error) {
-	earner, ok := live.(ledger.Earner)
-	if !ok {
-		return false, nil
-	}
-	want, at, err := readEarnings(ctx, earner, c.options)
-	if err == nil {
-		err = c.advance(ctx, at)
-	}
-	if err != nil {
-		return false, err
-	}
-	got, _, err := readEarnings(ctx, copied, c.options)
-	return !maps.Equal(want, got), err
 }

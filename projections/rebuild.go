@@ -111,16 +111,17 @@ func (c *copying) switchOver(ctx context.Context, switchOver func(context.Contex
 	return fmt.Errorf("the live read model was ahead of its copy %d times: %w", maxSwitchAttempts, domain.ErrNotCaughtUp)
 }
 
-// checkWithin returns an error if a live read model is beyond the log's end. An empty one is not.
-func checkWithin(ctx context.Context, store *eventstore.Store, checkpoint func(context.Context) (domain.Position, error)) error {
-	at, err := checkpoint(ctx)
-	if errors.Is(err, domain.ErrNotCaughtUp) {
-		return nil
+// openCopy opens a copy beside a live read model. It returns an error if the live one is beyond the log's end; an empty one is not.
+func openCopy[C any](ctx context.Context, store *eventstore.Store, checkpoint func(context.Context) (domain.Position, error), open func(context.Context) (C, error)) (copied C, err error) {
+	switch at, err := checkpoint(ctx); {
+	case err == nil:
+		if err := checkNotBeyond(ctx, store, at); err != nil {
+			return copied, err
+		}
+	case !errors.Is(err, domain.ErrNotCaughtUp):
+		return copied, err
 	}
-	if err != nil {
-		return err
-	}
-	return checkNotBeyond(ctx, store, at)
+	return open(ctx)
 }
 
 // checkNotBeyond returns an error if a position is beyond the log's end.
@@ -145,10 +146,7 @@ func discard(ctx context.Context, err error, copied interface{ Discard(context.C
 func RebuildLedger(ctx context.Context, store *eventstore.Store, live RebuildableLedger, proxies domain.Proxies, a CompareOptions) (_ Rebuilt, err error) {
 	a = a.withDefaults()
 	rebuilt := Rebuilt{ReadModel: "ledger"}
-	if err := checkWithin(ctx, store, live.Checkpoint); err != nil {
-		return rebuilt, err
-	}
-	copied, err := live.Copy(ctx)
+	copied, err := openCopy(ctx, store, live.Checkpoint, live.Copy)
 	if err != nil {
 		return rebuilt, err
 	}
@@ -164,14 +162,18 @@ func RebuildLedger(ctx context.Context, store *eventstore.Store, live Rebuildabl
 	case err != nil:
 		rebuilt.NotCompared = "the live ledger does not catch up: " + err.Error()
 	default:
-		if rebuilt.Differs, err = c.auditLogsDiffer(ctx, live, copied); err != nil {
-			return rebuilt, err
+		if auditor, ok := live.(ledger.Auditor); ok {
+			if rebuilt.Differs, err = differ[ledger.Auditor](ctx, c, auditor, copied, readAuditLog); err != nil {
+				return rebuilt, err
+			}
 		}
-		earningsDiffer, err := c.earningsDiffer(ctx, live, copied)
-		if err != nil {
-			return rebuilt, err
+		if earner, ok := live.(ledger.Earner); ok {
+			earningsDiffer, err := differ[ledger.Earner](ctx, c, earner, copied, readEarnings)
+			if err != nil {
+				return rebuilt, err
+			}
+			rebuilt.Differs = rebuilt.Differs || earningsDiffer
 		}
-		rebuilt.Differs = rebuilt.Differs || earningsDiffer
 		liveDigest, _, state, err := digestOf(ctx, live, a, "reading the live ledger")
 		if err != nil {
 			return rebuilt, err
@@ -192,20 +194,16 @@ func RebuildLedger(ctx context.Context, store *eventstore.Store, live Rebuildabl
 	return rebuilt, err
 }
 
-// auditLogsDiffer advances the copy to the live ledger's position, and reports whether their audit logs differ.
-func (c *copying) auditLogsDiffer(ctx context.Context, live ledger.Reader, copied ledger.Auditor) (bool, error) {
-	auditor, ok := live.(ledger.Auditor)
-	if !ok {
-		return false, nil
-	}
-	want, at, err := readAuditLog(ctx, auditor, c.options)
+// differ advances the copy to the live ledger's position, and reports whether read gives different sums for the two.
+func differ[L any, K, V comparable, M ~map[K]V](ctx context.Context, c *copying, live, copied L, read func(context.Context, L, CompareOptions) (M, domain.Position, error)) (bool, error) {
+	want, at, err := read(ctx, live, c.options)
 	if err == nil {
 		err = c.advance(ctx, at)
 	}
 	if err != nil {
 		return false, err
 	}
-	got, _, err := readAuditLog(ctx, copied, c.options)
+	got, _, err := read(ctx, copied, c.options)
 	return !maps.Equal(want, got), err
 }
 
@@ -228,10 +226,7 @@ func digestOf(ctx context.Context, l ledger.Reader, a CompareOptions, doing stri
 func RebuildLeaderboard(ctx context.Context, store *eventstore.Store, live RebuildableLeaderboard, proxies domain.Proxies, a CompareOptions) (_ Rebuilt, err error) {
 	a = a.withDefaults()
 	rebuilt := Rebuilt{ReadModel: "leaderboard"}
-	if err := checkWithin(ctx, store, live.Checkpoint); err != nil {
-		return rebuilt, err
-	}
-	copied, err := live.Copy(ctx)
+	copied, err := openCopy(ctx, store, live.Checkpoint, live.Copy)
 	if err != nil {
 		return rebuilt, err
 	}

@@ -19,9 +19,9 @@ import (
 type Options struct {
 	// BatchSize is the most events in a batch (default 1000).
 	BatchSize int
-	// Linger is how long a batch waits for more events after its first (default 2 ms). If commits take long, it is up to ten times as long,
+	// BatchDelay is how long a batch waits for more events after its first (default 2 ms). If commits take long, it is up to ten times as long,
 	// so that commits take no more than about a tenth of the time.
-	Linger time.Duration
+	BatchDelay time.Duration
 	// Heartbeat is how often an idle projection checks that it is complete, and moves its AsOf (default 1 s).
 	Heartbeat time.Duration
 	// Backoff is the pause before attempt n (from 1) after a failure (default: doubling with jitter, up to 5 s).
@@ -36,8 +36,8 @@ func (o Options) withDefaults() Options {
 	if o.BatchSize < 1 {
 		o.BatchSize = 1000
 	}
-	if o.Linger <= 0 {
-		o.Linger = 2 * time.Millisecond
+	if o.BatchDelay <= 0 {
+		o.BatchDelay = 2 * time.Millisecond
 	}
 	if o.Heartbeat <= 0 {
 		o.Heartbeat = time.Second
@@ -176,11 +176,11 @@ type session struct {
 	taken []*message.Message
 }
 
-// maxLingerFactor bounds a batch's wait, as a multiple of Options.Linger.
-const maxLingerFactor = 10
+// maxDelayFactor bounds a batch's wait, as a multiple of Options.BatchDelay.
+const maxDelayFactor = 10
 
-func (s *session) linger() time.Duration {
-	return min(max(s.options.Linger, maxLingerFactor*s.committing), maxLingerFactor*s.options.Linger)
+func (s *session) batchDelay() time.Duration {
+	return min(max(s.options.BatchDelay, maxDelayFactor*s.committing), maxDelayFactor*s.options.BatchDelay)
 }
 
 func (s *session) run(ctx context.Context) error {
@@ -210,10 +210,10 @@ func (s *session) run(ctx context.Context) error {
 
 var errSubscriptionEnded = errors.New("the subscription has ended")
 
-// gather takes messages for the time of linger, up to a full batch, commits them, and only then acknowledges them.
+// gather takes messages for the batch delay, up to a full batch, commits them, and only then acknowledges them.
 func (s *session) gather(ctx context.Context, first *message.Message) error {
-	linger := time.NewTimer(s.linger())
-	defer linger.Stop()
+	delay := time.NewTimer(s.batchDelay())
+	defer delay.Stop()
 	batch := Batch{From: s.at, To: s.at, Events: make([]eventstore.Recorded, 0, len(s.taken))}
 	clear(s.taken) // release the messages
 	taken := append(s.taken[:0], first)
@@ -229,7 +229,7 @@ collect:
 			}
 			taken = append(taken, next)
 			failure = s.take(&batch, next)
-		case <-linger.C:
+		case <-delay.C:
 			break collect
 		case <-ctx.Done():
 			return ctx.Err()
