@@ -232,24 +232,6 @@ func knownName(command string) string {
 	return "unknown"
 }
 
-// poison moves a command to the poison topic with its problem, and publishes the result.
-func (in *Intake) poison(ctx context.Context, m *message.Message, about Result, why error) error {
-	p := problemOf(why)
-	if err := in.publish(ctx, in.Topics.Poison, poisonedMessage(m, p, in.Now())); err != nil {
-		return err
-	}
-	about.Status, about.Problem = Failed, &p
-	if errors.Is(why, domain.ErrConflict) {
-		about.Status = Conflict
-	}
-	log := []any{"id", fmt.Sprintf("%.128q", m.UUID), "command", knownName(m.Metadata.Get(MetadataName)), "code", p.Code}
-	if !permanent(why) {
-		log = append(log, "error", why)
-	}
-	in.Logger.Warn("a command is poisoned", log...)
-	return in.answer(ctx, m, about)
-}
-
 // orderMayCome reports whether the order of a return may still arrive in time.
 func (in *Intake) orderMayCome(m *message.Message) bool {
 	return in.Now().Sub(in.waitingSince(m)) < in.OrderTimeout

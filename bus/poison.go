@@ -1,10 +1,15 @@
 package bus
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"maps"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+
+	"loyalty/domain"
 )
 
 // The metadata that a message in the poison topic has beside the command's own. Its payload and id are those of the command.
@@ -33,6 +38,24 @@ func poisonedMessage(m *message.Message, p Problem, now time.Time) *message.Mess
 	poisoned.Metadata.Set(metadataPoisonDetail, p.Detail)
 	poisoned.Metadata.Set(metadataPoisonedAt, now.UTC().Format(time.RFC3339Nano))
 	return poisoned
+}
+
+// poison moves a command to the poison topic with its problem, and publishes the result.
+func (in *Intake) poison(ctx context.Context, m *message.Message, about Result, why error) error {
+	p := problemOf(why)
+	if err := in.publish(ctx, in.Topics.Poison, poisonedMessage(m, p, in.Now())); err != nil {
+		return err
+	}
+	about.Status, about.Problem = Failed, &p
+	if errors.Is(why, domain.ErrConflict) {
+		about.Status = Conflict
+	}
+	log := []any{"id", fmt.Sprintf("%.128q", m.UUID), "command", knownName(m.Metadata.Get(MetadataName)), "code", p.Code}
+	if !permanent(why) {
+		log = append(log, "error", why)
+	}
+	in.Logger.Warn("a command is poisoned", log...)
+	return in.answer(ctx, m, about)
 }
 
 // ReadPoisoned reads a message of the poison topic.

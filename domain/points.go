@@ -18,3 +18,24 @@ func (p Points) Plus(change Points) (Points, error) {
 	}
 	return sum, nil
 }
+
+// Points is what an amount earns. It is the rounding rule: the amount divided by the spend per point, rounded to the nearest integer, halves
+// up, that is floor((2·amount + spend) / (2·spend)), in integer arithmetic that no amount overflows. A negative amount, or a currency that
+// is not in the policy, is ErrInvalid with the field's name in an order. A result above MaxTotal is ErrPointsLimit.
+func (p Policy) Points(m Money) (Points, error) {
+	spend := p.SpendPerPoint[m.Currency]
+	if spend < 1 {
+		return 0, Invalid("paymentDetails.currency", "currency_not_in_policy", fmt.Sprintf("policy %q has no spend per point for this currency", p.ID))
+	}
+	if m.Minor < 0 {
+		return 0, Invalid("paymentDetails.amount", "amount_negative", "the amount must not be negative")
+	}
+	points, rest := Points(m.Minor/spend), m.Minor%spend
+	if rest >= spend-rest {
+		points++
+	}
+	if points > MaxTotal {
+		return 0, fmt.Errorf("points of %s: %w (%d)", m, ErrPointsLimit, MaxTotal)
+	}
+	return points, nil
+}

@@ -1,0 +1,53 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+
+	"loyalty/domain"
+)
+
+// apply commits a batch and moves the checkpoint to its end, in one step of the read model.
+func (s *session) apply(ctx context.Context, batch Batch) error {
+	if len(batch.Events) == 0 && batch.To == batch.From && batch.AsOf.IsZero() {
+		return nil
+	}
+	if err := s.projection.Apply(ctx, batch); err != nil {
+		return fmt.Errorf("apply %d events from position %s to %s: %w", len(batch.Events), batch.From, batch.To, err)
+	}
+	s.at = batch.To
+	s.update(func(status *Status) {
+		status.Position = batch.To
+		status.Applied += uint64(len(batch.Events))
+		if batch.AsOf.After(status.AsOf) {
+			status.AsOf = batch.AsOf
+		}
+	})
+	return nil
+}
+
+// confirm looks for events of the projection's types after the checkpoint. If there are none, the projection is complete up to the end of the
+// log, and its checkpoint moves there: a reader may wait for the position of an event of another type.
+func (s *session) confirm(ctx context.Context) error {
+	asked := s.options.Now()
+	end, err := s.store.End(ctx)
+	behind := 0
+	if err == nil {
+		behind, err = s.store.CountAfter(ctx, s.at, s.projection.Types(), 1)
+	}
+	if err != nil {
+		s.options.Logger.Warn("a projection can't tell whether it is complete", "projection", s.projection.Name(), "error", err)
+		return nil
+	}
+	if behind > 0 {
+		return nil
+	}
+	return s.apply(ctx, Batch{From: s.at, To: later(s.at, end), AsOf: asked})
+}
+
+func later(a, b domain.Position) domain.Position {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
