@@ -22,7 +22,7 @@ type Raw struct {
 }
 
 // Decode decodes an event and its metadata. An event that can't be decoded is domain.ErrUndecodable with its position. Texts of the
-// event share memory with those of up to 255 others: clone a text before keeping it for long.
+// event share memory with those of up to 1,023 others: clone a text before keeping it for long.
 func (s *Store) Decode(r *Raw) (domain.Event, Metadata, error) {
 	event, err := s.registry.decodeText(r.Type, r.Data)
 	var metadata Metadata
@@ -37,9 +37,9 @@ func (s *Store) Decode(r *Raw) (domain.Event, Metadata, error) {
 
 const (
 	// aheadBatch is how many events one goroutine hands to the other at once.
-	aheadBatch = 256
+	aheadBatch = 1024
 	// aheadBatches is how many batches there are: being filled, waiting and being delivered.
-	aheadBatches = 16
+	aheadBatches = 4
 )
 
 // rawBatch is some events. Their data and metadata lie in one text, one behind the other, which costs less than a text for each.
