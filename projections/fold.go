@@ -79,9 +79,6 @@ func (f *Fold) Position() domain.Position { return f.at }
 // Events is the number of events folded.
 func (f *Fold) Events() uint64 { return f.events }
 
-// Customers is the number of customers on a leaderboard: their total has changed, and they were not forgotten.
-func (f *Fold) Customers() int64 { return f.ranked }
-
 // Advance folds the log up to a position that exists in it. It does nothing if the fold has reached it already. It calls progress with the
 // position of each event. An event that takes a total beyond ±domain.MaxTotal is domain.ErrPointsLimit with its position.
 func (f *Fold) Advance(ctx context.Context, until domain.Position, progress func(domain.Position)) error {
