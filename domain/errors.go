@@ -2,6 +2,7 @@ package domain
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 )
 
@@ -38,8 +39,14 @@ var (
 	ErrWrongRevision = errors.New("the stream is at another revision")
 	// ErrCheckpointMoved: another runner has moved the checkpoint, so the batch was not applied.
 	ErrCheckpointMoved = errors.New("the checkpoint has moved")
-	// ErrUndecodable: a stored event can't be decoded. Projections stop at it.
+	// ErrUndecodable: a stored event can't be decoded. Projections stop at it, until it is quarantined.
 	ErrUndecodable = errors.New("undecodable event")
+	// ErrNewerEvent: a newer version of the program wrote an event. It is an ErrUndecodable that can't be quarantined.
+	ErrNewerEvent = fmt.Errorf("%w: a newer version of the program wrote this: upgrade", ErrUndecodable)
+	// ErrWrongLog: a read model was folded from another log than the one that it is to follow. Projections stop.
+	ErrWrongLog = errors.New("the read model does not belong to this log")
+	// ErrNewerFold: a newer version of the program keeps the read model. Projections stop.
+	ErrNewerFold = errors.New("a newer version of the program keeps this read model: upgrade this process")
 )
 
 // FieldError is what is wrong with one field of the input.
