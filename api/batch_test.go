@@ -108,7 +108,7 @@ func runBatches(t *testing.T, doc *document) {
 		want := []string{
 			"1 o-1 placed 13 ", "2  json_malformed 0 ", "3  json_malformed 0 ", "4 o-3 amount_negative 0 paymentDetails.amount amount_negative,",
 			"5 o-1 replayed 13 ", "6 o-0 conflict 0 ", "7 o-4 placed 1 ", "8  body_too_large 0 ", "9  json_malformed 0 ",
-			"10  id_missing 0 orderId id_missing,", "11  id_missing 0 orderId id_missing,", "12 o-7 points_limit 0 ", "13  json_malformed 0 ",
+			"10  id_missing 0 orderId id_missing,", "11  id_missing 0 orderId id_missing,", "12 o-7 order_points_limit 0 ", "13  json_malformed 0 ",
 			"14 o-8 placed 2 ", "15 o-9 placed 2 ",
 		}
 		if len(got) != len(want) {

@@ -180,7 +180,7 @@ func invalidOrders() []exchange {
 		bad(at("/order/"+long), "faults in several fields", pays(`"amount": "-1.00"`), "invalid_input", ""),
 		{name: "other content under the same id", as: till, method: "POST", path: "/order/o-1", body: orderOf(`"130.00"`, "ann"), status: 409, code: "conflict"},
 		{name: "another customer under the same id", as: till, method: "POST", path: "/order/o-1", body: orderOf(`"129.99"`, "bob"), status: 409, code: "conflict"},
-		{name: "more points than a customer can have", as: till, method: "POST", path: "/order/o-9", body: orderOf(`"999999999999.99"`, "ann"), status: 422, code: "points_limit"},
+		{name: "more points than one order may earn", as: till, method: "POST", path: "/order/o-9", body: orderOf(`"999999999999.99"`, "ann"), status: 422, code: "order_points_limit"},
 		{name: "a customer for another", as: ann, method: "POST", path: "/order/o-9", body: orderOf(`1`, "bob"), status: 403, code: "forbidden"},
 		{name: "a customer for another, and with other faults", as: ann, method: "POST", path: "/order/o-9", body: orderOf(`-1`, "bob"), status: 403, code: "forbidden"},
 	}

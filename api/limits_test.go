@@ -287,7 +287,7 @@ func TestLimitsThatMakeNoSenseAreErrors(t *testing.T) {
 		"an unknown client":               {ReadRates: map[string]float64{"shop": 1}},
 		"a role that adjusts nothing":     {Adjustments: map[auth.Role]domain.Points{auth.RoleCustomer: 1}},
 		"a limit of points below 0":       {Adjustments: map[auth.Role]domain.Points{auth.RoleSupport: -1}},
-		"more than anybody may ever have": {Adjustments: map[auth.Role]domain.Points{auth.RoleSupport: domain.MaxTotal + 1}},
+		"more than anybody may ever have": {Adjustments: map[auth.Role]domain.Points{auth.RoleSupport: domain.MaxChange + 1}},
 	} {
 		c := config(t, new(lockedBuffer))
 		c.Limits = limits

@@ -44,7 +44,6 @@ func (h *Handler) carryOut(ctx context.Context, c onAccount) (done carriedOut, e
 		if err != nil {
 			return done, err
 		}
-		before := past.state.Points
 		done = carriedOut{past: past.events, state: past.state, events: len(events)}
 		for _, event := range events {
 			done.state = account.Evolve(done.state, event)
@@ -52,9 +51,7 @@ func (h *Handler) carryOut(ctx context.Context, c onAccount) (done carriedOut, e
 		if c.preview || len(events) == 0 {
 			return done, nil
 		}
-		done.position, err = h.totals.within(ctx, c.customer, done.state.Points-before, func(ctx context.Context) (domain.Position, error) {
-			return h.store.Append(ctx, stream, past.revision(), c.id, h.metadata(c.caller, c.id), events...)
-		})
+		done.position, err = h.store.Append(ctx, stream, past.revision(), c.id, h.metadata(c.caller, c.id), events...)
 		if !errors.Is(err, domain.ErrWrongRevision) {
 			return done, err
 		}

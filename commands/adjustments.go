@@ -62,7 +62,7 @@ const (
 )
 
 // AdjustPoints makes an adjustment, or has it wait for a second person. The same one again (by its id) tells what became of it;
-// domain.ErrConflict is the id with other content. Other errors are domain.ErrInvalid, domain.ErrPointsLimit and
+// domain.ErrConflict is the id with other content. Other errors are domain.ErrInvalid, domain.ErrAdjustmentPoints and
 // domain.ErrUnavailable.
 func (h *Handler) AdjustPoints(ctx context.Context, c AdjustPoints) (Adjusted, error) {
 	id := h.newID()
@@ -70,12 +70,12 @@ func (h *Handler) AdjustPoints(ctx context.Context, c AdjustPoints) (Adjusted, e
 		c.ID = domain.LoyaltyID(id.String())
 	}
 	return h.adjust(ctx, onAccount{c.Caller, c.Customer, account.Adjust{
-		Customer: c.Customer, ID: c.ID, Points: c.Points, Reason: c.Reason, Actor: c.Actor, Limit: c.Limit, At: h.now(),
+		Customer: c.Customer, ID: c.ID, Points: c.Points, Reason: c.Reason, Actor: c.Actor, Limit: c.Limit, MaxPoints: h.maxAdjustmentPoints, At: h.now(),
 	}, id, c.Preview}, c.ID)
 }
 
 // ApproveAdjustment makes an adjustment that waits. Approving what was approved changes nothing. Errors are domain.ErrNotFound (no
-// such request), domain.ErrOwnRequest, domain.ErrDecided (it was declined), domain.ErrPointsLimit and domain.ErrUnavailable.
+// such request), domain.ErrOwnRequest, domain.ErrDecided (it was declined) and domain.ErrUnavailable.
 func (h *Handler) ApproveAdjustment(ctx context.Context, c ApproveAdjustment) (Adjusted, error) {
 	return h.adjust(ctx, onAccount{c.Caller, c.Customer, account.Approve{
 		Customer: c.Customer, ID: c.ID, Actor: c.Actor, At: h.now(),

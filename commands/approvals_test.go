@@ -24,7 +24,7 @@ func approval(by commands.Caller, id domain.LoyaltyID) commands.ApproveAdjustmen
 
 func TestALargeAdjustmentIsMadeWhenASecondPersonApproves(t *testing.T) {
 	store := storetest.Open(t)
-	handler := newHandler(t, store, nil)
+	handler := newHandler(t, store)
 
 	// When one asks for more than they may give
 	asked, err := handler.AdjustPoints(bounded(t), large("case-1"))
@@ -73,7 +73,7 @@ func TestALargeAdjustmentIsMadeWhenASecondPersonApproves(t *testing.T) {
 
 func TestADeclinedAdjustmentIsNeverMade(t *testing.T) {
 	store := storetest.Open(t)
-	handler := newHandler(t, store, nil)
+	handler := newHandler(t, store)
 	if _, err := handler.AdjustPoints(bounded(t), large("case-1")); err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestADeclinedAdjustmentIsNeverMade(t *testing.T) {
 
 func TestManyWhoApproveAtOnceMakeItOnce(t *testing.T) {
 	store := storetest.Open(t)
-	handler := newHandler(t, store, &lagging{store: store})
+	handler := newHandler(t, store)
 	if _, err := handler.AdjustPoints(bounded(t), large("case-1")); err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func TestManyWhoApproveAtOnceMakeItOnce(t *testing.T) {
 
 func TestAPreviewTellsWhatWouldHappenAndAppendsNothing(t *testing.T) {
 	store := storetest.Open(t)
-	handler := newHandler(t, store, nil)
+	handler := newHandler(t, store)
 	if _, err := handler.PlaceOrder(bounded(t), placeMug("o-1")); err != nil {
 		t.Fatal(err)
 	}

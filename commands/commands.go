@@ -1,10 +1,11 @@
 // Package commands carries out what callers ask for: it loads the stream, lets the domain decide, and appends what it
-// decided. It knows nothing of read models; the one thing it asks of them, a customer's total near its limit, it asks
-// through Totals.
+// decided. It needs the event store and nothing else.
 package commands
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -25,30 +26,49 @@ type Caller struct {
 
 // Handler carries out commands. It may be used from many goroutines at once.
 type Handler struct {
-	store  *eventstore.Store
-	totals *limiter
-	policy domain.Policy
-	now    func() time.Time
-	newID  func() uuid.UUID
+	store                               *eventstore.Store
+	policy                              domain.Policy
+	maxOrderPoints, maxAdjustmentPoints domain.Points
+	now                                 func() time.Time
+	newID                               func() uuid.UUID
 }
 
-// Options are what a Handler needs besides the event store. All but Totals must be set.
+// Options are what a Handler needs besides the event store. Policy, Now and NewID must be set.
 type Options struct {
 	// Policy is what orders earn by from now on.
 	Policy domain.Policy
-	// Totals guards the limit of a customer's points; nil leaves only the limit of a single order or adjustment.
-	Totals Totals
-	Now    func() time.Time
+	// MaxOrderPoints and MaxAdjustmentPoints are the most points of one order and of one adjustment, 1 to MaxPointsLimit; 0 is
+	// DefaultPointsLimit. What was stored under another limit stays valid.
+	MaxOrderPoints, MaxAdjustmentPoints domain.Points
+	Now                                 func() time.Time
 	// NewID makes the id of a command, which no other command has.
 	NewID func() uuid.UUID
 }
 
-// New makes a Handler that appends to store. It refuses a policy that can't price anything.
+const (
+	// DefaultPointsLimit is the limit of the points of one order or adjustment where none is set: £100,000 spent.
+	DefaultPointsLimit domain.Points = 10_000
+	// MaxPointsLimit is the greatest limit that may be set.
+	MaxPointsLimit domain.Points = 1<<17 - 1
+)
+
+// CheckPointsLimit returns domain.ErrInvalid, which names the setting, unless the limit is 1 to MaxPointsLimit.
+func CheckPointsLimit(setting string, limit domain.Points) error {
+	if limit < 1 || limit > MaxPointsLimit {
+		return domain.Invalid(setting, "limit_out_of_range", fmt.Sprintf("the limit of points is 1 to %d", MaxPointsLimit))
+	}
+	return nil
+}
+
+// New makes a Handler that appends to store. It returns domain.ErrInvalid for a policy that can't price anything and a limit out of range.
 func New(store *eventstore.Store, o Options) (*Handler, error) {
-	if err := o.Policy.Validate(); err != nil {
+	perOrder, perAdjustment := cmp.Or(o.MaxOrderPoints, DefaultPointsLimit), cmp.Or(o.MaxAdjustmentPoints, DefaultPointsLimit)
+	if err := domain.JoinInvalid(
+		o.Policy.Validate(), CheckPointsLimit("MaxOrderPoints", perOrder), CheckPointsLimit("MaxAdjustmentPoints", perAdjustment),
+	); err != nil {
 		return nil, err
 	}
-	return &Handler{store: store, totals: newLimiter(o.Totals), policy: o.Policy, now: o.Now, newID: o.NewID}, nil
+	return &Handler{store, o.Policy, perOrder, perAdjustment, o.Now, o.NewID}, nil
 }
 
 // metadata is what the events of a command carry: the command caused them, the caller's request began it.

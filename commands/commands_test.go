@@ -3,6 +3,7 @@ package commands_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -31,16 +32,16 @@ func bounded(t testing.TB) context.Context {
 	return ctx
 }
 
-func newHandler(t testing.TB, store *eventstore.Store, totals commands.Totals) *commands.Handler {
+func newHandler(t testing.TB, store *eventstore.Store) *commands.Handler {
 	t.Helper()
-	return handlerUnder(t, store, totals, domain.DefaultPolicy())
+	return handlerOf(t, store, commands.Options{Policy: domain.DefaultPolicy()})
 }
 
-func handlerUnder(t testing.TB, store *eventstore.Store, totals commands.Totals, policy domain.Policy) *commands.Handler {
+// handlerOf makes a handler with options, of which Now and NewID need not be set.
+func handlerOf(t testing.TB, store *eventstore.Store, o commands.Options) *commands.Handler {
 	t.Helper()
-	handler, err := commands.New(store, commands.Options{
-		Policy: policy, Totals: totals, Now: func() time.Time { return noon }, NewID: uuid.New,
-	})
+	o.Now, o.NewID = func() time.Time { return noon }, uuid.New
+	handler, err := commands.New(store, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +64,7 @@ func stored(t testing.TB, store *eventstore.Store, stream string) []eventstore.R
 
 func TestAnOrderAndItsPointsAreOneAppend(t *testing.T) {
 	store := storetest.Open(t)
-	got, err := newHandler(t, store, nil).PlaceOrder(bounded(t), placeMug("o-1"))
+	got, err := newHandler(t, store).PlaceOrder(bounded(t), placeMug("o-1"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +87,7 @@ func TestACommandWithoutACorrelationBeginsItsOwn(t *testing.T) {
 	store := storetest.Open(t)
 	command := placeMug("o-1")
 	command.Correlation = ""
-	if _, err := newHandler(t, store, nil).PlaceOrder(bounded(t), command); err != nil {
+	if _, err := newHandler(t, store).PlaceOrder(bounded(t), command); err != nil {
 		t.Fatal(err)
 	}
 	if m := stored(t, store, "order-o-1")[0].Metadata; m.Correlation == "" || m.Correlation != m.Causation {
@@ -96,12 +97,12 @@ func TestACommandWithoutACorrelationBeginsItsOwn(t *testing.T) {
 
 func TestTheSameOrderAgainGivesTheFirstAnswerEvenUnderANewPolicy(t *testing.T) {
 	store := storetest.Open(t)
-	first, err := newHandler(t, store, nil).PlaceOrder(bounded(t), placeMug("o-1"))
+	first, err := newHandler(t, store).PlaceOrder(bounded(t), placeMug("o-1"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	generous := domain.Policy{ID: "2027-01", SpendPerPoint: map[domain.Currency]int64{domain.GBP: 100}}
-	again, err := handlerUnder(t, store, nil, generous).PlaceOrder(bounded(t), placeMug("o-1"))
+	again, err := handlerOf(t, store, commands.Options{Policy: generous}).PlaceOrder(bounded(t), placeMug("o-1"))
 	first.Replayed = true
 	if err != nil || again != first {
 		t.Errorf("got %+v, %v; want %+v", again, err, first)
@@ -113,7 +114,7 @@ func TestTheSameOrderAgainGivesTheFirstAnswerEvenUnderANewPolicy(t *testing.T) {
 
 func TestAnOrderIDWithOtherContentIsAConflict(t *testing.T) {
 	store := storetest.Open(t)
-	handler := newHandler(t, store, nil)
+	handler := newHandler(t, store)
 	if _, err := handler.PlaceOrder(bounded(t), placeMug("o-1")); err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +138,7 @@ func TestAnOrderIDWithOtherContentIsAConflict(t *testing.T) {
 
 func TestTheSameOrderFromManyAtOnceIsPlacedOnce(t *testing.T) {
 	store := storetest.Open(t)
-	handler := newHandler(t, store, nil)
+	handler := newHandler(t, store)
 	var mu sync.Mutex
 	answers := map[commands.Placed]int{}
 	var all sync.WaitGroup
@@ -164,7 +165,7 @@ func TestTheSameOrderFromManyAtOnceIsPlacedOnce(t *testing.T) {
 
 func TestAReturnTakesBackWhatItsAmountHadEarned(t *testing.T) {
 	store := storetest.Open(t)
-	handler := newHandler(t, store, nil)
+	handler := newHandler(t, store)
 	if _, err := handler.PlaceOrder(bounded(t), placeMug("o-1")); err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +213,7 @@ func TestAReturnTakesBackWhatItsAmountHadEarned(t *testing.T) {
 
 func TestReturnsOfOneOrderAtOnceNeverGiveBackMoreThanWasPaid(t *testing.T) {
 	store := storetest.Open(t)
-	handler := newHandler(t, store, nil)
+	handler := newHandler(t, store)
 	if _, err := handler.PlaceOrder(bounded(t), placeMug("o-1")); err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +246,7 @@ func TestReturnsOfOneOrderAtOnceNeverGiveBackMoreThanWasPaid(t *testing.T) {
 
 func TestAnAdjustmentIsMadeOnceForItsID(t *testing.T) {
 	store := storetest.Open(t)
-	handler := newHandler(t, store, nil)
+	handler := newHandler(t, store)
 	sorry := commands.AdjustPoints{Caller: agent, Customer: "alice", ID: "case-77", Points: 25, Reason: "late delivery"}
 	first, err := handler.AdjustPoints(bounded(t), sorry)
 	if err != nil {
@@ -278,7 +279,7 @@ func TestAnAdjustmentIsMadeOnceForItsID(t *testing.T) {
 
 func TestWhatIsInvalidAppendsNothing(t *testing.T) {
 	store := storetest.Open(t)
-	handler := newHandler(t, store, nil)
+	handler := newHandler(t, store)
 	order := placeMug("o-1")
 	order.Items = nil
 	if _, err := handler.PlaceOrder(bounded(t), order); !errors.Is(err, domain.ErrInvalid) {
@@ -295,5 +296,14 @@ func TestWhatIsInvalidAppendsNothing(t *testing.T) {
 	}
 	if _, err := commands.New(store, commands.Options{}); !errors.Is(err, domain.ErrInvalid) {
 		t.Errorf("a handler without a policy: got %v", err)
+	}
+	for name, o := range map[string]commands.Options{
+		"MaxOrderPoints":      {MaxOrderPoints: commands.MaxPointsLimit + 1},
+		"MaxAdjustmentPoints": {MaxAdjustmentPoints: -1},
+	} {
+		o.Policy = domain.DefaultPolicy()
+		if _, err := commands.New(store, o); !errors.Is(err, domain.ErrInvalid) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s out of range: got %v", name, err)
+		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 func TestACustomerIsForgottenOnceAndItIsCertified(t *testing.T) {
 	store := storetest.Open(t)
-	handler := newHandler(t, store, nil)
+	handler := newHandler(t, store)
 	if _, err := handler.AdjustPoints(bounded(t), commands.AdjustPoints{Caller: agent, Customer: "alice", ID: "case-1", Points: 25, Reason: "late"}); err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func readModels(at *[]domain.Position, unclean string, names ...string) (checks 
 func TestAnErasureIsCertifiedOnceEveryReadModelIsClean(t *testing.T) {
 	// Given a customer, and a leaderboard that does not let go of them yet
 	store := storetest.Open(t)
-	handler := newHandler(t, store, nil)
+	handler := newHandler(t, store)
 	var at []domain.Position
 	erase := commands.EraseCustomer{Caller: agent, Customer: "alice", Reason: "asked for it", Checks: readModels(&at, "leaderboard", "ledger", "leaderboard")}
 
@@ -120,7 +120,7 @@ func TestAnErasureIsCertifiedOnceEveryReadModelIsClean(t *testing.T) {
 
 func TestACheckThatFailsEndsAnErasureUncertified(t *testing.T) {
 	store := storetest.Open(t)
-	handler := newHandler(t, store, nil)
+	handler := newHandler(t, store)
 	var at []domain.Position
 	broken := errors.New("the leaderboard does not answer")
 	erase := commands.EraseCustomer{Caller: agent, Customer: "alice", Reason: "asked for it"}

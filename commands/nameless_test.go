@@ -18,7 +18,7 @@ import (
 // Errors are logged, and logs name nobody.
 func TestNoErrorNamesTheCustomer(t *testing.T) {
 	store := storetest.Open(t)
-	h := newHandler(t, store, nil)
+	h := newHandler(t, store)
 	ctx := bounded(t)
 	// Given somebody forgotten, an adjustment that was made, and a stream that can't be read
 	if _, err := h.AdjustPoints(ctx, commands.AdjustPoints{Caller: agent, Customer: "alice-1", ID: "a-1", Points: 5, Reason: "goodwill"}); err != nil {
@@ -27,7 +27,7 @@ func TestNoErrorNamesTheCustomer(t *testing.T) {
 	if _, err := h.ForgetCustomer(ctx, commands.ForgetCustomer{Caller: agent, Customer: "alice-2", Reason: "asked to"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.Append(ctx, "account-alice-3", eventstore.NoStream, uuid.New(), eventstore.Metadata{}, storetest.Adjusted("alice-3", domain.MaxTotal)); err != nil {
+	if _, err := store.Append(ctx, "account-alice-3", eventstore.NoStream, uuid.New(), eventstore.Metadata{}, storetest.Adjusted("alice-3", domain.MaxChange)); err != nil {
 		t.Fatal(err)
 	}
 	reveal := func(customer domain.CustomerID) error {
@@ -41,7 +41,7 @@ func TestNoErrorNamesTheCustomer(t *testing.T) {
 	errs := map[string]error{
 		"an id used before":            adjust("alice-1", "a-1", 6),
 		"an adjustment of a forgotten": adjust("alice-2", "a-1", 6),
-		"more than the limit":          adjust("alice-3", "a-2", 1),
+		"more than the limit":          adjust("alice-3", "a-2", commands.DefaultPointsLimit+1),
 		"a reveal of a forgotten":      reveal("alice-2"),
 	}
 	_, errs["an approval of nothing"] = h.ApproveAdjustment(ctx, commands.ApproveAdjustment{Caller: agent, Customer: "alice-1", ID: "a-9"})

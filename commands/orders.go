@@ -58,23 +58,25 @@ type Returned struct {
 func orderStream(id domain.OrderID) string { return "order-" + string(id) }
 
 // PlaceOrder places an order and awards its points in one append. The same order again gives the first answer;
-// domain.ErrConflict is the id with other content. Other errors are domain.ErrInvalid, domain.ErrPointsLimit and
+// domain.ErrConflict is the id with other content. Other errors are domain.ErrInvalid, domain.ErrOrderPoints and
 // domain.ErrUnavailable; only after the last may the order have been placed, and repeating the command is then safe.
 func (h *Handler) PlaceOrder(ctx context.Context, c PlaceOrder) (Placed, error) {
 	command := order.Place{
-		Order: c.Order, Customer: c.Customer, Items: c.Items, Paid: c.Paid, Method: c.Method, Policy: h.policy, At: h.now(),
+		Order: c.Order, Customer: c.Customer, Items: c.Items, Paid: c.Paid, Method: c.Method,
+		Policy: h.policy, MaxPoints: h.maxOrderPoints, At: h.now(),
 	}
 	id, stream := h.newID(), orderStream(c.Order)
 	// An order is nearly always new: it is decided for a new stream, and the store says if that was wrong.
 	events, err := order.Decide(command, order.State{})
+	if errors.Is(err, domain.ErrOrderPoints) {
+		return h.placedBefore(ctx, command, err)
+	}
 	if err != nil {
 		return Placed{}, err
 	}
 	points := events[len(events)-1].(order.PointsAwarded).Points
-	position, err := h.totals.within(ctx, c.Customer, points, func(ctx context.Context) (domain.Position, error) {
-		return h.store.Append(ctx, stream, eventstore.NoStream, id, h.metadata(c.Caller, id), events...)
-	})
-	if errors.Is(err, domain.ErrWrongRevision) || errors.Is(err, domain.ErrPointsLimit) {
+	position, err := h.store.Append(ctx, stream, eventstore.NoStream, id, h.metadata(c.Caller, id), events...)
+	if errors.Is(err, domain.ErrWrongRevision) {
 		return h.placedBefore(ctx, command, err)
 	}
 	if err != nil {
@@ -104,7 +106,7 @@ func (h *Handler) placedBefore(ctx context.Context, command order.Place, reason 
 
 // ReturnItems takes back what the returned amount had earned. The same return again gives the first answer;
 // domain.ErrConflict is the return's id with other content. Other errors are domain.ErrInvalid, domain.ErrNotFound (no
-// such order), domain.ErrReturnExceedsPaid, domain.ErrPointsLimit and domain.ErrUnavailable.
+// such order), domain.ErrReturnExceedsPaid and domain.ErrUnavailable.
 func (h *Handler) ReturnItems(ctx context.Context, c ReturnItems) (Returned, error) {
 	command := order.Return{Order: c.Order, Return: c.Return, Amount: c.Amount, Reason: c.Reason, At: h.now()}
 	id, stream := h.newID(), orderStream(c.Order)
@@ -126,9 +128,7 @@ func (h *Handler) ReturnItems(ctx context.Context, c ReturnItems) (Returned, err
 			return Returned{Return: c.Return, Points: reversed.Points}, nil
 		}
 		var position domain.Position
-		position, err = h.totals.within(ctx, reversed.CustomerID, -reversed.Points, func(ctx context.Context) (domain.Position, error) {
-			return h.store.Append(ctx, stream, past.revision(), id, h.metadata(c.Caller, id), events...)
-		})
+		position, err = h.store.Append(ctx, stream, past.revision(), id, h.metadata(c.Caller, id), events...)
 		if err == nil {
 			return Returned{Return: c.Return, Points: reversed.Points, Position: position}, nil
 		}

@@ -14,7 +14,7 @@ import (
 
 func TestEveryRevealIsRecordedWithWhoAndWhy(t *testing.T) {
 	store := storetest.Open(t)
-	handler := newHandler(t, store, nil)
+	handler := newHandler(t, store)
 	reveal := commands.RevealProxyName{Caller: agent, Customer: "alice", Reason: "a complaint about the name"}
 	for range 2 {
 		if _, err := handler.RevealProxyName(bounded(t), reveal); err != nil {
@@ -37,7 +37,7 @@ func TestEveryRevealIsRecordedWithWhoAndWhy(t *testing.T) {
 func TestARevealTellsOnlyOfCustomersOfWhomItIsInTheLog(t *testing.T) {
 	// Given three customers of one proxy name, of whom one was forgotten since they were looked up
 	store := storetest.Open(t)
-	handler := newHandler(t, store, nil)
+	handler := newHandler(t, store)
 	if _, err := handler.ForgetCustomer(bounded(t), commands.ForgetCustomer{Caller: agent, Customer: "bob", Reason: "asked for it"}); err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,10 @@ var (
 	ErrReturnExceedsPaid = errors.New("more would be returned than was paid")
 	// ErrPointsLimit: a change would take a total beyond ±MaxTotal. Totals are never clamped.
 	ErrPointsLimit = errors.New("the points total would pass its limit")
+	// ErrOrderPoints: an order would earn more points than one order may. Usually it is a *PointsLimitError.
+	ErrOrderPoints = errors.New("an order can't earn so many points")
+	// ErrAdjustmentPoints: an adjustment would give or take more points than one adjustment may. Usually it is a *PointsLimitError.
+	ErrAdjustmentPoints = errors.New("an adjustment can't give or take so many points")
 	// ErrDecided: the request was already decided the other way.
 	ErrDecided = errors.New("it was decided the other way already")
 	// ErrOwnRequest: the approver is the one who made the request.
@@ -48,6 +52,18 @@ var (
 	// ErrNewerFold: a newer version of the program keeps the read model. Projections stop.
 	ErrNewerFold = errors.New("a newer version of the program keeps this read model: upgrade this process")
 )
+
+// PointsLimitError is ErrOrderPoints or ErrAdjustmentPoints with the limit that was passed.
+type PointsLimitError struct {
+	Kind  error
+	Limit Points
+}
+
+// Error says which limit it is.
+func (e *PointsLimitError) Error() string { return fmt.Sprintf("%v: at most %d", e.Kind, e.Limit) }
+
+// Unwrap returns Kind.
+func (e *PointsLimitError) Unwrap() error { return e.Kind }
 
 // FieldError is what is wrong with one field of the input.
 type FieldError struct {

@@ -56,13 +56,13 @@ func TestPolicy_Points(t *testing.T) {
 }
 
 func TestPolicy_Points_refuses_what_would_pass_the_limit_and_never_overflows(t *testing.T) {
-	const last = int64(domain.MaxTotal)*1000 + 499
+	const last = int64(domain.MaxChange)*1000 + 499
 	policy := domain.DefaultPolicy()
-	if got, err := policy.Points(domain.Money{Minor: last, Currency: domain.GBP}); err != nil || got != domain.MaxTotal {
-		t.Errorf("%d pence earn %d, %v; want %d", last, got, err, domain.MaxTotal)
+	if got, err := policy.Points(domain.Money{Minor: last, Currency: domain.GBP}); err != nil || got != domain.MaxChange {
+		t.Errorf("%d pence earn %d, %v; want %d", last, got, err, domain.MaxChange)
 	}
 	for _, minor := range []int64{last + 1, domain.MaxMinor, math.MaxInt64/2 + 1, math.MaxInt64} {
-		if got, err := policy.Points(domain.Money{Minor: minor, Currency: domain.GBP}); !errors.Is(err, domain.ErrPointsLimit) || got != 0 {
+		if got, err := policy.Points(domain.Money{Minor: minor, Currency: domain.GBP}); !errors.Is(err, domain.ErrOrderPoints) || got != 0 {
 			t.Errorf("%d pence earn %d, %v; want them refused", minor, got, err)
 		}
 	}
@@ -104,10 +104,10 @@ func TestPolicy_Points_agrees_with_unbounded_integers(t *testing.T) {
 		twice := func(n *big.Int) *big.Int { return new(big.Int).Lsh(n, 1) }
 		want := new(big.Int).Div(new(big.Int).Add(twice(amount), spend), twice(spend))
 		got, err := policy.Points(money)
-		switch fits := want.Cmp(big.NewInt(int64(domain.MaxTotal))) <= 0; {
+		switch fits := want.Cmp(big.NewInt(int64(domain.MaxChange))) <= 0; {
 		case fits && (err != nil || int64(got) != want.Int64()):
 			t.Fatalf("got %d, %v; want %s", got, err, want)
-		case !fits && !errors.Is(err, domain.ErrPointsLimit):
+		case !fits && !errors.Is(err, domain.ErrOrderPoints):
 			t.Fatalf("got %d, %v; want %s refused", got, err, want)
 		}
 	})
@@ -120,7 +120,7 @@ func TestPolicy_Points_never_fall_as_the_amount_grows(t *testing.T) {
 		worth := func(minor int64) domain.Points {
 			points, err := policy.Points(domain.Money{Minor: minor, Currency: money.Currency})
 			if err != nil {
-				return domain.MaxTotal + 1
+				return domain.MaxChange + 1
 			}
 			return points
 		}

@@ -68,7 +68,7 @@ func openShop(t testing.TB) *shop {
 		t.Fatal(err)
 	}
 	s.store = storetest.Connect(t, s.target)
-	s.handler, err = commands.New(s.store, commands.Options{Policy: domain.DefaultPolicy(), NewID: uuid.New, Now: now})
+	s.handler, err = commands.New(s.store, commands.Options{Policy: domain.DefaultPolicy(), MaxOrderPoints: commands.MaxPointsLimit, NewID: uuid.New, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -63,8 +63,8 @@ func (l Limits) Check() error {
 		if role != auth.RoleSupport && role != auth.RoleChannel {
 			return domain.Invalid(string(role), "role_unknown", "adjustments are made by support and channel")
 		}
-		if points < 0 || points > domain.MaxTotal {
-			return domain.Invalid(string(role), "limit_out_of_range", fmt.Sprintf("a limit of points is 0 to %d", domain.MaxTotal))
+		if points < 0 || points > domain.MaxChange {
+			return domain.Invalid(string(role), "limit_out_of_range", fmt.Sprintf("a limit of points is 0 to %d", domain.MaxChange))
 		}
 	}
 	for _, rates := range []map[string]float64{l.WriteRates, l.ReadRates} {

@@ -30,7 +30,9 @@ type Adjust struct {
 	// Limit is the most points that Actor may give or take alone. More becomes a request, which somebody else approves or declines. 0 is
 	// no limit.
 	Limit domain.Points
-	At    time.Time
+	// MaxPoints is the most points that an adjustment may give or take, whoever approves it; 0 is domain.MaxChange.
+	MaxPoints domain.Points
+	At        time.Time
 }
 
 // State is folded from a customer's events. The zero State has none.
@@ -50,7 +52,7 @@ type State struct {
 //   - Adjust: domain.ErrConflict if the id was used with other content;
 //   - Approve and Decline: domain.ErrNotFound if there is no such request, domain.ErrDecided if it was decided the other way;
 //   - Approve: domain.ErrOwnRequest;
-//   - Adjust and Approve: domain.ErrPointsLimit if the sum of all adjustments would pass ±domain.MaxTotal;
+//   - Adjust: domain.ErrAdjustmentPoints if an adjustment that was not made or requested before is of too many points;
 //   - Adjust, Approve and Reveal: domain.ErrForgotten if the customer was forgotten;
 //   - Certify: domain.ErrNotFound if the customer was not forgotten, domain.ErrNotForgotten if a check was not clean.
 func Decide(c Command, s State) ([]domain.Event, error) { return c.decide(s) }
@@ -73,11 +75,12 @@ func (c Adjust) decide(s State) ([]domain.Event, error) {
 	if s.Forgotten {
 		return nil, fmt.Errorf("adjustment %s: %w", c.ID, domain.ErrForgotten)
 	}
-	if _, err := s.Points.Plus(c.Points); err != nil {
-		return nil, fmt.Errorf("adjustment %s: %w", c.ID, err)
+	magnitude := max(c.Points, -c.Points)
+	if c.MaxPoints > 0 && magnitude > c.MaxPoints {
+		return nil, fmt.Errorf("adjustment %s: %w", c.ID, &domain.PointsLimitError{Kind: domain.ErrAdjustmentPoints, Limit: c.MaxPoints})
 	}
 	about := domain.About{CustomerID: c.Customer, OccurredAt: c.At.UTC()}
-	if c.Limit > 0 && max(c.Points, -c.Points) > c.Limit {
+	if c.Limit > 0 && magnitude > c.Limit {
 		return []domain.Event{AdjustmentRequested{About: about, LoyaltyID: c.ID, Points: c.Points, Reason: c.Reason, Actor: c.Actor}}, nil
 	}
 	return []domain.Event{PointsAdjusted{About: about, LoyaltyID: c.ID, Points: c.Points, Reason: c.Reason, Actor: c.Actor}}, nil
@@ -88,8 +91,8 @@ func (c Adjust) validate() error {
 	if c.Points == 0 {
 		errs = append(errs, domain.Invalid("loyalty-points", "points_zero", "an adjustment gives or takes at least one point"))
 	}
-	if c.Points > domain.MaxTotal || c.Points < -domain.MaxTotal {
-		errs = append(errs, domain.Invalid("loyalty-points", "points_out_of_range", fmt.Sprintf("an adjustment is at most %d points either way", domain.MaxTotal)))
+	if c.Points > domain.MaxChange || c.Points < -domain.MaxChange {
+		errs = append(errs, domain.Invalid("loyalty-points", "points_out_of_range", fmt.Sprintf("an adjustment is at most %d points either way", domain.MaxChange)))
 	}
 	errs = append(errs, checkReason(c.Reason))
 	return domain.JoinInvalid(errs...)

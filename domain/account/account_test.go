@@ -74,7 +74,11 @@ func adjusted(id domain.LoyaltyID, points domain.Points) domain.Event {
 }
 
 func TestAdjust(t *testing.T) {
-	const limit = domain.MaxTotal
+	capped := func(id domain.LoyaltyID, points, most domain.Points) account.Adjust {
+		c := adjust(id, points)
+		c.MaxPoints = most
+		return c
+	}
 	given := func(events ...domain.Event) []domain.Event { return events }
 	with := func(change func(*account.Adjust)) account.Adjust {
 		c := adjust("a-1", 25)
@@ -91,18 +95,17 @@ func TestAdjust(t *testing.T) {
 			name: "the same adjustment again changes nothing, whoever tries again and whenever", given: given(adjusted("a-1", 25)),
 			when: with(func(c *account.Adjust) { c.Actor, c.At = "support-8", noon.Add(time.Hour) }),
 		},
-		scenario{
-			name: "the same adjustment again changes nothing, though it would no longer fit", given: given(adjusted("a-1", limit)),
-			when: adjust("a-1", limit),
-		},
 		scenario{name: "its id with other points conflicts", given: given(adjusted("a-1", 25)), when: adjust("a-1", 26), refused: domain.ErrConflict},
 		scenario{
 			name: "its id with another reason conflicts", given: given(adjusted("a-1", 25)),
 			when: with(func(c *account.Adjust) { c.Reason = "lost parcel" }), refused: domain.ErrConflict,
 		},
-		scenario{name: "the sum may reach the limit", given: given(adjusted("a-1", 1)), when: adjust("a-2", limit-1), then: given(adjusted("a-2", limit-1))},
-		scenario{name: "the sum may not pass the limit", given: given(adjusted("a-1", 1)), when: adjust("a-2", limit), refused: domain.ErrPointsLimit},
-		scenario{name: "nor pass it downwards", given: given(adjusted("a-1", -1)), when: adjust("a-2", -limit), refused: domain.ErrPointsLimit},
+		scenario{name: "one may give its limit", given: given(adjusted("a-1", 25)), when: capped("a-2", 25, 25), then: given(adjusted("a-2", 25))},
+		scenario{name: "one may take its limit", when: capped("a-2", -25, 25), then: given(adjusted("a-2", -25))},
+		scenario{name: "one may not give a point more", when: capped("a-2", 26, 25), refused: domain.ErrAdjustmentPoints},
+		scenario{name: "nor take a point more", when: capped("a-2", -26, 25), refused: domain.ErrAdjustmentPoints},
+		scenario{name: "one made before is the same under a lower limit", given: given(adjusted("a-1", 25)), when: capped("a-1", 25, 1)},
+		scenario{name: "its id with more points conflicts, whatever the limit", given: given(adjusted("a-1", 25)), when: capped("a-1", 30, 1), refused: domain.ErrConflict},
 	)
 }
 
@@ -114,8 +117,8 @@ func TestAdjust_refuses_bad_input_by_field(t *testing.T) {
 	}
 	check(t,
 		bad("no points", 0, "why", "loyalty-points points_zero"),
-		bad("too many", domain.MaxTotal+1, "why", "loyalty-points points_out_of_range"),
-		bad("too many to take", -domain.MaxTotal-1, "why", "loyalty-points points_out_of_range"),
+		bad("too many", domain.MaxChange+1, "why", "loyalty-points points_out_of_range"),
+		bad("too many to take", -domain.MaxChange-1, "why", "loyalty-points points_out_of_range"),
 		bad("more than any integer could add", math.MaxInt64, "why", "loyalty-points points_out_of_range"),
 		bad("the least integer", math.MinInt64, "why", "loyalty-points points_out_of_range"),
 		bad("no reason", 25, "", "reason reason_missing"),
@@ -142,14 +145,12 @@ func TestAccount_agrees_with_a_simple_model_over_any_adjustments(t *testing.T) {
 		made, sum := map[domain.LoyaltyID]domain.Points{}, domain.Points(0)
 		for range rapid.IntRange(0, 30).Draw(t, "commands") {
 			id := domain.LoyaltyID(rapid.SampledFrom([]string{"a-1", "a-2", "a-3", "a-4", "a-5"}).Draw(t, "id"))
-			c := adjust(id, domain.Points(rapid.SampledFrom([]int64{-3, 25, int64(domain.MaxTotal), -int64(domain.MaxTotal)}).Draw(t, "points")))
+			c := adjust(id, domain.Points(rapid.SampledFrom([]int64{-3, 25, int64(domain.MaxChange), -int64(domain.MaxChange)}).Draw(t, "points")))
 			wantEvents, wantErr := 0, error(nil)
 			switch earlier, known := made[id]; {
 			case known && earlier == c.Points:
 			case known:
 				wantErr = domain.ErrConflict
-			case sum+c.Points > domain.MaxTotal || sum+c.Points < -domain.MaxTotal:
-				wantErr = domain.ErrPointsLimit
 			default:
 				wantEvents = 1
 				made[id] = c.Points

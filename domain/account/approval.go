@@ -42,9 +42,6 @@ func (c Approve) decide(s State) ([]domain.Event, error) {
 	case request.Actor == c.Actor:
 		return nil, fmt.Errorf("request %s: %w", c.ID, domain.ErrOwnRequest)
 	}
-	if _, err := s.Points.Plus(request.Points); err != nil {
-		return nil, fmt.Errorf("request %s: %w", c.ID, err)
-	}
 	about := domain.About{CustomerID: c.Customer, OccurredAt: c.At.UTC()}
 	return []domain.Event{
 		AdjustmentApproved{About: about, LoyaltyID: c.ID, Points: request.Points, RequestedBy: request.Actor, Actor: c.Actor},

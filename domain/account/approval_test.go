@@ -50,7 +50,10 @@ func TestAdjust_above_the_limit_of_who_makes_it(t *testing.T) {
 		scenario{name: "nor after it was approved", given: given(requested("a-1", 101), approved("a-1", 101, "support-8"), adjusted("a-1", 101)), when: limited("a-1", 101, 100)},
 		scenario{name: "nor after it was declined", given: given(requested("a-1", 101), declined("a-1", "support-8")), when: limited("a-1", 101, 100)},
 		scenario{name: "its id with other points conflicts", given: given(requested("a-1", 101)), when: limited("a-1", 99, 100), refused: domain.ErrConflict},
-		scenario{name: "what could never be made is refused at once", given: given(adjusted("a-1", 1)), when: limited("a-2", domain.MaxTotal, 100), refused: domain.ErrPointsLimit},
+		scenario{
+			name: "what nobody may approve is refused at once",
+			when: account.Adjust{ID: "a-1", Points: 101, Reason: "why", Limit: 100, MaxPoints: 100}, refused: domain.ErrAdjustmentPoints,
+		},
 		scenario{name: "without a reason it is refused", when: account.Adjust{ID: "a-1", Points: 101, Limit: 100}, refused: domain.ErrInvalid, fields: []string{"reason reason_missing"}},
 	)
 }
@@ -64,7 +67,10 @@ func TestApprove(t *testing.T) {
 		scenario{name: "nothing was requested", given: given(adjusted("a-2", 5)), when: approve("a-2", "support-8"), refused: domain.ErrNotFound},
 		scenario{name: "once approved, approving again changes nothing", given: given(waiting, approved("a-1", 101, "support-8"), adjusted("a-1", 101)), when: approve("a-1", "support-9")},
 		scenario{name: "what was declined stays declined", given: given(waiting, declined("a-1", "support-8")), when: approve("a-1", "support-8"), refused: domain.ErrDecided},
-		scenario{name: "the limit of all points holds when it is made", given: given(waiting, adjusted("a-2", domain.MaxTotal)), when: approve("a-1", "support-8"), refused: domain.ErrPointsLimit},
+		scenario{
+			name: "whatever else was given", given: given(waiting, adjusted("a-2", domain.MaxChange)), when: approve("a-1", "support-8"),
+			then: given(approved("a-1", 101, "support-8"), adjusted("a-1", 101)),
+		},
 	)
 }
 

@@ -29,7 +29,9 @@ type Place struct {
 	Paid     domain.Money
 	Method   string
 	Policy   domain.Policy
-	At       time.Time
+	// MaxPoints is the most points that the order may earn; 0 is domain.MaxChange.
+	MaxPoints domain.Points
+	At        time.Time
 }
 
 // Return refunds Amount of an order to the customer, at least 1, in minor units of the order's currency.
@@ -63,7 +65,7 @@ func (s State) Net() domain.Money {
 
 // Decide returns the events of a command. No events and no error means that the same command was carried out before. Errors are
 // domain.ErrInvalid, domain.ErrConflict if the id was used with other content, domain.ErrNotFound for a return of an unknown order,
-// domain.ErrReturnExceedsPaid and domain.ErrPointsLimit.
+// domain.ErrReturnExceedsPaid, and domain.ErrOrderPoints if an order that was not placed before would earn too much.
 func Decide(c Command, s State) ([]domain.Event, error) { return c.decide(s) }
 
 func (c Place) decide(s State) ([]domain.Event, error) {
@@ -79,6 +81,9 @@ func (c Place) decide(s State) ([]domain.Event, error) {
 	points, err := c.Policy.Points(c.Paid)
 	if err != nil {
 		return nil, fmt.Errorf("order %s: %w", c.Order, err)
+	}
+	if c.MaxPoints > 0 && points > c.MaxPoints {
+		return nil, fmt.Errorf("order %s: %w", c.Order, &domain.PointsLimitError{Kind: domain.ErrOrderPoints, Limit: c.MaxPoints})
 	}
 	about := domain.About{CustomerID: c.Customer, OccurredAt: c.At.UTC()}
 	return []domain.Event{

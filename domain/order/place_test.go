@@ -53,16 +53,27 @@ func TestPlace(t *testing.T) {
 			when:  place(129_99),
 		},
 		scenario{
-			name:    "an amount beyond the limit of points is refused, never rounded",
-			when:    place(int64(domain.MaxTotal)*1000 + 500),
-			refused: domain.ErrPointsLimit,
+			name:    "an amount beyond what one event may hold is refused, never rounded",
+			when:    place(int64(domain.MaxChange)*1000 + 500),
+			refused: domain.ErrOrderPoints,
 		},
 		scenario{
-			name: "an amount at the limit is taken",
-			when: place(int64(domain.MaxTotal)*1000 + 499),
-			then: placed(int64(domain.MaxTotal)*1000+499, domain.MaxTotal),
+			name: "an amount at what one event may hold is taken",
+			when: place(int64(domain.MaxChange)*1000 + 499),
+			then: placed(int64(domain.MaxChange)*1000+499, domain.MaxChange),
+		},
+		scenario{name: "an order may earn its limit", when: place(13_499, capped(13)), then: placed(13_499, 13)},
+		scenario{name: "an order may not earn a point more", when: place(13_500, capped(13)), refused: domain.ErrOrderPoints},
+		scenario{name: "an order stored before is the same under a lower limit", given: placed(129_99, 13), when: place(129_99, capped(1))},
+		scenario{
+			name: "and its id conflicts as before, above the limit too", given: placed(129_99, 13),
+			when: place(150_00, capped(1)), refused: domain.ErrConflict,
 		},
 	)
+}
+
+func capped(points domain.Points) func(*order.Place) {
+	return func(c *order.Place) { c.MaxPoints = points }
 }
 
 func TestPlace_with_an_id_used_for_another_order_conflicts(t *testing.T) {

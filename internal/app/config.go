@@ -53,6 +53,8 @@ type Config struct {
 	NoWhatIf bool
 	// Limits bound what callers may ask for at once.
 	Limits admission.Limits
+	// MaxOrderPoints and MaxAdjustmentPoints are as in commands.Options.
+	MaxOrderPoints, MaxAdjustmentPoints domain.Points
 	// Secrets is called once the event store is open, whose lock tells that no other process uses the folder. What it starts must end
 	// with its context.
 	Secrets func(context.Context) (domain.Proxies, *auth.Verifier, error)

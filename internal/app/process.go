@@ -50,10 +50,8 @@ func Open(ctx context.Context, c Config) (_ *Process, err error) {
 			err = errors.Join(err, p.close(context.WithoutCancel(ctx)))
 		}
 	}()
-	// Only a process with the query role needs a leaderboard in its memory. One that only takes orders reads totals from one read
-	// model, and starts without the other.
-	want := Wanted{Leaderboard: c.Query || c.Leaderboard != MemoryScheme, Exclusive: c.Exclusive}
-	want.Ledger = c.Query || c.Project || !want.Leaderboard
+	// A process that only takes orders needs no read model. One that only projects needs a leaderboard if others read it.
+	want := Wanted{Ledger: c.Query || c.Project, Leaderboard: c.Query || c.Project && c.Leaderboard != MemoryScheme, Exclusive: c.Exclusive}
 	if p.Stores, err = c.Open(ctx, want, c.EventStore); err != nil {
 		return nil, err
 	}
@@ -69,7 +67,7 @@ func Open(ctx context.Context, c Config) (_ *Process, err error) {
 	}
 	if c.Command {
 		if config.Commands, err = commands.New(p.Store, commands.Options{
-			Policy: domain.DefaultPolicy(), Totals: p.totals(proxies), Now: time.Now, NewID: uuid.New,
+			Policy: domain.DefaultPolicy(), MaxOrderPoints: c.MaxOrderPoints, MaxAdjustmentPoints: c.MaxAdjustmentPoints, Now: time.Now, NewID: uuid.New,
 		}); err != nil {
 			return nil, err
 		}
@@ -184,15 +182,6 @@ func (p *Process) close(ctx context.Context) error {
 		closed = p.history.Close()
 	}
 	return errors.Join(p.buses.close(), closed, p.Stores.Close(ctx))
-}
-
-// totals is where commands read a customer's total: from the leaderboard, which is faster, if this process has one, else from the
-// ledger.
-func (p *Process) totals(proxies domain.Proxies) commands.Totals {
-	if p.Leaderboard != nil {
-		return boardTotals{p.Leaderboard, proxies}
-	}
-	return ledgerTotals{p.Ledger}
 }
 
 // ready is nil if the process can do what its roles are for. A projection that has caught up once may lose the event store again

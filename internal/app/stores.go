@@ -190,7 +190,7 @@ func (s *Stores) Close(ctx context.Context) error {
 // Quiet are options for an embedded event store that logs nothing, for commands.
 func Quiet() embedded.Options { return embedded.Options{Logger: slog.New(slog.DiscardHandler)} }
 
-// Handler handles commands that give and take no points: it has no limit of totals.
+// Handler handles commands that give and take no points.
 func (s Stores) Handler() (*commands.Handler, error) {
 	return commands.New(s.Store, commands.Options{Policy: domain.DefaultPolicy(), Now: time.Now, NewID: uuid.New})
 }

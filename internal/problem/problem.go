@@ -63,6 +63,10 @@ var table = []struct {
 		"the customer was forgotten: nothing is adjusted any more"},
 	{domain.ErrReturnExceedsPaid, http.StatusUnprocessableEntity, "return_exceeds_paid", "Return exceeds payment",
 		"more would be returned than is left of what was paid"},
+	{domain.ErrOrderPoints, http.StatusUnprocessableEntity, "order_points_limit", "Points limit",
+		"an order can't earn so many points"},
+	{domain.ErrAdjustmentPoints, http.StatusUnprocessableEntity, "adjustment_points_limit", "Points limit",
+		"an adjustment can't give or take so many points"},
 	{domain.ErrPointsLimit, http.StatusUnprocessableEntity, "points_limit", "Points limit",
 		fmt.Sprintf("a customer's points, or a change of them, would pass %d either way", domain.MaxTotal)},
 	{domain.ErrUnavailable, http.StatusServiceUnavailable, "unavailable", "Temporarily unavailable",
@@ -104,6 +108,10 @@ func Of(err error) Problem {
 			p = Problem{Title: known.title, Status: known.status, Code: known.code, Detail: known.detail}
 			break
 		}
+	}
+	var limit *domain.PointsLimitError
+	if errors.As(err, &limit) {
+		p.Detail += fmt.Sprintf(": at most %d", limit.Limit)
 	}
 	var invalid *domain.InvalidError
 	if p.Status == http.StatusBadRequest && errors.As(err, &invalid) {

@@ -76,7 +76,7 @@ func (o *Object) Points(field string) (domain.Points, bool) {
 	}
 	n, err := strconv.ParseInt(string(raw), 10, 64)
 	if err != nil {
-		n = int64(domain.MaxTotal) + 1
+		n = int64(domain.MaxChange) + 1
 	}
 	return domain.Points(n), true
 }

@@ -82,7 +82,7 @@ func FuzzDecodeOrder(f *testing.F) {
 			t.Fatalf("%q is read as %+v", data, got)
 		}
 		place := order.Place{Order: "o", Customer: got.customer, Items: got.items, Paid: got.paid, Method: got.method, Policy: domain.DefaultPolicy()}
-		if _, err := order.Decide(place, order.State{}); err != nil && !errors.Is(err, domain.ErrInvalid) && !errors.Is(err, domain.ErrPointsLimit) {
+		if _, err := order.Decide(place, order.State{}); err != nil && !errors.Is(err, domain.ErrInvalid) && !errors.Is(err, domain.ErrOrderPoints) {
 			t.Fatalf("%q leads to %v", data, err)
 		}
 		plain := encodeOrder(t, got)
@@ -203,7 +203,7 @@ func TestPointsAreANumberWrittenAsAnInteger(t *testing.T) {
 		if got := faults(t, o.Err()); got != want || ok != (want == "<nil>") {
 			t.Errorf("%s: got %s, want %s", text, got, want)
 		}
-		if len(text) > 15 && points <= domain.MaxTotal {
+		if len(text) > 15 && points <= domain.MaxChange {
 			t.Errorf("%s is read as %d", text, points)
 		}
 	}

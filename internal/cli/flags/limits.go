@@ -1,8 +1,11 @@
 package flags
 
 import (
+	"errors"
+
 	"loyalty/api/admission"
 	"loyalty/api/auth"
+	"loyalty/commands"
 	"loyalty/domain"
 )
 
@@ -16,13 +19,20 @@ type Limits struct {
 	MaxHistory int `help:"Questions about the past (asOf, changes) worked on at once; each looks at every customer. Eight times as many wait." default:"2" env:"LOYALTY_MAX_HISTORY" placeholder:"N"`
 	MaxLive    int `help:"Live dashboards open at once (GET …/live); what comes then is refused with 503." default:"20000" env:"LOYALTY_MAX_LIVE" placeholder:"N"`
 
+	MaxOrderPoints      domain.Points `help:"Most points that one order may earn, 1 to 131071. More is refused with 422." default:"10000" env:"LOYALTY_MAX_ORDER_POINTS" placeholder:"N"`
+	MaxAdjustmentPoints domain.Points `help:"Most points that one adjustment may give or take, whoever approves it, 1 to 131071. More is refused with 422." default:"10000" env:"LOYALTY_MAX_ADJUSTMENT_POINTS" placeholder:"N"`
+
 	AdjustmentLimit map[auth.Role]domain.Points `help:"Most points that one may give or take alone, by role (support, channel): \"support=500;channel=100\". More waits until somebody else of support approves it. A role not named has no limit." env:"LOYALTY_ADJUSTMENT_LIMIT" placeholder:"ROLE=N;…"`
 }
 
 // Check returns the limits that the flags stand for, or a usage error.
 func (f Limits) Check() (admission.Limits, error) {
 	l := admission.Limits{Writes: f.MaxWrites, Batches: f.MaxBatches, History: f.MaxHistory, LiveStreams: f.MaxLive, WriteRates: f.RateLimit, ReadRates: f.ReadRateLimit, Adjustments: f.AdjustmentLimit}
-	if err := l.Check(); err != nil {
+	if err := errors.Join(
+		commands.CheckPointsLimit("--max-order-points (LOYALTY_MAX_ORDER_POINTS)", f.MaxOrderPoints),
+		commands.CheckPointsLimit("--max-adjustment-points (LOYALTY_MAX_ADJUSTMENT_POINTS)", f.MaxAdjustmentPoints),
+		l.Check(),
+	); err != nil {
 		return l, Usage(err)
 	}
 	return l, nil

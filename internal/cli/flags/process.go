@@ -29,6 +29,7 @@ func (f Process) Config(out io.Writer, level slog.Level) (c app.Config, err erro
 	if c.Limits, err = f.Limits.Check(); err != nil {
 		return c, err
 	}
+	c.MaxOrderPoints, c.MaxAdjustmentPoints = f.MaxOrderPoints, f.MaxAdjustmentPoints
 	if c.Calendar, err = f.Seasons.Calendar(); err != nil {
 		return c, err
 	}

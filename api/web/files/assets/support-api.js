@@ -67,7 +67,7 @@ const plainly = {
   customer_forgotten: "This customer was forgotten: their points can't be changed any more. Nothing was changed now.",
   own_request: "You asked for this yourself: a colleague has to approve it.",
   not_found: "There is nothing here any more under this id.",
-  points_limit: "The customer's points would pass what a customer can have. Nothing was changed.",
+  adjustment_points_limit: "That is more points than one adjustment may give or take. Nothing was changed.",
   forbidden: "What you are signed in as does not allow this.",
 };
 
