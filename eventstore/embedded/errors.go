@@ -74,10 +74,13 @@ func reply(err error) (codes.Code, []string) {
 		version  errWrongVersion
 		denied   errAccessDenied
 		unknown  errUnauthenticated
+		leader   errNotLeader
 	)
 	switch {
 	case errors.As(err, &unknown):
 		return codes.Unauthenticated, nil
+	case errors.As(err, &leader):
+		return codes.NotFound, leader.trailers()
 	case errors.As(err, &invalid):
 		return codes.InvalidArgument, nil
 	case errors.As(err, &tooBig):

@@ -19,7 +19,7 @@ func (s *service) Read(req *streams.ReadReq, stream streams.Streams_ReadServer) 
 	if err != nil {
 		return err
 	}
-	r := render{store: s.store, upTo: s.store.end(), now: s.now, resolveLinks: o.GetResolveLinks(),
+	r := render{store: s.store, imitation: s.imitation, upTo: s.end(stream), now: s.now, resolveLinks: o.GetResolveLinks(),
 		stringIDs: o.GetUuidOption().GetString_() != nil}
 	backwards := o.GetReadDirection() == streams.ReadReq_Options_Backwards
 	_, counted := o.GetCountOption().(*streams.ReadReq_Options_Count)
@@ -41,6 +41,11 @@ func (s *service) Read(req *streams.ReadReq, stream streams.Streams_ReadServer) 
 		return s.readStream(stream, r, o, backwards)
 	}
 	return errInvalid("read: neither a stream nor $all is given")
+}
+
+// end is the last position that a call sees.
+func (s *service) end(stream grpc.ServerStream) uint64 {
+	return s.imitation.end(stream.Context(), s.store.end())
 }
 
 // allFrom is the position after which a subscription starts.

@@ -85,6 +85,9 @@ func (a *allScan) step(iter *pebble.Iterator, p *page) error {
 	} else {
 		a.next = position + 1
 	}
+	if a.render.imitation.hides(position) {
+		return nil
+	}
 	if a.filter.matches(r) {
 		a.left--
 		if err := a.render.add(p, message, r); err != nil {
@@ -195,7 +198,7 @@ func (c *streamScan) step(index, log *pebble.Iterator, p *page) error {
 	default:
 		c.next = revision + 1
 	}
-	if r.created < c.oldest {
+	if r.created < c.oldest || c.render.imitation.hides(position) {
 		return nil
 	}
 	c.left = max(c.left, 1) - 1
@@ -226,6 +229,7 @@ func (c *streamScan) locate(index *pebble.Iterator) (revision int64, position ui
 // render holds how a client wants its events.
 type render struct {
 	store        *store
+	imitation    *Imitation // nil but in tests
 	upTo         uint64
 	now          func() time.Time
 	resolveLinks bool

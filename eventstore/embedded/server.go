@@ -33,6 +33,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Now is the clock for the times and ages of events; nil means time.Now.
 	Now func() time.Time
+	// Imitation is for tests of clients: it makes the server behave as others do. nil, as in every product, changes nothing.
+	Imitation *Imitation
 
 	register func(grpc.ServiceRegistrar) // adds services, in tests
 }
@@ -89,17 +91,17 @@ func open(ctx context.Context, o Options) (_ *Server, err error) {
 	if s.store, err = openStore(vfs.Default, filepath.Join(o.Dir, dataFolder), o.Logger); err != nil {
 		return nil, errors.Join(err, s.lock.Close())
 	}
-	listeners, err := s.listen(ctx, o.Addr)
+	listeners, err := s.listen(ctx, o.Addr, o.Imitation)
 	if err != nil {
 		return nil, errors.Join(err, s.store.close(func() {}), s.lock.Close())
 	}
 	s.writer = newWriter(s.store, o.Now, o.Logger)
 	s.service = &service{
 		store: s.store, writer: s.writer, now: o.Now, log: o.Logger, closing: make(chan struct{}), id: uuid.NewString(),
-		addr: o.Addr, authenticator: newAuthenticator(o.Users),
+		addr: o.Addr, authenticator: newAuthenticator(o.Users), imitation: o.Imitation,
 	}
 	if s.tcp != "" {
-		s.service.tcp = listeners[len(listeners)-1].Addr()
+		s.service.tcp = listeners[1].Addr()
 	}
 	s.grpc = newGRPCServer(s.service, newTransport(o.TLS))
 	s.offerBackup()
@@ -119,8 +121,9 @@ func open(ctx context.Context, o Options) (_ *Server, err error) {
 	return s, nil
 }
 
-// listen opens the Unix socket, after removing one that a killed process may have left, and then the TCP address, if any.
-func (s *Server) listen(ctx context.Context, addr string) ([]net.Listener, error) {
+// listen opens the Unix socket, after removing one that a killed process may have left, then the TCP address, if any, and then that of an
+// imitated follower.
+func (s *Server) listen(ctx context.Context, addr string, imitation *Imitation) ([]net.Listener, error) {
 	path, err := socketPath(s.dir)
 	if err != nil {
 		return nil, err
@@ -139,6 +142,7 @@ func (s *Server) listen(ctx context.Context, addr string) ([]net.Listener, error
 		return nil, errors.Join(err, socket.Close())
 	}
 	if addr == "" {
+		imitation.serve(s.store, "", "")
 		return []net.Listener{socket}, nil
 	}
 	tcp, err := config.Listen(ctx, "tcp", addr)
@@ -146,7 +150,15 @@ func (s *Server) listen(ctx context.Context, addr string) ([]net.Listener, error
 		return nil, errors.Join(err, socket.Close())
 	}
 	s.tcp = tcp.Addr().String()
-	return []net.Listener{socket, tcp}, nil
+	if imitation == nil {
+		return []net.Listener{socket, tcp}, nil
+	}
+	follower, err := config.Listen(ctx, "tcp", otherPort(s.tcp))
+	if err != nil {
+		return nil, errors.Join(err, socket.Close(), tcp.Close())
+	}
+	imitation.serve(s.store, s.tcp, follower.Addr().String())
+	return []net.Listener{socket, tcp, follower}, nil
 }
 
 // Addr is the TCP address that the server listens on, empty if it has only its Unix socket.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"github.com/google/uuid"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
@@ -47,7 +49,8 @@ type service struct {
 	addr          string        // the TCP address of Options, empty if there is only the Unix socket
 	tcp           net.Addr      // the address that the server listens on, or nil
 	authenticator authenticator
-	id            string // a UUID of this server while it runs
+	imitation     *Imitation // nil but in tests
+	id            string     // a UUID of this server while it runs
 
 	receiving sync.WaitGroup // the receivers of BatchAppend calls, which end shortly after them
 }
@@ -67,13 +70,13 @@ func newGRPCServer(s *service, transport credentials.TransportCredentials) *grpc
 		// The client pings every 10 s, with or without a call; gRPC's default policy would close the connection.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.UnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
-			if err = s.authenticator.authenticate(ctx, info.FullMethod); err == nil {
+			if err = s.admit(ctx, info.FullMethod); err == nil {
 				resp, err = handler(ctx, req)
 			}
 			return resp, fail(ctx, s.log, err)
 		}),
 		grpc.StreamInterceptor(func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-			err := s.authenticator.authenticate(stream.Context(), info.FullMethod)
+			err := s.admit(stream.Context(), info.FullMethod)
 			switch {
 			case err == nil:
 				err = handler(srv, stream)
@@ -89,7 +92,15 @@ func newGRPCServer(s *service, transport credentials.TransportCredentials) *grpc
 	return server
 }
 
-// drain receives the messages of a call that was denied, up to a bound: if the error came earlier, the client would see no more than that
+// admit says whether a call may be handled.
+func (s *service) admit(ctx context.Context, method string) error {
+	if err := s.authenticator.authenticate(ctx, method); err != nil {
+		return err
+	}
+	return s.imitation.refuse(ctx, method)
+}
+
+// drain receives the messages of a call that was not admitted, up to a bound: if the error came earlier, the client would see no more than that
 // its connection ended.
 func drain(stream grpc.ServerStream) {
 	for range 1000 {
@@ -116,23 +127,34 @@ func (s *service) GetSupportedMethods(context.Context, *shared.Empty) (*serverfe
 	}, nil
 }
 
-// gossipService tells clients that discover a cluster that it has one member, which leads it.
+// gossipService tells clients that discover a cluster that it has one member, which leads it, and an imitated follower, if there is one.
 type gossipService struct {
 	gossip.UnimplementedGossipServer
 	*service
 }
 
-// Read returns the one member. Without a TCP address there is none that a client could connect to.
+// Read returns the members. Without a TCP address there is none that a client could connect to.
 func (g gossipService) Read(ctx context.Context, _ *shared.Empty) (*gossip.ClusterInfo, error) {
 	address, ok := g.tcp.(*net.TCPAddr)
 	if !ok {
 		return nil, status.Error(codes.Unavailable, "the embedded event store has no TCP address to discover")
 	}
-	return &gossip.ClusterInfo{Members: []*gossip.MemberInfo{{
-		InstanceId:   &shared.UUID{Value: &shared.UUID_String_{String_: g.id}},
-		TimeStamp:    ticks(g.now()),
-		State:        gossip.MemberInfo_Leader,
-		IsAlive:      true,
-		HttpEndPoint: &gossip.EndPoint{Address: advertised(ctx, g.addr), Port: uint32(address.Port)},
-	}}}, nil
+	member := func(id string, state gossip.MemberInfo_VNodeState, port uint32) *gossip.MemberInfo {
+		return &gossip.MemberInfo{
+			InstanceId:   &shared.UUID{Value: &shared.UUID_String_{String_: id}},
+			TimeStamp:    ticks(g.now()),
+			State:        state,
+			IsAlive:      true,
+			HttpEndPoint: &gossip.EndPoint{Address: advertised(ctx, g.addr), Port: port},
+		}
+	}
+	members := []*gossip.MemberInfo{member(g.id, gossip.MemberInfo_Leader, uint32(address.Port))}
+	if follower := g.imitation.Follower(); follower != "" {
+		address, err := netip.ParseAddrPort(follower)
+		if err != nil {
+			return nil, err
+		}
+		members = append(members, member(uuid.NewString(), gossip.MemberInfo_Follower, uint32(address.Port())))
+	}
+	return &gossip.ClusterInfo{Members: members}, nil
 }

@@ -214,7 +214,7 @@ func (s *store) release() (err error) {
 // end is the position of the last synced event, 0 if there is none.
 func (s *store) end() uint64 { return s.last.Load() }
 
-// moved returns a channel that is closed when end moves. Get it before reading end, or a move in between is missed.
+// moved returns a channel that is closed when end, or what an Imitation shows of the log, moves. Get it before reading end, or a move in between is missed.
 func (s *store) moved() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -260,6 +260,11 @@ func (s *store) synced(batch *pebble.Batch, last uint64) error {
 // advance moves the end of the log, up to which everything is synced, to last, and wakes those who wait for it.
 func (s *store) advance(last uint64) {
 	s.last.Store(last)
+	s.wake()
+}
+
+// wake closes the channel that moved returns.
+func (s *store) wake() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	close(s.changed)

@@ -9,7 +9,7 @@ import (
 // subscribeToAll sends all events after a position, stored and future ones. With a filter it also sends checkpoints: at every interval, and
 // when it has reached the end.
 func (s *service) subscribeToAll(stream grpc.ServerStream, r render, f *filter, from uint64) error {
-	scan := &allScan{store: s.store, render: r, filter: f, next: from + 1, checkpoints: f != nil}
+	scan := &allScan{store: s.store, render: r, filter: f, next: s.imitation.resumed(from, r.upTo) + 1, checkpoints: f != nil}
 	l := listener{service: s, stream: stream}
 	return l.run(func(end uint64, p *page) (more bool, err error) {
 		scan.end, scan.left, scan.render.upTo = end, 1<<62, end
@@ -92,7 +92,7 @@ func (l *listener) run(read func(end uint64, p *page) (more bool, err error)) er
 	}
 	for {
 		moved := l.service.store.moved()
-		more, err := read(l.service.store.end(), &p)
+		more, err := read(l.service.end(l.stream), &p)
 		if err != nil {
 			return sendThenFail(l.stream, &p, err)
 		}

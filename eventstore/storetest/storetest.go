@@ -15,6 +15,12 @@ func Start(t testing.TB) (dir, target string) {
 	return embeddedtest.Start(t)
 }
 
+// Imitate is Start for a test in which the store lags, loses events to a scavenge or resumes as an older server does.
+func Imitate(t testing.TB) *embeddedtest.Imitator {
+	t.Helper()
+	return embeddedtest.Imitate(t)
+}
+
 // Connect opens the store at a connection string, with every event type of this system, and closes it when the test ends.
 func Connect(t testing.TB, target string) *eventstore.Store {
 	t.Helper()

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/google/uuid"
 
 	"loyalty/eventstore/embedded"
 )
@@ -27,6 +28,11 @@ const closeTimeout = 30 * time.Second
 func Client(t testing.TB) *esdb.Client {
 	t.Helper()
 	_, target := Start(t)
+	return connect(t, target)
+}
+
+func connect(t testing.TB, target string) *esdb.Client {
+	t.Helper()
 	config, err := esdb.ParseConnectionString("esdb://localhost?tls=false")
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +55,13 @@ func Client(t testing.TB) *esdb.Client {
 func Start(t testing.TB) (dir, target string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "eventstore")
-	server, err := embedded.Open(t.Context(), embedded.Options{Dir: dir})
+	_, target = serve(t, embedded.Options{Dir: dir})
+	return dir, target
+}
+
+func serve(t testing.TB, o embedded.Options) (server *embedded.Server, target string) {
+	t.Helper()
+	server, err := embedded.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,8 +72,41 @@ func Start(t testing.TB) (dir, target string) {
 			t.Error(err)
 		}
 	})
-	if target, err = embedded.SocketTarget(dir); err != nil {
+	if target, err = embedded.SocketTarget(o.Dir); err != nil {
 		t.Fatal(err)
 	}
-	return dir, target
+	return server, target
+}
+
+// Imitator is a store that a test makes behave as other servers do: see embedded.Imitation.
+type Imitator struct {
+	*embedded.Imitation
+	// Target is the connection string of the Unix socket. Leader and Follower are those of two nodes of the cluster that the store then
+	// seems to be.
+	Target, Leader, Follower string
+	client                   *esdb.Client
+}
+
+// Imitate starts a store that behaves as any, until the test says otherwise, and closes it at the end of the test.
+func Imitate(t testing.TB) *Imitator {
+	t.Helper()
+	i := &embedded.Imitation{}
+	server, target := serve(t, embedded.Options{Dir: filepath.Join(t.TempDir(), "eventstore"), Addr: "127.0.0.1:0", Imitation: i})
+	address := func(node string) string { return "esdb://" + node + "?tls=false" }
+	return &Imitator{Imitation: i, Target: target, Leader: address(server.Addr()), Follower: address(i.Follower()), client: connect(t, target)}
+}
+
+// Others appends n events of another application (type other-happened, stream others-…) and returns their positions.
+func (i *Imitator) Others(t testing.TB, n int) []uint64 {
+	t.Helper()
+	positions := make([]uint64, n)
+	for k := range positions {
+		result, err := i.client.AppendToStream(t.Context(), "others-"+uuid.NewString(), esdb.AppendToStreamOptions{ExpectedRevision: esdb.NoStream{}},
+			esdb.EventData{EventType: "other-happened", ContentType: esdb.ContentTypeJson, Data: []byte(`{}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		positions[k] = result.CommitPosition
+	}
+	return positions
 }

@@ -1,12 +1,41 @@
 package embeddedtest_test
 
 import (
+	"errors"
+	"io"
 	"testing"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 
 	"loyalty/eventstore/embedded/embeddedtest"
 )
+
+func TestAnImitatorLagsAndForgetsWhatTheTestSays(t *testing.T) {
+	server := embeddedtest.Imitate(t)
+	config, err := esdb.ParseConnectionString(server.Follower)
+	if err != nil {
+		t.Fatal(err)
+	}
+	follower, err := esdb.NewClient(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer follower.Close()
+	others := server.Others(t, 3)
+	server.Scavenge(others[0])
+	server.Lag(others[1])
+	all, err := follower.ReadAll(t.Context(), esdb.ReadAllOptions{}, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer all.Close()
+	if event, err := all.Recv(); err != nil || event.Event.Position.Commit != others[1] {
+		t.Errorf("got %v, %v; want the second event", event, err)
+	}
+	if event, err := all.Recv(); !errors.Is(err, io.EOF) {
+		t.Errorf("got %v, %v; want the end", event, err)
+	}
+}
 
 func TestAnEventStoreInATestTakesOneLine(t *testing.T) {
 	client := embeddedtest.Client(t)
