@@ -104,10 +104,7 @@ func (a *AuditRecord) check() error {
 	if a.OccurredAt.IsZero() {
 		return errors.New("it does not say when it happened")
 	}
-	if a.Points > domain.MaxTotal || a.Points < -domain.MaxTotal {
-		return fmt.Errorf("%d points: %w", a.Points, domain.ErrPointsLimit)
-	}
-	return nil
+	return checkPoints(a.Points)
 }
 
 // appendTo appends a canonical encoding of the filter: equal for equal filters, whatever the order of Kinds.

@@ -78,11 +78,22 @@ func (e *Entry) check() error {
 	if e.Kind != Award && e.Kind != Reversal && e.Kind != Adjustment {
 		return fmt.Errorf("there is no kind %q of entry", e.Kind)
 	}
+	if err := checkPoints(e.Points); err != nil {
+		return err
+	}
 	if e.Bucket < 0 || e.Bucket > buckets {
 		return fmt.Errorf("there is no bucket %d", e.Bucket)
 	}
 	if !storable(e.Position) || e.Revision > math.MaxInt64 {
 		return fmt.Errorf("revision %d is beyond any log", e.Revision)
+	}
+	return nil
+}
+
+// checkPoints makes sure that points are within those of one event, so that no total overflows.
+func checkPoints(points domain.Points) error {
+	if points > domain.MaxChange || points < -domain.MaxChange {
+		return fmt.Errorf("%d points are more than one event holds", points)
 	}
 	return nil
 }
@@ -94,7 +105,7 @@ func storable(p domain.Position) bool { return p.Commit <= math.MaxInt64 && p.Pr
 // Change is the effect of a batch on one customer's account.
 type Change struct {
 	Customer domain.CustomerID
-	// Points is the sum of the entries' points, within ±2·domain.MaxTotal.
+	// Points is the sum of the entries' points.
 	Points domain.Points
 	// ReachedAt is when the customer's last entry with points other than 0 occurred; zero if there is none.
 	ReachedAt time.Time
@@ -105,9 +116,8 @@ type Change struct {
 	Bucket Bucket
 }
 
-// Changes sums the batch by customer, in the order of each customer's first entry. A sum beyond ±2·domain.MaxTotal exceeds the limit
-// whatever the total was before; it is domain.ErrPointsLimit, so that no arithmetic overflows before Totals checks the totals.
-func (b Batch) Changes() ([]Change, error) {
+// Changes sums the batch by customer, in the order of each customer's first entry.
+func (b Batch) Changes() []Change {
 	changes := make([]Change, 0, len(b.Entries))
 	indexes := make(map[domain.CustomerID]int, len(b.Entries))
 	for i := range b.Entries {
@@ -120,29 +130,22 @@ func (b Batch) Changes() ([]Change, error) {
 		}
 		c := &changes[index]
 		c.Entries, c.Last = c.Entries+1, i
-		c.Points += min(max(e.Points, -4*domain.MaxTotal), 4*domain.MaxTotal)
-		if c.Points > 2*domain.MaxTotal || c.Points < -2*domain.MaxTotal {
-			return nil, fmt.Errorf("the entry at %s: %w", e.Position, domain.ErrPointsLimit)
-		}
+		c.Points += e.Points
 		if e.Points != 0 {
 			c.ReachedAt = e.OccurredAt
 		}
 	}
-	return changes, nil
+	return changes
 }
 
-// Totals computes each entry's Total, back to front, from the customers' totals after the batch. It modifies the map after. A total
-// beyond ±domain.MaxTotal, also of an entry within the batch, is domain.ErrPointsLimit.
-func (b Batch) Totals(after map[domain.CustomerID]domain.Points) ([]domain.Points, error) {
+// Totals computes each entry's Total, back to front, from the customers' totals after the batch. It modifies the map after.
+func (b Batch) Totals(after map[domain.CustomerID]domain.Points) []domain.Points {
 	totals := make([]domain.Points, len(b.Entries))
 	for i, e := range slices.Backward(b.Entries) {
 		total := after[e.Customer]
-		if total > domain.MaxTotal || total < -domain.MaxTotal {
-			return nil, fmt.Errorf("the entry at %s: a total of %d points: %w (%d)", e.Position, total, domain.ErrPointsLimit, domain.MaxTotal)
-		}
 		totals[i], after[e.Customer] = total, total-e.Points
 	}
-	return totals, nil
+	return totals
 }
 
 // Earnings sums the batch by hour and channel, ordered by both.

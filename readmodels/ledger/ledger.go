@@ -143,9 +143,8 @@ type Writer interface {
 	Checkpoint(ctx context.Context) (domain.Position, error)
 	// Apply adds a batch's entries and audit records and updates totals, earnings and checkpoint, in one transaction. A forgotten
 	// customer leaves their bucket and never enters one again. Apply does not modify the batch. Errors: domain.ErrCheckpointMoved if
-	// the batch's From is not the checkpoint, so that of concurrent calls with the same batch one succeeds; domain.ErrPointsLimit if
-	// a total would pass ±domain.MaxTotal; domain.ErrUnavailable if the store can't be reached, in which case the checkpoint tells
-	// whether the batch was applied. An event id that is already in the ledger is an error too: an entry is never silently counted
+	// the batch's From is not the checkpoint, so that of concurrent calls with the same batch one succeeds;
+	// domain.ErrUnavailable if the store can't be reached, in which case the checkpoint tells whether the batch was applied. An event id that is already in the ledger is an error too: an entry is never silently counted
 	// twice or left out.
 	Apply(ctx context.Context, b Batch) error
 }

@@ -51,10 +51,10 @@ var auditClauses = []clause{
 	}},
 
 	{"audit records go in with the entries of their batch, or not at all", func(f *fixture) {
-		f.add(adjustment(1, "rich", domain.MaxTotal))
+		f.add(adjustment(1, "rich", domain.MaxChange))
 		f.did(did(2, ledger.Requested, "anna"))
 		records := []ledger.AuditRecord{did(3, ledger.Declined, "anna"), did(4, ledger.Forgotten, "bob"), did(5, ledger.Revealed, "cleo")}
-		f.refused(batchAfter(&f.model, []ledger.Entry{award(6, "rich", 1)}, records), domain.ErrPointsLimit)
+		f.refused(batchAfter(&f.model, []ledger.Entry{award(6, "rich", domain.MaxChange+1)}, records), nil)
 		twice := slices.Clone(records)
 		twice[2].EventID = eventID(2)
 		f.refused(batchAfter(&f.model, []ledger.Entry{award(6, "anna", 1)}, twice), nil)

@@ -217,16 +217,16 @@ var earningClauses = []clause{
 		}
 	}},
 
-	{"sums may be negative, and many times what one customer may have", func(f *fixture) {
+	{"sums may be negative, and many times what one event holds", func(f *fixture) {
 		var entries []ledger.Entry
 		for n := range uint64(40) {
-			e := adjustment(n+1, domain.CustomerID(fmt.Sprintf("c%d", n)), -domain.MaxTotal)
+			e := adjustment(n+1, domain.CustomerID(fmt.Sprintf("c%d", n)), -domain.MaxChange)
 			e.OccurredAt = noon
 			entries = append(entries, e)
 		}
 		f.add(entries[:25]...)
 		f.add(entries[25:]...)
-		if got := f.earned(noon, time.Time{}, ledger.Hour); len(got.Rows) != 1 || got.Rows[0].Adjusted != -40*domain.MaxTotal {
+		if got := f.earned(noon, time.Time{}, ledger.Hour); len(got.Rows) != 1 || got.Rows[0].Adjusted != -40*domain.MaxChange {
 			f.Errorf("the model has %+v", got.Rows)
 		}
 	}},
@@ -235,7 +235,7 @@ var earningClauses = []clause{
 		b := f.batch(sold(1, noon, domain.Store, 5), corrected(2, noon, -2))
 		f.applied(b)
 		f.refused(b, domain.ErrCheckpointMoved)
-		f.refused(f.batch(sold(3, noon, domain.Store, 1), corrected(4, noon, domain.MaxTotal)), domain.ErrPointsLimit)
+		f.refused(f.batch(sold(3, noon, domain.Store, 1), corrected(4, noon, domain.MaxChange+1)), nil)
 		again := sold(4, noon, domain.Store, 5)
 		again.EventID = eventID(1)
 		f.refused(f.batch(sold(3, noon, domain.Store, 1), again), nil)

@@ -135,7 +135,7 @@ func (f *fixture) refused(b ledger.Batch, want error) {
 	if err == nil || (want != nil && !errors.Is(err, want)) {
 		f.Fatalf("apply: got %v, want %v", err, want)
 	}
-	for _, other := range []error{domain.ErrCheckpointMoved, domain.ErrPointsLimit, domain.ErrUnavailable} {
+	for _, other := range []error{domain.ErrCheckpointMoved, domain.ErrUnavailable} {
 		if errors.Is(err, other) && !errors.Is(other, want) {
 			f.Fatalf("apply: %v is %q too", err, other)
 		}

@@ -39,9 +39,6 @@ func (m *Model) Apply(b ledger.Batch) error {
 				e.Total += earlier.Points
 			}
 		}
-		if e.Total > domain.MaxTotal || e.Total < -domain.MaxTotal {
-			return domain.ErrPointsLimit
-		}
 		e.OccurredAt = e.OccurredAt.UTC().Truncate(time.Microsecond)
 		buckets[e.EventID], e.Bucket = e.Bucket, 0
 		entries = append(entries, e)

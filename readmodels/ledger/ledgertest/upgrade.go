@@ -25,7 +25,7 @@ func Upgraded(t *testing.T, l Ledger, applied, next ledger.Batch) {
 	if err := compare(t.Context(), l, &m); err != nil {
 		t.Fatal(err)
 	}
-	next = withAuditRecords(next)
+	next = withAuditRecords(withRiches(next))
 	if err := errors.Join(l.Apply(t.Context(), next), m.Apply(next), compare(t.Context(), l, &m)); err != nil {
 		t.Fatal(err)
 	}
@@ -51,6 +51,20 @@ func Varied(entries []ledger.Entry) []ledger.Entry {
 	return entries
 }
 
+// withRiches takes the first entry's customer to a total beyond 32 bits, and the last entry's as far below 0. Versions up to 4 of Postgres'
+// schema could hold neither.
+func withRiches(b ledger.Batch) ledger.Batch {
+	n := b.To.Commit
+	first, last := b.Entries[0].Customer, b.Entries[len(b.Entries)-1].Customer
+	for i := range uint64(20) {
+		for k, e := range []ledger.Entry{adjustment(n+2*i+1, first, domain.MaxChange), adjustment(n+2*i+2, last, -domain.MaxChange)} {
+			e.Position = domain.Position{Commit: n + 2*i + uint64(k) + 1, Prepare: n + 2*i + uint64(k) + 1}
+			b.Entries, b.To = append(b.Entries, e), e.Position
+		}
+	}
+	return b
+}
+
 // withAuditRecords adds audit records after the last entry of a batch: an adjustment of the first entry's customer is requested and approved,
 // and the last entry's customer is forgotten.
 func withAuditRecords(b ledger.Batch) ledger.Batch {
@@ -71,7 +85,7 @@ func Rebuilt(t *testing.T, l Ledger, to domain.Position, entries []ledger.Entry)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := withAuditRecords(ledger.Batch{To: to, Entries: slices.Clone(entries)})
+	b := withAuditRecords(withRiches(ledger.Batch{To: to, Entries: slices.Clone(entries)}))
 	for i := range b.Entries {
 		b.Entries[i].Correlation, b.Entries[i].Bucket = "request", ledger.BucketOf(string(b.Entries[i].Customer))
 	}

@@ -23,7 +23,7 @@ const (
 		WHERE commit_position = $6 AND prepare_position = $7 RETURNING entries`
 	// Each account takes the change as a difference and returns the new total, so that it is looked up once.
 	upsertAccounts = `INSERT INTO ledger.accounts AS a (customer, points, reached_at, entries, drawer)
-		SELECT * FROM unnest($1::text[], $2::integer[], $3::timestamptz[], $4::bigint[], $5::smallint[])
+		SELECT * FROM unnest($1::text[], $2::bigint[], $3::timestamptz[], $4::bigint[], $5::smallint[])
 		ON CONFLICT (customer) DO UPDATE SET points = a.points + excluded.points,
 			reached_at = coalesce(excluded.reached_at, a.reached_at), entries = a.entries + excluded.entries
 		RETURNING customer, points`
@@ -34,10 +34,8 @@ func (l *Ledger) Apply(ctx context.Context, b ledger.Batch) error {
 	if err := b.Check(); err != nil {
 		return err
 	}
-	changes, err := b.Changes()
-	if err == nil {
-		err = l.applyOnce(ctx, b, changes)
-	}
+	changes := b.Changes()
+	err := l.applyOnce(ctx, b, changes)
 	if server, ok := errors.AsType[*pgconn.PgError](err); ok && server.Code == noPartition {
 		// A switch has replaced the ledger since, and this process knows the partitions of the former one.
 		l.months.forget()
@@ -61,11 +59,10 @@ func (l *Ledger) applyOnce(ctx context.Context, b ledger.Batch, changes []ledger
 		if err != nil {
 			return err
 		}
-		totals, err := b.Totals(after)
-		if err != nil || len(b.Entries) == 0 {
-			return err
+		if len(b.Entries) == 0 {
+			return nil
 		}
-		rows, err := copyRows(b.Entries, totals)
+		rows, err := copyRows(b.Entries, b.Totals(after))
 		if err != nil {
 			return err
 		}
@@ -80,7 +77,7 @@ func (l *Ledger) applyOnce(ctx context.Context, b ledger.Batch, changes []ledger
 // trip. It returns the customers' totals after the batch.
 func (l *Ledger) change(ctx context.Context, tx pgx.Tx, b ledger.Batch, changes []ledger.Change) (map[domain.CustomerID]domain.Points, error) {
 	var outstanding domain.Points
-	customers, points := make([]string, len(changes)), make([]int32, len(changes))
+	customers, points := make([]string, len(changes)), make([]int64, len(changes))
 	reached, entries := make([]*time.Time, len(changes)), make([]int64, len(changes))
 	buckets := make([]int16, len(changes))
 	// A transaction that has lost the checkpoint to another still locks the accounts before it is told. All lock them in this order,
@@ -89,7 +86,7 @@ func (l *Ledger) change(ctx context.Context, tx pgx.Tx, b ledger.Batch, changes 
 	for i := range changes {
 		c := &changes[i]
 		outstanding += c.Points
-		customers[i], points[i], reached[i], entries[i] = string(c.Customer), int32(c.Points), instant(&c.ReachedAt), c.Entries
+		customers[i], points[i], reached[i], entries[i] = string(c.Customer), int64(c.Points), instant(&c.ReachedAt), c.Entries
 		buckets[i] = int16(c.Bucket)
 	}
 	after := make(map[domain.CustomerID]domain.Points, len(changes))
@@ -112,7 +109,7 @@ func (l *Ledger) change(ctx context.Context, tx pgx.Tx, b ledger.Batch, changes 
 	if len(changes) > 0 {
 		all.Queue(l.in(upsertAccounts), customers, points, reached, entries, buckets).Query(func(changed pgx.Rows) error {
 			var customer string
-			var points int32
+			var points int64
 			_, err := pgx.ForEachRow(changed, []any{&customer, &points}, func() error {
 				after[domain.CustomerID(customer)] = domain.Points(points)
 				return nil

@@ -37,7 +37,7 @@ func copyRows(entries []ledger.Entry, totals []domain.Points) ([]byte, error) {
 		rows = appendField(rows, id[:])
 		rows = appendField(rows, e.Kind)
 		rows = appendInteger(rows, int32(e.Points))
-		rows = appendInteger(rows, int32(totals[i]))
+		rows = appendBigint(rows, int64(totals[i]))
 		rows = appendBigint(rows, e.OccurredAt.UnixMicro()-epoch)
 		rows = appendField(rows, e.Stream)
 		rows = appendBigint(rows, int64(e.Revision))

@@ -16,7 +16,7 @@ import (
 )
 
 func TestALedgerOfAnEarlierVersionIsBroughtUpToDate(t *testing.T) {
-	for _, version := range []int64{1, 2, 3} {
+	for _, version := range []int64{1, 2, 3, 4} {
 		t.Run(fmt.Sprint(version), func(t *testing.T) { upgrade(t, version) })
 	}
 }

@@ -98,7 +98,7 @@ func (l *Ledger) Close() error {
 // classify wraps an error as domain.ErrUnavailable if a retry may succeed: all but the ledger's own errors, the end of the caller's
 // context, and Postgres's errors about the content or the statement.
 func classify(ctx context.Context, err error) error {
-	for _, final := range []error{nil, domain.ErrInvalid, domain.ErrNotFound, domain.ErrCheckpointMoved, domain.ErrPointsLimit, domain.ErrNotCaughtUp, domain.ErrUnavailable} {
+	for _, final := range []error{nil, domain.ErrInvalid, domain.ErrNotFound, domain.ErrCheckpointMoved, domain.ErrNotCaughtUp, domain.ErrUnavailable} {
 		if errors.Is(err, final) {
 			return err
 		}

@@ -174,7 +174,6 @@ func TestErrorsThatMayPassAreUnavailable(t *testing.T) {
 		"a statement that is none":      {refused("42601"), false},
 		"a password that is wrong":      {refused("28P01"), false},
 		"a batch that is not for it":    {domain.ErrCheckpointMoved, false},
-		"points beyond the limit":       {domain.ErrPointsLimit, false},
 		"a copy that is behind":         {domain.ErrNotCaughtUp, false},
 		"a cursor that is none":         {ledger.ErrCursor, false},
 		"a code that Postgres has not":  {refused(""), false},

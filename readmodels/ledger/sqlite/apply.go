@@ -60,16 +60,13 @@ func (l *Ledger) transaction(ctx context.Context, do func(*sql.Tx) error) error 
 }
 
 func (l *Ledger) apply(ctx context.Context, tx *sql.Tx, b ledger.Batch) error {
-	changes, err := b.Changes()
-	if err != nil {
-		return err
-	}
+	changes := b.Changes()
 	var outstanding domain.Points
 	for _, c := range changes {
 		outstanding += c.Points
 	}
 	var entries int64
-	err = tx.StmtContext(ctx, l.move).QueryRowContext(ctx, int64(b.To.Commit), int64(b.To.Prepare), micros(b.AsOf),
+	err := tx.StmtContext(ctx, l.move).QueryRowContext(ctx, int64(b.To.Commit), int64(b.To.Prepare), micros(b.AsOf),
 		len(b.Entries), int64(outstanding), int64(b.From.Commit), int64(b.From.Prepare)).Scan(&entries)
 	if errors.Is(err, sql.ErrNoRows) {
 		return domain.ErrCheckpointMoved
@@ -82,10 +79,7 @@ func (l *Ledger) apply(ctx context.Context, tx *sql.Tx, b ledger.Batch) error {
 	if err != nil {
 		return fmt.Errorf("accounts: %w", err)
 	}
-	totals, err := b.Totals(after)
-	if err != nil {
-		return err
-	}
+	totals := b.Totals(after)
 	values := make([]any, 0, len(b.Entries)*insertEntries.columns)
 	for i := range b.Entries {
 		e, id := &b.Entries[i], first+int64(i)

@@ -207,7 +207,7 @@ func (l *Ledger) Close() error {
 // classify wraps an error as domain.ErrUnavailable if a retry may succeed: all but the ledger's own errors, the end of the context, and
 // SQLite's errors about the content (a constraint, a damaged file, a statement).
 func classify(err error) error {
-	for _, final := range []error{nil, domain.ErrInvalid, domain.ErrNotFound, domain.ErrCheckpointMoved, domain.ErrPointsLimit, domain.ErrNotCaughtUp, context.Canceled, context.DeadlineExceeded} {
+	for _, final := range []error{nil, domain.ErrInvalid, domain.ErrNotFound, domain.ErrCheckpointMoved, domain.ErrNotCaughtUp, context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, final) {
 			return err
 		}
