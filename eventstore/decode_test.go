@@ -68,7 +68,7 @@ func TestTheParserAcceptsWhatIsStored(t *testing.T) {
 			return domain.Money{Minor: rapid.Int64().Draw(t, name), Currency: rapid.SampledFrom([]domain.Currency{domain.GBP, domain.EUR}).Draw(t, "currency")}
 		}
 		about := domain.About{CustomerID: domain.CustomerID(id.Draw(t, "customer")), OccurredAt: time.UnixMicro(rapid.Int64Range(0, 1<<51).Draw(t, "at")).UTC()}
-		orderID, points := domain.OrderID(id.Draw(t, "order")), domain.Points(rapid.Int64().Draw(t, "points"))
+		orderID, points := domain.OrderID(id.Draw(t, "order")), domain.Points(rapid.Int64Range(-int64(domain.MaxChange), int64(domain.MaxChange)).Draw(t, "points"))
 		policy := domain.Policy{ID: text, SpendPerPoint: map[domain.Currency]int64{domain.GBP: rapid.Int64().Draw(t, "spend")}}
 		events := []domain.Event{
 			order.Placed{About: about, OrderID: orderID, Items: rapid.SliceOf(plain).Draw(t, "items"), Paid: money("paid"), Method: text},
@@ -146,6 +146,7 @@ func seeds(f *testing.F) (data []string) {
 		`{"customerId":"c-1","occurredAt":"0001-01-01T00:00:00Z","loyaltyId":"l-1","points":-0,"reason":"goodwill","actor":"s-1"}`,
 		`{"customerId":"c","occurredAt":"2100-02-29T00:00:00Z","loyaltyId":"l-1","points":1,"reason":"","actor":""}`,
 		`{"customerId":"c","occurredAt":"2100-02-28T00:00:00.1234567Z","loyaltyId":"l-1","points":01,"reason":"","actor":""}`,
+		`{"customerId":"c-1","occurredAt":"2026-11-22T09:30:00Z","loyaltyId":"l-1","points":134217728,"reason":"x","actor":"s-1"}`,
 		`{"customerId":"c","occurredAt":"2100-02-28T00:00:00+01:00","loyaltyId":"l-1","points":9223372036854775808,"reason":"","actor":""}`,
 		`{"CustomerId":"0","oCCurredAt":"0000-01-01T0:00:00+00:00","000000":10000000000000000}`,
 		`{"customerId":"000","occurredAt":"0000-01-01T0:00:00Z","orderId":"000","itemIds":["0000000000"],"paid":{"minor":0,"currency":"000"},"method":"0000"}`,
@@ -251,5 +252,29 @@ func BenchmarkDecode(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+func TestAnEventOfMorePointsThanOneEventHoldsCanNotBeDecoded(t *testing.T) {
+	registry := loyaltyEvents(t)
+	about := domain.About{CustomerID: "c-1", OccurredAt: time.Unix(1, 0).UTC()}
+	for _, sign := range []domain.Points{1, -1} {
+		for more := range domain.Points(2) {
+			points := sign * (domain.MaxChange + more)
+			for _, event := range []domain.Event{
+				order.PointsAwarded{About: about, Points: points}, order.PointsReversed{About: about, Points: points},
+				account.PointsAdjusted{About: about, Points: points}, account.AdjustmentRequested{About: about, Points: points},
+				account.AdjustmentApproved{About: about, Points: points},
+			} {
+				data, err := json.Marshal(event)
+				if err != nil {
+					t.Fatal(err)
+				}
+				checkParsed(t, registry, event.EventType(), string(data))
+				if _, err := registry.Decode(event.EventType(), data); (err != nil) != (more > 0) || err != nil && !errors.Is(err, domain.ErrUndecodable) {
+					t.Errorf("%s of %d points: got %v", event.EventType(), points, err)
+				}
+			}
+		}
 	}
 }

@@ -192,7 +192,7 @@ func (r *Registry) decodeJSON(name string, data []byte) (domain.Event, error) {
 	return event, nil
 }
 
-// checkEvent rejects an event without a customer or a time.
+// checkEvent rejects an event without a customer or a time, and one with more points than an event holds.
 func checkEvent(event domain.Event) error {
 	if _, err := domain.ParseID[domain.CustomerID]("customerId", string(event.Customer())); err != nil {
 		return err
@@ -200,10 +200,16 @@ func checkEvent(event domain.Event) error {
 	if event.Occurred().IsZero() {
 		return errNoTime
 	}
+	if points := pointsOf(event); points > domain.MaxChange || points < -domain.MaxChange {
+		return errPoints
+	}
 	return nil
 }
 
-var errNoTime = errors.New("it has no occurredAt")
+var (
+	errNoTime = errors.New("it has no occurredAt")
+	errPoints = fmt.Errorf("its points are beyond ±%d", domain.MaxChange)
+)
 
 // storedNames are the names under which events of the given types may be stored: their own, and those of older versions. A type that
 // is not registered is an error.

@@ -29,3 +29,20 @@ func LoyaltyEvents() (*Registry, error) {
 		TypeOf(account.ProxyNameRevealed{About: about, Reason: "a complaint", Actor: "s-1"}),
 	}, nil)
 }
+
+// pointsOf is the points that an event holds, 0 for an event without any.
+func pointsOf(event domain.Event) domain.Points {
+	switch e := event.(type) {
+	case order.PointsAwarded:
+		return e.Points
+	case order.PointsReversed:
+		return e.Points
+	case account.PointsAdjusted:
+		return e.Points
+	case account.AdjustmentRequested:
+		return e.Points
+	case account.AdjustmentApproved:
+		return e.Points
+	}
+	return 0
+}
