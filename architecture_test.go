@@ -67,7 +67,7 @@ var arrows = map[string][]string{
 		"readmodels/leaderboard/memory", "readmodels/leaderboard/redis", "readmodels/history", "analytics/replay", "queries", "bus", "bus/redis", "api", "api/admin", "api/admission", "api/auth", "api/web",
 	},
 	"internal/cli": {
-		"domain", "eventstore/embedded", "projections", "readmodels/ledger", "bus/redis", "api/auth",
+		"domain", "eventstore", "eventstore/embedded", "projections", "readmodels/ledger", "readmodels/history", "bus/redis", "api/auth",
 		"internal/app", "internal/bench", "internal/cli/analyst", "internal/cli/flags", "internal/english", "internal/cli/output", "internal/cli/support",
 	},
 	"internal/cli/flags":   {"domain", "commands", "eventstore/embedded", "projections", "api/admission", "api/auth", "api/auth/signin", "api/web", "internal/app"},

@@ -46,14 +46,14 @@ func BenchmarkDashboardRequest(b *testing.B) {
 	board := memory.New()
 	c := config(b, new(bytes.Buffer))
 	c.Log, c.Leaderboard = slog.New(slog.DiscardHandler), board
-	err := board.Load(b.Context(), func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
+	err := board.Load(b.Context(), func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
 		for i := range uint32(100_000) {
 			id := domain.CustomerID(fmt.Sprintf("c-%d", i))
 			if err := yield(leaderboard.Standing{Key: c.Proxies.Key(id), Points: domain.Points(i % 3000), Minute: int64(i)}); err != nil {
-				return leaderboard.State{}, err
+				return leaderboard.Snapshot{}, err
 			}
 		}
-		return leaderboard.State{Position: domain.Position{Commit: 1, Prepare: 1}, AsOf: time.Now()}, nil
+		return leaderboard.Snapshot{Checkpoint: domain.CheckpointAt(domain.Position{Commit: 1, Prepare: 1}), AsOf: time.Now()}, nil
 	})
 	if err != nil {
 		b.Fatal(err)

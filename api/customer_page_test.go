@@ -68,9 +68,9 @@ func (s *boardSite) name(id domain.CustomerID) string { return s.proxies.Key(id)
 // crowd puts customers with 1 to n times ten points on the board, at once.
 func (s *boardSite) crowd(t testing.TB, n int) {
 	t.Helper()
-	batch := leaderboard.Batch{From: domain.Position{Commit: s.at, Prepare: s.at}, AsOf: time.Now()}
+	batch := leaderboard.Batch{From: domain.CheckpointAt(domain.Position{Commit: s.at, Prepare: s.at}), AsOf: time.Now()}
 	s.at++
-	batch.To = domain.Position{Commit: s.at, Prepare: s.at}
+	batch.To = domain.CheckpointAt(domain.Position{Commit: s.at, Prepare: s.at})
 	for i := range n {
 		batch.Changes = append(batch.Changes, leaderboard.Change{Key: s.proxies.Key(domain.CustomerID(fmt.Sprintf("crowd-%d", i))), Points: domain.Points(1000 + 10*i), Minute: 2})
 	}
@@ -208,8 +208,8 @@ func TestTheOnlyCustomerIsFirst(t *testing.T) {
 	tab.Wait(shown(".message") + `.startsWith("Points are being counted")`)
 	accessible(tab)
 	s.at = 1
-	err := s.board.Load(t.Context(), func(func(leaderboard.Standing) error) (leaderboard.State, error) {
-		return leaderboard.State{Position: domain.Position{Commit: 1, Prepare: 1}, AsOf: time.Now()}, nil
+	err := s.board.Load(t.Context(), func(func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
+		return leaderboard.Snapshot{Checkpoint: domain.CheckpointAt(domain.Position{Commit: 1, Prepare: 1}), AsOf: time.Now()}, nil
 	})
 	if err != nil {
 		t.Fatal(err)

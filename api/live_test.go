@@ -181,13 +181,13 @@ func startBoard(t testing.TB, loaded bool, change func(*api.Config, *http.Server
 func (s *boardSite) load(t testing.TB) {
 	t.Helper()
 	s.at = 1
-	err := s.board.Load(t.Context(), func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
+	err := s.board.Load(t.Context(), func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
 		for i, id := range []domain.CustomerID{"cleo", "bob", "ann", "zoe"} {
 			if err := yield(leaderboard.Standing{Key: s.proxies.Key(id), Points: domain.Points(10 * (i + 1)), Minute: 1}); err != nil {
-				return leaderboard.State{}, err
+				return leaderboard.Snapshot{}, err
 			}
 		}
-		return leaderboard.State{Position: domain.Position{Commit: 1, Prepare: 1}, AsOf: time.Now()}, nil
+		return leaderboard.Snapshot{Checkpoint: domain.CheckpointAt(domain.Position{Commit: 1, Prepare: 1}), AsOf: time.Now()}, nil
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -200,7 +200,7 @@ func (s *boardSite) give(t testing.TB, id domain.CustomerID, points domain.Point
 	from := domain.Position{Commit: s.at, Prepare: s.at}
 	s.at++
 	to := domain.Position{Commit: s.at, Prepare: s.at}
-	err := s.board.Apply(t.Context(), leaderboard.Batch{From: from, To: to, AsOf: time.Now(), Changes: []leaderboard.Change{{Key: s.proxies.Key(id), Points: points, Minute: 2}}})
+	err := s.board.Apply(t.Context(), leaderboard.Batch{From: domain.CheckpointAt(from), To: domain.CheckpointAt(to), AsOf: time.Now(), Changes: []leaderboard.Change{{Key: s.proxies.Key(id), Points: points, Minute: 2}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -142,7 +142,7 @@ func (s *stack) explained(t *testing.T) {
 	if p := got.Proof; p.Sum != 9 || p.Computed != 9 || p.Before != 13 || p.After != 9 || !p.Agrees || len(p.Trouble) != 0 {
 		t.Errorf("the proof is %+v", p)
 	}
-	stored, err := s.store.Load(t.Context(), "order-o-1")
+	stored, _, err := s.store.Load(t.Context(), "order-o-1")
 	if err != nil || len(got.Events) != len(stored) {
 		t.Fatalf("%d events of %d, %v", len(got.Events), len(stored), err)
 	}

@@ -37,7 +37,7 @@ func (s *stack) revealed(t *testing.T) {
 	if !slices.Equal(got.Customers, []string{"ann"}) || !before.Before(got.Position) || got.Position != s.end() {
 		t.Errorf("revealed is %+v between %s and %s", got, before, s.end())
 	}
-	stored, err := s.store.Load(t.Context(), "account-ann")
+	stored, _, err := s.store.Load(t.Context(), "account-ann")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,9 +66,9 @@ type Events struct {
 	EventsOptions
 	// saved is the checkpoint in the store, savedAt when it was written. at is up to where events are published, unsaved whether
 	// that is beyond the checkpoint.
-	saved   eventstore.Checkpoint
+	saved   eventstore.ConsumerCheckpoint
 	savedAt time.Time
-	at      domain.Position
+	at      domain.Checkpoint
 	unsaved bool
 }
 
@@ -96,17 +96,20 @@ func (*Events) Types() []string {
 	return []string{order.TypePointsAwarded, order.TypePointsReversed, account.TypePointsAdjusted}
 }
 
+// Fold is 1.
+func (*Events) Fold() int { return 1 }
+
 // Checkpoint is the saved checkpoint, or the position published since unless another process has moved the checkpoint beyond it.
 // The first time it is the start or the end of the log, and saved at once, so that no later event is lost.
-func (e *Events) Checkpoint(ctx context.Context) (domain.Position, error) {
+func (e *Events) Checkpoint(ctx context.Context) (domain.Checkpoint, error) {
 	saved, err := e.Store.LoadCheckpoint(ctx, eventsName)
 	if err != nil {
-		return domain.Position{}, err
+		return domain.Checkpoint{}, err
 	}
 	if !saved.Kept() {
-		var from domain.Position
+		var from domain.Checkpoint
 		if !e.FromStart {
-			if from, err = e.Store.End(ctx); err != nil {
+			if from.Position, err = e.Store.End(ctx); err != nil {
 				return from, err
 			}
 		}
@@ -114,8 +117,8 @@ func (e *Events) Checkpoint(ctx context.Context) (domain.Position, error) {
 			return from, err
 		}
 	}
-	if saved != e.saved || e.at.Before(saved.Position) {
-		e.saved, e.at, e.unsaved = saved, saved.Position, false
+	if saved != e.saved || e.at.Position.Before(saved.Position) {
+		e.saved, e.at, e.unsaved = saved, saved.Checkpoint, false
 	}
 	return e.at, nil
 }

@@ -134,7 +134,7 @@ func history(t testing.TB, s *bustest.System) []string {
 		t.Fatal(err)
 	}
 	var ids []string
-	if err := s.Store.Between(bustest.Bounded(t), domain.Position{}, end, []string{order.TypePointsAwarded}, func(r eventstore.Recorded) error {
+	if _, err := s.Store.Between(bustest.Bounded(t), domain.Checkpoint{}, end, []string{order.TypePointsAwarded}, func(r eventstore.Recorded) error {
 		ids = append(ids, r.ID.String())
 		return nil
 	}); err != nil {
@@ -254,14 +254,14 @@ func TestACheckpointIsSavedNowAndThenAndAtTheEnd(t *testing.T) {
 	apply := func(id string) domain.Position {
 		t.Helper()
 		to := place(t, s, id, "alice")
-		recorded, err := s.Store.Load(ctx, "order-"+id)
+		recorded, _, err := s.Store.Load(ctx, "order-"+id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := events.Apply(ctx, projections.Batch{From: at, To: to, Events: recorded[1:]}); err != nil {
+		if err := events.Apply(ctx, projections.Batch{From: at, To: domain.CheckpointAt(to), Events: recorded[1:]}); err != nil {
 			t.Fatal(err)
 		}
-		at = to
+		at = domain.CheckpointAt(to)
 		return to
 	}
 	first := apply("o-1")
@@ -308,17 +308,17 @@ func TestAPublisherThatWasOvertakenSaysSo(t *testing.T) {
 		}
 	}
 	first, second := place(t, s, "o-1", "alice"), place(t, s, "o-2", "alice")
-	recorded, err := s.Store.Load(ctx, "order-o-1")
+	recorded, _, err := s.Store.Load(ctx, "order-o-1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := fast.Apply(ctx, projections.Batch{To: second, Events: recorded[1:]}); err != nil {
+	if err := fast.Apply(ctx, projections.Batch{To: domain.CheckpointAt(second), Events: recorded[1:]}); err != nil {
 		t.Fatal(err)
 	}
-	if err := slow.Apply(ctx, projections.Batch{To: first, Events: recorded[1:]}); !errors.Is(err, domain.ErrCheckpointMoved) {
+	if err := slow.Apply(ctx, projections.Batch{To: domain.CheckpointAt(first), Events: recorded[1:]}); !errors.Is(err, domain.ErrCheckpointMoved) {
 		t.Errorf("got %v", err)
 	}
-	if at, err := slow.Checkpoint(ctx); err != nil || at != second {
+	if at, err := slow.Checkpoint(ctx); err != nil || at.Position != second {
 		t.Errorf("it goes on from %s, %v, want %s", at, err, second)
 	}
 }

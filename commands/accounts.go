@@ -51,7 +51,7 @@ func (h *Handler) carryOut(ctx context.Context, c onAccount) (done carriedOut, e
 		if c.preview || len(events) == 0 {
 			return done, nil
 		}
-		done.position, err = h.store.Append(ctx, stream, past.revision(), c.id, h.metadata(c.caller, c.id), events...)
+		done.position, err = h.store.Append(ctx, stream, past.revision, c.id, h.metadata(c.caller, c.id), events...)
 		if !errors.Is(err, domain.ErrWrongRevision) {
 			return done, err
 		}

@@ -85,29 +85,18 @@ const maxAttempts = 10
 
 // history is a stream folded into the state of its aggregate.
 type history[S any] struct {
-	events []eventstore.Recorded
-	state  S
+	events   []eventstore.Recorded
+	state    S
+	revision int64 // where the stream stands
 }
 
 func load[S any](ctx context.Context, store *eventstore.Store, stream string, evolve func(S, domain.Event) S) (history[S], error) {
-	var h history[S]
-	events, err := store.Load(ctx, stream)
-	if err != nil {
-		return h, err
-	}
-	h.events = events
+	events, revision, err := store.Load(ctx, stream)
+	h := history[S]{events: events, revision: revision}
 	for _, recorded := range events {
 		h.state = evolve(h.state, recorded.Event)
 	}
-	return h, nil
-}
-
-// revision is where the stream stands.
-func (h history[S]) revision() int64 {
-	if len(h.events) == 0 {
-		return eventstore.NoStream
-	}
-	return int64(h.events[len(h.events)-1].Revision)
+	return h, err
 }
 
 // find gives the first event of type E that is wanted, and its position in the log.

@@ -55,7 +55,7 @@ func placeMug(id domain.OrderID) commands.PlaceOrder {
 // stored is what a stream holds.
 func stored(t testing.TB, store *eventstore.Store, stream string) []eventstore.Recorded {
 	t.Helper()
-	events, err := store.Load(bounded(t), stream)
+	events, _, err := store.Load(bounded(t), stream)
 	if err != nil {
 		t.Fatal(err)
 	}

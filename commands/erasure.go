@@ -146,7 +146,7 @@ func (h *Handler) CertifyErasure(ctx context.Context, c CertifyErasure) (domain.
 
 // last is the last event of type E about a customer, and its position; domain.ErrNotFound if there is none.
 func last[E domain.Event](ctx context.Context, h *Handler, customer domain.CustomerID) (event E, at domain.Position, err error) {
-	stored, err := h.store.Load(ctx, account.Stream(customer))
+	stored, _, err := h.store.Load(ctx, account.Stream(customer))
 	if err != nil {
 		return event, at, err
 	}

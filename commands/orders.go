@@ -128,7 +128,7 @@ func (h *Handler) ReturnItems(ctx context.Context, c ReturnItems) (Returned, err
 			return Returned{Return: c.Return, Points: reversed.Points}, nil
 		}
 		var position domain.Position
-		position, err = h.store.Append(ctx, stream, past.revision(), id, h.metadata(c.Caller, id), events...)
+		position, err = h.store.Append(ctx, stream, past.revision, id, h.metadata(c.Caller, id), events...)
 		if err == nil {
 			return Returned{Return: c.Return, Points: reversed.Points, Position: position}, nil
 		}

@@ -28,17 +28,20 @@ type Checkpoint struct {
 // CheckpointAt is a checkpoint that knows nothing but its position.
 func CheckpointAt(p Position) Checkpoint { return Checkpoint{Position: p} }
 
-// storedCheckpoint is the form in which String writes a Checkpoint.
-type storedCheckpoint struct {
-	Position Position  `json:"position"`
-	Log      string    `json:"log,omitempty"`
-	Last     *EventRef `json:"last,omitempty"`
-	Fold     int       `json:"fold,omitempty"`
+// origin is the form of Origin.
+type origin struct {
+	Log  string    `json:"log,omitempty"`
+	Last *EventRef `json:"last,omitempty"`
+	Fold int       `json:"fold,omitempty"`
 }
 
-// String is the text in which read models store a checkpoint: one line of JSON. Equal checkpoints have equal texts.
-func (c Checkpoint) String() string {
-	stored := storedCheckpoint{Position: c.Position, Log: c.Log, Fold: c.Fold}
+// Origin is the text in which a read model stores all of a checkpoint but its position: one line of JSON, empty if the checkpoint knows nothing but
+// its position. Equal checkpoints have equal origins.
+func (c Checkpoint) Origin() string {
+	if c == CheckpointAt(c.Position) {
+		return ""
+	}
+	stored := origin{Log: c.Log, Fold: c.Fold}
 	if c.Last != (EventRef{}) {
 		stored.Last = &c.Last
 	}
@@ -49,15 +52,21 @@ func (c Checkpoint) String() string {
 	return string(text)
 }
 
-// ParseCheckpoint reads what String wrote.
-func ParseCheckpoint(text string) (Checkpoint, error) {
-	var stored storedCheckpoint
-	if err := json.Unmarshal([]byte(text), &stored); err != nil {
-		return Checkpoint{}, fmt.Errorf("a stored checkpoint: %w", err)
+// ParseCheckpoint makes a checkpoint of a position and what Origin has written.
+func ParseCheckpoint(at Position, text string) (Checkpoint, error) {
+	var stored origin
+	if text == "" {
+		return CheckpointAt(at), nil
 	}
-	c := Checkpoint{Position: stored.Position, Log: stored.Log, Fold: stored.Fold}
+	if err := json.Unmarshal([]byte(text), &stored); err != nil {
+		return CheckpointAt(at), fmt.Errorf("the origin of a checkpoint: %w", err)
+	}
+	c := Checkpoint{Position: at, Log: stored.Log, Fold: stored.Fold}
 	if stored.Last != nil {
 		c.Last = *stored.Last
 	}
 	return c, nil
 }
+
+// String is for messages: the position.
+func (c Checkpoint) String() string { return c.Position.String() }

@@ -40,17 +40,20 @@ func TestBetweenDeliversWhatLiesAfterOnePositionAndNotAfterAnother(t *testing.T)
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var got []domain.Position
-			err := store.Between(t.Context(), c.after, c.until, c.types, func(r eventstore.Recorded) error {
+			reached, err := store.Between(t.Context(), domain.CheckpointAt(c.after), c.until, c.types, func(r eventstore.Recorded) error {
 				got = append(got, r.Position)
 				return nil
 			})
 			if err != nil || !slices.Equal(got, c.want) {
 				t.Errorf("got %v, %v; want %v", got, err, c.want)
 			}
+			if want := max(c.until.Commit, c.after.Commit); reached.Position.Commit != want {
+				t.Errorf("reached %s, want %d", reached, want)
+			}
 		})
 	}
 	stop := errors.New("enough")
-	if err := store.Between(t.Context(), domain.Position{}, end, []string{account.TypePointsAdjusted}, func(eventstore.Recorded) error { return stop }); !errors.Is(err, stop) {
+	if _, err := store.Between(t.Context(), domain.Checkpoint{}, end, []string{account.TypePointsAdjusted}, func(eventstore.Recorded) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("the error of who is told is answered with %v", err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"loyalty/domain"
@@ -52,6 +53,7 @@ const attempts = 5
 type connection struct {
 	config  func() (*esdb.Configuration, error)
 	options Options
+	leader  bool // calls are for the leader only
 	// open ends at close. making counts the goroutines that make a client.
 	open   context.Context
 	stop   context.CancelFunc
@@ -69,12 +71,22 @@ type renewal struct {
 	err  error // once done
 }
 
-func newConnection(connectionString string, o Options) (*connection, error) {
+// newConnection makes a connection to the leader of a cluster, or with anyNode to the node that the connection string prefers, which is the leader
+// too if it says nothing.
+func newConnection(connectionString string, anyNode bool, o Options) (*connection, error) {
 	c := &connection{options: o}
-	c.config = func() (*esdb.Configuration, error) { return parseConnectionString(connectionString) }
-	if _, err := c.config(); err != nil {
+	c.config = func() (*esdb.Configuration, error) {
+		config, err := parseConnectionString(connectionString)
+		if err == nil && !anyNode {
+			config.NodePreference = esdb.NodePreferenceLeader
+		}
+		return config, err
+	}
+	config, err := c.config()
+	if err != nil {
 		return nil, err
 	}
+	c.leader = config.NodePreference == esdb.NodePreferenceLeader
 	c.open, c.stop = context.WithCancel(context.Background())
 	return c, nil
 }
@@ -83,7 +95,7 @@ func newConnection(connectionString string, o Options) (*connection, error) {
 func parseConnectionString(connectionString string) (*esdb.Configuration, error) {
 	if strings.HasPrefix(connectionString, "unix:") {
 		return &esdb.Configuration{
-			Address: connectionString, DisableTLS: true, MaxDiscoverAttempts: 1, GossipTimeout: 5,
+			Address: connectionString, DisableTLS: true, NodePreference: esdb.NodePreferenceLeader, MaxDiscoverAttempts: 1, GossipTimeout: 5,
 			KeepAliveInterval: 10 * time.Second, KeepAliveTimeout: 10 * time.Second,
 		}, nil
 	}
@@ -113,13 +125,24 @@ func (c *connection) do(ctx context.Context, what string, call func(context.Cont
 	}
 }
 
-func (c *connection) once(ctx context.Context, call func(context.Context, *esdb.Client) error) error {
+// once makes calls one after the other on one connection, until one fails.
+func (c *connection) once(ctx context.Context, calls ...func(context.Context, *esdb.Client) error) error {
 	g, err := c.enter(ctx)
 	if err != nil {
 		return err
 	}
 	defer g.leave()
-	return translate(g.run(ctx, call), g)
+	if c.leader {
+		// v4.2.0 of the official client puts this header where it is never sent. Without it a node that is not the leader answers reads with
+		// what it has got so far.
+		ctx = metadata.AppendToOutgoingContext(ctx, "requires-leader", "true")
+	}
+	for _, call := range calls {
+		if err := translate(ctx, g.run(ctx, call), g); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 var errClosed = errors.New("the event store client is closed")
@@ -210,7 +233,7 @@ func dial(config *esdb.Configuration) (_ *generation, err error) {
 	}
 	if _, err := g.client.GetServerVersion(); err != nil {
 		g.retire()
-		return nil, translate(err, g)
+		return nil, translate(context.Background(), err, g)
 	}
 	return g, nil
 }

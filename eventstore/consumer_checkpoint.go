@@ -13,33 +13,33 @@ import (
 	"loyalty/domain"
 )
 
-// Checkpoint is how far a consumer has processed the log. It is stored in the event store itself, for consumers without a store of their
-// own. LoadCheckpoint returns one that SaveCheckpoint can move; the zero Checkpoint can't be moved.
-type Checkpoint struct {
-	// Position is the position up to which the consumer has processed the log.
-	Position domain.Position
+// ConsumerCheckpoint is how far a consumer has processed the log. It is stored in the event store itself, for consumers without a store of their
+// own. LoadCheckpoint returns one that SaveCheckpoint can move; the zero ConsumerCheckpoint can't be moved.
+type ConsumerCheckpoint struct {
+	domain.Checkpoint
 	// revision is that of the consumer's stream.
 	revision int64
 }
 
 // Kept tells whether the consumer has saved a checkpoint before.
-func (c Checkpoint) Kept() bool { return c.revision != NoStream }
+func (c ConsumerCheckpoint) Kept() bool { return c.revision != NoStream }
 
 // typeCheckpoint is the type of the events in a consumer's stream. They are not domain events: the registry does not know the type.
 const typeCheckpoint = "checkpoint-moved.v1"
 
 type checkpointMoved struct {
 	Position domain.Position `json:"position"`
+	Origin   string          `json:"origin,omitempty"` // of domain.Checkpoint
 }
 
 func checkpointStream(consumer string) string { return "checkpoint-" + consumer }
 
 // LoadCheckpoint returns the last checkpoint that a consumer saved, or one at the zero position if it never did. It reads one event.
 // Errors are domain.ErrUnavailable and domain.ErrUndecodable.
-func (s *Store) LoadCheckpoint(ctx context.Context, consumer string) (Checkpoint, error) {
-	var at Checkpoint
+func (s *Store) LoadCheckpoint(ctx context.Context, consumer string) (ConsumerCheckpoint, error) {
+	var at ConsumerCheckpoint
 	err := s.reads.do(ctx, "read the checkpoint of "+consumer, func(ctx context.Context, client *esdb.Client) error {
-		at = Checkpoint{revision: NoStream}
+		at = ConsumerCheckpoint{revision: NoStream}
 		o := esdb.ReadStreamOptions{Direction: esdb.Backwards, From: esdb.End{}}
 		read, err := client.ReadStream(ctx, checkpointStream(consumer), o, 1)
 		if err != nil {
@@ -58,11 +58,14 @@ func (s *Store) LoadCheckpoint(ctx context.Context, consumer string) (Checkpoint
 		if err := json.Unmarshal(event.Data, &moved); err != nil || event.EventType != typeCheckpoint {
 			return fmt.Errorf("%w: %s in the stream of a checkpoint: %w", domain.ErrUndecodable, event.EventType, err)
 		}
-		at = Checkpoint{Position: moved.Position, revision: int64(event.EventNumber)}
+		at.revision = int64(event.EventNumber)
+		if at.Checkpoint, err = domain.ParseCheckpoint(moved.Position, moved.Origin); err != nil {
+			return fmt.Errorf("%w: %w", domain.ErrUndecodable, err)
+		}
 		return nil
 	})
 	if errors.Is(err, domain.ErrNotFound) {
-		return Checkpoint{revision: NoStream}, nil
+		return ConsumerCheckpoint{revision: NoStream}, nil
 	}
 	return at, err
 }
@@ -70,14 +73,14 @@ func (s *Store) LoadCheckpoint(ctx context.Context, consumer string) (Checkpoint
 // SaveCheckpoint moves a consumer's checkpoint by compare-and-set from one that LoadCheckpoint or SaveCheckpoint returned. If another
 // process has moved it since, the error is domain.ErrCheckpointMoved. Each call adds an event to the log, so a busy consumer
 // does not save after every event. After domain.ErrUnavailable the checkpoint may have moved.
-func (s *Store) SaveCheckpoint(ctx context.Context, consumer string, from Checkpoint, to domain.Position) (Checkpoint, error) {
-	data, err := json.Marshal(checkpointMoved{Position: to})
+func (s *Store) SaveCheckpoint(ctx context.Context, consumer string, from ConsumerCheckpoint, to domain.Checkpoint) (ConsumerCheckpoint, error) {
+	data, err := json.Marshal(checkpointMoved{Position: to.Position, Origin: to.Origin()})
 	if err != nil {
 		return from, fmt.Errorf("encode the checkpoint of %s: %w", consumer, err)
 	}
 	stream := checkpointStream(consumer)
 	_, err = s.append(ctx, stream, from.revision, []esdb.EventData{{
-		EventID:   uuid.NewSHA1(uuid.NameSpaceURL, fmt.Appendf(nil, "%s@%d:%s", stream, from.revision, to)),
+		EventID:   uuid.NewSHA1(uuid.NameSpaceURL, fmt.Appendf(nil, "%s@%d:%s%s", stream, from.revision, to, to.Origin())),
 		EventType: typeCheckpoint, ContentType: esdb.ContentTypeJson, Data: data,
 	}})
 	if errors.Is(err, domain.ErrWrongRevision) {
@@ -86,5 +89,5 @@ func (s *Store) SaveCheckpoint(ctx context.Context, consumer string, from Checkp
 	if err != nil {
 		return from, fmt.Errorf("checkpoint of %s: %w", consumer, err)
 	}
-	return Checkpoint{Position: to, revision: from.revision + 1}, nil
+	return ConsumerCheckpoint{Checkpoint: to, revision: from.revision + 1}, nil
 }

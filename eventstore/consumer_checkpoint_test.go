@@ -17,7 +17,7 @@ func TestACheckpointIsWhatWasSavedLast(t *testing.T) {
 		t.Fatalf("before the first: %+v, %v", at, err)
 	}
 	for i := range uint64(3) {
-		if at, err = store.SaveCheckpoint(t.Context(), "mail", at, domain.Position{Commit: 10 + i, Prepare: 9 + i}); err != nil {
+		if at, err = store.SaveCheckpoint(t.Context(), "mail", at, domain.CheckpointAt(domain.Position{Commit: 10 + i, Prepare: 9 + i})); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -37,10 +37,10 @@ func TestOfTwoConcurrentMovesOfACheckpointOneFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	theirs := mine
-	if mine, err = store.SaveCheckpoint(t.Context(), "mail", mine, domain.Position{Commit: 5, Prepare: 5}); err != nil {
+	if mine, err = store.SaveCheckpoint(t.Context(), "mail", mine, domain.CheckpointAt(domain.Position{Commit: 5, Prepare: 5})); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.SaveCheckpoint(t.Context(), "mail", theirs, domain.Position{Commit: 4, Prepare: 4}); !errors.Is(err, domain.ErrCheckpointMoved) {
+	if _, err := store.SaveCheckpoint(t.Context(), "mail", theirs, domain.CheckpointAt(domain.Position{Commit: 4, Prepare: 4})); !errors.Is(err, domain.ErrCheckpointMoved) {
 		t.Errorf("got %v", err)
 	}
 	if at, err := store.LoadCheckpoint(t.Context(), "mail"); err != nil || at != mine {
@@ -53,14 +53,14 @@ func TestACheckpointDoesNotDisturbSubscriptionsToEvents(t *testing.T) {
 	storetest.Add(t, store, "account-c-1", storetest.Adjusted("c-1", 1))
 	at, err := store.LoadCheckpoint(t.Context(), "mail")
 	if err == nil {
-		_, err = store.SaveCheckpoint(t.Context(), "mail", at, domain.Position{Commit: 1, Prepare: 1})
+		_, err = store.SaveCheckpoint(t.Context(), "mail", at, domain.CheckpointAt(domain.Position{Commit: 1, Prepare: 1}))
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	last := storetest.Add(t, store, "account-c-2", storetest.Adjusted("c-2", 2))
 	var points []domain.Points
-	err = store.Between(t.Context(), domain.Position{}, last, []string{account.TypePointsAdjusted}, func(r eventstore.Recorded) error {
+	_, err = store.Between(t.Context(), domain.Checkpoint{}, last, []string{account.TypePointsAdjusted}, func(r eventstore.Recorded) error {
 		points = append(points, r.Event.(account.PointsAdjusted).Points)
 		return nil
 	})

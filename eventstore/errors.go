@@ -14,8 +14,9 @@ import (
 )
 
 // translate wraps an error of the client in the domain's error of the same meaning. The client's own esdb.FromError does not unwrap
-// errors, and errors of reads are plain gRPC errors. If the error shows that the connection is unusable, translate retires g.
-func translate(err error, g *generation) error {
+// errors, and errors of reads are plain gRPC errors. If the error shows that the connection is unusable, translate retires g. A call that was
+// canceled although its ctx has not ended was canceled by the client, which has gone over to another node.
+func translate(ctx context.Context, err error, g *generation) error {
 	if err == nil || errors.Is(err, domain.ErrUndecodable) || errors.Is(err, io.EOF) {
 		return err
 	}
@@ -23,7 +24,13 @@ func translate(err error, g *generation) error {
 		return fmt.Errorf("%w: %w", domain.ErrUnavailable, err)
 	}
 	if errors.Is(err, context.Canceled) || status.Code(err) == codes.Canceled {
+		if ctx.Err() == nil {
+			return fmt.Errorf("%w: %w", domain.ErrUnavailable, err)
+		}
 		return fmt.Errorf("%w: %w", context.Canceled, err)
+	}
+	if known, ok := errors.AsType[*esdb.Error](err); ok && known.Code() == esdb.ErrorCodeNotLeader {
+		return fmt.Errorf("%w: %w", domain.ErrUnavailable, err) // the client goes over to the leader, whose address came with the error
 	}
 	meaning := meaningOf(err)
 	switch meaning {
@@ -44,7 +51,7 @@ func meaningOf(err error) error {
 			return domain.ErrWrongRevision
 		case esdb.ErrorCodeResourceNotFound, esdb.ErrorCodeStreamDeleted:
 			return domain.ErrNotFound
-		case esdb.ErrorUnavailable, esdb.ErrorAborted, esdb.ErrorCodeDeadlineExceeded, esdb.ErrorCodeConnectionClosed, esdb.ErrorCodeNotLeader:
+		case esdb.ErrorUnavailable, esdb.ErrorAborted, esdb.ErrorCodeDeadlineExceeded, esdb.ErrorCodeConnectionClosed:
 			return domain.ErrUnavailable
 		}
 	}

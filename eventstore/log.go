@@ -23,12 +23,12 @@ func (s *Store) Ping(ctx context.Context) error {
 // End is the position of the log's last event, or, given types, of the last event of those types among the last 4,096 events.
 // If none of these is of the types, it is the position of the oldest of them. It is zero for an empty log.
 func (s *Store) End(ctx context.Context, types ...string) (domain.Position, error) {
-	names, err := s.registry.storedNames(types)
+	wanted, err := s.registry.familiesOf(types)
 	if err != nil {
 		return domain.Position{}, err
 	}
 	count := uint64(1)
-	if len(names) > 0 {
+	if len(wanted) > 0 {
 		count = lookBack
 	}
 	var end domain.Position
@@ -36,7 +36,7 @@ func (s *Store) End(ctx context.Context, types ...string) (domain.Position, erro
 		end = domain.Position{}
 		return readAll(ctx, client, esdb.ReadAllOptions{Direction: esdb.Backwards, From: esdb.End{}}, count, func(e *esdb.RecordedEvent) (bool, error) {
 			end = position(e.Position)
-			return !names[e.EventType], nil
+			return !wanted.has(e.EventType), nil
 		})
 	})
 	return end, err
@@ -45,7 +45,7 @@ func (s *Store) End(ctx context.Context, types ...string) (domain.Position, erro
 // CountAfter counts the events of the given types after a position, at most limit. It reads them, so limit bounds the work. With the
 // error of a ctx that ended meanwhile comes the number counted by then.
 func (s *Store) CountAfter(ctx context.Context, after domain.Position, types []string, limit int) (int, error) {
-	names, err := s.registry.storedNames(types)
+	wanted, err := s.registry.familiesOf(types)
 	if err != nil || limit < 1 {
 		return 0, err
 	}
@@ -58,7 +58,7 @@ func (s *Store) CountAfter(ctx context.Context, after domain.Position, types []s
 		count = 0
 		return readAll(ctx, client, o, math.MaxUint64, func(e *esdb.RecordedEvent) (bool, error) {
 			// Reading forwards begins with the event at the position, which is not after it.
-			if names[e.EventType] && after.Before(position(e.Position)) {
+			if wanted.has(e.EventType) && after.Before(position(e.Position)) {
 				count++
 			}
 			return count < limit, nil
@@ -104,15 +104,19 @@ func (s *Store) AppendEnd(ctx context.Context, at domain.Position) (domain.Posit
 	return end, err
 }
 
-// scan decodes the events of known types until yield is false.
+// scan decodes the events of known families, but for the quarantined ones, until yield is false.
 func (s *Store) scan(ctx context.Context, direction esdb.Direction, from esdb.AllPosition, yield func(Recorded) bool) error {
+	known := s.registry.allFamilies()
 	return s.reads.do(ctx, "read the log", func(ctx context.Context, client *esdb.Client) error {
 		return readAll(ctx, client, esdb.ReadAllOptions{Direction: direction, From: from}, math.MaxUint64, func(e *esdb.RecordedEvent) (bool, error) {
-			if _, err := s.registry.current(e.EventType); err != nil {
-				return true, nil // one of the server's own events
+			if !known.has(e.EventType) {
+				return true, nil
 			}
 			recorded, err := s.registry.decode(e)
-			return err == nil && yield(recorded), err
+			if err != nil {
+				return s.isQuarantined(ctx, e.EventID, err)
+			}
+			return yield(recorded), nil
 		})
 	})
 }

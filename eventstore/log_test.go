@@ -53,7 +53,7 @@ func TestTheEndsOfTheLogAndOfAppendsAreFound(t *testing.T) {
 		t.Errorf("the last is %+v, %v", last, err)
 	}
 	var all []eventstore.Recorded
-	if err := store.Between(t.Context(), domain.Position{}, last.Position, []string{account.TypePointsAdjusted}, func(r eventstore.Recorded) error { all = append(all, r); return nil }); err != nil {
+	if _, err := store.Between(t.Context(), domain.Checkpoint{}, last.Position, []string{account.TypePointsAdjusted}, func(r eventstore.Recorded) error { all = append(all, r); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	for i, r := range all {
@@ -78,16 +78,21 @@ func TestEventsCanBeReadUndecodedAndDecodedOneByOne(t *testing.T) {
 	}
 	types := []string{account.TypePointsAdjusted, order.TypePlaced}
 	var want, got []eventstore.Recorded
-	err = errors.Join(
-		store.Between(t.Context(), domain.Position{}, last.Position, types, func(r eventstore.Recorded) error { want = append(want, r); return nil }),
-		store.ReadAhead(t.Context(), domain.Position{}, last.Position, types, func(r *eventstore.Raw) error {
-			event, metadata, err := store.Decode(r)
-			got = append(got, eventstore.Recorded{
-				ID: r.ID, Stream: r.Stream, Revision: r.Revision, Position: r.Position, Created: r.Created, Type: r.Type,
-				Data: []byte(r.Data), Stored: []byte(r.Metadata), Event: event, Metadata: metadata,
-			})
-			return err
-		}))
+	decoded, err := store.Between(t.Context(), domain.Checkpoint{}, last.Position, types, func(r eventstore.Recorded) error { want = append(want, r); return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	ahead, err := store.ReadAhead(t.Context(), domain.Checkpoint{}, last.Position, types, func(r *eventstore.Raw) error {
+		event, metadata, err := store.Decode(r)
+		got = append(got, eventstore.Recorded{
+			ID: r.ID, Stream: r.Stream, Revision: r.Revision, Position: r.Position, Created: r.Created, Type: r.Type,
+			Data: []byte(r.Data), Stored: []byte(r.Metadata), Event: event, Metadata: metadata,
+		})
+		return err
+	})
+	if ahead != decoded {
+		t.Errorf("one has reached %s and the other %s", ahead, decoded)
+	}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil || len(got) != 10 {
 		t.Errorf("%v (-decoded +one by one):\n%s", err, diff)
 	}

@@ -62,17 +62,23 @@ type Upcaster struct {
 type Registry struct {
 	types     map[string]Type
 	upcasters map[string]Upcaster
-	policies  *policyCache
+	// newest is the highest version known of each family.
+	newest   map[string]int
+	policies *policyCache
 }
 
 // NewRegistry makes a registry of the types and of the upcasters that lead to them. It is an error if two types have one name, if
-// a type's sample has an empty field or changes when it is encoded and decoded, or if an upcaster does not lead to a type.
+// a type's sample has an empty field or changes when it is encoded and decoded, if an upcaster does not lead to a type, or if a name has no
+// version: names are like "points-awarded.v1".
 func NewRegistry(types []Type, upcasters []Upcaster) (*Registry, error) {
-	r := &Registry{types: make(map[string]Type), upcasters: make(map[string]Upcaster), policies: &policyCache{}}
+	r := &Registry{types: make(map[string]Type), upcasters: make(map[string]Upcaster), newest: make(map[string]int), policies: &policyCache{}}
 	for _, t := range types {
 		name := t.sample.EventType()
 		if _, twice := r.types[name]; twice {
 			return nil, fmt.Errorf("event type %s is registered twice", name)
+		}
+		if err := r.addVersion(name); err != nil {
+			return nil, err
 		}
 		r.types[name] = t
 	}
@@ -83,11 +89,14 @@ func NewRegistry(types []Type, upcasters []Upcaster) (*Registry, error) {
 		if _, current := r.types[u.From]; current {
 			return nil, fmt.Errorf("event type %s is current and has an upcaster", u.From)
 		}
+		if err := r.addVersion(u.From); err != nil {
+			return nil, err
+		}
 		r.upcasters[u.From] = u
 	}
 	for _, u := range upcasters {
 		if _, err := r.current(u.From); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("the upcaster from %s leads to no type: %w", u.From, err)
 		}
 	}
 	for name, t := range r.types {
@@ -106,7 +115,7 @@ func (r *Registry) current(name string) (string, error) {
 		}
 		u, known := r.upcasters[name]
 		if !known {
-			return "", fmt.Errorf("%w: unknown type %q", domain.ErrUndecodable, name)
+			return "", r.unknown(name)
 		}
 		name = u.To
 	}
@@ -180,7 +189,7 @@ func (r *Registry) decodeJSON(name string, data []byte) (domain.Event, error) {
 	}
 	t, known := r.types[name]
 	if !known {
-		return nil, fmt.Errorf("%w: unknown type %q", domain.ErrUndecodable, name)
+		return nil, r.unknown(name)
 	}
 	event, err := t.decode(data)
 	if err != nil {
@@ -210,24 +219,6 @@ var (
 	errNoTime = errors.New("it has no occurredAt")
 	errPoints = fmt.Errorf("its points are beyond ±%d", domain.MaxChange)
 )
-
-// storedNames are the names under which events of the given types may be stored: their own, and those of older versions. A type that
-// is not registered is an error.
-func (r *Registry) storedNames(types []string) (map[string]bool, error) {
-	names := make(map[string]bool)
-	for _, name := range types {
-		if _, known := r.types[name]; !known {
-			return nil, fmt.Errorf("event type %q is not registered", name)
-		}
-		names[name] = true
-	}
-	for from := range r.upcasters {
-		if to, err := r.current(from); err == nil && names[to] {
-			names[from] = true
-		}
-	}
-	return names, nil
-}
 
 // decode reads an event and its metadata.
 func (r *Registry) decode(e *esdb.RecordedEvent) (Recorded, error) {

@@ -61,9 +61,30 @@ func TestAnOldVersionIsUpcastStepByStep(t *testing.T) {
 			t.Errorf("%s decodes to %+v, want %+v", name, event, sample)
 		}
 	}
-	names, err := registry.storedNames([]string{"drawn.v3"})
-	if err != nil || len(names) != 3 {
-		t.Errorf("a projection of drawn.v3 follows %v, %v; want all three versions", names, err)
+	families, err := registry.familiesOf([]string{"drawn.v3"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{
+		"drawn.v1": true, "drawn.v2": true, "drawn.v3": true, "drawn.v4": true, "drawn.w": true,
+		"drawn": false, "drawn-up.v1": false, "draw.v1": false, "$drawn.v1": false, "": false,
+	} {
+		if families.has(name) != want {
+			t.Errorf("a projection of drawn.v3 reads %q: %v", name, !want)
+		}
+	}
+}
+
+func TestAnEventOfANewerVersionSaysThatOneMustUpgrade(t *testing.T) {
+	registry, err := NewRegistry([]Type{TypeOf(sample)}, upcasters)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, newer := range map[string]bool{"drawn.v4": true, "drawn.v12": true, "drawn.v0": false, "drawn.v": false, "drawn.w4": false, "lost.v4": false} {
+		_, err := registry.Decode(name, []byte("{}"))
+		if !errors.Is(err, domain.ErrUndecodable) || errors.Is(err, domain.ErrNewerEvent) != newer {
+			t.Errorf("%s: got %v", name, err)
+		}
 	}
 }
 
@@ -110,7 +131,7 @@ func TestABadRegistrationStopsStartUp(t *testing.T) {
 		"does not survive":   {types: []Type{TypeOf(lossy{About: about, Kept: "x"})}},
 		"two upcasters":      {types: []Type{good}, upcasters: append(upcasters[:2:2], upcasters[0])},
 		"is current":         {types: []Type{good}, upcasters: []Upcaster{{From: "drawn.v3", To: "drawn.v4", Up: same}}},
-		"unknown type":       {types: []Type{good}, upcasters: []Upcaster{{From: "drawn.v1", To: "drawn.v9", Up: same}}},
+		"leads to no type":   {types: []Type{good}, upcasters: []Upcaster{{From: "drawn.v1", To: "drawn.v9", Up: same}}},
 		"go in a circle":     {types: []Type{good}, upcasters: []Upcaster{{From: "a.v1", To: "a.v2", Up: same}, {From: "a.v2", To: "a.v1", Up: same}}},
 	} {
 		if _, err := NewRegistry(c.types, c.upcasters); err == nil || !strings.Contains(err.Error(), want) {

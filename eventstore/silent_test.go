@@ -118,7 +118,8 @@ func TestAStoreThatSpeaksAgainIsFound(t *testing.T) {
 	load := func(timeout time.Duration) ([]eventstore.Recorded, error) {
 		ctx, cancel := context.WithTimeout(t.Context(), timeout)
 		defer cancel()
-		return store.Load(ctx, "account-a")
+		events, _, err := store.Load(ctx, "account-a")
+		return events, err
 	}
 	for range 3 {
 		if _, err := load(50 * time.Millisecond); !errors.Is(err, domain.ErrUnavailable) {

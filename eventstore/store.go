@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"strings"
 	"sync/atomic"
@@ -37,6 +36,11 @@ type Recorded struct {
 	Metadata Metadata
 }
 
+// Ref names the event.
+func (r Recorded) Ref() domain.EventRef {
+	return domain.EventRef{Position: r.Position, ID: r.ID.String()}
+}
+
 // Positioned tells whether Position is known.
 func (r Recorded) Positioned() bool { return r.Position.Commit != unknownPosition }
 
@@ -49,7 +53,8 @@ const unknownPosition = math.MaxUint64
 // Store appends to an event store and reads from it. It is safe for concurrent use.
 type Store struct {
 	registry *Registry
-	// Each has a connection of its own, because a server may limit one to 100 concurrent calls.
+	// Each has a connection of its own, because a server may limit one to 100 concurrent calls. All but follows go to the leader of a
+	// cluster.
 	writes, reads, follows *connection
 	recent                 [recentEvents]atomic.Pointer[Recorded]
 }
@@ -61,7 +66,7 @@ func Open(ctx context.Context, connectionString string, registry *Registry, o Op
 	o = o.withDefaults()
 	s := &Store{registry: registry}
 	for _, c := range []**connection{&s.writes, &s.reads, &s.follows} {
-		connection, err := newConnection(connectionString, o)
+		connection, err := newConnection(connectionString, c == &s.follows, o)
 		if err != nil {
 			return nil, err
 		}
@@ -125,35 +130,36 @@ func expectation(revision int64) esdb.ExpectedRevision {
 	return esdb.Revision(uint64(revision))
 }
 
-// Load reads a whole stream. For a stream that does not exist it returns no events and no error.
-func (s *Store) Load(ctx context.Context, stream string) ([]Recorded, error) {
-	var events []Recorded
-	err := s.reads.do(ctx, "read "+redacted(stream), func(ctx context.Context, client *esdb.Client) error {
-		events = events[:0]
-		read, err := client.ReadStream(ctx, stream, esdb.ReadStreamOptions{Direction: esdb.Forwards, From: esdb.Start{}}, math.MaxUint64)
-		if err != nil {
-			return err
-		}
-		defer read.Close()
-		for {
-			resolved, err := read.Recv()
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			recorded, err := s.registry.decode(resolved.OriginalEvent())
-			if err != nil {
-				return err
-			}
-			events = append(events, recorded)
-		}
+// Load reads a whole stream, and the revision at which it stands. A stream that does not exist has no events and stands at NoStream. An event
+// that can't be decoded is domain.ErrUndecodable; a quarantined one is left out, but counts in the revision.
+func (s *Store) Load(ctx context.Context, stream string) (events []Recorded, revision int64, err error) {
+	var stored []*esdb.RecordedEvent
+	err = s.reads.do(ctx, "read "+redacted(stream), func(ctx context.Context, client *esdb.Client) error {
+		stored = stored[:0]
+		return readStream(ctx, client, stream, func(e *esdb.RecordedEvent) error {
+			stored = append(stored, e)
+			return nil
+		})
 	})
 	if errors.Is(err, domain.ErrNotFound) {
-		return nil, nil
+		return nil, NoStream, nil
 	}
-	return events, err
+	if err != nil {
+		return nil, NoStream, err
+	}
+	revision = NoStream
+	for _, e := range stored {
+		revision = int64(e.EventNumber)
+		recorded, err := s.registry.decode(e)
+		if err != nil {
+			if _, err := s.isQuarantined(ctx, e.EventID, err); err != nil {
+				return nil, NoStream, err
+			}
+			continue
+		}
+		events = append(events, recorded)
+	}
+	return events, revision, nil
 }
 
 // PositionOf is the position of an event that Load returned. If the server did not give it, PositionOf appends the event again at

@@ -126,7 +126,7 @@ func TestAnAppendRepeatedAfterARestartIsStoredOnceAndAnsweredAlike(t *testing.T)
 	if err != nil || again != first {
 		t.Errorf("got %s, %v; want %s as the first time", again, err, first)
 	}
-	if got, _ := store.Load(bounded(t), "account-a"); len(got) != 3 {
+	if got, _, _ := store.Load(bounded(t), "account-a"); len(got) != 3 {
 		t.Errorf("%d events are stored, want 3", len(got))
 	}
 }
@@ -141,7 +141,7 @@ func TestCallersDoNotHangWhileTheStoreIsDownAndGoOnWhenItIsBack(t *testing.T) {
 		var all sync.WaitGroup
 		for range 32 {
 			all.Go(func() {
-				if _, err := store.Load(bounded(t), "account-a"); !errors.Is(err, domain.ErrUnavailable) {
+				if _, _, err := store.Load(bounded(t), "account-a"); !errors.Is(err, domain.ErrUnavailable) {
 					t.Errorf("got %v, want domain.ErrUnavailable", err)
 				}
 			})
@@ -150,7 +150,7 @@ func TestCallersDoNotHangWhileTheStoreIsDownAndGoOnWhenItIsBack(t *testing.T) {
 		s.start()
 		for range 32 {
 			all.Go(func() {
-				if got, err := store.Load(bounded(t), "account-a"); err != nil || len(got) != 1 {
+				if got, _, err := store.Load(bounded(t), "account-a"); err != nil || len(got) != 1 {
 					t.Errorf("got %d events, %v", len(got), err)
 				}
 			})
@@ -187,7 +187,7 @@ func TestCallsUnderWayWhenTheStoreDiesEndAndAreCarriedOutOnce(t *testing.T) {
 	cancel()
 	all.Wait()
 	for i, want := range acknowledged {
-		events, err := store.Load(bounded(t), "account-"+string(rune('a'+i)))
+		events, _, err := store.Load(bounded(t), "account-"+string(rune('a'+i)))
 		if err != nil || (len(events) != want && len(events) != want+1) {
 			t.Errorf("stream %d holds %d events, %v; %d were acknowledged and at most one was under way", i, len(events), err, want)
 		}
@@ -248,7 +248,7 @@ func TestAClosedStoreSaysSo(t *testing.T) {
 	if err := store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.Load(bounded(t), "account-a"); !errors.Is(err, domain.ErrUnavailable) {
+	if _, _, err := store.Load(bounded(t), "account-a"); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("got %v, want domain.ErrUnavailable", err)
 	}
 }

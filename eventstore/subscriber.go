@@ -15,7 +15,7 @@ import (
 type Topic struct {
 	Types []string
 	// From returns that checkpoint. It is called when a subscription begins.
-	From func(context.Context) (domain.Position, error)
+	From func(context.Context) (domain.Checkpoint, error)
 }
 
 // Subscriber is a Watermill message.Subscriber over the log. Messages come in the order of the log, on one channel.
@@ -52,8 +52,8 @@ func ItemOf(m *message.Message) Item {
 	return item
 }
 
-// Subscribe starts to deliver a topic. The channel is closed when ctx ends, after Close, after a Nack, and at an event that can't be
-// decoded. The error is then logged, and is in the last message as Item.Lost. An unknown topic is domain.ErrInvalid.
+// Subscribe starts to deliver a topic. The channel is closed when ctx ends, after Close, after a Nack, and when Store.Follow ends
+// with an error. The error is then in the last message as Item.Lost. An unknown topic is domain.ErrInvalid.
 func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
 	t, known := s.topics[topic]
 	if !known {
@@ -93,14 +93,13 @@ type delivery struct {
 	pending chan *message.Message
 }
 
-func (d *delivery) follow(store *Store, from domain.Position, types []string, topic string, logger *slog.Logger) {
+func (d *delivery) follow(store *Store, from domain.Checkpoint, types []string, topic string, logger *slog.Logger) {
 	defer close(d.out)
 	defer close(d.pending)
 	err := store.Follow(d.ctx, from, types, d.deliver)
 	if d.ctx.Err() != nil {
 		return
 	}
-	logger.Error("a subscription has stopped", "topic", topic, "error", err)
 	if err := d.deliver(Item{Lost: err}); err != nil && !errors.Is(err, context.Canceled) {
 		logger.Error("a subscription could not tell why it stopped", "topic", topic, "error", err)
 	}

@@ -22,7 +22,7 @@ func subscribe(t *testing.T, store *eventstore.Store, window int, from domain.Po
 	t.Helper()
 	subscriber := eventstore.NewSubscriber(store, window, slog.New(slog.DiscardHandler), map[string]eventstore.Topic{"points": {
 		Types: []string{account.TypePointsAdjusted},
-		From:  func(context.Context) (domain.Position, error) { return from, nil },
+		From:  func(context.Context) (domain.Checkpoint, error) { return domain.CheckpointAt(from), nil },
 	}})
 	t.Cleanup(func() { _ = subscriber.Close() })
 	messages, err := subscriber.Subscribe(bounded(t), "points")

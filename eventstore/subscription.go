@@ -4,47 +4,47 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 
 	"loyalty/domain"
 )
 
-// Item is what a subscription delivers. Exactly one of its fields is set.
+// Item is what a subscription delivers. At most one of Event, CaughtUp and Lost is set; an item with none of them only moves At.
 type Item struct {
 	// Event is shared by all subscriptions of one Store, and must not be changed.
 	Event *Recorded
-	// Checkpoint says that all events of the types asked for up to this position were delivered.
-	Checkpoint *domain.Position
-	// CaughtUp says that everything in the log was delivered, and that what follows is new.
+	// CaughtUp says that everything in the log up to At was delivered, which was its end when the subscription began, and that what follows
+	// is new.
 	CaughtUp bool
-	// Lost is why the connection was lost. The subscription goes on from the same position when it is restored.
+	// Lost is why the connection was lost. The subscription goes on from the same place when it is restored.
 	Lost error
+	// At is the checkpoint behind the item. Its Fold is that of the checkpoint that the subscription began with.
+	At domain.Checkpoint
 }
 
 const (
-	// searchWindow is after how many events of other types the server sends a checkpoint.
+	// searchWindow is how many events of other types a server looks through before it sends a checkpoint, which nobody needs here.
 	searchWindow = 1000
 	// recentEvents is how many decoded events a Store caches. Each has one place, which its position decides.
 	recentEvents = 1024
 )
 
-// Follow delivers every event of the given types after the position from, in the order of the log, each once, until ctx
-// ends or deliver returns an error, which it returns. A lost connection is restored after a pause, for as long as ctx lasts. An
-// event that can't be decoded ends it with domain.ErrUndecodable and the position.
-func (s *Store) Follow(ctx context.Context, from domain.Position, types []string, deliver func(Item) error) error {
-	names, err := s.registry.storedNames(types)
+// Follow delivers every event of the given types after a checkpoint, in the order of the log, each once, until ctx ends or deliver returns
+// an error, which it returns. A lost connection is restored after a pause, for as long as ctx lasts. At the beginning, and whenever a connection
+// is restored, the checkpoint is compared with the log: domain.ErrWrongLog ends it. So does an event that can't be decoded, as
+// domain.ErrUndecodable with the position; a quarantined event is not delivered.
+func (s *Store) Follow(ctx context.Context, from domain.Checkpoint, types []string, deliver func(Item) error) error {
+	wanted, err := s.registry.familiesOf(types)
 	if err != nil {
 		return err
 	}
-	return s.follow(ctx, &subscription{at: from, names: names, notice: deliver, event: func(e *esdb.RecordedEvent) error {
+	return s.follow(ctx, &subscription{at: from, families: wanted, begins: true, notice: deliver, event: func(e *esdb.RecordedEvent, at domain.Checkpoint) error {
 		recorded, err := s.decoded(e)
 		if err != nil {
 			return err
 		}
-		return deliver(Item{Event: recorded})
+		return deliver(Item{Event: recorded, At: at})
 	}})
 }
 
@@ -63,21 +63,21 @@ func (s *Store) decoded(e *esdb.RecordedEvent) (*Recorded, error) {
 	return &recorded, nil
 }
 
-// follow keeps a subscription until ctx ends or what it delivers to returns an error.
+// follow keeps a subscription until ctx ends, what it delivers to returns an error, or the checkpoint is of another log.
 func (s *Store) follow(ctx context.Context, f *subscription) error {
 	for attempt := 1; ; attempt++ {
-		before := f.at
-		err := s.follows.once(ctx, f.receive)
+		before := f.at.Position
+		err := s.subscribe(ctx, f)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if f.failed != nil || errors.Is(err, errClosed) {
+		if f.failed != nil || errors.Is(err, errClosed) || errors.Is(err, domain.ErrWrongLog) || errors.Is(err, domain.ErrUndecodable) {
 			return errors.Join(f.failed, err)
 		}
-		if before.Before(f.at) {
+		if before.Before(f.at.Position) {
 			attempt = 1
 		}
-		if err := f.notice(Item{Lost: fmt.Errorf("follow the log from %s: %w", f.at, err)}); err != nil {
+		if err := f.notice(Item{Lost: fmt.Errorf("follow the log from %s: %w", f.at.Position, err), At: f.at}); err != nil {
 			return err
 		}
 		if err := pause(ctx, s.follows.options.Backoff(attempt)); err != nil {
@@ -88,21 +88,43 @@ func (s *Store) follow(ctx context.Context, f *subscription) error {
 
 // subscription is one reader that follows the log.
 type subscription struct {
-	at     domain.Position // up to which everything was delivered
-	names  map[string]bool // the types as they are stored
-	event  func(*esdb.RecordedEvent) error
-	notice func(Item) error // for what is not an event
-	failed error            // what event or notice returned
+	at       domain.Checkpoint // up to which everything was delivered
+	families families
+	begins   bool // gives the log an id if it has none
+	event    func(*esdb.RecordedEvent, domain.Checkpoint) error
+	notice   func(Item) error // for what is not an event
+	failed   error            // what event or notice returned
+
+	// log is what the log said of itself when the connection was made, aim its end then, and end the end as the connected node has it, which may
+	// be behind its leader.
+	log      Log
+	aim, end domain.Position
 }
 
-// receive subscribes once. It returns when the subscription drops or when delivering fails.
+// subscribe compares the checkpoint with the log and subscribes once. It returns when the subscription drops or when delivering fails.
+func (s *Store) subscribe(ctx context.Context, f *subscription) (err error) {
+	if f.at, f.log, f.aim, err = s.check(ctx, f.at, f.families, f.begins); err != nil {
+		return err
+	}
+	return s.follows.once(ctx, f.readEnd, f.receive)
+}
+
+// readEnd reads the end of the log before the subscription begins, on the same connection. What a server says of its progress during a
+// subscription differs from version to version; that everything up to this end was delivered when it has caught up holds for all.
+func (f *subscription) readEnd(ctx context.Context, client *esdb.Client) error {
+	return readAll(ctx, client, esdb.ReadAllOptions{Direction: esdb.Backwards, From: esdb.End{}}, 1, func(e *esdb.RecordedEvent) (bool, error) {
+		f.end = position(e.Position)
+		return false, nil
+	})
+}
+
 func (f *subscription) receive(ctx context.Context, client *esdb.Client) error {
 	o := esdb.SubscribeToAllOptions{
 		From: esdb.Start{}, MaxSearchWindow: searchWindow, CheckpointInterval: 1,
-		Filter: &esdb.SubscriptionFilter{Type: esdb.EventFilterType, Prefixes: slices.Sorted(maps.Keys(f.names))},
+		Filter: &esdb.SubscriptionFilter{Type: esdb.EventFilterType, Prefixes: f.families.prefixes()},
 	}
-	if f.at != (domain.Position{}) {
-		o.From = esdb.Position{Commit: f.at.Commit, Prepare: f.at.Prepare}
+	if last := f.at.Last.Position; last != (domain.Position{}) {
+		o.From = esdb.Position{Commit: last.Commit, Prepare: last.Prepare}
 	}
 	stream, err := client.SubscribeToAll(ctx, o)
 	if err != nil {
@@ -113,6 +135,9 @@ func (f *subscription) receive(ctx context.Context, client *esdb.Client) error {
 		received := stream.Recv()
 		if received.SubscriptionDropped != nil {
 			return received.SubscriptionDropped.Error
+		}
+		if received.CaughtUp != nil && f.end.Before(f.aim) {
+			return fmt.Errorf("%w: the node is behind its leader, at position %s and not at %s", domain.ErrUnavailable, f.end, f.aim)
 		}
 		f.failed = f.deliver(received)
 	}
@@ -125,18 +150,20 @@ func (f *subscription) deliver(received *esdb.SubscriptionEvent) error {
 	switch {
 	case received.EventAppeared != nil:
 		event := received.EventAppeared.OriginalEvent()
-		if !f.names[event.EventType] {
-			return nil // its name only begins like that of a type asked for
+		if at.Last = refOf(event); !f.at.Position.Before(at.Last.Position) {
+			return nil // delivered before the connection was lost
 		}
-		at = position(event.Position)
-		err = f.event(event)
-	case received.CheckPointReached != nil:
-		if at = position(*received.CheckPointReached); !f.at.Before(at) {
-			return nil
+		at.Position = at.Last.Position
+		if f.log.Quarantines(event.EventID) {
+			err = f.notice(Item{At: at})
+		} else {
+			err = f.event(event, at)
 		}
-		err = f.notice(Item{Checkpoint: &at})
 	case received.CaughtUp != nil:
-		err = f.notice(Item{CaughtUp: true})
+		if at.Position.Before(f.end) {
+			at.Position = f.end
+		}
+		err = f.notice(Item{CaughtUp: true, At: at})
 	}
 	if err == nil {
 		f.at = at

@@ -84,7 +84,7 @@ func readAuditLog(ctx context.Context, l ledger.Auditor, a CompareOptions) (audi
 func (f *Fold) compareAuditLogs(ctx context.Context, l ledger.Auditor, a CompareOptions) (drifts []Drift, err error) {
 	got, at, err := readAuditLog(ctx, l, a)
 	if err == nil {
-		err = f.advanceToLedger(ctx, at, a)
+		err = f.advanceToLedger(ctx, domain.CheckpointAt(at), a)
 	}
 	if err != nil {
 		return nil, err

@@ -67,7 +67,7 @@ func TestTheLedgerShowsWhatSupportDidWithItsEvidence(t *testing.T) {
 	if diff := cmp.Diff(want, page.Records, cmpopts.IgnoreFields(ledger.AuditRecord{}, "EventID", "Position")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	stored, err := store.Load(bounded(t), "account-alice")
+	stored, _, err := store.Load(bounded(t), "account-alice")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,8 +179,8 @@ func TestALedgerThatShowsWhatNobodyDidIsFoundAndPutRight(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		made := ledger.AuditRecord{EventID: uuid.NewString(), Kind: c.kind, Customer: "c-01", Actor: "s-9", OccurredAt: time.Now(), Position: domain.Position{Commit: at.Commit + 1, Prepare: at.Prepare + 1}}
-		if err := s.ledger.Apply(bounded(t), ledger.Batch{From: at, To: made.Position, AuditRecords: []ledger.AuditRecord{made}}); err != nil {
+		made := ledger.AuditRecord{EventID: uuid.NewString(), Kind: c.kind, Customer: "c-01", Actor: "s-9", OccurredAt: time.Now(), Position: domain.Position{Commit: at.Position.Commit + 1, Prepare: at.Position.Prepare + 1}}
+		if err := s.ledger.Apply(bounded(t), ledger.Batch{From: at, To: domain.CheckpointAt(made.Position), AuditRecords: []ledger.AuditRecord{made}}); err != nil {
 			t.Fatal(err)
 		}
 		appendOrder(t, s.store, "c-02", "o-more") // where the ledger pretends to be, the log has an event without points

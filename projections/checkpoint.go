@@ -17,7 +17,7 @@ func (s *session) apply(ctx context.Context, batch Batch) error {
 	}
 	s.at = batch.To
 	s.update(func(status *Status) {
-		status.Position = batch.To
+		status.Position, status.Stopped = batch.To.Position, nil
 		status.Applied += uint64(len(batch.Events))
 		if batch.AsOf.After(status.AsOf) {
 			status.AsOf = batch.AsOf
@@ -33,7 +33,7 @@ func (s *session) confirm(ctx context.Context) error {
 	end, err := s.store.End(ctx)
 	behind := 0
 	if err == nil {
-		behind, err = s.store.CountAfter(ctx, s.at, s.projection.Types(), 1)
+		behind, err = s.store.CountAfter(ctx, s.at.Position, s.projection.Types(), 1)
 	}
 	if err != nil {
 		s.options.Logger.Warn("a projection can't tell whether it is complete", "projection", s.projection.Name(), "error", err)
@@ -42,12 +42,17 @@ func (s *session) confirm(ctx context.Context) error {
 	if behind > 0 {
 		return nil
 	}
-	return s.apply(ctx, Batch{From: s.at, To: later(s.at, end), AsOf: asked})
+	to := s.at
+	if to.Position.Before(end) {
+		to.Position = end
+	}
+	return s.apply(ctx, Batch{From: s.at, To: to, AsOf: asked})
 }
 
-func later(a, b domain.Position) domain.Position {
-	if a.Before(b) {
-		return b
+// reach moves a checkpoint to one that the subscription gave, unless confirm has found the projection complete beyond it.
+func (s *session) reach(to *domain.Checkpoint, at domain.Checkpoint) {
+	if !at.Position.Before(to.Position) {
+		at.Fold = s.projection.Fold()
+		*to = at
 	}
-	return a
 }

@@ -65,7 +65,7 @@ type EarningDrift struct {
 func (f *Fold) compareEarnings(ctx context.Context, l ledger.Earner, a CompareOptions) (drifts []EarningDrift, err error) {
 	got, at, err := readEarnings(ctx, l, a)
 	if err == nil {
-		err = f.advanceToLedger(ctx, at, a)
+		err = f.advanceToLedger(ctx, domain.CheckpointAt(at), a)
 	}
 	if err != nil {
 		return nil, err

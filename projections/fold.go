@@ -16,7 +16,7 @@ import (
 // safe for concurrent use.
 type Fold struct {
 	store     *eventstore.Store
-	at        domain.Position
+	at        domain.Checkpoint
 	last      lastEvents
 	accounts  map[domain.CustomerID]*folded
 	auditSums auditSums
@@ -74,7 +74,7 @@ func NewFold(store *eventstore.Store) *Fold {
 }
 
 // Position is the position up to which the log is folded.
-func (f *Fold) Position() domain.Position { return f.at }
+func (f *Fold) Position() domain.Position { return f.at.Position }
 
 // Events is the number of events folded.
 func (f *Fold) Events() uint64 { return f.events }
@@ -82,21 +82,17 @@ func (f *Fold) Events() uint64 { return f.events }
 // Advance folds the log up to a position that exists in it. It does nothing if the fold has reached it already. It calls progress with the
 // position of each event. An event that takes a total beyond ±domain.MaxTotal is domain.ErrPointsLimit with its position.
 func (f *Fold) Advance(ctx context.Context, until domain.Position, progress func(domain.Position)) error {
-	if !f.at.Before(until) {
-		return nil
-	}
-	err := f.store.Between(ctx, f.at, until, ledgerTypes(), func(r eventstore.Recorded) error {
+	reached, err := f.store.Between(ctx, f.at, until, ledgerTypes(), func(r eventstore.Recorded) error {
 		if err := f.add(r); err != nil {
 			return err
 		}
 		progress(r.Position)
 		return nil
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		f.at = reached
 	}
-	f.at = until
-	return nil
+	return err
 }
 
 func (f *Fold) add(r eventstore.Recorded) error {
@@ -125,7 +121,7 @@ func (f *Fold) add(r eventstore.Recorded) error {
 	f.listed += difference(before.listed(), a.listed())
 	f.ranked += difference(before.ranked(), a.ranked())
 	f.events++
-	f.at, f.last.ledger = r.Position, r.Position
+	f.at.Position, f.at.Last, f.last.ledger = r.Position, r.Ref(), r.Position
 	if !isAuditRecord || record.Kind == ledger.Forgotten {
 		f.last.leaderboard = r.Position
 	}

@@ -40,8 +40,12 @@ func happen(t testing.TB, store *eventstore.Store, events ...domain.Event) domai
 // unwritten is a ledger that a leaderboard finds empty, so that it follows the log from the start.
 type unwritten struct{ ledger.Reader }
 
-func (unwritten) Accounts(context.Context, func(ledger.Account) error) (ledger.State, error) {
-	return ledger.State{}, nil
+func (unwritten) Accounts(context.Context, func(ledger.Account) error) (ledger.Snapshot, error) {
+	return ledger.Snapshot{}, nil
+}
+
+func (unwritten) Checkpoint(context.Context) (domain.Checkpoint, error) {
+	return domain.Checkpoint{}, nil
 }
 
 func TestSomebodyForgottenLeavesTheLeaderboardForEver(t *testing.T) {
@@ -223,11 +227,11 @@ func TestALeaderboardThatMissedThatSomebodyWasForgottenIsPutRightByARebuild(t *t
 		t.Fatal(err)
 	}
 	missed := projections.Leaderboard{Writer: board, Accounts: unwritten{}, Proxies: proxies}
-	if err := board.Load(bounded(t), func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
+	if err := board.Load(bounded(t), func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
 		state, err := s.ledger.Accounts(bounded(t), func(a ledger.Account) error {
 			return yield(leaderboard.Standing{Key: proxies.Key(a.Customer), Points: a.Points, Minute: leaderboard.Minute(a.ReachedAt)})
 		})
-		return leaderboard.State{Position: state.Position}, err
+		return leaderboard.Snapshot{Checkpoint: state.Checkpoint}, err
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -21,11 +21,14 @@ type History struct {
 // Name is "history".
 func (History) Name() string { return "history" }
 
+// Fold is 1.
+func (History) Fold() int { return 1 }
+
 // Types are the events that change points or forget a customer.
 func (History) Types() []string { return rankingTypes() }
 
 // Checkpoint is the history's checkpoint.
-func (h History) Checkpoint(ctx context.Context) (domain.Position, error) {
+func (h History) Checkpoint(ctx context.Context) (domain.Checkpoint, error) {
 	return h.Writer.Checkpoint(ctx)
 }
 

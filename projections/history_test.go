@@ -32,6 +32,7 @@ func openHistory(t *testing.T, dir string) *history.History {
 // and the history about all those moments at the end, once it was opened again.
 func TestTheHistoryShowsWhatTheLeaderboardShowed(t *testing.T) {
 	store, proxies, board, dir := storetest.Open(t), testProxies(t), memory.New(), t.TempDir()
+	storetest.Begin(t, store)
 	l, past := openLedger(t), openHistory(t, dir)
 	told := &story{random: rand.New(rand.NewPCG(8, 22)), model: leaderboardtest.NewModel(), gone: map[domain.CustomerID]bool{}}
 	run(t, projections.Ledger{Writer: l}, store, projections.Options{})
@@ -89,6 +90,7 @@ func TestTheHistoryShowsWhatTheLeaderboardShowed(t *testing.T) {
 // TestTheHistoryTellsKindsApart: an award, a reversal, an adjustment and an erasure come out as what they are.
 func TestTheHistoryTellsKindsApart(t *testing.T) {
 	store, proxies, past := storetest.Open(t), testProxies(t), openHistory(t, t.TempDir())
+	storetest.Begin(t, store)
 	begin := adjust(t, store, "bob", 0, 1)
 	appendOrder(t, store, "alice", "o-1")
 	adjust(t, store, "alice", 0, 25)

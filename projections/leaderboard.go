@@ -30,7 +30,8 @@ type Leaderboard struct {
 
 // Accounts streams all accounts; see ledger.Reader.
 type Accounts interface {
-	Accounts(ctx context.Context, yield func(ledger.Account) error) (ledger.State, error)
+	Checkpoint(ctx context.Context) (domain.Checkpoint, error)
+	Accounts(ctx context.Context, yield func(ledger.Account) error) (ledger.Snapshot, error)
 }
 
 const (
@@ -47,30 +48,39 @@ func (l Leaderboard) Name() string {
 	return "leaderboard-" + l.Season.ID
 }
 
+// Fold is 1.
+func (Leaderboard) Fold() int { return 1 }
+
 // Types are the events that change points or forget a customer.
 func (Leaderboard) Types() []string { return rankingTypes() }
 
 // Checkpoint is the leaderboard's checkpoint. A leaderboard without one is first loaded from the ledger: all accounts and the ledger's
 // checkpoint, from one snapshot.
-func (l Leaderboard) Checkpoint(ctx context.Context) (domain.Position, error) {
+func (l Leaderboard) Checkpoint(ctx context.Context) (domain.Checkpoint, error) {
 	at, err := l.Writer.Checkpoint(ctx)
 	if !errors.Is(err, domain.ErrNotCaughtUp) {
 		return at, err
 	}
-	if err := l.load(ctx); err != nil {
-		return at, fmt.Errorf("load the leaderboard from the ledger: %w", err)
+	if err := l.Load(ctx); err != nil {
+		return at, err
 	}
 	return l.Writer.Checkpoint(ctx)
 }
 
-func (l Leaderboard) load(ctx context.Context) error {
+// Source is the ledger's checkpoint.
+func (l Leaderboard) Source(ctx context.Context) (domain.Checkpoint, error) {
+	return l.Accounts.Checkpoint(ctx)
+}
+
+// Load loads the leaderboard from the ledger.
+func (l Leaderboard) Load(ctx context.Context) error {
 	if l.Logger == nil {
 		l.Logger, l.Now = slog.New(slog.DiscardHandler), time.Now
 	}
 	began := l.Now()
 	reported, customers := began, 0
-	err := l.Writer.Load(ctx, func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
-		state, err := l.Accounts.Accounts(ctx, func(a ledger.Account) error {
+	err := l.Writer.Load(ctx, func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
+		loaded, err := l.Accounts.Accounts(ctx, func(a ledger.Account) error {
 			if customers++; customers%loadCheckEvery == 0 {
 				if now := l.Now(); now.Sub(reported) >= loadReportInterval {
 					reported = now
@@ -84,14 +94,16 @@ func (l Leaderboard) load(ctx context.Context) error {
 			return yield(leaderboard.Standing{Key: key, Points: a.Points, Minute: leaderboard.Minute(a.ReachedAt)})
 		})
 		if err == nil {
-			l.Logger.Info("the leaderboard is being put in order", "customers", customers, "position", state.Position)
+			l.Logger.Info("the leaderboard is being put in order", "customers", customers, "position", loaded.Position)
 		}
-		return leaderboard.State{Position: state.Position, AsOf: state.AsOf}, err
+		loaded.Fold = l.Fold()
+		return leaderboard.Snapshot{Checkpoint: loaded.Checkpoint, AsOf: loaded.AsOf}, err
 	})
 	if err == nil {
 		l.Logger.Info("the leaderboard is loaded", "customers", customers, "took", l.Now().Sub(began))
+		return nil
 	}
-	return err
+	return fmt.Errorf("load the leaderboard from the ledger: %w", err)
 }
 
 // Apply adds the points of each event, and retires the keys of forgotten customers.

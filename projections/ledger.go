@@ -22,11 +22,14 @@ type Ledger struct {
 // Name is "ledger".
 func (Ledger) Name() string { return "ledger" }
 
+// Fold is 1.
+func (Ledger) Fold() int { return 1 }
+
 // Types are the events that change points and those of the audit log.
 func (Ledger) Types() []string { return ledgerTypes() }
 
 // Checkpoint is the ledger's checkpoint.
-func (l Ledger) Checkpoint(ctx context.Context) (domain.Position, error) {
+func (l Ledger) Checkpoint(ctx context.Context) (domain.Checkpoint, error) {
 	return l.Writer.Checkpoint(ctx)
 }
 

@@ -19,16 +19,27 @@ type Projection interface {
 	Name() string
 	// Types are the types of events it handles.
 	Types() []string
-	// Checkpoint is the position up to which the read model has applied the log. It first prepares the read model if that is necessary.
-	Checkpoint(ctx context.Context) (domain.Position, error)
+	// Fold is the version of its fold, from 1. It is raised whenever a program with the version before would fold something wrong after this one has
+	// written to the read model: such a program then refuses to go on.
+	Fold() int
+	// Checkpoint is how far the read model has applied the log. It first prepares the read model if that is necessary.
+	Checkpoint(ctx context.Context) (domain.Checkpoint, error)
 	// Apply commits the changes of a batch and its checkpoint atomically. It is domain.ErrCheckpointMoved if another runner has moved the
 	// checkpoint.
 	Apply(ctx context.Context, b Batch) error
 }
 
+// Reloadable is a projection whose read model can be loaded anew from another read model.
+type Reloadable interface {
+	// Source is the checkpoint of what it is loaded from.
+	Source(ctx context.Context) (domain.Checkpoint, error)
+	// Load replaces the read model.
+	Load(ctx context.Context) error
+}
+
 // Batch is a number of events in the order of the log, with the checkpoints before and after them.
 type Batch struct {
-	From, To domain.Position
+	From, To domain.Checkpoint
 	// AsOf is a time at which the log ended at To; zero if it is not known.
 	AsOf   time.Time
 	Events []eventstore.Recorded

@@ -142,7 +142,7 @@ func TestALeaderboardLoadedFromTheLedgerEqualsOneThatFollowedTheLog(t *testing.T
 }
 
 func TestALedgerRefusesAnEventItHasNoEntryFor(t *testing.T) {
-	err := projections.Ledger{Writer: openLedger(t)}.Apply(bounded(t), projections.Batch{To: domain.Position{Commit: 1, Prepare: 1}, Events: []eventstore.Recorded{{
+	err := projections.Ledger{Writer: openLedger(t)}.Apply(bounded(t), projections.Batch{To: domain.CheckpointAt(domain.Position{Commit: 1, Prepare: 1}), Events: []eventstore.Recorded{{
 		Event: order.Placed{About: domain.About{CustomerID: "alice"}},
 	}}})
 	if !errors.Is(err, domain.ErrUndecodable) {
@@ -216,9 +216,10 @@ func BenchmarkReplay(b *testing.B) {
 }
 
 // nothing is a projection that keeps its checkpoint only.
-type nothing struct{ at domain.Position }
+type nothing struct{ at domain.Checkpoint }
 
-func (*nothing) Name() string                                          { return "nothing" }
-func (*nothing) Types() []string                                       { return []string{account.TypePointsAdjusted} }
-func (n *nothing) Checkpoint(context.Context) (domain.Position, error) { return n.at, nil }
-func (n *nothing) Apply(_ context.Context, b projections.Batch) error  { n.at = b.To; return nil }
+func (*nothing) Name() string                                            { return "nothing" }
+func (*nothing) Types() []string                                         { return []string{account.TypePointsAdjusted} }
+func (*nothing) Fold() int                                               { return 1 }
+func (n *nothing) Checkpoint(context.Context) (domain.Checkpoint, error) { return n.at, nil }
+func (n *nothing) Apply(_ context.Context, b projections.Batch) error    { n.at = b.To; return nil }

@@ -16,14 +16,14 @@ import (
 // RebuildableLedger is a live ledger that can be rebuilt.
 type RebuildableLedger interface {
 	ledger.Reader
-	Checkpoint(ctx context.Context) (domain.Position, error)
+	Checkpoint(ctx context.Context) (domain.Checkpoint, error)
 	ledger.Rebuilder
 }
 
 // RebuildableLeaderboard is a live leaderboard that can be rebuilt.
 type RebuildableLeaderboard interface {
 	ComparableLeaderboard
-	Checkpoint(ctx context.Context) (domain.Position, error)
+	Checkpoint(ctx context.Context) (domain.Checkpoint, error)
 	leaderboard.Rebuilder
 }
 
@@ -50,7 +50,8 @@ const batchSize = 1000
 type copying struct {
 	Projection
 	store   *eventstore.Store
-	at      domain.Position
+	log     string // its id
+	at      domain.Checkpoint
 	events  uint64
 	options CompareOptions
 }
@@ -58,27 +59,28 @@ type copying struct {
 // advance applies the log up to a position that exists in it.
 func (c *copying) advance(ctx context.Context, until domain.Position) error {
 	batch := Batch{From: c.at}
-	apply := func(to domain.Position) error {
+	apply := func(to domain.Checkpoint) error {
+		to.Log, to.Fold = c.log, c.Fold()
 		batch.To = to
 		if err := c.Apply(ctx, batch); err != nil {
 			return fmt.Errorf("apply %d events from position %s to %s: %w", len(batch.Events), batch.From, batch.To, err)
 		}
 		c.at, c.events = to, c.events+uint64(len(batch.Events))
-		c.options.Progress("folding the log", to.Commit, until.Commit)
+		c.options.Progress("folding the log", to.Position.Commit, until.Commit)
 		batch = Batch{From: to, Events: batch.Events[:0]}
 		return nil
 	}
-	err := c.store.Between(ctx, c.at, until, c.Types(), func(r eventstore.Recorded) error {
+	reached, err := c.store.Between(ctx, c.at, until, c.Types(), func(r eventstore.Recorded) error {
 		batch.Events, batch.AsOf = append(batch.Events, r), r.Created
 		if len(batch.Events) < batchSize {
 			return nil
 		}
-		return apply(r.Position)
+		return apply(domain.Checkpoint{Position: r.Position, Last: r.Ref()})
 	})
-	if err != nil || !c.at.Before(until) {
+	if err != nil || !c.at.Position.Before(until) {
 		return err
 	}
-	return apply(until)
+	return apply(reached)
 }
 
 // toLast applies the log up to the last event of the projection's types, which the live read model must also reach.
@@ -111,27 +113,40 @@ func (c *copying) switchOver(ctx context.Context, switchOver func(context.Contex
 	return fmt.Errorf("the live read model was ahead of its copy %d times: %w", maxSwitchAttempts, domain.ErrNotCaughtUp)
 }
 
-// openCopy opens a copy beside a live read model. It returns an error if the live one is beyond the log's end; an empty one is not.
-func openCopy[C any](ctx context.Context, store *eventstore.Store, checkpoint func(context.Context) (domain.Position, error), open func(context.Context) (C, error)) (copied C, err error) {
-	switch at, err := checkpoint(ctx); {
-	case err == nil:
-		if err := checkNotBeyond(ctx, store, at); err != nil {
-			return copied, err
+// openCopy opens a copy beside a live read model. It returns an error if the live one is not of this log; an empty one is no error.
+func openCopy[C any](ctx context.Context, store *eventstore.Store, a CompareOptions, checkpoint func(context.Context) (domain.Checkpoint, error), open func(context.Context) (C, error)) (copied C, log string, err error) {
+	if !a.FromNothing {
+		at, err := checkpoint(ctx)
+		if err == nil {
+			err = store.CheckCheckpoint(ctx, at)
 		}
-	case !errors.Is(err, domain.ErrNotCaughtUp):
-		return copied, err
+		if err != nil && !errors.Is(err, domain.ErrNotCaughtUp) {
+			return copied, "", err
+		}
 	}
-	return open(ctx)
+	facts, err := store.Log(ctx)
+	if err != nil {
+		return copied, "", err
+	}
+	copied, err = open(ctx)
+	return copied, facts.ID, err
 }
 
-// checkNotBeyond returns an error if a position is beyond the log's end.
-func checkNotBeyond(ctx context.Context, store *eventstore.Store, at domain.Position) error {
-	end, err := store.End(ctx)
-	if err != nil || !end.Before(at) {
-		return err
+// notCompared is why nothing is compared with FromNothing.
+const notCompared = "it was to be replaced by what is folded from nothing, whatever was in it"
+
+// switcher is a copy that can take the live one's place.
+type switcher interface {
+	Switch(ctx context.Context) error
+	Replace(ctx context.Context) error
+}
+
+// switchOf is how a copy takes the live one's place.
+func switchOf(a CompareOptions, copied switcher) func(context.Context) error {
+	if a.FromNothing {
+		return copied.Replace
 	}
-	return fmt.Errorf("the read model stands at position %s and the log ends at %s: is this its event store? If the log was restored from a backup, "+
-		"empty the read model and start the projection, which folds it anew", at, end)
+	return copied.Switch
 }
 
 // discard removes a copy after a rebuild, also after an interrupted one.
@@ -146,17 +161,21 @@ func discard(ctx context.Context, err error, copied interface{ Discard(context.C
 func RebuildLedger(ctx context.Context, store *eventstore.Store, live RebuildableLedger, proxies domain.Proxies, a CompareOptions) (_ Rebuilt, err error) {
 	a = a.withDefaults()
 	rebuilt := Rebuilt{ReadModel: "ledger"}
-	copied, err := openCopy(ctx, store, live.Checkpoint, live.Copy)
+	copied, log, err := openCopy(ctx, store, a, live.Checkpoint, live.Copy)
 	if err != nil {
 		return rebuilt, err
 	}
 	defer func() { err = discard(ctx, err, copied) }()
-	c := &copying{Projection: Ledger{Writer: copied, Proxies: proxies}, store: store, options: a}
+	c := &copying{Projection: Ledger{Writer: copied, Proxies: proxies}, store: store, log: log, options: a}
 	if err := c.toLast(ctx); err != nil {
 		return rebuilt, err
 	}
-	err = waitFor(ctx, a, c.at, live.Wait)
+	if !a.FromNothing {
+		err = waitFor(ctx, a, c.at.Position, live.Wait)
+	}
 	switch {
+	case a.FromNothing:
+		rebuilt.NotCompared = notCompared
 	case ctx.Err() != nil:
 		return rebuilt, ctx.Err()
 	case err != nil:
@@ -183,13 +202,13 @@ func RebuildLedger(ctx context.Context, store *eventstore.Store, live Rebuildabl
 		}
 		rebuilt.LiveDigest = &liveDigest
 	}
-	var state ledger.State
+	var state ledger.Snapshot
 	if rebuilt.Digest, rebuilt.Customers, state, err = digestOf(ctx, copied, a, "reading the new ledger"); err != nil {
 		return rebuilt, err
 	}
 	rebuilt.Position = state.Position
 	rebuilt.Differs = rebuilt.Differs || rebuilt.LiveDigest != nil && *rebuilt.LiveDigest != rebuilt.Digest
-	err = c.switchOver(ctx, copied.Switch)
+	err = c.switchOver(ctx, switchOf(a, copied))
 	rebuilt.Events = c.events
 	return rebuilt, err
 }
@@ -208,7 +227,7 @@ func differ[L any, K, V comparable, M ~map[K]V](ctx context.Context, c *copying,
 }
 
 // digestOf reads all accounts of a ledger, and computes their digest.
-func digestOf(ctx context.Context, l ledger.Reader, a CompareOptions, doing string) (Digest, int64, ledger.State, error) {
+func digestOf(ctx context.Context, l ledger.Reader, a CompareOptions, doing string) (Digest, int64, ledger.Snapshot, error) {
 	var d Digester
 	var n int64
 	state, err := l.Accounts(ctx, func(account ledger.Account) error {
@@ -226,7 +245,7 @@ func digestOf(ctx context.Context, l ledger.Reader, a CompareOptions, doing stri
 func RebuildLeaderboard(ctx context.Context, store *eventstore.Store, live RebuildableLeaderboard, proxies domain.Proxies, a CompareOptions) (_ Rebuilt, err error) {
 	a = a.withDefaults()
 	rebuilt := Rebuilt{ReadModel: "leaderboard"}
-	copied, err := openCopy(ctx, store, live.Checkpoint, live.Copy)
+	copied, log, err := openCopy(ctx, store, a, live.Checkpoint, live.Copy)
 	if err != nil {
 		return rebuilt, err
 	}
@@ -235,13 +254,21 @@ func RebuildLeaderboard(ctx context.Context, store *eventstore.Store, live Rebui
 	if err := fold.toLast(ctx, a); err != nil {
 		return rebuilt, err
 	}
-	if err := copied.Load(ctx, func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
-		return leaderboard.State{Position: fold.at}, fold.standings(proxies, a, yield)
+	projection := Leaderboard{Writer: copied, Proxies: proxies}
+	loaded := fold.at
+	loaded.Log, loaded.Fold = log, projection.Fold()
+	if err := copied.Load(ctx, func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
+		return leaderboard.Snapshot{Checkpoint: loaded}, fold.standings(proxies, a, yield)
 	}); err != nil {
 		return rebuilt, err
 	}
-	c := &copying{Projection: Leaderboard{Writer: copied, Proxies: proxies}, store: store, at: fold.at, events: fold.events, options: a}
-	found, err := fold.VerifyLeaderboard(ctx, live, proxies, a)
+	c := &copying{Projection: projection, store: store, log: log, at: loaded, events: fold.events, options: a}
+	var found Finding
+	if a.FromNothing {
+		rebuilt.NotCompared = notCompared
+	} else {
+		found, err = fold.VerifyLeaderboard(ctx, live, proxies, a)
+	}
 	switch {
 	case ctx.Err() != nil:
 		return rebuilt, ctx.Err()
@@ -252,7 +279,7 @@ func RebuildLeaderboard(ctx context.Context, store *eventstore.Store, live Rebui
 	}
 	rebuilt.Differs = found.Drifted > 0
 	// The fold has advanced to the live leaderboard's position; the copy is compared with it there.
-	if err := c.advance(ctx, fold.at); err != nil {
+	if err := c.advance(ctx, fold.at.Position); err != nil {
 		return rebuilt, err
 	}
 	if found, err = fold.compareLeaderboard(ctx, copied, proxies, CompareOptions{Progress: a.Progress}.withDefaults()); err != nil {
@@ -265,7 +292,7 @@ func RebuildLeaderboard(ctx context.Context, store *eventstore.Store, live Rebui
 	if !rebuilt.Differs && rebuilt.NotCompared == "" {
 		rebuilt.LiveDigest = &rebuilt.Digest
 	}
-	err = c.switchOver(ctx, copied.Switch)
+	err = c.switchOver(ctx, switchOf(a, copied))
 	rebuilt.Events = c.events
 	return rebuilt, err
 }

@@ -26,6 +26,8 @@ type Options struct {
 	Heartbeat time.Duration
 	// Backoff is the pause before attempt n (from 1) after a failure (default: doubling with jitter, up to 5 s).
 	Backoff func(attempt int) time.Duration
+	// Recheck is the pause before a projection that has stopped is tried again (default 5 s).
+	Recheck time.Duration
 	// Now is the clock (default time.Now).
 	Now func() time.Time
 	// Logger logs failures and catching up (default: none).
@@ -47,6 +49,9 @@ func (o Options) withDefaults() Options {
 			full := min(20*time.Millisecond<<min(attempt-1, 10), 5*time.Second)
 			return full/2 + rand.N(full/2+1)
 		}
+	}
+	if o.Recheck <= 0 {
+		o.Recheck = 5 * time.Second
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -73,11 +78,15 @@ type Status struct {
 	Stopped error
 }
 
-// Runner applies the log to one projection.
+// Runner applies the log to one projection. Run and Keep must not run at the same time.
 type Runner struct {
 	projection Projection
 	store      *eventstore.Store
 	options    Options
+
+	// aim is the end of the log when a session began, at the time aimed; see standBy.
+	aim   domain.Position
+	aimed time.Time
 
 	mu     sync.Mutex
 	status Status
@@ -108,8 +117,8 @@ func (r *Runner) update(change func(*Status)) {
 }
 
 // Run applies the log until ctx ends, and then returns nil. It retries after transient failures, such as a store that is down, or another
-// runner that was faster. Permanent errors stop it: domain.ErrUndecodable and domain.ErrPointsLimit, with the position. If it skipped the
-// event, everything after it would be wrong.
+// runner that was faster. Permanent errors stop it: domain.ErrUndecodable with the position, domain.ErrWrongLog and domain.ErrNewerFold. If it
+// went on, everything after it would be wrong.
 func (r *Runner) Run(ctx context.Context) error {
 	for attempt := 1; ; attempt++ {
 		before := r.Status().Applied
@@ -118,10 +127,9 @@ func (r *Runner) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if errors.Is(err, domain.ErrUndecodable) || errors.Is(err, domain.ErrPointsLimit) {
+		if permanent(err) {
 			err = fmt.Errorf("projection %s has stopped: %w", r.projection.Name(), err)
 			r.update(func(s *Status) { s.Stopped = err })
-			r.options.Logger.Error("a projection has stopped", "projection", r.projection.Name(), "error", err)
 			return err
 		}
 		if r.Status().Applied != before {
@@ -132,11 +140,47 @@ func (r *Runner) Run(ctx context.Context) error {
 			level = slog.LevelDebug // another runner was faster, which is normal if there are two
 		}
 		r.options.Logger.Log(ctx, level, "a projection starts again", "projection", r.projection.Name(), "error", err)
-		select {
-		case <-time.After(r.options.Backoff(attempt)):
-		case <-ctx.Done():
+		if pause(ctx, r.options.Backoff(attempt)) != nil {
 			return nil
 		}
+	}
+}
+
+func permanent(err error) bool {
+	return errors.Is(err, domain.ErrUndecodable) || errors.Is(err, domain.ErrWrongLog) || errors.Is(err, domain.ErrNewerFold)
+}
+
+// alarmInterval is how often a stopped projection is logged as an error.
+const alarmInterval = time.Minute
+
+// Keep is Run for as long as ctx lasts. A projection that has stopped is tried again every Options.Recheck: the event may be quarantined, the
+// read model rebuilt, or the log put right meanwhile. While it is stopped, it is logged as an error every minute.
+func (r *Runner) Keep(ctx context.Context) {
+	var logged time.Time
+	for {
+		err := r.Run(ctx)
+		if err == nil {
+			return
+		}
+		if now := r.options.Now(); now.Sub(logged) >= alarmInterval {
+			logged = now
+			r.options.Logger.Error("a projection has stopped", "projection", r.projection.Name(), "error", err)
+		}
+		if pause(ctx, r.options.Recheck) != nil {
+			return
+		}
+	}
+}
+
+// pause waits for d. It returns ctx's error if ctx ends first.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -146,11 +190,17 @@ func (r *Runner) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.update(func(s *Status) { s.Position = at })
+	if newest := r.projection.Fold(); at.Fold > newest {
+		return fmt.Errorf("%w: its fold is of version %d, and this program's of version %d", domain.ErrNewerFold, at.Fold, newest)
+	}
+	r.update(func(s *Status) { s.Position = at.Position })
+	if err := r.standBy(ctx, at.Position); err != nil {
+		return err
+	}
 	subscriber := eventstore.NewSubscriber(r.store, 2*r.options.BatchSize, r.options.Logger, map[string]eventstore.Topic{
 		r.projection.Name(): {
 			Types: r.projection.Types(),
-			From:  func(context.Context) (domain.Position, error) { return at, nil },
+			From:  func(context.Context) (domain.Checkpoint, error) { return at, nil },
 		},
 	})
 	defer subscriber.Close()
@@ -159,15 +209,63 @@ func (r *Runner) session(ctx context.Context) error {
 		return err
 	}
 	s := session{Runner: r, messages: messages, at: at}
-	return s.run(ctx)
+	err = s.run(ctx)
+	if reloadable, can := r.projection.(Reloadable); can && errors.Is(err, domain.ErrWrongLog) {
+		return r.reload(ctx, reloadable, err)
+	}
+	return err
 }
+
+// standBy finds out whether another runner keeps the read model up to date: the checkpoint has reached what was the end of the log when an earlier
+// session began. Such a runner always loses, and has caught up all the same.
+func (r *Runner) standBy(ctx context.Context, at domain.Position) error {
+	asked := r.options.Now()
+	end, err := r.store.End(ctx)
+	if err != nil {
+		return err
+	}
+	if r.aimed.IsZero() {
+		r.aim, r.aimed = end, asked
+		return nil
+	}
+	if at.Before(r.aim) {
+		return nil
+	}
+	r.update(func(s *Status) {
+		s.CaughtUp = true
+		if r.aimed.After(s.AsOf) {
+			s.AsOf = r.aimed
+		}
+	})
+	r.aim, r.aimed = end, asked
+	return nil
+}
+
+// reload loads a read model of another log anew, once what it is loaded from is of this one. Until then it returns the error that stops the projection.
+func (r *Runner) reload(ctx context.Context, p Reloadable, wrong error) error {
+	source, err := p.Source(ctx)
+	if err == nil {
+		err = r.store.CheckCheckpoint(ctx, source)
+	}
+	if err != nil {
+		r.options.Logger.Debug("a read model can't be loaded anew yet", "projection", r.projection.Name(), "error", err)
+		return wrong
+	}
+	r.options.Logger.Warn("a read model is of another log and is loaded anew", "projection", r.projection.Name(), "error", wrong)
+	if err := p.Load(ctx); err != nil {
+		return err
+	}
+	return errReloaded
+}
+
+var errReloaded = errors.New("the read model was loaded anew")
 
 // session is a running subscription.
 type session struct {
 	*Runner
 	messages <-chan *message.Message
 	// at is the checkpoint.
-	at domain.Position
+	at domain.Checkpoint
 	// caughtUp is the state by the last messages taken; live is the same once they are committed.
 	caughtUp, live bool
 	// committing is how long the last commit took.
@@ -254,21 +352,20 @@ collect:
 func (s *session) take(batch *Batch, m *message.Message) error {
 	item := eventstore.ItemOf(m)
 	switch {
-	case item.Event != nil:
-		batch.Events = append(batch.Events, *item.Event)
-		batch.To, batch.AsOf = item.Event.Position, item.Event.Created
-	case item.Checkpoint != nil:
-		// It may be before the position at which confirm found the projection complete.
-		batch.To = later(batch.To, *item.Checkpoint)
-	case item.CaughtUp:
-		s.caughtUp = true
 	case item.Lost != nil:
 		s.caughtUp = false
-		if errors.Is(item.Lost, domain.ErrUndecodable) {
+		if permanent(item.Lost) {
 			return item.Lost
 		}
 		s.options.Logger.Warn("a projection has lost the event store", "projection", s.projection.Name(), "error", item.Lost)
+		return nil
+	case item.Event != nil:
+		batch.Events = append(batch.Events, *item.Event)
+		batch.AsOf = item.Event.Created
+	case item.CaughtUp:
+		s.caughtUp = true
 	}
+	s.reach(&batch.To, item.At)
 	return nil
 }
 

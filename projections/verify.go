@@ -17,6 +17,8 @@ import (
 type CompareOptions struct {
 	// Timeout bounds the wait for a read model that lags behind the log (default 30 s).
 	Timeout time.Duration
+	// FromNothing has a rebuild replace the live read model without looking at it, whatever log it was folded from.
+	FromNothing bool
 	// MaxDrifts is the most drifts listed in a Finding, which counts all (default 100).
 	MaxDrifts int
 	// Progress is called with what is being done, how much of it is done and the total, 0 if unknown (default: none).
@@ -125,13 +127,13 @@ func waitFor(ctx context.Context, a CompareOptions, position domain.Position, wa
 	return wait(ctx, position)
 }
 
-// advanceToLedger folds the log up to the position of the ledger when it was read.
-func (f *Fold) advanceToLedger(ctx context.Context, at domain.Position, a CompareOptions) error {
-	err := checkNotBeyond(ctx, f.store, at)
+// advanceToLedger folds the log up to the checkpoint of the ledger when it was read.
+func (f *Fold) advanceToLedger(ctx context.Context, at domain.Checkpoint, a CompareOptions) error {
+	err := f.store.CheckCheckpoint(ctx, at)
 	if err == nil {
-		err = f.advance(ctx, at, a)
+		err = f.advance(ctx, at.Position, a)
 	}
-	if err == nil && at.Before(f.last.ledger) {
+	if err == nil && at.Position.Before(f.last.ledger) {
 		err = fmt.Errorf("the ledger went back to position %s while it was read: %w", at, domain.ErrNotCaughtUp)
 	}
 	return err
@@ -168,7 +170,7 @@ func (f *Fold) VerifyLedger(ctx context.Context, l ledger.Reader, a CompareOptio
 	f.pass++
 	differ := map[domain.CustomerID]ledger.Account{}
 	var n uint64
-	state, err := l.Accounts(ctx, func(got ledger.Account) error {
+	read, err := l.Accounts(ctx, func(got ledger.Account) error {
 		if n++; n%10_000 == 0 {
 			a.Progress("reading the ledger", n, uint64(f.listed))
 		}
@@ -190,14 +192,14 @@ func (f *Fold) VerifyLedger(ctx context.Context, l ledger.Reader, a CompareOptio
 			before[customer] = was
 		}
 	}
-	err = f.advanceToLedger(ctx, state.Position, a)
+	err = f.advanceToLedger(ctx, read.Checkpoint, a)
 	f.changed = nil
 	if err != nil {
 		return found, err
 	}
 	f.compareAccounts(&found, differ, before)
 	found.addDriftsOfOthers(records)
-	found.Position, found.Customers, found.Digest = f.at, f.listed, f.LedgerDigest()
+	found.Position, found.Customers, found.Digest = f.at.Position, f.listed, f.LedgerDigest()
 	found.limit(a.MaxDrifts)
 	return found, nil
 }
@@ -284,7 +286,7 @@ func (f *Fold) compareLeaderboard(ctx context.Context, board ComparableLeaderboa
 		if got.Position.Before(f.last.leaderboard) {
 			return found, fmt.Errorf("the leaderboard went back to position %s while it was read: %w", got.Position, domain.ErrNotCaughtUp)
 		}
-		if err := errors.Join(checkNotBeyond(ctx, f.store, got.Position), f.advance(ctx, got.Position, a)); err != nil {
+		if err := errors.Join(f.store.CheckCheckpoint(ctx, domain.CheckpointAt(got.Position)), f.advance(ctx, got.Position, a)); err != nil {
 			return found, err
 		}
 		for i, customer := range piece {
@@ -295,7 +297,7 @@ func (f *Fold) compareLeaderboard(ctx context.Context, board ComparableLeaderboa
 	if counted != f.ranked && found.Drifted == 0 {
 		found.Drifted = max(counted-f.ranked, f.ranked-counted)
 	}
-	found.Position, found.Customers, found.Digest = f.at, f.ranked, f.LeaderboardDigest(proxies)
+	found.Position, found.Customers, found.Digest = f.at.Position, f.ranked, f.LeaderboardDigest(proxies)
 	found.limit(a.MaxDrifts)
 	return found, nil
 }

@@ -118,7 +118,7 @@ type falseLedger struct {
 	add  []ledger.Account
 }
 
-func (l falseLedger) Accounts(ctx context.Context, yield func(ledger.Account) error) (ledger.State, error) {
+func (l falseLedger) Accounts(ctx context.Context, yield func(ledger.Account) error) (ledger.Snapshot, error) {
 	state, err := l.rebuildableLedger.Accounts(ctx, func(a ledger.Account) error {
 		if a, ok := l.tell(a); ok {
 			return yield(a)
@@ -205,7 +205,7 @@ type movingLedger struct {
 	move func()
 }
 
-func (l movingLedger) Accounts(ctx context.Context, yield func(ledger.Account) error) (ledger.State, error) {
+func (l movingLedger) Accounts(ctx context.Context, yield func(ledger.Account) error) (ledger.Snapshot, error) {
 	l.move()
 	return l.falseLedger.Accounts(ctx, yield)
 }

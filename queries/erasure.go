@@ -31,7 +31,7 @@ func FindCustomer(ctx context.Context, store *eventstore.Store, l ledger.Reader,
 	if err != nil {
 		return Customer{}, err
 	}
-	stored, err := store.Load(ctx, account.Stream(id))
+	stored, _, err := store.Load(ctx, account.Stream(id))
 	return Customer{
 		Account: known, Position: state.Position, Known: known.Entries > 0 || len(stored) > 0,
 		Forgotten: slices.ContainsFunc(stored, func(r eventstore.Recorded) bool {
@@ -111,10 +111,11 @@ func CheckLeaderboard(ctx context.Context, name string, board leaderboard.Reader
 // CheckHistory checks that dashboards of the past don't name the customer behind key. It fails if the history is closed.
 func CheckHistory(ctx context.Context, past *history.History, key domain.ProxyKey) (ErasureCheck, error) {
 	check := ErasureCheck{Check: account.Check{Model: "history", Clean: true}}
-	var err error
-	if check.Position, err = past.Checkpoint(ctx); err != nil {
+	at, err := past.Checkpoint(ctx)
+	if err != nil {
 		return check, err
 	}
+	check.Position = at.Position
 	check.add(past.Retired(key), "dashboards of the past don't name them", "dashboards of the past name them")
 	return check, nil
 }

@@ -23,7 +23,7 @@ type Explainer struct {
 // on trust: what does not agree is in the Proof and is no error. Errors are domain.ErrUnavailable of either store and
 // domain.ErrUndecodable of a stored event.
 func (x Explainer) Explain(ctx context.Context, entry ledger.Entry) (Explanation, error) {
-	stored, err := x.Store.Load(ctx, entry.Stream)
+	stored, _, err := x.Store.Load(ctx, entry.Stream)
 	if err != nil {
 		return Explanation{}, fmt.Errorf("explain entry %s: %w", entry.EventID, err)
 	}

@@ -46,6 +46,7 @@ type shop struct {
 func open(t testing.TB) shop {
 	t.Helper()
 	s := shop{t: t, store: storetest.Open(t)}
+	storetest.Begin(t, s.store)
 	var err error
 	if s.proxies, err = domain.NewProxies([]byte("the secret of these tests, 32 bytes long")); err != nil {
 		t.Fatal(err)

@@ -125,7 +125,7 @@ func (e extent) check(ctx context.Context, store *eventstore.Store, from, to Bou
 	case from.position == nil || !to.timed():
 		return nil
 	}
-	err := store.ReadAhead(ctx, *from.position, e.end, Types(), func(r *eventstore.Raw) error {
+	_, err := store.ReadAhead(ctx, domain.CheckpointAt(*from.position), e.end, Types(), func(r *eventstore.Raw) error {
 		if !r.Created.Before(to.end()) {
 			return from.reversed(to)
 		}
@@ -147,7 +147,7 @@ func (b Bound) reversed(to Bound) error {
 
 // appendBegan is when the store stored the first event of the append that an event belongs to. One command appends once.
 func appendBegan(ctx context.Context, store *eventstore.Store, e *eventstore.Raw) (time.Time, error) {
-	events, err := store.Load(ctx, e.Stream)
+	events, _, err := store.Load(ctx, e.Stream)
 	began := e.Created
 	if err != nil {
 		return began, err
@@ -173,7 +173,7 @@ func (b Bound) start(ctx context.Context, store *eventstore.Store, to Bound, end
 		return domain.Position{}, nil
 	}
 	var last domain.Position
-	err := store.ReadAhead(ctx, domain.Position{}, end, Types(), func(r *eventstore.Raw) error {
+	_, err := store.ReadAhead(ctx, domain.Checkpoint{}, end, Types(), func(r *eventstore.Raw) error {
 		if !r.Created.Before(b.begin) {
 			began, err := appendBegan(ctx, store, r)
 			if err != nil {

@@ -179,7 +179,7 @@ func (h *history) all() []eventstore.Recorded {
 		h.t.Fatal(err)
 	}
 	var all []eventstore.Recorded
-	if err := h.store.Between(h.t.Context(), domain.Position{}, end, everyType(h.t), func(r eventstore.Recorded) error {
+	if _, err := h.store.Between(h.t.Context(), domain.Checkpoint{}, end, everyType(h.t), func(r eventstore.Recorded) error {
 		all = append(all, r)
 		return nil
 	}); err != nil {

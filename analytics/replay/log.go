@@ -37,7 +37,7 @@ func FromLog(ctx context.Context, store *eventstore.Store, o Options) (*History,
 	if err != nil {
 		return h, err
 	}
-	err = store.ReadAhead(ctx, domain.Position{}, end, types(), func(r *eventstore.Raw) error {
+	_, err = store.ReadAhead(ctx, domain.Checkpoint{}, end, types(), func(r *eventstore.Raw) error {
 		if o.Until.passed(r.Created) {
 			return errPassed
 		}

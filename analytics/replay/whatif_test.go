@@ -64,7 +64,7 @@ func keepBook(t *testing.T, s *shop) *book {
 	b := &book{totals: map[domain.CustomerID]*[2]int64{}, reached: map[domain.CustomerID]*[2]int64{}, gone: map[domain.CustomerID]bool{}, parts: map[replay.By]map[string]*[2]replay.Sums{}}
 	placed := map[domain.OrderID]eventstore.Recorded{}
 	everything := []string{order.TypePointsAwarded, order.TypePointsReversed, account.TypePointsAdjusted, account.TypeCustomerForgotten}
-	err := s.store.Between(bounded(t), domain.Position{}, s.last, everything, func(r eventstore.Recorded) error {
+	_, err := s.store.Between(bounded(t), domain.Checkpoint{}, s.last, everything, func(r eventstore.Recorded) error {
 		customer := r.Event.Customer()
 		if b.totals[customer] == nil {
 			b.totals[customer], b.reached[customer] = &[2]int64{}, &[2]int64{-1, -1}

@@ -75,7 +75,7 @@ func eachCommandHasAResult(t *testing.T, s *System) {
 	if s.Stored("order-o-1") != 4 || s.Stored("account-alice") != 1 {
 		t.Errorf("stored %d and %d events", s.Stored("order-o-1"), s.Stored("account-alice"))
 	}
-	events, err := s.Store.Load(Bounded(t), "order-o-1")
+	events, _, err := s.Store.Load(Bounded(t), "order-o-1")
 	if err != nil || events[0].Metadata.Correlation != "req-1" || events[0].Metadata.Actor != "till-7" || events[0].Metadata.Channel != domain.Store {
 		t.Errorf("metadata %+v, %v", events[0].Metadata, err)
 	}

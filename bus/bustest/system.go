@@ -208,7 +208,7 @@ func (w *Watched) Events(n int) []bus.IntegrationEvent {
 // Stored is the number of events in a stream.
 func (s *System) Stored(stream string) int {
 	s.t.Helper()
-	events, err := s.Store.Load(Bounded(s.t), stream)
+	events, _, err := s.Store.Load(Bounded(s.t), stream)
 	if err != nil {
 		s.t.Fatal(err)
 	}

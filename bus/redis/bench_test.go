@@ -53,7 +53,7 @@ func BenchmarkEvents(b *testing.B) {
 		b.Fatal(err)
 	}
 	var recorded eventstore.Recorded
-	if err := s.Store.Between(b.Context(), domain.Position{}, at.Position, []string{account.TypePointsAdjusted}, func(r eventstore.Recorded) error {
+	if _, err := s.Store.Between(b.Context(), domain.Checkpoint{}, at.Position, []string{account.TypePointsAdjusted}, func(r eventstore.Recorded) error {
 		recorded = r
 		return nil
 	}); err != nil {
@@ -63,7 +63,7 @@ func BenchmarkEvents(b *testing.B) {
 	if _, err := events.Checkpoint(b.Context()); err != nil {
 		b.Fatal(err)
 	}
-	batch := projections.Batch{To: at.Position, Events: make([]eventstore.Recorded, 1000)}
+	batch := projections.Batch{To: domain.CheckpointAt(at.Position), Events: make([]eventstore.Recorded, 1000)}
 	for i := range batch.Events {
 		batch.Events[i] = recorded
 	}

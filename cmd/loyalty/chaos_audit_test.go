@@ -63,7 +63,7 @@ func (s *site) readLog(address string) *theLog {
 	}
 	log := &theLog{deeds: map[string][]int64{}, orders: map[string]int{}, returns: map[string]int{}, trails: map[string][]auditedEntry{}}
 	read := []string{order.TypePlaced, order.TypePointsAwarded, order.TypeItemsReturned, order.TypePointsReversed, account.TypePointsAdjusted}
-	if err := store.Between(ctx, domain.Position{}, until, read, func(r eventstore.Recorded) error {
+	if _, err := store.Between(ctx, domain.Checkpoint{}, until, read, func(r eventstore.Recorded) error {
 		log.events++
 		log.add(r)
 		return nil

@@ -36,7 +36,7 @@ func stream(t *testing.T, data, name string) []eventstore.Recorded {
 	if err != nil {
 		t.Fatal(err)
 	}
-	events, err := s.Store.Load(t.Context(), name)
+	events, _, err := s.Store.Load(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
 	}

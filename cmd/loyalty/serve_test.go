@@ -243,8 +243,8 @@ func TestVerifyTellsDrift(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	to := domain.Position{Commit: at.Commit + 1, Prepare: at.Prepare + 1} // where the next order-placed will stand
-	if err := board.Apply(t.Context(), leaderboard.Batch{From: at, To: to, Changes: []leaderboard.Change{{Key: proxies.Key("alice"), Points: 5, Minute: 1}}}); err != nil {
+	to := domain.Position{Commit: at.Position.Commit + 1, Prepare: at.Position.Prepare + 1} // where the next order-placed will stand
+	if err := board.Apply(t.Context(), leaderboard.Batch{From: at, To: domain.CheckpointAt(to), Changes: []leaderboard.Change{{Key: proxies.Key("alice"), Points: 5, Minute: 1}}}); err != nil {
 		t.Fatal(err)
 	}
 	p = s.role("command,query,project")

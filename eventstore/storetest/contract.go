@@ -35,7 +35,11 @@ func Run(t *testing.T, open func(testing.TB) *eventstore.Store) {
 		"events after a position are counted up to a limit":                 countAfter,
 		"follow delivers the past, then says so, then the present":          followPastAndPresent,
 		"subscriptions deliver the same events in the same order":           subscriptionsAgree,
-		"follow says how far it looked past events of other types":          followCheckpoints,
+		"who has caught up knows of everything up to the end before":        caughtUpToTheEnd,
+		"a checkpoint names the log and the last event":                     checkpointsNameTheLog,
+		"a subscription resumes behind the last event of its own":           resumesBehindOwnEvents,
+		"a checkpoint without a log is adopted":                             oldCheckpointIsAdopted,
+		"a checkpoint of another log, or beyond the end, is refused":        wrongLogIsRefused,
 	} {
 		t.Run(name, func(t *testing.T) { clause(t, open(t)) })
 	}
@@ -86,20 +90,30 @@ func Placed(customer domain.CustomerID) order.Placed {
 func Add(t testing.TB, store *eventstore.Store, stream string, events ...domain.Event) domain.Position {
 	t.Helper()
 	ctx := bounded(t)
-	past, err := store.Load(ctx, stream)
+	_, revision, err := store.Load(ctx, stream)
 	if err != nil {
 		t.Fatal(err)
 	}
-	at, err := store.Append(ctx, stream, int64(len(past))-1, uuid.New(), eventstore.Metadata{}, events...)
+	at, err := store.Append(ctx, stream, revision, uuid.New(), eventstore.Metadata{}, events...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return at
 }
 
+// Begin gives the log its id, so that no reader adds that to it.
+func Begin(t testing.TB, store *eventstore.Store) eventstore.Log {
+	t.Helper()
+	log, err := store.Log(bounded(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return log
+}
+
 func load(t testing.TB, store *eventstore.Store, stream string) []eventstore.Recorded {
 	t.Helper()
-	events, err := store.Load(bounded(t), stream)
+	events, _, err := store.Load(bounded(t), stream)
 	if err != nil {
 		t.Fatal(err)
 	}

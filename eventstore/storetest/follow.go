@@ -24,6 +24,12 @@ type Following struct {
 // Follow subscribes to the adjustments after a position until the test ends.
 func Follow(t testing.TB, store *eventstore.Store, from domain.Position) *Following {
 	t.Helper()
+	return FollowFrom(t, store, domain.CheckpointAt(from))
+}
+
+// FollowFrom subscribes to the adjustments after a checkpoint until the test ends.
+func FollowFrom(t testing.TB, store *eventstore.Store, from domain.Checkpoint) *Following {
+	t.Helper()
 	f := &Following{}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -120,14 +126,106 @@ func subscriptionsAgree(t *testing.T, store *eventstore.Store) {
 	}
 }
 
-func followCheckpoints(t *testing.T, store *eventstore.Store) {
+func caughtUpToTheEnd(t *testing.T, store *eventstore.Store) {
 	from := end(t, store)
+	Add(t, store, ownStream(), Adjusted("a", 1))
 	var last domain.Position
 	for range 3 {
 		last = Add(t, store, ownStream(), Placed("a"))
 	}
 	f := Follow(t, store, from)
-	WaitFor(t, "a checkpoint at or after the last event", func() bool {
-		return f.Has(func(i eventstore.Item) bool { return i.Checkpoint != nil && !i.Checkpoint.Before(last) })
+	WaitFor(t, "caught up", func() bool {
+		return f.Has(func(i eventstore.Item) bool { return i.CaughtUp && !i.At.Position.Before(last) })
 	})
+}
+
+// last is the last item of a subscription that satisfies wanted.
+func (f *Following) last(t testing.TB, what string, wanted func(eventstore.Item) bool) eventstore.Item {
+	t.Helper()
+	WaitFor(t, what, func() bool { return f.Has(wanted) })
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, item := range slices.Backward(f.items) {
+		if wanted(item) {
+			return item
+		}
+	}
+	return eventstore.Item{}
+}
+
+func caughtUp(i eventstore.Item) bool { return i.CaughtUp }
+
+func checkpointsNameTheLog(t *testing.T, store *eventstore.Store) {
+	from := domain.CheckpointAt(end(t, store))
+	from.Fold = 7
+	Add(t, store, ownStream(), Adjusted("a", 1))
+	last := load(t, store, func() string { s := ownStream(); Add(t, store, s, Adjusted("a", 2)); return s }())[0]
+	Add(t, store, ownStream(), Placed("a"))
+	log, err := store.Log(bounded(t))
+	if err != nil || log.ID == "" {
+		t.Fatalf("the log is %+v, %v", log, err)
+	}
+	at, err := store.PositionOf(bounded(t), last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := domain.Checkpoint{Log: log.ID, Last: domain.EventRef{Position: at, ID: last.ID.String()}, Fold: 7}
+	got := FollowFrom(t, store, from).last(t, "caught up", caughtUp).At
+	if got.Position.Before(at) {
+		t.Errorf("caught up at %s, before the event at %s", got.Position, at)
+	}
+	if got.Position = (domain.Position{}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	between, err := store.Between(bounded(t), from, at, []string{account.TypePointsAdjusted}, func(eventstore.Recorded) error { return nil })
+	if want.Position = at; err != nil || between != want {
+		t.Errorf("between: got %+v, %v; want %+v", between, err, want)
+	}
+}
+
+func resumesBehindOwnEvents(t *testing.T, store *eventstore.Store) {
+	stream := ownStream()
+	first := FollowFrom(t, store, domain.CheckpointAt(end(t, store)))
+	Add(t, store, stream, Adjusted("a", 1))
+	at := Add(t, store, ownStream(), Placed("a"))
+	from := first.last(t, "the first event", func(i eventstore.Item) bool { return i.Event != nil }).At
+	from.Position = at
+	Add(t, store, stream, Adjusted("a", 2))
+	again := FollowFrom(t, store, from)
+	again.last(t, "caught up", caughtUp)
+	if diff := cmp.Diff([]domain.Points{2}, again.Points()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func oldCheckpointIsAdopted(t *testing.T, store *eventstore.Store) {
+	stream := ownStream()
+	own := Add(t, store, stream, Adjusted("a", 1))
+	other := Add(t, store, ownStream(), Placed("a"))
+	for _, from := range []domain.Position{own, other} {
+		got := Follow(t, store, from).last(t, "caught up", caughtUp).At
+		if got.Log == "" || got.Last.Position != own {
+			t.Errorf("from %s: got %+v, want the event at %s", from, got, own)
+		}
+	}
+}
+
+func wrongLogIsRefused(t *testing.T, store *eventstore.Store) {
+	at := Add(t, store, ownStream(), Adjusted("a", 1))
+	good := Follow(t, store, at).last(t, "caught up", caughtUp).At
+	for what, spoil := range map[string]func(*domain.Checkpoint){
+		"another log": func(c *domain.Checkpoint) { c.Log = uuid.NewString() },
+		"beyond":      func(c *domain.Checkpoint) { c.Position.Commit += 1 << 40; c.Position.Prepare += 1 << 40 },
+		"beyond, old": func(c *domain.Checkpoint) {
+			*c = domain.CheckpointAt(domain.Position{Commit: at.Commit + 1<<40, Prepare: at.Prepare + 1<<40})
+		},
+		"another event": func(c *domain.Checkpoint) { c.Last.ID = uuid.NewString() },
+	} {
+		from := good
+		spoil(&from)
+		err := store.Follow(bounded(t), from, []string{account.TypePointsAdjusted}, func(eventstore.Item) error { return nil })
+		if !errors.Is(err, domain.ErrWrongLog) {
+			t.Errorf("%s: got %v, want domain.ErrWrongLog", what, err)
+		}
+	}
 }

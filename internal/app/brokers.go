@@ -83,8 +83,7 @@ func (b buses) run(ctx context.Context, running *sync.WaitGroup, log *slog.Logge
 	}
 	if b.publishing != nil {
 		running.Go(func() {
-			// The runner logs its error, and the metrics show it. Nothing else of the process depends on it.
-			_ = b.publishing.Run(ctx)
+			b.publishing.Keep(ctx) // nothing else of the process depends on it
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
 			defer cancel()
 			if err := b.events.Save(ctx); err != nil {

@@ -135,10 +135,7 @@ func (p *Process) newRunners(c Config, proxies domain.Proxies) (err error) {
 // start runs the projections, the seasons and the brokers until ctx ends; close waits for them.
 func (p *Process) start(ctx context.Context, log *slog.Logger) {
 	for _, runner := range slices.Concat(p.essential, p.optional) {
-		p.running.Go(func() {
-			// The runner logs its error, and an essential one makes the process not ready. What was folded can still be read.
-			_ = runner.Run(ctx)
-		})
+		p.running.Go(func() { runner.Keep(ctx) }) // what was folded can still be read while a projection is stopped
 	}
 	if p.seasons != nil {
 		p.running.Go(func() { p.seasons.run(ctx) })

@@ -108,10 +108,7 @@ func (b *seasonLeaderboard) follow(ctx context.Context, s *seasons) {
 	}, s.store, projections.Options{Logger: s.log})
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
-	running.Go(func() {
-		// The runner logs its error. What was folded can still be read.
-		_ = b.runner.Run(ctx)
-	})
+	running.Go(func() { b.runner.Keep(ctx) })
 	b.stop = func() {
 		cancel()
 		running.Wait()

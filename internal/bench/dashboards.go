@@ -190,17 +190,17 @@ func (c Dashboards) load(ctx context.Context, board measuredBoard, people popula
 	if err != nil {
 		return 0, err
 	}
-	err = board.Load(ctx, func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
+	err = board.Load(ctx, func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
 		for i := range people.customers {
 			if err := yield(people.standing(i)); err != nil {
-				return leaderboard.State{}, err
+				return leaderboard.Snapshot{}, err
 			}
 			if i%10_000 == 0 {
 				progress.Update("building", uint64(i), uint64(people.customers))
 			}
 		}
 		progress.Update("sorting", 0, 0)
-		return leaderboard.State{AsOf: time.Now()}, nil
+		return leaderboard.Snapshot{AsOf: time.Now()}, nil
 	})
 	if err != nil {
 		return 0, err
@@ -294,11 +294,12 @@ func (c Dashboards) update(ctx context.Context, board app.LeaderboardStore, peop
 		}
 		due := uint64(time.Since(began).Seconds() * float64(c.Updates))
 		batch := leaderboard.Batch{From: at, AsOf: time.Now()}
-		for n := at.Commit + 1; n <= due; n++ {
+		for n := at.Position.Commit + 1; n <= due; n++ {
 			_, change := people.change(n)
 			batch.Changes = append(batch.Changes, change)
 		}
-		batch.To = domain.Position{Commit: max(due, at.Commit), Prepare: max(due, at.Commit)}
+		due = max(due, at.Position.Commit)
+		batch.To = domain.CheckpointAt(domain.Position{Commit: due, Prepare: due})
 		if err := board.Apply(ctx, batch); err != nil {
 			if ctx.Err() != nil {
 				return nil
@@ -306,7 +307,7 @@ func (c Dashboards) update(ctx context.Context, board app.LeaderboardStore, peop
 			return err
 		}
 		at = batch.To
-		made.Store(at.Commit)
+		made.Store(at.Position.Commit)
 	}
 }
 

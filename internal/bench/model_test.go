@@ -36,13 +36,13 @@ func TestTheModelOfTheBenchAgreesWithALeaderboardAndWithNothingElse(t *testing.T
 	}
 	people := population{500, proxies}
 	board := memory.New()
-	if err := board.Load(t.Context(), func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
+	if err := board.Load(t.Context(), func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
 		for i := range people.customers {
 			if err := yield(people.standing(i)); err != nil {
-				return leaderboard.State{}, err
+				return leaderboard.Snapshot{}, err
 			}
 		}
-		return leaderboard.State{}, nil
+		return leaderboard.Snapshot{}, nil
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestTheModelOfTheBenchAgreesWithALeaderboardAndWithNothingElse(t *testing.T
 	for n := uint64(1); n <= 2000; n++ {
 		_, change := people.change(n)
 		to := domain.Position{Commit: n, Prepare: n}
-		if err := board.Apply(t.Context(), leaderboard.Batch{From: at, To: to, AsOf: time.Now(), Changes: []leaderboard.Change{change}}); err != nil {
+		if err := board.Apply(t.Context(), leaderboard.Batch{From: domain.CheckpointAt(at), To: domain.CheckpointAt(to), AsOf: time.Now(), Changes: []leaderboard.Change{change}}); err != nil {
 			t.Fatal(err)
 		}
 		at = to

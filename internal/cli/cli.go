@@ -30,6 +30,7 @@ type commandLine struct {
 	Serve      serveCommand      `cmd:"" help:"Run some of the roles, on given stores."`
 	Verify     verifyCommand     `cmd:"" help:"Compare the ledger and the leaderboard with the log."`
 	Rebuild    rebuildCommand    `cmd:"" help:"Fold a read model anew beside the live one, and switch to it."`
+	Quarantine quarantineCommand `cmd:"" help:"Decide that an event which can't be decoded counts for nobody."`
 	Export     analyst.Export    `cmd:"" help:"Write the event history as Parquet, CSV or JSON lines, for analysts."`
 	Replay     analyst.Replay    `cmd:"" help:"Fold the history again, as of any moment and under any policy."`
 	Trail      support.Trail     `cmd:"" help:"Print a customer's points trail."`

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"loyalty/eventstore"
 	"loyalty/internal/app"
 	"loyalty/internal/cli/flags"
 	"loyalty/internal/cli/output"
@@ -38,6 +39,8 @@ at that position: whoever folds the same log has the same. The exit status is 1 
 type VerifyReport struct {
 	Events   uint64                `json:"events"`
 	Findings []projections.Finding `json:"findings"`
+	// Quarantined are the events that count for nobody.
+	Quarantined []eventstore.Quarantined `json:"quarantined,omitempty"`
 }
 
 // Run prints what was found, and fails if something differs.
@@ -71,6 +74,11 @@ func (c verifyCommand) Run(ctx context.Context, std output.Streams) (err error) 
 		report.Findings = append(report.Findings, found)
 	}
 	report.Events = fold.Events()
+	log, err := s.Store.Log(ctx)
+	if err != nil {
+		return progress.End(err)
+	}
+	report.Quarantined = log.Quarantined
 	if err := progress.End(c.print(std.Out, report, s.Shared != nil)); err != nil {
 		return err
 	}
@@ -95,6 +103,9 @@ func (c verifyCommand) print(out io.Writer, report VerifyReport, shared bool) er
 	}
 	if !shared {
 		fmt.Fprintln(out, "The leaderboard is in each process's memory, loaded from the ledger when it starts: there is nothing stored to compare.")
+	}
+	if n := len(report.Quarantined); n > 0 {
+		fmt.Fprintf(out, "%s quarantined and counts for nobody: loyalty quarantine lists what.\n", english.Count(uint64(n), "event is", "events are"))
 	}
 	for _, f := range report.Findings {
 		var customers, hours [][]any

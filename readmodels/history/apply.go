@@ -23,10 +23,13 @@ func (h *History) current() (view, error) {
 	return h.view, nil
 }
 
-// Checkpoint is the position up to which the history has applied the log; zero for a new one.
-func (h *History) Checkpoint(context.Context) (domain.Position, error) {
+// Checkpoint is how far the history has applied the log, as the last batch gave it; zero for a new one.
+func (h *History) Checkpoint(context.Context) (domain.Checkpoint, error) {
 	v, err := h.current()
-	return v.active.to, err
+	if err != nil {
+		return domain.Checkpoint{}, err
+	}
+	return domain.ParseCheckpoint(v.active.to, v.origin)
 }
 
 // Retired reports whether the key is of a customer who was forgotten.
@@ -51,7 +54,7 @@ func (h *History) Apply(_ context.Context, b Batch) error {
 	if err != nil {
 		return err
 	}
-	if b.From != v.active.to {
+	if b.From.Position != v.active.to || b.From.Origin() != v.origin {
 		return fmt.Errorf("a batch from position %s, the history is at %s: %w", b.From, v.active.to, domain.ErrCheckpointMoved)
 	}
 	v.asOf = max(v.asOf, ticks(b.AsOf))
@@ -71,14 +74,16 @@ func (h *History) Apply(_ context.Context, b Batch) error {
 		if err := h.write(v.active.bytes); err != nil {
 			return fmt.Errorf("history: %w: %w", domain.ErrUnavailable, err)
 		}
-		forgotten = v.active.grow(header{to: b.To, asOf: v.asOf}, h.frame[headerSize:])
+		written := header{to: b.To.Position, asOf: v.asOf, origin: b.To.Origin()}
+		forgotten = v.active.grow(written, h.frame[written.size():])
+		v.origin = written.origin
 		if cap(h.frame) > maxFrameKept {
 			h.frame = nil
 		}
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.view.active, h.view.asOf = v.active, v.asOf
+	h.view.active, h.view.origin, h.view.asOf = v.active, v.origin, v.asOf
 	h.retire(forgotten)
 	close(h.changed)
 	h.changed = make(chan struct{})
@@ -89,16 +94,16 @@ func (h *History) Apply(_ context.Context, b Batch) error {
 const maxFrameKept = 1 << 20
 
 func (b *Batch) validate() error {
-	if b.To.Before(b.From) || b.To == b.From && len(b.Changes) > 0 {
+	if b.To.Position.Before(b.From.Position) || b.To.Position == b.From.Position && len(b.Changes) > 0 {
 		return domain.Invalid("batch.to", "batch_backwards", fmt.Sprintf("a batch of %d changes can't lead from position %s to %s", len(b.Changes), b.From, b.To))
 	}
-	at := b.From
+	at := b.From.Position
 	for i := range b.Changes {
 		c := &b.Changes[i]
 		switch {
 		case c.Kind < Awarded || c.Kind > Forgotten:
 			return domain.Invalid("batch.changes", "change_kind_unknown", fmt.Sprintf("change %d has no kind that there is: %d", i, c.Kind))
-		case c.Position.Before(at) || c.Position == b.From || b.To.Before(c.Position):
+		case c.Position.Before(at) || c.Position == b.From.Position || b.To.Position.Before(c.Position):
 			return domain.Invalid("batch.changes", "change_out_of_order", fmt.Sprintf("change %d, at position %s, is not in its place between %s and %s", i, c.Position, b.From, b.To))
 		case c.Points > 2*domain.MaxTotal || c.Points < -2*domain.MaxTotal:
 			return fmt.Errorf("the change at position %s, %+d points: %w", c.Position, c.Points, domain.ErrPointsLimit)

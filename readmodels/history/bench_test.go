@@ -37,7 +37,7 @@ func keyAmong(i uint64) (key domain.ProxyKey) {
 }
 
 func (s *shop) next() history.Batch {
-	b := history.Batch{From: domain.Position{Commit: s.at, Prepare: s.at}, Changes: s.changes}
+	b := history.Batch{From: domain.CheckpointAt(domain.Position{Commit: s.at, Prepare: s.at}), Changes: s.changes}
 	for i := range s.changes {
 		s.at++
 		stored := epoch.Add(time.Duration(s.at) * 100 * time.Millisecond)
@@ -50,7 +50,7 @@ func (s *shop) next() history.Batch {
 		}
 		b.AsOf = stored
 	}
-	b.To = domain.Position{Commit: s.at, Prepare: s.at}
+	b.To = domain.CheckpointAt(domain.Position{Commit: s.at, Prepare: s.at})
 	return b
 }
 

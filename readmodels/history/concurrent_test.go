@@ -28,12 +28,12 @@ func TestReadersGoOnWhileItGrows(t *testing.T) {
 			known := map[domain.Position]leaderboard.Dashboard{}
 			for ctx.Err() == nil {
 				end, err := h.Checkpoint(ctx)
-				if err != nil || end.Commit == 0 {
+				if err != nil || end.Position.Commit == 0 {
 					continue
 				}
-				at := position(1 + random.Uint64N(end.Commit))
+				at := position(1 + random.Uint64N(end.Position.Commit))
 				if random.IntN(2) == 0 {
-					at = position(min(uint64(1+random.IntN(100)), end.Commit))
+					at = position(min(uint64(1+random.IntN(100)), end.Position.Commit))
 				}
 				var d leaderboard.Dashboard
 				err = h.AsOf(ctx, "asOf", history.Moment{Position: at}, keyAmong(3), 1, 0, &d)

@@ -78,11 +78,11 @@ func TestADamagedLogIsFoldedAgain(t *testing.T) {
 			h = open(t, dir, history.Options{SnapshotEvery: 2, Logger: slog.New(slog.NewTextHandler(&said, nil))})
 			defer shut(t, h)
 			at, err := h.Checkpoint(t.Context())
-			if err != nil || at.Commit < 2 || at.Commit > 4 || !bytes.Contains(said.Bytes(), []byte("00000003.log")) {
+			if err != nil || at.Position.Commit < 2 || at.Position.Commit > 4 || !bytes.Contains(said.Bytes(), []byte("00000003.log")) {
 				t.Fatalf("it is at %s, %v, and says:\n%s", at, err, &said)
 			}
-			m.cut(int(at.Commit))
-			m.check(t, h, history.Moment{Position: at}, keyOf(1), 10, 2)
+			m.cut(int(at.Position.Commit))
+			m.check(t, h, history.Moment{Position: at.Position}, keyOf(1), 10, 2)
 			tell(t, h, m, five()...)
 			for n := range m.checkpoint().Commit {
 				m.check(t, h, history.Moment{Position: position(n)}, keyOf(1), 10, 2)
@@ -113,7 +113,7 @@ func TestRubbishIsCutOffOfASegmentThatIsFull(t *testing.T) {
 	cutTail(t, dir, 0, []byte("what a process left that was killed"))
 	for range 2 {
 		h = open(t, dir, options)
-		if at, err := h.Checkpoint(t.Context()); err != nil || at != m.checkpoint() {
+		if at, err := h.Checkpoint(t.Context()); err != nil || at.Position != m.checkpoint() {
 			t.Errorf("it is at %s, %v; want %s", at, err, m.checkpoint())
 		}
 		tell(t, h, m, award(1, 1))

@@ -14,9 +14,11 @@ import (
 // The log of changes is a sequence of frames, one for each batch. A frame is a header and a record for each change. Numbers are big endian.
 //
 //	header  4 bytes   CRC-32C of all that follows
-//	        4         number of records
-//	        32        the batch's From and To, commit and prepare of each
+//	        4         number of records, and in the highest bit whether there is an origin
+//	        32        the positions of the batch's From and To, commit and prepare of each
 //	        8         AsOf in ticks, or noTime
+//	origin  2         its length
+//	                  the origin of the batch's To, see domain.Checkpoint; frames of earlier versions of the program have none
 //	record  16 bytes  key
 //	        8         points and minute, as the sum of an entry
 //	        16        position, commit and prepare
@@ -25,6 +27,7 @@ import (
 // An incomplete frame counts as not written.
 const (
 	headerSize = 48
+	hasOrigin  = 1 << 31
 	recordSize = 48
 	kindBits   = 2
 )
@@ -66,15 +69,30 @@ type header struct {
 	records  uint32
 	from, to domain.Position
 	asOf     int64 // ticks
+	origin   string
+}
+
+// size is that of a header with its origin.
+func (h *header) size() int64 {
+	if h.origin == "" {
+		return headerSize
+	}
+	return headerSize + 2 + int64(len(h.origin))
 }
 
 // appendFrame appends a batch as a frame.
 func appendFrame(to []byte, b *Batch, asOf int64) []byte {
-	start := len(to)
+	start, origin, records := len(to), b.To.Origin(), uint32(len(b.Changes))
+	if origin != "" {
+		records |= hasOrigin
+	}
 	to = binary.BigEndian.AppendUint32(to, 0)
-	to = binary.BigEndian.AppendUint32(to, uint32(len(b.Changes)))
-	to = appendPosition(appendPosition(to, b.From), b.To)
+	to = binary.BigEndian.AppendUint32(to, records)
+	to = appendPosition(appendPosition(to, b.From.Position), b.To.Position)
 	to = binary.BigEndian.AppendUint64(to, uint64(asOf))
+	if origin != "" {
+		to = append(binary.BigEndian.AppendUint16(to, uint16(len(origin))), origin...)
+	}
 	for i := range b.Changes {
 		c := &b.Changes[i]
 		to = append(to, c.Key[:]...)
@@ -143,22 +161,41 @@ func (f *frames) next() (h header, records []byte, err error) {
 		sum: binary.BigEndian.Uint32(head[:]), records: binary.BigEndian.Uint32(head[4:]),
 		from: readPosition(head[8:]), to: readPosition(head[24:]), asOf: int64(binary.BigEndian.Uint64(head[40:])),
 	}
-	size := int64(h.records) * recordSize
-	if size > f.left {
+	sum := crc32.Checksum(head[4:], castagnoli)
+	if h.records&hasOrigin != 0 {
+		h.records &^= hasOrigin
+		length, err := f.take(2, &sum)
+		if err != nil {
+			return h, nil, err
+		}
+		origin, err := f.take(int64(binary.BigEndian.Uint16(length)), &sum)
+		if err != nil {
+			return h, nil, err
+		}
+		h.origin = string(origin)
+	}
+	if records, err = f.take(int64(h.records)*recordSize, &sum); err != nil {
+		return h, nil, err
+	}
+	if sum != h.sum {
 		return h, nil, errIncomplete
+	}
+	f.complete += h.size() + int64(len(records))
+	return h, records, nil
+}
+
+// take reads size bytes into the buffer, and adds them to a checksum.
+func (f *frames) take(size int64, sum *uint32) ([]byte, error) {
+	if size > f.left {
+		return nil, errIncomplete
 	}
 	if int64(cap(f.buffer)) < size {
 		f.buffer = make([]byte, size)
 	}
-	records = f.buffer[:size]
-	if err := f.read(records); err != nil {
-		return h, nil, err
-	}
-	if crc32.Update(crc32.Checksum(head[4:], castagnoli), castagnoli, records) != h.sum {
-		return h, nil, errIncomplete
-	}
-	f.complete += headerSize + size
-	return h, records, nil
+	part := f.buffer[:size]
+	err := f.read(part)
+	*sum = crc32.Update(*sum, castagnoli, part)
+	return part, err
 }
 
 func (f *frames) read(into []byte) error {

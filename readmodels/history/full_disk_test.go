@@ -108,7 +108,7 @@ func goesOnAfter(t *testing.T, dir string, hinder, relieve func()) {
 	}
 	check := func() {
 		t.Helper()
-		if at, err := h.Checkpoint(t.Context()); err != nil || at != m.checkpoint() {
+		if at, err := h.Checkpoint(t.Context()); err != nil || at.Position != m.checkpoint() {
 			t.Fatalf("it is at %s, %v; want %s", at, err, m.checkpoint())
 		}
 		for _, at := range []uint64{3, m.checkpoint().Commit / 2, m.checkpoint().Commit} {

@@ -13,11 +13,11 @@ import (
 
 // FuzzFrames: whatever a log holds, reading it ends with frames that are written the same again, up to where it is not whole.
 func FuzzFrames(f *testing.F) {
-	one := Batch{To: domain.Position{Commit: 3, Prepare: 2}, Changes: []Change{{Kind: Adjusted, Key: domain.ProxyKey{1, 15: 2}, Points: -7, Minute: 99, Position: domain.Position{Commit: 2, Prepare: 2}}}}
+	one := Batch{To: domain.CheckpointAt(domain.Position{Commit: 3, Prepare: 2}), Changes: []Change{{Kind: Adjusted, Key: domain.ProxyKey{1, 15: 2}, Points: -7, Minute: 99, Position: domain.Position{Commit: 2, Prepare: 2}}}}
 	frame := appendFrame(nil, &one, 12345)
 	f.Add([]byte{})
 	f.Add(frame)
-	f.Add(appendFrame(frame, &Batch{From: one.To, To: domain.Position{Commit: 9, Prepare: 9}}, noTime))
+	f.Add(appendFrame(frame, &Batch{From: one.To, To: domain.CheckpointAt(domain.Position{Commit: 9, Prepare: 9})}, noTime))
 	f.Add(frame[:len(frame)-1])
 	f.Add(make([]byte, 200))
 	f.Add(bytes.Repeat([]byte{0xff}, 100))
@@ -32,7 +32,7 @@ func FuzzFrames(f *testing.F) {
 				}
 				break
 			}
-			b := Batch{From: h.from, To: h.to}
+			b := Batch{From: domain.CheckpointAt(h.from), To: domain.CheckpointAt(h.to)}
 			for ; len(records) > 0; records = records[recordSize:] {
 				r := record(records[:recordSize])
 				b.Changes = append(b.Changes, Change{

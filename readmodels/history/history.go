@@ -82,7 +82,7 @@ type Change struct {
 
 // Batch is a number of changes in the order of the log, with the checkpoints before and after them.
 type Batch struct {
-	From, To domain.Position
+	From, To domain.Checkpoint
 	// AsOf is a time at which the log ended at To; zero if it is not known.
 	AsOf time.Time
 	// Changes are after From and not after To.
@@ -91,8 +91,8 @@ type Batch struct {
 
 // Writer feeds the history.
 type Writer interface {
-	// Checkpoint is the position up to which the history has applied the log; zero for a new one.
-	Checkpoint(ctx context.Context) (domain.Position, error)
+	// Checkpoint is how far the history has applied the log, as the last batch gave it; zero for a new one.
+	Checkpoint(ctx context.Context) (domain.Checkpoint, error)
 	// Apply adds a batch and moves the checkpoint, atomically, also if the process crashes. A batch whose From is not the checkpoint is
 	// domain.ErrCheckpointMoved.
 	Apply(ctx context.Context, b Batch) error

@@ -35,7 +35,7 @@ func tell(t *testing.T, h *history.History, m *model, changes ...history.Change)
 	for _, c := range changes {
 		n := m.checkpoint().Commit + 1
 		c.Position, c.Stored = position(n), second(int(n))
-		b := history.Batch{From: m.checkpoint(), To: c.Position, AsOf: c.Stored, Changes: []history.Change{c}}
+		b := history.Batch{From: domain.CheckpointAt(m.checkpoint()), To: domain.CheckpointAt(c.Position), AsOf: c.Stored, Changes: []history.Change{c}}
 		if err := h.Apply(t.Context(), b); err != nil {
 			t.Fatal(err)
 		}
@@ -104,7 +104,7 @@ func TestATimeIsBeforeTheFirstEventThatWasStoredLater(t *testing.T) {
 			for i, stored := range []int{10, 30, 20, 20, 21, 22, 40} {
 				c := award(i, 1)
 				c.Position, c.Stored = position(uint64(i+1)), second(stored)
-				if err := h.Apply(t.Context(), history.Batch{From: position(uint64(i)), To: c.Position, AsOf: c.Stored, Changes: []history.Change{c}}); err != nil {
+				if err := h.Apply(t.Context(), history.Batch{From: domain.CheckpointAt(position(uint64(i))), To: domain.CheckpointAt(c.Position), AsOf: c.Stored, Changes: []history.Change{c}}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -127,15 +127,15 @@ func TestABatchThatCannotBeIsRefused(t *testing.T) {
 	good := func() history.Batch {
 		c := award(1, 1)
 		c.Position, c.Stored = position(7), second(7)
-		return history.Batch{From: position(5), To: position(8), Changes: []history.Change{c}}
+		return history.Batch{From: domain.CheckpointAt(position(5)), To: domain.CheckpointAt(position(8)), Changes: []history.Change{c}}
 	}
 	for name, c := range map[string]struct {
 		change func(*history.Batch)
 		want   error
 	}{
-		"it leads backwards":             {func(b *history.Batch) { b.To = position(4) }, domain.ErrInvalid},
+		"it leads backwards":             {func(b *history.Batch) { b.To = domain.CheckpointAt(position(4)) }, domain.ErrInvalid},
 		"it leads nowhere":               {func(b *history.Batch) { b.To = b.From }, domain.ErrInvalid},
-		"it starts elsewhere":            {func(b *history.Batch) { b.From = position(6) }, domain.ErrCheckpointMoved},
+		"it starts elsewhere":            {func(b *history.Batch) { b.From = domain.CheckpointAt(position(6)) }, domain.ErrCheckpointMoved},
 		"a change is of no kind":         {func(b *history.Batch) { b.Changes[0].Kind = 0 }, domain.ErrInvalid},
 		"a change is of an unknown kind": {func(b *history.Batch) { b.Changes[0].Kind = history.Forgotten + 1 }, domain.ErrInvalid},
 		"a change was there before":      {func(b *history.Batch) { b.Changes[0].Position = position(5) }, domain.ErrInvalid},
@@ -173,7 +173,7 @@ func TestAFolderIsOneHistorysAtATime(t *testing.T) {
 	_, changesErr := h.Changes(t.Context(), "since", history.Moment{Position: position(1)}, keyOf(0))
 	for i, err := range []error{
 		err, changesErr, h.AsOf(t.Context(), "asOf", history.Moment{Position: position(1)}, keyOf(0), 1, 1, &d),
-		h.Apply(t.Context(), history.Batch{From: position(5), To: position(6)}), h.Wait(t.Context(), position(9)),
+		h.Apply(t.Context(), history.Batch{From: domain.CheckpointAt(position(5)), To: domain.CheckpointAt(position(6))}), h.Wait(t.Context(), position(9)),
 	} {
 		if !errors.Is(err, domain.ErrUnavailable) {
 			t.Errorf("%d: a closed history answers %v", i, err)

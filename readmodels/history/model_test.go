@@ -44,7 +44,7 @@ func (m *model) checkpoint() domain.Position {
 	if len(m.batches) == 0 {
 		return domain.Position{}
 	}
-	return m.batches[len(m.batches)-1].To
+	return m.batches[len(m.batches)-1].To.Position
 }
 
 func (m *model) changes() (all []history.Change) {
@@ -241,19 +241,19 @@ var epoch = time.Date(2026, 1, 31, 23, 59, 0, 0, time.UTC)
 
 // drawBatch goes on from the model's checkpoint, with a clock that is set back now and then.
 func (m *model) drawBatch(r *rapid.T) history.Batch {
-	b := history.Batch{From: m.checkpoint()}
+	b := history.Batch{From: domain.CheckpointAt(m.checkpoint())}
 	at := b.From
 	for range rapid.IntRange(0, 5).Draw(r, "changes") {
 		if rapid.IntRange(0, 5).Draw(r, "step") == 0 {
-			at.Prepare++
+			at.Position.Prepare++
 		} else {
-			at.Commit += uint64(rapid.IntRange(1, 3).Draw(r, "apart"))
-			at.Prepare = at.Commit
+			at.Position.Commit += uint64(rapid.IntRange(1, 3).Draw(r, "apart"))
+			at.Position.Prepare = at.Position.Commit
 		}
 		c := history.Change{
-			Key: keyOf(rapid.IntRange(0, customers-1).Draw(r, "customer")), Kind: history.Awarded, Position: at,
+			Key: keyOf(rapid.IntRange(0, customers-1).Draw(r, "customer")), Kind: history.Awarded, Position: at.Position,
 			Points: domain.Points(rapid.IntRange(0, 3).Draw(r, "points")), Minute: int64(rapid.IntRange(0, 2).Draw(r, "minute")),
-			Stored: epoch.Add(time.Duration(at.Commit)*time.Second + time.Duration(rapid.IntRange(-3, 3).Draw(r, "clock"))*700*time.Millisecond),
+			Stored: epoch.Add(time.Duration(at.Position.Commit)*time.Second + time.Duration(rapid.IntRange(-3, 3).Draw(r, "clock"))*700*time.Millisecond),
 		}
 		switch rapid.IntRange(0, 20).Draw(r, "kind") {
 		case 0, 1, 2:
@@ -267,11 +267,11 @@ func (m *model) drawBatch(r *rapid.T) history.Batch {
 	}
 	b.To = at
 	if rapid.IntRange(0, 4).Draw(r, "more") == 0 {
-		b.To.Commit += 2
-		b.To.Prepare = b.To.Commit
+		b.To.Position.Commit += 2
+		b.To.Position.Prepare = b.To.Position.Commit
 	}
 	if b.To == b.From || rapid.IntRange(0, 4).Draw(r, "heartbeat") == 0 {
-		b.AsOf = epoch.Add(time.Duration(b.To.Commit)*time.Second + 500*time.Millisecond)
+		b.AsOf = epoch.Add(time.Duration(b.To.Position.Commit)*time.Second + 500*time.Millisecond)
 	}
 	return b
 }
@@ -335,7 +335,7 @@ func TestEveryMomentIsAsAPlainModelHasIt(t *testing.T) {
 			// So that what there is follows from what was drawn.
 			h.Settle()
 			seen["snapshots"] += len(sorted(r, dir, "*.snapshot"))
-			if got, err := h.Checkpoint(r.Context()); err != nil || got != m.checkpoint() {
+			if got, err := h.Checkpoint(r.Context()); err != nil || got.Position != m.checkpoint() {
 				r.Fatalf("the checkpoint is %s, %v; want %s", got, err, m.checkpoint())
 			}
 		}
@@ -369,7 +369,7 @@ func (m *model) batchesUntil(r *rapid.T, h *history.History) int {
 		r.Fatal(err)
 	}
 	for n := range len(m.batches) + 1 {
-		if (n == 0 && at == domain.Position{}) || n > 0 && m.batches[n-1].To == at {
+		if (n == 0 && at.Position == domain.Position{}) || n > 0 && m.batches[n-1].To == at {
 			return n
 		}
 	}

@@ -65,6 +65,8 @@ type view struct {
 	// active is the segment after those, which grows. Its file may hold more than active.bytes, which then doesn't count.
 	active    segment
 	snapshots []snapshot
+	// origin is that of the checkpoint, see domain.Checkpoint.
+	origin string
 	// asOf is when the log ended at the checkpoint, in ticks.
 	asOf int64
 }
@@ -112,6 +114,31 @@ func Open(dir string, o Options) (*History, error) {
 	}
 	h.startSnapshot()
 	return h, nil
+}
+
+// Empty removes everything from the folder of a history, so that it is folded anew. A folder that is in use is ErrInUse, and one that does not
+// exist is an error.
+func Empty(dir string) (err error) {
+	if _, err := os.Stat(dir); err != nil {
+		return fmt.Errorf("history: %w", err)
+	}
+	lock, err := lockFolder(dir)
+	if err != nil {
+		return fmt.Errorf("history: %w", err)
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	for _, kind := range []string{"*.log", "*.run", "*.snapshot", "*" + temporary} {
+		paths, err := filepath.Glob(filepath.Join(dir, kind))
+		if err != nil {
+			return err
+		}
+		for _, path := range paths {
+			if err := os.Remove(path); err != nil {
+				return fmt.Errorf("history: %w", err)
+			}
+		}
+	}
+	return syncFolder(dir)
 }
 
 // lockFolder locks the folder. The system releases the lock when the process ends.
@@ -183,6 +210,13 @@ func (h *History) recover() error {
 		v.active = v.active.after()
 	}
 	v.asOf = v.active.asOf
+	if n := len(v.sealed); v.active.bytes == 0 && n > 0 {
+		err := h.scanFrames(h.ctx, n-1, v.sealed[n-1].bytes, func(f header, _ []byte) bool { v.origin = f.origin; return true })
+		if err != nil {
+			v.origin = "" // whoever goes on from here finds out what the position belongs to
+			h.options.Logger.Warn("the history can't read what its last checkpoint says beside its position", "error", err)
+		}
+	}
 	return h.removeStrays()
 }
 
@@ -245,6 +279,7 @@ func (h *History) rescan(number int) (s segment, forgotten []domain.ProxyKey, to
 			return false
 		}
 		forgotten = append(forgotten, s.grow(f, records)...)
+		h.view.origin = f.origin
 		return true
 	})
 	if errors.Is(err, errIncomplete) {

@@ -34,7 +34,7 @@ func (s segment) after() segment {
 // grow adds a frame, and returns the keys that are retired in it.
 func (s *segment) grow(h header, records []byte) (forgotten []domain.ProxyKey) {
 	s.to, s.asOf = h.to, max(s.asOf, h.asOf)
-	s.bytes += headerSize + int64(len(records))
+	s.bytes += h.size() + int64(len(records))
 	s.changes += int64(len(records) / recordSize)
 	for ; len(records) > 0; records = records[recordSize:] {
 		r := record(records[:recordSize])

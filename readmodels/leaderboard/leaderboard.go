@@ -35,18 +35,18 @@ func Minute(t time.Time) int64 { return min(max(t.Unix()/60, 0), MaxMinute) }
 // Batch is a number of changes in the order of the log, with the checkpoints before and after them.
 type Batch struct {
 	// From is the checkpoint that the leaderboard must have for the batch to apply.
-	From domain.Position
-	// To is the checkpoint after the batch, not before From. It may equal From in a batch without changes, which only moves AsOf.
-	To domain.Position
+	From domain.Checkpoint
+	// To is the checkpoint after the batch, not before From. It may have the position of From in a batch without changes.
+	To domain.Checkpoint
 	// AsOf is a time at which the log ended at To.
 	AsOf    time.Time
 	Changes []Change
 }
 
-// Validate returns domain.ErrInvalid for a batch whose To is before From, and for one with changes whose To equals From: it could be
-// applied twice.
+// Validate returns domain.ErrInvalid for a batch whose To is before From, and for one with changes whose To has the position of From: it could
+// be applied twice.
 func (b Batch) Validate() error {
-	if b.To.Before(b.From) || (b.To == b.From && len(b.Changes) > 0) {
+	if b.To.Position.Before(b.From.Position) || (b.To.Position == b.From.Position && len(b.Changes) > 0) {
 		return domain.Invalid("batch.to", "batch_backwards", fmt.Sprintf("a batch of %d changes can't lead from position %s to %s", len(b.Changes), b.From, b.To))
 	}
 	return nil
@@ -66,6 +66,13 @@ type Standing struct {
 type State struct {
 	Position domain.Position
 	// AsOf is the last time at which the leaderboard was known to reflect the whole log; zero if never.
+	AsOf time.Time
+}
+
+// Snapshot says which standings a Load gave: those at a checkpoint.
+type Snapshot struct {
+	domain.Checkpoint
+	// AsOf is as in State.
 	AsOf time.Time
 }
 
@@ -126,12 +133,13 @@ type Reader interface {
 
 // Writer feeds the leaderboard.
 type Writer interface {
-	// Checkpoint is the position up to which the leaderboard has applied the log. It is domain.ErrNotCaughtUp before the first Load.
-	Checkpoint(ctx context.Context) (domain.Position, error)
-	// Load replaces the whole leaderboard. The function standings calls yield with each customer once, in any order, and returns the
-	// state that they reflect. Readers see the former leaderboard, or domain.ErrNotCaughtUp, until Load is done. On an error they go
+	// Checkpoint is how far the leaderboard has applied the log, as the last batch or Load gave it. It is domain.ErrNotCaughtUp before the
+	// first Load.
+	Checkpoint(ctx context.Context) (domain.Checkpoint, error)
+	// Load replaces the whole leaderboard. The function standings calls yield with each customer once, in any order, and returns
+	// what they reflect. Readers see the former leaderboard, or domain.ErrNotCaughtUp, until Load is done. On an error they go
 	// on doing so: an error of yield or of standings, or a total beyond ±domain.MaxTotal, which is domain.ErrPointsLimit.
-	Load(ctx context.Context, standings func(yield func(Standing) error) (State, error)) error
+	Load(ctx context.Context, standings func(yield func(Standing) error) (Snapshot, error)) error
 	// Apply makes a batch's changes one after the other and moves the checkpoint, atomically. AsOf moves too, but never backwards.
 	// Errors: those of Validate; domain.ErrCheckpointMoved if the batch's From is not the checkpoint; domain.ErrPointsLimit if any
 	// of the changes takes a total beyond ±domain.MaxTotal; domain.ErrNotCaughtUp before the first Load. After an error nothing has

@@ -64,13 +64,13 @@ func TestABatchWithChangesMovesTheCheckpoint(t *testing.T) {
 		batch leaderboard.Batch
 		valid bool
 	}{
-		{leaderboard.Batch{From: at(5), To: at(6), Changes: some}, true},
-		{leaderboard.Batch{From: at(5), To: domain.Position{Commit: 5, Prepare: 6}, Changes: some}, true},
-		{leaderboard.Batch{From: at(5), To: at(6)}, true},
-		{leaderboard.Batch{From: at(5), To: at(5)}, true},
-		{leaderboard.Batch{From: at(5), To: at(5), Changes: some}, false},
-		{leaderboard.Batch{From: at(5), To: at(4)}, false},
-		{leaderboard.Batch{From: at(5), To: domain.Position{Commit: 5, Prepare: 4}}, false},
+		{leaderboard.Batch{From: domain.CheckpointAt(at(5)), To: domain.CheckpointAt(at(6)), Changes: some}, true},
+		{leaderboard.Batch{From: domain.CheckpointAt(at(5)), To: domain.CheckpointAt(domain.Position{Commit: 5, Prepare: 6}), Changes: some}, true},
+		{leaderboard.Batch{From: domain.CheckpointAt(at(5)), To: domain.CheckpointAt(at(6))}, true},
+		{leaderboard.Batch{From: domain.CheckpointAt(at(5)), To: domain.CheckpointAt(at(5))}, true},
+		{leaderboard.Batch{From: domain.CheckpointAt(at(5)), To: domain.CheckpointAt(at(5)), Changes: some}, false},
+		{leaderboard.Batch{From: domain.CheckpointAt(at(5)), To: domain.CheckpointAt(at(4))}, false},
+		{leaderboard.Batch{From: domain.CheckpointAt(at(5)), To: domain.CheckpointAt(domain.Position{Commit: 5, Prepare: 4})}, false},
 	} {
 		if err := c.batch.Validate(); (err == nil) != c.valid || (err != nil && !errors.Is(err, domain.ErrInvalid)) {
 			t.Errorf("%+v: got error %v, valid should be %v", c.batch, err, c.valid)

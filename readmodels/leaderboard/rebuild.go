@@ -25,6 +25,8 @@ type Copy interface {
 	// the same checkpoint. If the copy's checkpoint is before the live one's, Switch returns domain.ErrNotCaughtUp and changes
 	// nothing. After a Switch the copy must not be used.
 	Switch(ctx context.Context) error
+	// Replace is Switch whatever the live leaderboard's checkpoint is, also where that is of another log.
+	Replace(ctx context.Context) error
 	// Discard removes the copy. After a Switch it does nothing.
 	Discard(ctx context.Context) error
 }

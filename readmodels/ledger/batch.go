@@ -16,13 +16,13 @@ import (
 // and audit record at the same position, canonical UUIDs as event ids, valid customer ids and kinds. An invalid batch is a bug in the
 // program that made it. The checkpoint and the totals are checked by Apply.
 func (b Batch) Check() error {
-	if b.To.Before(b.From) {
+	if b.To.Position.Before(b.From.Position) {
 		return fmt.Errorf("ledger batch: it leads back from %s to %s", b.From, b.To)
 	}
-	if !storable(b.From) || !storable(b.To) {
+	if !storable(b.From.Position) || !storable(b.To.Position) {
 		return fmt.Errorf("ledger batch: %s to %s is no range of a log", b.From, b.To)
 	}
-	after := b.From
+	after := b.From.Position
 	for i := range b.Entries {
 		e := &b.Entries[i]
 		if err := b.checkPosition(after, e.Position); err != nil {
@@ -33,7 +33,7 @@ func (b Batch) Check() error {
 			return fmt.Errorf("ledger batch: the entry at %s: %w", e.Position, err)
 		}
 	}
-	after = b.From
+	after = b.From.Position
 	for i := range b.AuditRecords {
 		a := &b.AuditRecords[i]
 		if err := b.checkPosition(after, a.Position); err != nil {
@@ -52,7 +52,7 @@ func (b Batch) Check() error {
 
 // checkPosition validates the position of an entry or audit record that follows one at after, or the batch's start.
 func (b Batch) checkPosition(after, at domain.Position) error {
-	if !after.Before(at) || b.To.Before(at) {
+	if !after.Before(at) || b.To.Position.Before(at) {
 		return fmt.Errorf("at %s stands after one at %s in a batch to %s", at, after, b.To)
 	}
 	return nil

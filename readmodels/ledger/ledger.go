@@ -57,9 +57,9 @@ type Entry struct {
 // Batch is a number of entries and audit records in the order of the log, with the checkpoints before and after them.
 type Batch struct {
 	// From is the checkpoint that the ledger must have for the batch to apply.
-	From domain.Position
-	// To is the checkpoint after the batch, not before From. It may equal From in a batch without entries and audit records.
-	To domain.Position
+	From domain.Checkpoint
+	// To is the checkpoint after the batch, not before From. It may have the position of From in a batch without entries and audit records.
+	To domain.Checkpoint
 	// AsOf is a time at which the log ended at To. Zero if it is not known.
 	AsOf time.Time
 	// Entries are after From and not after To, in strictly ascending order of position.
@@ -89,6 +89,19 @@ type State struct {
 	AsOf time.Time
 }
 
+// Snapshot says which accounts a stream of all accounts gave: those at a checkpoint.
+type Snapshot struct {
+	domain.Checkpoint
+	// AsOf is as in State.
+	AsOf time.Time
+}
+
+// NewSnapshot is the snapshot with a state and the stored origin of its checkpoint.
+func NewSnapshot(s State, origin string) (Snapshot, error) {
+	at, err := domain.ParseCheckpoint(s.Position, origin)
+	return Snapshot{Checkpoint: at, AsOf: s.AsOf}, err
+}
+
 // Trail is a page of a customer's entries, newest first.
 type Trail struct {
 	Account Account
@@ -114,8 +127,8 @@ type Reader interface {
 	// when ctx ends first.
 	Wait(ctx context.Context, position domain.Position) error
 	// Accounts calls yield with every account whose total has ever changed or whose customer was forgotten, in any order, all from
-	// one snapshot, whose state it returns. It stops at yield's first error and returns it. It holds one account at a time in memory.
-	Accounts(ctx context.Context, yield func(Account) error) (State, error)
+	// one snapshot, which it returns. It stops at yield's first error and returns it. It holds one account at a time in memory.
+	Accounts(ctx context.Context, yield func(Account) error) (Snapshot, error)
 }
 
 // ReadTrail implements Reader.Trail for an adapter. It checks the cursor and the limit, and makes the page's Next cursor. read selects
@@ -139,8 +152,8 @@ func ReadTrail(customer domain.CustomerID, filter Filter, cursor string, limit i
 
 // Writer feeds the ledger. It is safe for concurrent use, also by several processes.
 type Writer interface {
-	// Checkpoint is the position up to which the ledger has applied the log; zero for a new one.
-	Checkpoint(ctx context.Context) (domain.Position, error)
+	// Checkpoint is how far the ledger has applied the log, as the last batch gave it; zero for a new one.
+	Checkpoint(ctx context.Context) (domain.Checkpoint, error)
 	// Apply adds a batch's entries and audit records and updates totals, earnings and checkpoint, in one transaction. A forgotten
 	// customer leaves their bucket and never enters one again. Apply does not modify the batch. Errors: domain.ErrCheckpointMoved if
 	// the batch's From is not the checkpoint, so that of concurrent calls with the same batch one succeeds;

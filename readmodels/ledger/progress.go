@@ -48,7 +48,7 @@ func (p *Progress) Current() (domain.Position, <-chan struct{}) {
 // Wait blocks until Reach was called with position or a later one. Since another process may be the writer, one of the waiting
 // goroutines reads the checkpoint every interval, for all of them. Wait returns domain.ErrNotCaughtUp when ctx ends first, and the error of
 // its own reading.
-func (p *Progress) Wait(ctx context.Context, position domain.Position, interval time.Duration, checkpoint func(context.Context) (domain.Position, error)) error {
+func (p *Progress) Wait(ctx context.Context, position domain.Position, interval time.Duration, checkpoint func(context.Context) (domain.Checkpoint, error)) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
@@ -63,7 +63,7 @@ func (p *Progress) Wait(ctx context.Context, position domain.Position, interval 
 				return err
 			}
 			if err == nil {
-				p.Reach(reached)
+				p.Reach(reached.Position)
 				at, moved = p.Current()
 				if !at.Before(position) {
 					return nil

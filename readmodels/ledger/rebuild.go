@@ -20,6 +20,8 @@ type Copy interface {
 	// against the new ledger: domain.ErrCheckpointMoved, or success if its checkpoint is the same. If the copy's checkpoint is before
 	// the live one's, Switch returns domain.ErrNotCaughtUp and changes nothing. After a Switch the copy must not be used.
 	Switch(ctx context.Context) error
+	// Replace is Switch whatever the live ledger's checkpoint is, also where that is of another log.
+	Replace(ctx context.Context) error
 	// Discard removes the copy. After a Switch it does nothing.
 	Discard(ctx context.Context) error
 }

@@ -23,13 +23,13 @@ var checkpointClauses = []clause{
 	{"a position counts in both its parts", func(t *testing.T, adapter Adapter) {
 		b := given(t, adapter, standing(ann, 10, 5))
 		batch := b.next(change(ann, 1, 6))
-		batch.To = domain.Position{Commit: 1<<63 - 1, Prepare: 1<<53 + 1}
+		batch.To = domain.CheckpointAt(domain.Position{Commit: 1<<63 - 1, Prepare: 1<<53 + 1})
 		if err := b.Apply(b.ctx, batch); err != nil {
 			t.Fatal(err)
 		}
-		b.checkpointIs(batch.To)
-		other := leaderboard.Batch{From: batch.To, To: domain.Position{Commit: 1<<63 - 1, Prepare: 1<<53 + 3}, AsOf: start}
-		other.From.Prepare--
+		b.checkpointIs(batch.To.Position)
+		other := leaderboard.Batch{From: batch.To, To: domain.CheckpointAt(domain.Position{Commit: 1<<63 - 1, Prepare: 1<<53 + 3}), AsOf: start}
+		other.From.Position.Prepare--
 		if err := b.Apply(b.ctx, other); !errors.Is(err, domain.ErrCheckpointMoved) {
 			t.Errorf("from %s at %s: got error %v, want %v", other.From, batch.To, err, domain.ErrCheckpointMoved)
 		}
@@ -37,7 +37,7 @@ var checkpointClauses = []clause{
 		if err := b.Apply(b.ctx, other); err != nil {
 			t.Fatal(err)
 		}
-		b.checkpointIs(other.To)
+		b.checkpointIs(other.To.Position)
 	}},
 	{"a batch that comes again is refused", func(t *testing.T, adapter Adapter) {
 		b := given(t, adapter, standing(ann, 10, 5))
@@ -49,19 +49,19 @@ var checkpointClauses = []clause{
 	}},
 	{"a batch from further on is refused", func(t *testing.T, adapter Adapter) {
 		b := given(t, adapter, standing(ann, 10, 5))
-		b.refuses(leaderboard.Batch{From: at(110), To: at(120), AsOf: start, Changes: []leaderboard.Change{change(ann, 1, 6)}}, domain.ErrCheckpointMoved)
+		b.refuses(leaderboard.Batch{From: domain.CheckpointAt(at(110)), To: domain.CheckpointAt(at(120)), AsOf: start, Changes: []leaderboard.Change{change(ann, 1, 6)}}, domain.ErrCheckpointMoved)
 	}},
 	{"a batch that overlaps what is applied is refused", func(t *testing.T, adapter Adapter) {
 		b := given(t, adapter, standing(ann, 10, 5))
-		b.refuses(leaderboard.Batch{From: at(95), To: at(105), AsOf: start, Changes: []leaderboard.Change{change(ann, 1, 6)}}, domain.ErrCheckpointMoved)
+		b.refuses(leaderboard.Batch{From: domain.CheckpointAt(at(95)), To: domain.CheckpointAt(at(105)), AsOf: start, Changes: []leaderboard.Change{change(ann, 1, 6)}}, domain.ErrCheckpointMoved)
 	}},
 	{"a batch that leads backwards is refused", func(t *testing.T, adapter Adapter) {
 		b := given(t, adapter, standing(ann, 10, 5))
-		b.refuses(leaderboard.Batch{From: at(100), To: at(99), AsOf: start}, domain.ErrInvalid)
+		b.refuses(leaderboard.Batch{From: domain.CheckpointAt(at(100)), To: domain.CheckpointAt(at(99)), AsOf: start}, domain.ErrInvalid)
 	}},
 	{"changes that would not move the checkpoint are refused", func(t *testing.T, adapter Adapter) {
 		b := given(t, adapter, standing(ann, 10, 5))
-		b.refuses(leaderboard.Batch{From: at(100), To: at(100), AsOf: start, Changes: []leaderboard.Change{change(ann, 1, 6)}}, domain.ErrInvalid)
+		b.refuses(leaderboard.Batch{From: domain.CheckpointAt(at(100)), To: domain.CheckpointAt(at(100)), AsOf: start, Changes: []leaderboard.Change{change(ann, 1, 6)}}, domain.ErrInvalid)
 	}},
 	{"a batch without changes moves the checkpoint", func(t *testing.T, adapter Adapter) {
 		b := given(t, adapter, standing(ann, 10, 5))
@@ -71,12 +71,12 @@ var checkpointClauses = []clause{
 	{"a batch to where it starts tells that nothing happened since", func(t *testing.T, adapter Adapter) {
 		b := given(t, adapter, standing(ann, 10, 5))
 		later := start.Add(time.Hour)
-		if err := b.Apply(b.ctx, leaderboard.Batch{From: at(100), To: at(100), AsOf: later}); err != nil {
+		if err := b.Apply(b.ctx, leaderboard.Batch{From: domain.CheckpointAt(at(100)), To: domain.CheckpointAt(at(100)), AsOf: later}); err != nil {
 			t.Fatal(err)
 		}
 		b.state.AsOf = later
 		b.agrees()
-		b.refuses(leaderboard.Batch{From: at(90), To: at(90), AsOf: later.Add(time.Hour)}, domain.ErrCheckpointMoved)
+		b.refuses(leaderboard.Batch{From: domain.CheckpointAt(at(90)), To: domain.CheckpointAt(at(90)), AsOf: later.Add(time.Hour)}, domain.ErrCheckpointMoved)
 	}},
 	{"the time it is complete at never goes back", func(t *testing.T, adapter Adapter) {
 		b := given(t, adapter, standing(ann, 10, 5))
@@ -86,7 +86,7 @@ var checkpointClauses = []clause{
 			if err := errors.Join(b.Apply(b.ctx, batch), b.model.Apply(batch.Changes...)); err != nil {
 				t.Fatal(err)
 			}
-			b.state.Position = batch.To
+			b.state.Position = batch.To.Position
 			b.agrees()
 		}
 	}},
@@ -112,7 +112,7 @@ var checkpointClauses = []clause{
 			}
 		}
 		last := batches[len(batches)-1]
-		b.state = leaderboard.State{Position: last.To, AsOf: last.AsOf}
+		b.state = leaderboard.State{Position: last.To.Position, AsOf: last.AsOf}
 		b.agrees()
 	}},
 }
@@ -133,7 +133,7 @@ func history(b *board, n int) []leaderboard.Batch {
 			changes[2] = retires(changes[2].Key)
 		}
 		to := leaderboard.State{Position: at(state.Position.Commit + 1), AsOf: state.AsOf.Add(time.Second)}
-		batches[i] = leaderboard.Batch{From: state.Position, To: to.Position, AsOf: to.AsOf, Changes: changes}
+		batches[i] = leaderboard.Batch{From: domain.CheckpointAt(state.Position), To: domain.CheckpointAt(to.Position), AsOf: to.AsOf, Changes: changes}
 		state = to
 	}
 	return batches

@@ -79,9 +79,9 @@ var clientClauses = []struct {
 			b := &board{reporter: rt, Adapter: client, ctx: t.Context()}
 			b.load(leaderboard.State{Position: at(100), AsOf: start}, crowd(12)...)
 			batches := history(b, rapid.IntRange(1, 12).Draw(rt, "batches"))
-			for b.state.Position != batches[len(batches)-1].To {
+			for b.state.Position != batches[len(batches)-1].To.Position {
 				batch := rapid.SampledFrom(batches).Draw(rt, "delivered")
-				if batch.From == b.state.Position {
+				if batch.From.Position == b.state.Position {
 					b.makes(batch)
 				} else if err := b.Apply(b.ctx, batch); !errors.Is(err, domain.ErrCheckpointMoved) {
 					rt.Fatalf("from %s at %s: got error %v", batch.From, b.state.Position, err)
@@ -117,7 +117,7 @@ var clientClauses = []struct {
 			if err := b.model.Apply(batch.Changes...); err != nil {
 				t.Fatal(err)
 			}
-			b.state = leaderboard.State{Position: batch.To, AsOf: batch.AsOf}
+			b.state = leaderboard.State{Position: batch.To.Position, AsOf: batch.AsOf}
 		}
 		b.agrees()
 	}},
@@ -127,7 +127,7 @@ var clientClauses = []struct {
 		result := make(chan error)
 		for range 20 {
 			position := b.next().To
-			go func() { result <- reaches(waiting, position) }()
+			go func() { result <- reaches(waiting, position.Position) }()
 			b.apply(change(ann, 1, 6))
 			if err := <-result; err != nil {
 				t.Fatal(err)
@@ -159,10 +159,10 @@ var clientClauses = []struct {
 			}
 		}
 		position, err := b.Checkpoint(b.ctx)
-		if err != nil || succeeded == 0 || position.Commit < 200 {
+		if err != nil || succeeded == 0 || position.Position.Commit < 200 {
 			t.Fatalf("%d succeeded, at %s, %v", succeeded, position, err)
 		}
-		b.model, b.state = NewModel(standings...), leaderboard.State{Position: position, AsOf: start}
+		b.model, b.state = NewModel(standings...), leaderboard.State{Position: position.Position, AsOf: start}
 		ranking := b.model.Ranking()
 		b.shows(ranking, ranking[1700].Key, 100, 50)
 	}},
@@ -199,5 +199,5 @@ func (b *board) makes(batch leaderboard.Batch) {
 	if err := errors.Join(b.Apply(b.ctx, batch), b.model.Apply(batch.Changes...)); err != nil {
 		b.Fatalf("Apply of %+v: %v", batch, err)
 	}
-	b.state = leaderboard.State{Position: batch.To, AsOf: batch.AsOf}
+	b.state = leaderboard.State{Position: batch.To.Position, AsOf: batch.AsOf}
 }

@@ -32,8 +32,8 @@ var concurrencyClauses = []clause{
 		past := remember(b, history(b, 20))
 		readWhile(t, b, past, func(read func()) error {
 			for _, batch := range past.batches {
-				state := leaderboard.State{Position: batch.To, AsOf: batch.AsOf}
-				if err := b.Load(b.ctx, source(state, past.standings[batch.To]...)); err != nil {
+				state := leaderboard.State{Position: batch.To.Position, AsOf: batch.AsOf}
+				if err := b.Load(b.ctx, source(state, past.standings[batch.To.Position]...)); err != nil {
 					return err
 				}
 				read()
@@ -63,9 +63,9 @@ func remember(b *board, batches []leaderboard.Batch) past {
 		if err := b.model.Apply(batch.Changes...); err != nil {
 			b.Fatalf("the test's own history: %v", err)
 		}
-		p.rankings[batch.To] = b.model.Ranking()
-		p.standings[batch.To] = b.model.Standings()
-		p.states[batch.To] = leaderboard.State{Position: batch.To, AsOf: batch.AsOf}
+		p.rankings[batch.To.Position] = b.model.Ranking()
+		p.standings[batch.To.Position] = b.model.Standings()
+		p.states[batch.To.Position] = leaderboard.State{Position: batch.To.Position, AsOf: batch.AsOf}
 	}
 	return p
 }
@@ -101,13 +101,13 @@ func readWhile(t *testing.T, b *board, p past, write func(read func()) error) {
 		t.Fatal(err)
 	}
 	last := p.batches[len(p.batches)-1].To
-	b.state = p.states[last]
+	b.state = p.states[last.Position]
 	b.agrees()
 }
 
 // keepReading reads random dashboards, and returns an error if one is inconsistent, or not that of its position, or older than the one before.
 func keepReading(b *board, p past, random *rand.Rand, reads *atomic.Int64, done *atomic.Bool) error {
-	anybody := p.rankings[p.batches[0].From]
+	anybody := p.rankings[p.batches[0].From.Position]
 	var d leaderboard.Dashboard
 	var reached domain.Position
 	for !done.Load() {

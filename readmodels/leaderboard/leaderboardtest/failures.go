@@ -44,19 +44,19 @@ func Endure(t *testing.T, adapter Adapter, fail func(time int)) {
 		})
 	}
 	for i := range cap(due) {
-		e.writeUntil(t, e.past.batches[i*each].To)
+		e.writeUntil(t, e.past.batches[i*each].To.Position)
 		due <- i
 	}
 	last := e.past.batches[batches-1].To
-	e.writeUntil(t, last)
+	e.writeUntil(t, last.Position)
 	calm()
-	e.writeUntil(t, last) // what the last failure may have lost
+	e.writeUntil(t, last.Position) // what the last failure may have lost
 	stop()
 	readers.Wait()
 	if slices.Max(served) == 0 {
 		t.Error("nobody was served at any time")
 	}
-	b.model, b.state = NewModel(e.past.standings[last]...), e.past.states[last]
+	b.model, b.state = NewModel(e.past.standings[last.Position]...), e.past.states[last.Position]
 	b.agrees()
 }
 
@@ -101,7 +101,7 @@ func (e endurance) step(ctx context.Context, position domain.Position) (reached 
 		return false, err
 	}
 	for _, batch := range e.past.batches {
-		if batch.From.Before(at) || !batch.From.Before(position) {
+		if batch.From.Position.Before(at.Position) || !batch.From.Position.Before(position) {
 			continue
 		}
 		if err := e.board.Apply(ctx, batch); err != nil {
@@ -109,12 +109,12 @@ func (e endurance) step(ctx context.Context, position domain.Position) (reached 
 		}
 		at = batch.To
 	}
-	return !at.Before(position), nil
+	return !at.Position.Before(position), nil
 }
 
 // keepReading reads dashboards of all customers until ctx ends, and counts those it got.
 func (e endurance) keepReading(ctx context.Context, random *rand.Rand) (served int, err error) {
-	anybody := e.past.rankings[e.past.batches[0].From]
+	anybody := e.past.rankings[e.past.batches[0].From.Position]
 	var d leaderboard.Dashboard
 	for ctx.Err() == nil {
 		key, top, around := anybody[random.IntN(len(anybody))].Key, 1+random.IntN(leaderboard.MaxTop), random.IntN(leaderboard.MaxAround+1)

@@ -38,7 +38,7 @@ var loadClauses = []clause{
 		if err := b.Apply(b.ctx, batch); err != nil {
 			t.Fatal(err)
 		}
-		b.state = leaderboard.State{Position: batch.To, AsOf: start}
+		b.state = leaderboard.State{Position: batch.To.Position, AsOf: start}
 		b.agrees()
 	}},
 	{"a load replaces everything", func(t *testing.T, adapter Adapter) {
@@ -53,7 +53,7 @@ var loadClauses = []clause{
 		b := given(t, adapter, standing(ann, 10, 5))
 		b.load(leaderboard.State{Position: at(3), AsOf: start.Add(-time.Hour)}, standing(ann, 8, 1))
 		b.ranks(ann)
-		b.refuses(leaderboard.Batch{From: at(100), To: at(110), AsOf: start}, domain.ErrCheckpointMoved)
+		b.refuses(leaderboard.Batch{From: domain.CheckpointAt(at(100)), To: domain.CheckpointAt(at(110)), AsOf: start}, domain.ErrCheckpointMoved)
 	}},
 	{"totals at the limit load, one beyond is refused", func(t *testing.T, adapter Adapter) {
 		b := given(t, adapter, standing(ann, domain.MaxTotal, 5), standing(bob, -domain.MaxTotal, 5))
@@ -68,12 +68,12 @@ var loadClauses = []clause{
 	{"readers see the old leaderboard while a load goes on", func(t *testing.T, adapter Adapter) {
 		b := given(t, adapter, standing(ann, 10, 5), standing(bob, 9, 5))
 		fresh := leaderboard.State{Position: at(200), AsOf: start.Add(time.Minute)}
-		err := b.Load(b.ctx, func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
+		err := b.Load(b.ctx, func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
 			if err := yield(standing(bob, 99, 9)); err != nil {
-				return leaderboard.State{}, err
+				return leaderboard.Snapshot{}, err
 			}
 			b.ranks(ann, bob)
-			return fresh, yield(standing(cat, 98, 9))
+			return snapshotOf(fresh), yield(standing(cat, 98, 9))
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -100,14 +100,14 @@ var loadClauses = []clause{
 	}},
 	{"what yield refuses fails the load, even where the function overlooks it", func(t *testing.T, adapter Adapter) {
 		b := given(t, adapter, standing(ann, 10, 5))
-		err := b.Load(b.ctx, func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
+		err := b.Load(b.ctx, func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
 			if yield(standing(bob, domain.MaxTotal+1, 1)) == nil {
 				t.Error("yield should refuse more than the limit")
 			}
 			if yield(standing(cat, 1, 1)) == nil {
 				t.Error("yield should refuse all that follows")
 			}
-			return leaderboard.State{Position: at(900), AsOf: start}, nil
+			return snapshotOf(leaderboard.State{Position: at(900), AsOf: start}), nil
 		})
 		if !errors.Is(err, domain.ErrPointsLimit) {
 			t.Errorf("got error %v, want %v", err, domain.ErrPointsLimit)
@@ -129,8 +129,8 @@ var loadClauses = []clause{
 }
 
 // breakingOff yields one customer and then fails.
-func breakingOff(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
-	return leaderboard.State{Position: at(900), AsOf: start}, errors.Join(yield(standing(cat, 77, 7)), errLedger)
+func breakingOff(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
+	return snapshotOf(leaderboard.State{Position: at(900), AsOf: start}), errors.Join(yield(standing(cat, 77, 7)), errLedger)
 }
 
 // needsLoad expects that a leaderboard has no Load yet.
@@ -144,7 +144,7 @@ func needsLoad(t *testing.T, adapter Adapter) {
 		"Standing":   standing,
 		"Standings":  standings,
 		"Dashboard":  adapter.Dashboard(t.Context(), ann, 10, 2, new(leaderboard.Dashboard)),
-		"Apply":      adapter.Apply(t.Context(), leaderboard.Batch{To: at(1), AsOf: start, Changes: []leaderboard.Change{change(ann, 1, 1)}}),
+		"Apply":      adapter.Apply(t.Context(), leaderboard.Batch{To: domain.CheckpointAt(at(1)), AsOf: start, Changes: []leaderboard.Change{change(ann, 1, 1)}}),
 	} {
 		if !errors.Is(err, domain.ErrNotCaughtUp) {
 			t.Errorf("%s: got error %v, want %v", what, err, domain.ErrNotCaughtUp)

@@ -112,7 +112,7 @@ var rebuildClauses = []struct {
 		copied := copyOf(t, live)
 		c := given(t, copied, standing(ann, 9, 5))
 		for _, to := range []domain.Position{{Commit: 100, Prepare: 101}, at(101), at(1000), {Commit: 1 << 62, Prepare: 1<<53 + 1}} {
-			batch := leaderboard.Batch{From: b.state.Position, To: to, AsOf: b.state.AsOf, Changes: []leaderboard.Change{change(ann, 1, 6)}}
+			batch := leaderboard.Batch{From: domain.CheckpointAt(b.state.Position), To: domain.CheckpointAt(to), AsOf: b.state.AsOf, Changes: []leaderboard.Change{change(ann, 1, 6)}}
 			b.makes(batch)
 			if err := copied.Switch(t.Context()); !errors.Is(err, domain.ErrNotCaughtUp) {
 				t.Fatalf("at %s, live at %s: got error %v, want %v", c.state.Position, to, err, domain.ErrNotCaughtUp)
@@ -146,7 +146,7 @@ var rebuildClauses = []struct {
 	{"the time it is complete at does not go back with a switch", func(t *testing.T, live Rebuildable) {
 		b := given(t, live, standing(ann, 10, 5))
 		later := start.Add(time.Hour)
-		if err := b.Apply(b.ctx, leaderboard.Batch{From: at(100), To: at(100), AsOf: later}); err != nil {
+		if err := b.Apply(b.ctx, leaderboard.Batch{From: domain.CheckpointAt(at(100)), To: domain.CheckpointAt(at(100)), AsOf: later}); err != nil {
 			t.Fatal(err)
 		}
 		copied := copyOf(t, live)
@@ -175,8 +175,8 @@ var rebuildClauses = []struct {
 				if err != nil {
 					return err
 				}
-				state := leaderboard.State{Position: batch.To, AsOf: batch.AsOf}
-				if err := errors.Join(copied.Load(b.ctx, source(state, past.standings[batch.To]...)), copied.Switch(b.ctx)); err != nil {
+				state := leaderboard.State{Position: batch.To.Position, AsOf: batch.AsOf}
+				if err := errors.Join(copied.Load(b.ctx, source(state, past.standings[batch.To.Position]...)), copied.Switch(b.ctx)); err != nil {
 					return err
 				}
 				read()

@@ -93,7 +93,7 @@ var retirementClauses = []clause{
 	}},
 	{"a retirement that would not move the checkpoint is refused", func(t *testing.T, adapter Adapter) {
 		b := given(t, adapter, standing(ann, 30, 5))
-		b.refuses(leaderboard.Batch{From: at(100), To: at(100), AsOf: start, Changes: []leaderboard.Change{retires(ann)}}, domain.ErrInvalid)
+		b.refuses(leaderboard.Batch{From: domain.CheckpointAt(at(100)), To: domain.CheckpointAt(at(100)), AsOf: start, Changes: []leaderboard.Change{retires(ann)}}, domain.ErrInvalid)
 	}},
 	{"a load may say who is retired", func(t *testing.T, adapter Adapter) {
 		b := given(t, adapter, standing(ann, 30, 5), retired(bob), standing(cat, 10, 5), leaderboard.Standing{Key: dan, Points: 1<<63 - 1, Minute: 3, Retired: true})
@@ -117,8 +117,8 @@ var retirementClauses = []clause{
 	}},
 	{"a load that breaks off leaves who is retired", func(t *testing.T, adapter Adapter) {
 		b := given(t, adapter, standing(ann, 30, 5), retired(bob))
-		err := b.Load(b.ctx, func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
-			return leaderboard.State{Position: at(900)}, errors.Join(yield(retired(ann)), yield(standing(bob, 1, 1)), errLedger)
+		err := b.Load(b.ctx, func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
+			return snapshotOf(leaderboard.State{Position: at(900)}), errors.Join(yield(retired(ann)), yield(standing(bob, 1, 1)), errLedger)
 		})
 		if !errors.Is(err, errLedger) {
 			t.Fatalf("got error %v, want %v", err, errLedger)

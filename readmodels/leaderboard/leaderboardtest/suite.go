@@ -108,21 +108,26 @@ func (b *board) load(state leaderboard.State, standings ...leaderboard.Standing)
 }
 
 // source yields standings as a ledger does.
-func source(state leaderboard.State, standings ...leaderboard.Standing) func(func(leaderboard.Standing) error) (leaderboard.State, error) {
-	return func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
+func source(state leaderboard.State, standings ...leaderboard.Standing) func(func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
+	return func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
 		for _, s := range standings {
 			if err := yield(s); err != nil {
-				return leaderboard.State{}, err
+				return leaderboard.Snapshot{}, err
 			}
 		}
-		return state, nil
+		return snapshotOf(state), nil
 	}
+}
+
+// snapshotOf is a snapshot at the position of a state.
+func snapshotOf(s leaderboard.State) leaderboard.Snapshot {
+	return leaderboard.Snapshot{Checkpoint: domain.CheckpointAt(s.Position), AsOf: s.AsOf}
 }
 
 // next is a batch of changes that follows the checkpoint, a second later.
 func (b *board) next(changes ...leaderboard.Change) leaderboard.Batch {
 	from := b.state.Position
-	return leaderboard.Batch{From: from, To: at(from.Commit + 10), AsOf: b.state.AsOf.Add(time.Second), Changes: changes}
+	return leaderboard.Batch{From: domain.CheckpointAt(from), To: domain.CheckpointAt(at(from.Commit + 10)), AsOf: b.state.AsOf.Add(time.Second), Changes: changes}
 }
 
 // apply applies changes in one batch, which must succeed, to the board and the model.
@@ -135,7 +140,7 @@ func (b *board) apply(changes ...leaderboard.Change) {
 	if err := b.Apply(b.ctx, batch); err != nil {
 		b.Fatalf("Apply of %+v: %v", batch, err)
 	}
-	b.state = leaderboard.State{Position: batch.To, AsOf: batch.AsOf}
+	b.state = leaderboard.State{Position: batch.To.Position, AsOf: batch.AsOf}
 }
 
 // refuses expects an error for a batch, and that it changes nothing.
@@ -187,7 +192,7 @@ func (b *board) stands(key domain.ProxyKey) {
 
 func (b *board) checkpointIs(want domain.Position) {
 	b.Helper()
-	if got, err := b.Checkpoint(b.ctx); err != nil || got != want {
+	if got, err := b.Checkpoint(b.ctx); err != nil || got.Position != want {
 		b.Fatalf("checkpoint: got %s, %v; want %s", got, err, want)
 	}
 }

@@ -54,7 +54,7 @@ var waitClauses = []clause{
 		result := make(chan error)
 		for range 300 {
 			position := b.next().To
-			go func() { result <- reaches(b, position) }()
+			go func() { result <- reaches(b, position.Position) }()
 			b.apply()
 			if err := <-result; err != nil {
 				t.Fatal(err)
@@ -103,20 +103,20 @@ var waitClauses = []clause{
 			result <- err
 		}()
 		for _, batch := range batches {
-			if err := b.Wait(b.ctx, batch.To); err != nil {
+			if err := b.Wait(b.ctx, batch.To.Position); err != nil {
 				t.Fatal(err)
 			}
 			if err := model.Apply(batch.Changes...); err != nil {
 				t.Fatal(err)
 			}
-			if d := b.dashboard(ann, 1, 0); d.Position.Before(batch.To) {
+			if d := b.dashboard(ann, 1, 0); d.Position.Before(batch.To.Position) {
 				t.Fatalf("waited for %s, then read %s", batch.To, d.Position)
 			}
 		}
 		if err := <-result; err != nil {
 			t.Fatal(err)
 		}
-		b.model, b.state = model, leaderboard.State{Position: batches[39].To, AsOf: batches[39].AsOf}
+		b.model, b.state = model, leaderboard.State{Position: batches[39].To.Position, AsOf: batches[39].AsOf}
 		b.agrees()
 	}},
 }
@@ -132,7 +132,7 @@ func reaches(b *board, position domain.Position) error {
 		return err
 	}
 	checkpoint, err := b.Checkpoint(ctx)
-	if err == nil && checkpoint.Before(position) {
+	if err == nil && checkpoint.Position.Before(position) {
 		return fmt.Errorf("waiting for %s ended at %s", position, checkpoint)
 	}
 	return err

@@ -26,6 +26,7 @@ type Board struct {
 	mu      sync.RWMutex
 	ranking *ranking // nil until the first Load
 	state   leaderboard.State
+	at      domain.Checkpoint
 	cleanup runtime.Cleanup // releases the ranking with the board
 
 	fold    fold // guarded by writing
@@ -83,32 +84,32 @@ func (b *Board) Wait(ctx context.Context, position domain.Position) error {
 
 func (b *Board) reached(position domain.Position) bool {
 	checkpoint, err := b.Checkpoint(context.Background())
-	return err == nil && !checkpoint.Before(position)
+	return err == nil && !checkpoint.Position.Before(position)
 }
 
-// Checkpoint is the position that the board reflects; see leaderboard.Writer.
-func (b *Board) Checkpoint(context.Context) (domain.Position, error) {
+// Checkpoint is what the board reflects; see leaderboard.Writer.
+func (b *Board) Checkpoint(context.Context) (domain.Checkpoint, error) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	if b.ranking == nil {
-		return domain.Position{}, errNotLoaded
+		return domain.Checkpoint{}, errNotLoaded
 	}
-	return b.state.Position, nil
+	return b.at, nil
 }
 
 // Load replaces the leaderboard; see leaderboard.Writer. While it runs, both the former and the new leaderboard take memory. A customer
 // given twice is domain.ErrInvalid, a total beyond ±domain.MaxTotal domain.ErrPointsLimit.
-func (b *Board) Load(ctx context.Context, standings func(yield func(leaderboard.Standing) error) (leaderboard.State, error)) error {
+func (b *Board) Load(ctx context.Context, standings func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error)) error {
 	if err := b.begin(ctx); err != nil {
 		return err
 	}
 	defer b.end()
-	fresh, state, err := load(ctx, standings)
+	fresh, loaded, err := load(ctx, standings)
 	if err != nil {
 		return fmt.Errorf("loading the leaderboard: %w", err)
 	}
-	old := b.replace(fresh, state)
-	b.waiters.Wake(state.Position)
+	old := b.replace(fresh, loaded)
+	b.waiters.Wake(loaded.Position)
 	if old != nil {
 		old.release()
 	}
@@ -116,11 +117,12 @@ func (b *Board) Load(ctx context.Context, standings func(yield func(leaderboard.
 }
 
 // replace returns the former ranking, which no reader uses any more.
-func (b *Board) replace(fresh *ranking, state leaderboard.State) (old *ranking) {
+func (b *Board) replace(fresh *ranking, loaded leaderboard.Snapshot) (old *ranking) {
 	b.cleanup.Stop()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	old, b.ranking, b.state = b.ranking, fresh, state
+	old, b.ranking = b.ranking, fresh
+	b.at, b.state = loaded.Checkpoint, leaderboard.State{Position: loaded.Position, AsOf: loaded.AsOf}
 	b.cleanup = runtime.AddCleanup(b, (*ranking).release, fresh)
 	return old
 }
@@ -137,15 +139,15 @@ func (b *Board) Apply(ctx context.Context, batch leaderboard.Batch) error {
 	if b.ranking == nil {
 		return errNotLoaded
 	}
-	if batch.From != b.state.Position {
-		return fmt.Errorf("a batch from position %s at position %s: %w", batch.From, b.state.Position, domain.ErrCheckpointMoved)
+	if batch.From != b.at {
+		return fmt.Errorf("a batch from position %s at position %s: %w", batch.From, b.at, domain.ErrCheckpointMoved)
 	}
 	results, err := b.fold.run(b.ranking, batch.Changes)
 	if err != nil {
 		return err
 	}
 	b.store(results, batch)
-	b.waiters.Wake(batch.To)
+	b.waiters.Wake(batch.To.Position)
 	return nil
 }
 
@@ -162,7 +164,7 @@ func (b *Board) store(results []result, batch leaderboard.Batch) {
 			b.ranking.enter(newEntry(r.standing))
 		}
 	}
-	b.state.Position = batch.To
+	b.at, b.state.Position = batch.To, batch.To.Position
 	if batch.AsOf.After(b.state.AsOf) {
 		b.state.AsOf = batch.AsOf
 	}

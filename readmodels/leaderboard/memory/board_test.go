@@ -25,7 +25,7 @@ func TestALargeBoardIsThatOfAPlainSort(t *testing.T) {
 	}
 	random := rand.New(rand.NewPCG(1, 2))
 	for round := range rounds {
-		batch := leaderboard.Batch{From: position(uint64(round + 1)), To: position(uint64(round + 2)), AsOf: time.Unix(int64(round), 0)}
+		batch := leaderboard.Batch{From: domain.CheckpointAt(position(uint64(round + 1))), To: domain.CheckpointAt(position(uint64(round + 2))), AsOf: time.Unix(int64(round), 0)}
 		for range n {
 			batch.Changes = append(batch.Changes, leaderboard.Change{
 				Key:     customer(random.IntN(n)),
@@ -107,13 +107,13 @@ func TestACustomerLoadedTwiceIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			board := New()
-			err := board.Load(t.Context(), func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
+			err := board.Load(t.Context(), func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
 				for i := range 500 {
 					if err := yield(leaderboard.Standing{Key: customer(i), Points: domain.Points(i)}); err != nil {
-						return leaderboard.State{}, err
+						return leaderboard.Snapshot{}, err
 					}
 				}
-				return leaderboard.State{}, yield(again)
+				return leaderboard.Snapshot{}, yield(again)
 			})
 			if !errors.Is(err, domain.ErrInvalid) {
 				t.Errorf("got error %v, want %v", err, domain.ErrInvalid)
@@ -128,10 +128,10 @@ func TestACustomerLoadedTwiceIsRefused(t *testing.T) {
 func TestALoadEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	board := New()
-	err := board.Load(ctx, func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
+	err := board.Load(ctx, func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
 		cancel()
 		_ = yield(leaderboard.Standing{Key: customer(1), Points: 1}) // and overlooks that it failed
-		return leaderboard.State{}, nil
+		return leaderboard.Snapshot{}, nil
 	})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got error %v, want %v", err, context.Canceled)
@@ -143,7 +143,7 @@ func TestALoadEndsWithItsContext(t *testing.T) {
 
 func TestAWriterWaitsForItsTurnNoLongerThanItsContext(t *testing.T) {
 	board := New()
-	err := board.Load(t.Context(), func(func(leaderboard.Standing) error) (leaderboard.State, error) {
+	err := board.Load(t.Context(), func(func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
 		if err := board.Apply(ctx, leaderboard.Batch{}); !errors.Is(err, context.DeadlineExceeded) {
@@ -152,7 +152,7 @@ func TestAWriterWaitsForItsTurnNoLongerThanItsContext(t *testing.T) {
 		if err := board.Load(ctx, spread(0)); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Load: got error %v, want %v", err, context.DeadlineExceeded)
 		}
-		return leaderboard.State{}, nil
+		return leaderboard.Snapshot{}, nil
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -17,8 +17,8 @@ func Example() {
 	otter, heron := domain.ProxyKey{1}, domain.ProxyKey{2}
 
 	board := memory.New()
-	err := board.Load(ctx, func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
-		loaded := leaderboard.State{Position: domain.Position{Commit: 100, Prepare: 100}, AsOf: noon}
+	err := board.Load(ctx, func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
+		loaded := leaderboard.Snapshot{Checkpoint: domain.CheckpointAt(domain.Position{Commit: 100, Prepare: 100}), AsOf: noon}
 		return loaded, yield(leaderboard.Standing{Key: otter, Points: 40, Minute: leaderboard.Minute(noon)})
 	})
 	if err != nil {
@@ -26,8 +26,8 @@ func Example() {
 	}
 
 	err = board.Apply(ctx, leaderboard.Batch{
-		From:    domain.Position{Commit: 100, Prepare: 100},
-		To:      domain.Position{Commit: 250, Prepare: 250},
+		From:    domain.CheckpointAt(domain.Position{Commit: 100, Prepare: 100}),
+		To:      domain.CheckpointAt(domain.Position{Commit: 250, Prepare: 250}),
 		AsOf:    noon.Add(time.Minute),
 		Changes: []leaderboard.Change{{Key: heron, Points: 55, Minute: leaderboard.Minute(noon)}},
 	})

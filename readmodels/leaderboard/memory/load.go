@@ -10,18 +10,18 @@ import (
 )
 
 // load makes a ranking of all standings. If yield has returned an error, load fails even if the function standings ignores it.
-func load(ctx context.Context, standings func(yield func(leaderboard.Standing) error) (leaderboard.State, error)) (*ranking, leaderboard.State, error) {
+func load(ctx context.Context, standings func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error)) (*ranking, leaderboard.Snapshot, error) {
 	entries, retired := arena[entry]{shift: 18}, map[domain.ProxyKey]struct{}{}
 	defer entries.release()
 	var yielded error
-	state, err := standings(func(s leaderboard.Standing) error {
+	loaded, err := standings(func(s leaderboard.Standing) error {
 		if yielded == nil {
 			yielded = loadStanding(ctx, &entries, retired, s)
 		}
 		return yielded
 	})
 	if err = errors.Join(yielded, err, ctx.Err()); err != nil {
-		return nil, state, err
+		return nil, loaded, err
 	}
 	r := newRanking(int(entries.used), sorted(&entries))
 	entries.release() // before the index allocates
@@ -30,9 +30,9 @@ func load(ctx context.Context, standings func(yield func(leaderboard.Standing) e
 	}
 	if err != nil {
 		r.release()
-		return nil, state, err
+		return nil, loaded, err
 	}
-	return r, state, nil
+	return r, loaded, nil
 }
 
 func loadStanding(ctx context.Context, entries *arena[entry], retired map[domain.ProxyKey]struct{}, s leaderboard.Standing) error {

@@ -73,7 +73,7 @@ func TestADashboardOfSomebodyRetiredAllocatesNothing(t *testing.T) {
 	if err := board.Load(t.Context(), spread(5000)); err != nil {
 		t.Fatal(err)
 	}
-	batch := leaderboard.Batch{From: position(1), To: position(2)}
+	batch := leaderboard.Batch{From: domain.CheckpointAt(position(1)), To: domain.CheckpointAt(position(2))}
 	for i := range 100 {
 		batch.Changes = append(batch.Changes, leaderboard.Change{Key: customer(i * 7), Retires: true})
 	}

@@ -28,16 +28,16 @@ const year = 365 * 24 * 60 // in minutes
 
 // spread hands out the standings of a shop at position 1: half the customers have fewer than 30 points, one in a hundred
 // more than 400, thousands share each of the common totals; they were reached during the last year.
-func spread(n int) func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
-	return func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
+func spread(n int) func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
+	return func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
 		random := rand.New(rand.NewPCG(1, 2))
 		for i := range n {
 			points := domain.Points(math.Exp(3.4 + 1.1*random.NormFloat64()))
 			if err := yield(leaderboard.Standing{Key: customer(i), Points: points, Minute: random.Int64N(year)}); err != nil {
-				return leaderboard.State{}, err
+				return leaderboard.Snapshot{}, err
 			}
 		}
-		return leaderboard.State{Position: position(1), AsOf: time.Unix(60*year, 0)}, nil
+		return leaderboard.Snapshot{Checkpoint: domain.CheckpointAt(position(1)), AsOf: time.Unix(60*year, 0)}, nil
 	}
 }
 
@@ -56,7 +56,7 @@ func newUpdates(known int) *updates {
 // batch is the next batch of so many changes, a minute later.
 func (u *updates) batch(from domain.Position, size int) leaderboard.Batch {
 	u.minute++
-	batch := leaderboard.Batch{From: from, To: position(from.Commit + 1), AsOf: time.Unix(60*u.minute, 0), Changes: make([]leaderboard.Change, size)}
+	batch := leaderboard.Batch{From: domain.CheckpointAt(from), To: domain.CheckpointAt(position(from.Commit + 1)), AsOf: time.Unix(60*u.minute, 0), Changes: make([]leaderboard.Change, size)}
 	for i := range batch.Changes {
 		points := domain.Points(1 + u.random.ExpFloat64()*10)
 		if u.random.IntN(20) == 0 {

@@ -37,7 +37,7 @@ func (b *Board) Apply(ctx context.Context, batch leaderboard.Batch) error {
 	if result != nil {
 		return fmt.Errorf("apply a batch from position %s: %w", batch.From, result)
 	}
-	b.waiters.Wake(batch.To)
+	b.waiters.Wake(batch.To.Position)
 	return nil
 }
 
@@ -48,7 +48,7 @@ func (b *Board) applyIn(ctx context.Context, tx *redis.Tx, batch leaderboard.Bat
 	if result != nil || err != nil {
 		return result, err
 	}
-	if before.state.Position != batch.From {
+	if before.state.Position != batch.From.Position || before.origin != batch.From.Origin() {
 		return fmt.Errorf("the leaderboard is at position %s: %w", before.state.Position, domain.ErrCheckpointMoved), nil
 	}
 	if result := f.start(before.rest); result != nil {
@@ -67,7 +67,7 @@ func (b *Board) applyIn(ctx context.Context, tx *redis.Tx, batch leaderboard.Bat
 	}
 	_, err = tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
 		w := f.written(b.keys[keyCustomers], b.keys[keyRetired])
-		p.HSet(ctx, b.keys[keyState], "position", batch.To.String(), "asof", formatTime(batch.AsOf),
+		p.HSet(ctx, b.keys[keyState], "position", batch.To.Position.String(), "origin", batch.To.Origin(), "asof", formatTime(batch.AsOf),
 			"customers", before.customers+w.entering-w.leaving, "retired", retired+w.retiring)
 		for _, command := range w.commands {
 			p.Do(ctx, command...)
@@ -83,7 +83,7 @@ func (b *Board) before(ctx context.Context, tx *redis.Tx, keys []any) (s snapsho
 	var customers, retiredKeys *redis.IntCmd
 	scores := redis.NewSliceCmd(ctx, append([]any{"ZMSCORE", b.keys[keyCustomers]}, keys...)...)
 	_, err = tx.Pipelined(ctx, func(p redis.Pipeliner) error {
-		state = p.HMGet(ctx, b.keys[keyState], "copy", "position", "asof", "customers", "retired")
+		state = p.HMGet(ctx, b.keys[keyState], "copy", "position", "asof", "customers", "retired", "origin")
 		customers, retiredKeys = p.ZCard(ctx, b.keys[keyCustomers]), p.SCard(ctx, b.keys[keyRetired])
 		if len(keys) > 0 {
 			return p.Process(ctx, scores)
@@ -102,6 +102,7 @@ func (b *Board) before(ctx context.Context, tx *redis.Tx, keys []any) (s snapsho
 	}
 	if s, result = newSnapshot(append(values[1:4:4], nil)); result == nil {
 		s.rest = scores.Val()
+		s.origin, _ = values[5].(string)
 	}
 	return s, retiredKeys.Val(), result, nil
 }

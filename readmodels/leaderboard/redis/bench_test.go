@@ -51,15 +51,15 @@ func loaded(b *testing.B) (board *Board, server *redistest.Server) {
 	}
 	b.Cleanup(func() { _ = board.Close() })
 	started := time.Now()
-	err = board.Load(b.Context(), func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
+	err = board.Load(b.Context(), func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
 		random := rand.New(rand.NewPCG(1, 2))
 		for i := range customers(b) {
 			points := domain.Points(math.Exp(3.4 + 1.1*random.NormFloat64()))
 			if err := yield(leaderboard.Standing{Key: customer(i), Points: points, Minute: random.Int64N(year)}); err != nil {
-				return leaderboard.State{}, err
+				return leaderboard.Snapshot{}, err
 			}
 		}
-		return leaderboard.State{Position: position(1), AsOf: time.Unix(60*year, 0)}, nil
+		return leaderboard.Snapshot{Checkpoint: domain.CheckpointAt(position(1)), AsOf: time.Unix(60*year, 0)}, nil
 	})
 	if err != nil {
 		b.Fatal(err)
@@ -106,7 +106,7 @@ func BenchmarkApply(b *testing.B) {
 	for b.Loop() {
 		b.StopTimer()
 		minute := year + int64(at)/60
-		batch := leaderboard.Batch{From: position(at), To: position(at + 1), AsOf: time.Unix(60*minute, 0)}
+		batch := leaderboard.Batch{From: domain.CheckpointAt(position(at)), To: domain.CheckpointAt(position(at + 1)), AsOf: time.Unix(60*minute, 0)}
 		told := []any{"ZADD", board.keys[keyCustomers]}
 		for range size {
 			batch.Changes = append(batch.Changes, leaderboard.Change{Key: customer(random.IntN(n)), Points: domain.Points(1 + random.ExpFloat64()*10), Minute: minute})

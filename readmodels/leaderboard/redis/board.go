@@ -105,13 +105,18 @@ func (b *Board) Close() error {
 	return err
 }
 
-// Checkpoint reads the position that the board reflects; see leaderboard.Writer.
-func (b *Board) Checkpoint(ctx context.Context) (domain.Position, error) {
+// Checkpoint reads what the board reflects; see leaderboard.Writer.
+func (b *Board) Checkpoint(ctx context.Context) (domain.Checkpoint, error) {
 	answer, err := b.read(ctx, "read the checkpoint", standingsScript)
 	if err != nil {
-		return domain.Position{}, err
+		return domain.Checkpoint{}, err
 	}
-	return answer.state.Position, nil
+	origin, _ := answer.rest[len(answer.rest)-1].(string)
+	at, err := domain.ParseCheckpoint(answer.state.Position, origin)
+	if err != nil {
+		return at, fmt.Errorf("%w: the state in Redis is malformed: %v", domain.ErrUnavailable, err)
+	}
+	return at, nil
 }
 
 var (

@@ -35,13 +35,13 @@ func crowded(t *testing.T) (*Board, *redistest.Server, leaderboardtest.Ranking) 
 		binary.BigEndian.PutUint64(standings[i].Key[:], uint64(i)*0x9e3779b97f4a7c15)
 		standings[i].Points, standings[i].Minute = domain.Points(i/3), int64(i%2)
 	}
-	err = b.Load(t.Context(), func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
+	err = b.Load(t.Context(), func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
 		for _, s := range standings {
 			if err := yield(s); err != nil {
-				return leaderboard.State{}, err
+				return leaderboard.Snapshot{}, err
 			}
 		}
-		return leaderboard.State{}, nil
+		return leaderboard.Snapshot{}, nil
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -30,14 +30,14 @@ func loads(t *testing.T, b *redis.Board) {
 
 func load(ctx context.Context, b *redis.Board) error { return b.Load(ctx, twoCustomers) }
 
-func twoCustomers(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
-	return leaderboard.State{Position: at(100), AsOf: start}, errors.Join(
+func twoCustomers(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
+	return leaderboard.Snapshot{Checkpoint: domain.CheckpointAt(at(100)), AsOf: start}, errors.Join(
 		yield(leaderboard.Standing{Key: ann, Points: 10, Minute: 5}), yield(leaderboard.Standing{Key: bob, Points: 20, Minute: 5}))
 }
 
 // batch gives ann a point, from position 100 on.
 func batch() leaderboard.Batch {
-	return leaderboard.Batch{From: at(100), To: at(110), AsOf: start, Changes: []leaderboard.Change{{Key: ann, Points: 1, Minute: 6}}}
+	return leaderboard.Batch{From: domain.CheckpointAt(at(100)), To: domain.CheckpointAt(at(110)), AsOf: start, Changes: []leaderboard.Change{{Key: ann, Points: 1, Minute: 6}}}
 }
 
 // fails says what every method fails with.
@@ -186,7 +186,7 @@ func TestAConnectionLostAtAnyMomentOfABatchLeavesItWholeOrNotMade(t *testing.T) 
 				t.Fatalf("got error %v, want %v", err, domain.ErrUnavailable)
 			}
 			want := map[bool]domain.Position{false: at(100), true: at(110)}[c.made]
-			if reached, err := b.Checkpoint(t.Context()); err != nil || reached != want {
+			if reached, err := b.Checkpoint(t.Context()); err != nil || reached.Position != want {
 				t.Fatalf("the checkpoint is %s, %v; want %s", reached, err, want)
 			}
 			if err := b.Apply(t.Context(), batch()); errors.Is(err, domain.ErrCheckpointMoved) != c.made || (err != nil && !c.made) {
@@ -206,7 +206,7 @@ func TestABatchIsNotMadeOfTotalsThatSomebodyElseHasChangedMeanwhile(t *testing.T
 	}{
 		"another runner's batch": {func(other *redis.Board) error { return other.Apply(t.Context(), batch()) }, nil},
 		"a heartbeat": {func(other *redis.Board) error {
-			return other.Apply(t.Context(), leaderboard.Batch{From: at(100), To: at(100), AsOf: start.Add(time.Second)})
+			return other.Apply(t.Context(), leaderboard.Batch{From: domain.CheckpointAt(at(100)), To: domain.CheckpointAt(at(100)), AsOf: start.Add(time.Second)})
 		}, nil},
 		"a load": {func(other *redis.Board) error { return load(t.Context(), other) }, nil},
 		"a switch": {func(other *redis.Board) error {

@@ -31,7 +31,7 @@ func newLoads() loads { return loads{semaphore: make(chan struct{}, 1), client: 
 // Load replaces the leaderboard; see leaderboard.Writer. It stages the new leaderboard beside the former one and switches atomically, so
 // that Redis needs memory for both. While another client loads the board, it is domain.ErrUnavailable. A customer given twice is
 // domain.ErrInvalid.
-func (b *Board) Load(ctx context.Context, standings func(yield func(leaderboard.Standing) error) (leaderboard.State, error)) error {
+func (b *Board) Load(ctx context.Context, standings func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error)) error {
 	select {
 	case b.loads.semaphore <- struct{}{}:
 		defer func() { <-b.loads.semaphore }()
@@ -40,15 +40,15 @@ func (b *Board) Load(ctx context.Context, standings func(yield func(leaderboard.
 	}
 	b.loads.n++
 	l := load{board: b, ctx: ctx, name: strconv.Itoa(b.loads.n)}
-	state, err := standings(l.add)
+	loaded, err := standings(l.add)
 	if err = errors.Join(l.err, err, ctx.Err()); err == nil {
-		err = l.finish(state)
+		err = l.finish(loaded)
 	}
 	if err != nil {
 		l.drop()
 		return fmt.Errorf("loading the leaderboard: %w", err)
 	}
-	b.waiters.Wake(state.Position)
+	b.waiters.Wake(loaded.Position)
 	return nil
 }
 
@@ -103,14 +103,14 @@ func (l *load) stage() error {
 	return nil
 }
 
-func (l *load) finish(state leaderboard.State) error {
+func (l *load) finish(loaded leaderboard.Snapshot) error {
 	if len(l.customers)+len(l.retired) > 0 || l.stagedCustomers+l.stagedRetired == 0 {
 		if err := l.stage(); err != nil {
 			return err
 		}
 	}
 	_, err := l.board.call(l.ctx, "switch to what is loaded", swapScript,
-		l.board.loads.client, l.name, l.stagedCustomers, state.Position.String(), formatTime(state.AsOf), l.stagedRetired)
+		l.board.loads.client, l.name, l.stagedCustomers, loaded.Position.String(), formatTime(loaded.AsOf), l.stagedRetired, loaded.Origin())
 	return err
 }
 

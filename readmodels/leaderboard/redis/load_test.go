@@ -13,9 +13,9 @@ import (
 )
 
 // many hands out n customers with a point each, and calls midway after the first 1500.
-func many(n int, midway func() error) func(func(leaderboard.Standing) error) (leaderboard.State, error) {
-	return func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
-		state := leaderboard.State{Position: at(500), AsOf: start}
+func many(n int, midway func() error) func(func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
+	return func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
+		state := leaderboard.Snapshot{Checkpoint: domain.CheckpointAt(at(500)), AsOf: start}
 		for i := range n {
 			if i == 1500 {
 				if err := midway(); err != nil {
@@ -77,7 +77,7 @@ func TestALoadThatLosesItsPartsFails(t *testing.T) {
 			server.Do(lose...)
 			return nil
 		}))
-		atTheEnd := b.Load(t.Context(), func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
+		atTheEnd := b.Load(t.Context(), func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
 			state, err := many(1000, nothing)(yield)
 			server.Do(lose...)
 			return state, err
@@ -118,7 +118,7 @@ func TestACustomerLoadedTwiceIsRefused(t *testing.T) {
 	server := redistest.Start(t)
 	b := open(t, server.URL())
 	for _, n := range []int{2, 1500, 3000} {
-		err := b.Load(t.Context(), func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
+		err := b.Load(t.Context(), func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
 			state, err := many(n, nothing)(yield)
 			return state, errors.Join(err, yield(leaderboard.Standing{Key: domain.ProxyKey{3}, Points: 9}))
 		})

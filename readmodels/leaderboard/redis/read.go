@@ -14,6 +14,7 @@ import (
 // snapshot is the answer of a script: the state and what else was asked for.
 type snapshot struct {
 	state     leaderboard.State
+	origin    string // of the checkpoint; in the answers for writers only
 	customers int64
 	rest      []any
 	// top is the top list, in an answer with dashboards.

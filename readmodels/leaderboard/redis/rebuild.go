@@ -24,9 +24,14 @@ type rebuilt struct {
 }
 
 // Switch replaces the live leaderboard with the copy; see leaderboard.Copy.
-func (c *rebuilt) Switch(ctx context.Context) error {
+func (c *rebuilt) Switch(ctx context.Context) error { return c.replace(ctx, "") }
+
+// Replace replaces the live leaderboard with the copy, also if that is behind it; see leaderboard.Copy.
+func (c *rebuilt) Replace(ctx context.Context) error { return c.replace(ctx, "anyway") }
+
+func (c *rebuilt) replace(ctx context.Context, how string) error {
 	keys := append(slices.Clone(c.keys), c.live.keys[keyState], c.live.keys[keyCustomers], c.live.keys[keyRetired])
-	_, err := c.callOn(ctx, "switch to the copy", switchScript, keys)
+	_, err := c.callOn(ctx, "switch to the copy", switchScript, keys, how)
 	return err
 }
 

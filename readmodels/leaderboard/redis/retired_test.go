@@ -16,8 +16,8 @@ var (
 )
 
 // withTwoRetired is twoCustomers with cat and dan, who are retired.
-func withTwoRetired(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
-	return leaderboard.State{Position: at(100), AsOf: start}, errors.Join(
+func withTwoRetired(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
+	return leaderboard.Snapshot{Checkpoint: domain.CheckpointAt(at(100)), AsOf: start}, errors.Join(
 		yield(leaderboard.Standing{Key: cat, Retired: true}), yield(leaderboard.Standing{Key: ann, Points: 10, Minute: 5}),
 		yield(leaderboard.Standing{Key: bob, Points: 20, Minute: 5}), yield(leaderboard.Standing{Key: dan, Retired: true}))
 }
@@ -158,8 +158,8 @@ func TestABatchIsNotMadeOfRetiredKeysThatSomebodyElseHasChangedMeanwhile(t *test
 }
 
 // manyRetired hands out n retired keys, two customers, and calls midway after the first 1500 keys.
-func manyRetired(n int, midway func() error) func(func(leaderboard.Standing) error) (leaderboard.State, error) {
-	return func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
+func manyRetired(n int, midway func() error) func(func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
+	return func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
 		state, err := twoCustomers(yield)
 		if err != nil {
 			return state, err

@@ -42,8 +42,8 @@ func TestSeasonsAreApartFromEachOtherAndFromAllTime(t *testing.T) {
 	boards := []*redis.Board{main, main.Season("2026-11"), main.Season("2026-12")}
 	key := domain.ProxyKey{1}
 	for i, b := range boards {
-		if err := b.Load(t.Context(), func(yield func(leaderboard.Standing) error) (leaderboard.State, error) {
-			return leaderboard.State{Position: domain.Position{Commit: 1, Prepare: 1}, AsOf: time.Unix(1, 0)}, yield(leaderboard.Standing{Key: key, Points: domain.Points(10 * (i + 1))})
+		if err := b.Load(t.Context(), func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
+			return leaderboard.Snapshot{Checkpoint: domain.CheckpointAt(domain.Position{Commit: 1, Prepare: 1}), AsOf: time.Unix(1, 0)}, yield(leaderboard.Standing{Key: key, Points: domain.Points(10 * (i + 1))})
 		}); err != nil {
 			t.Fatal(err)
 		}

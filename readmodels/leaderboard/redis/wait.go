@@ -20,7 +20,7 @@ type polling struct {
 
 // Wait blocks until the board reflects position; see leaderboard.Reader. An Apply or Load of this client wakes it at once.
 func (b *Board) Wait(ctx context.Context, position domain.Position) error {
-	if at, err := b.Checkpoint(ctx); err == nil && !at.Before(position) {
+	if at, err := b.Checkpoint(ctx); err == nil && !at.Position.Before(position) {
 		return nil
 	}
 	reached, err := b.await(position)
@@ -57,7 +57,7 @@ func (b *Board) poll(ctx context.Context) {
 	defer ticks.Stop()
 	for b.stillPolling() {
 		if at, err := b.Checkpoint(ctx); err == nil {
-			b.waiters.Wake(at)
+			b.waiters.Wake(at.Position)
 		}
 		select {
 		case <-ticks.C:

@@ -2,6 +2,7 @@ package ledgertest
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"loyalty/domain"
@@ -11,9 +12,35 @@ import (
 var applyClauses = []clause{
 	{"a new ledger is empty and at the start of the log", func(f *fixture) {
 		f.equalsModel()
-		if at, err := f.Checkpoint(f.ctx); err != nil || at != (domain.Position{}) {
+		if at, err := f.Checkpoint(f.ctx); err != nil || at != (domain.Checkpoint{}) {
 			f.Fatalf("it is at %s, %v", at, err)
 		}
+	}},
+
+	{"a checkpoint comes back as the last batch gave it, and a batch from any other is refused", func(f *fixture) {
+		first := domain.Checkpoint{Position: at(3), Log: "log-1", Last: domain.EventRef{Position: at(1), ID: award(1, "anna", 1).EventID}, Fold: 1}
+		second := first
+		second.Position, second.Fold = at(5), 2
+		f.applied(ledger.Batch{To: first, Entries: []ledger.Entry{award(1, "anna", 1)}})
+		for what, spoil := range map[string]func(*domain.Checkpoint){
+			"another log":            func(c *domain.Checkpoint) { c.Log = "log-2" },
+			"another event":          func(c *domain.Checkpoint) { c.Last.ID = award(2, "anna", 1).EventID },
+			"another place of it":    func(c *domain.Checkpoint) { c.Last.Position = at(2) },
+			"another fold":           func(c *domain.Checkpoint) { c.Fold = 3 },
+			"one that knows nothing": func(c *domain.Checkpoint) { *c = domain.CheckpointAt(c.Position) },
+		} {
+			from := first
+			spoil(&from)
+			if err := f.Apply(f.ctx, ledger.Batch{From: from, To: second}); !errors.Is(err, domain.ErrCheckpointMoved) {
+				f.Errorf("from %s: got %v, want domain.ErrCheckpointMoved", what, err)
+			}
+		}
+		f.equalsModel()
+		f.applied(ledger.Batch{From: first, To: second})
+		third := second
+		third.Log = "log-2"
+		f.applied(ledger.Batch{From: second, To: third})
+		f.equalsModel()
 	}},
 
 	{"entries add up to the totals, and every field comes back", func(f *fixture) {
@@ -76,16 +103,16 @@ var applyClauses = []clause{
 
 	{"a batch without entries moves the checkpoint and AsOf only", func(f *fixture) {
 		f.add(award(1, "anna", 5))
-		f.applied(ledger.Batch{From: at(1), To: at(900), AsOf: moment(900)})
+		f.applied(ledger.Batch{From: domain.CheckpointAt(at(1)), To: domain.CheckpointAt(at(900)), AsOf: moment(900)})
 		f.equalsModel()
-		f.applied(ledger.Batch{From: at(900), To: at(900), AsOf: moment(901)})
+		f.applied(ledger.Batch{From: domain.CheckpointAt(at(900)), To: domain.CheckpointAt(at(900)), AsOf: moment(901)})
 		f.equalsModel()
 	}},
 
 	{"AsOf never goes backwards", func(f *fixture) {
-		f.applied(ledger.Batch{To: at(10), AsOf: moment(10)})
-		f.applied(ledger.Batch{From: at(10), To: at(20), AsOf: moment(5)})
-		f.applied(ledger.Batch{From: at(20), To: at(30)})
+		f.applied(ledger.Batch{To: domain.CheckpointAt(at(10)), AsOf: moment(10)})
+		f.applied(ledger.Batch{From: domain.CheckpointAt(at(10)), To: domain.CheckpointAt(at(20)), AsOf: moment(5)})
+		f.applied(ledger.Batch{From: domain.CheckpointAt(at(20)), To: domain.CheckpointAt(at(30))})
 		_, state, err := f.Account(f.ctx, "anna")
 		if err != nil || state.AsOf != moment(10) || state.Position != at(30) {
 			f.Fatalf("the state is %+v, %v", state, err)
@@ -94,7 +121,7 @@ var applyClauses = []clause{
 	}},
 
 	{"a batch delivered again is refused and changes nothing", func(f *fixture) {
-		first, second := f.batch(award(1, "anna", 5)), ledger.Batch{From: at(1), To: at(2), AsOf: moment(2), Entries: []ledger.Entry{award(2, "anna", 7)}}
+		first, second := f.batch(award(1, "anna", 5)), ledger.Batch{From: domain.CheckpointAt(at(1)), To: domain.CheckpointAt(at(2)), AsOf: moment(2), Entries: []ledger.Entry{award(2, "anna", 7)}}
 		f.applied(first)
 		f.refused(first, domain.ErrCheckpointMoved)
 		f.applied(second)
@@ -105,7 +132,7 @@ var applyClauses = []clause{
 	{"a batch for a later or neighbouring checkpoint is refused", func(f *fixture) {
 		f.add(award(5, "anna", 5))
 		for _, from := range []domain.Position{at(6), {Commit: 5, Prepare: 5}, {Commit: 5, Prepare: 3}, {}} {
-			f.refused(ledger.Batch{From: from, To: at(9), Entries: []ledger.Entry{award(8, "anna", 1)}}, domain.ErrCheckpointMoved)
+			f.refused(ledger.Batch{From: domain.CheckpointAt(from), To: domain.CheckpointAt(at(9)), Entries: []ledger.Entry{award(8, "anna", 1)}}, domain.ErrCheckpointMoved)
 		}
 	}},
 
@@ -151,10 +178,10 @@ var applyClauses = []clause{
 		f.add(award(5, "anna", 5))
 		unknown := award(7, "anna", 1)
 		unknown.Kind = "gift"
-		f.refused(ledger.Batch{From: at(5), To: at(4)}, nil)
-		f.refused(ledger.Batch{From: at(5), To: at(9), Entries: []ledger.Entry{award(5, "bob", 1)}}, nil)
-		f.refused(ledger.Batch{From: at(5), To: at(9), Entries: []ledger.Entry{award(10, "bob", 1)}}, nil)
-		f.refused(ledger.Batch{From: at(5), To: at(9), Entries: []ledger.Entry{award(8, "bob", 1), award(7, "bob", 1)}}, nil)
+		f.refused(ledger.Batch{From: domain.CheckpointAt(at(5)), To: domain.CheckpointAt(at(4))}, nil)
+		f.refused(ledger.Batch{From: domain.CheckpointAt(at(5)), To: domain.CheckpointAt(at(9)), Entries: []ledger.Entry{award(5, "bob", 1)}}, nil)
+		f.refused(ledger.Batch{From: domain.CheckpointAt(at(5)), To: domain.CheckpointAt(at(9)), Entries: []ledger.Entry{award(10, "bob", 1)}}, nil)
+		f.refused(ledger.Batch{From: domain.CheckpointAt(at(5)), To: domain.CheckpointAt(at(9)), Entries: []ledger.Entry{award(8, "bob", 1), award(7, "bob", 1)}}, nil)
 		f.refused(f.batch(unknown), nil)
 	}},
 
@@ -191,7 +218,7 @@ var applyClauses = []clause{
 		}
 		f.Ledger = f.another()
 		f.equalsModel()
-		f.refused(ledger.Batch{To: at(1), Entries: []ledger.Entry{award(1, "anna", 13)}}, domain.ErrCheckpointMoved)
+		f.refused(ledger.Batch{To: domain.CheckpointAt(at(1)), Entries: []ledger.Entry{award(1, "anna", 13)}}, domain.ErrCheckpointMoved)
 		f.add(award(4, "bob", 2))
 		f.equalsModel()
 	}},

@@ -45,7 +45,7 @@ var auditClauses = []clause{
 		f.refused(first, domain.ErrCheckpointMoved)
 		second := batchAfter(&f.model, []ledger.Entry{award(3, "anna", 1)}, []ledger.AuditRecord{did(4, ledger.Declined, "anna"), did(5, ledger.Forgotten, "bob")})
 		f.applied(second)
-		for _, again := range []ledger.Batch{second, first, {From: at(9), To: at(20), AuditRecords: []ledger.AuditRecord{did(12, ledger.Forgotten, "cleo")}}} {
+		for _, again := range []ledger.Batch{second, first, {From: domain.CheckpointAt(at(9)), To: domain.CheckpointAt(at(20)), AuditRecords: []ledger.AuditRecord{did(12, ledger.Forgotten, "cleo")}}} {
 			f.refused(again, domain.ErrCheckpointMoved)
 		}
 	}},

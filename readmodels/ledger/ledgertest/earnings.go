@@ -161,7 +161,7 @@ var (
 
 var earningClauses = []clause{
 	{"a ledger without entries earned nothing, from no time until none", func(f *fixture) {
-		f.applied(ledger.Batch{To: at(7), AsOf: moment(7)})
+		f.applied(ledger.Batch{To: domain.CheckpointAt(at(7)), AsOf: moment(7)})
 		if got := f.earned(time.Time{}, time.Time{}, ledger.Day); !got.From.IsZero() || !got.Until.IsZero() || got.Position != at(7) {
 			f.Fatalf("the model has %+v", got)
 		}

@@ -92,8 +92,8 @@ type contents interface {
 
 func compareContents(ctx context.Context, l contents, m *Model) error {
 	checkpoint, err := l.Checkpoint(ctx)
-	if err != nil || checkpoint != m.State().Position {
-		return fmt.Errorf("the checkpoint is %s, %v; want %s", checkpoint, err, m.State().Position)
+	if err != nil || checkpoint != m.at {
+		return fmt.Errorf("the checkpoint is %+v, %v; want %+v", checkpoint, err, m.at)
 	}
 	accounts, state, err := allAccounts(ctx, l)
 	if err != nil {
@@ -102,7 +102,7 @@ func compareContents(ctx context.Context, l contents, m *Model) error {
 	if diff := gocmp.Diff(m.Accounts(), accounts); diff != "" {
 		return fmt.Errorf("the accounts differ (-want +got):\n%s", diff)
 	}
-	if diff := gocmp.Diff(m.State(), state); diff != "" {
+	if diff := gocmp.Diff(ledger.Snapshot{Checkpoint: m.at, AsOf: m.state.AsOf}, state); diff != "" {
 		return fmt.Errorf("the state with the accounts differs (-want +got):\n%s", diff)
 	}
 	if err := compareEarned(ctx, l, m); err != nil {
@@ -140,7 +140,7 @@ func compareContents(ctx context.Context, l contents, m *Model) error {
 }
 
 // allAccounts collects Accounts, sorted by customer.
-func allAccounts(ctx context.Context, l ledger.Reader) (all []ledger.Account, state ledger.State, err error) {
+func allAccounts(ctx context.Context, l ledger.Reader) (all []ledger.Account, state ledger.Snapshot, err error) {
 	state, err = l.Accounts(ctx, func(a ledger.Account) error {
 		all = append(all, a)
 		return nil
@@ -148,6 +148,9 @@ func allAccounts(ctx context.Context, l ledger.Reader) (all []ledger.Account, st
 	slices.SortFunc(all, func(a, b ledger.Account) int { return cmp.Compare(a.Customer, b.Customer) })
 	return all, state, err
 }
+
+// stateOf is the state of a snapshot.
+func stateOf(s ledger.Snapshot) ledger.State { return ledger.State{Position: s.Position, AsOf: s.AsOf} }
 
 // wholeTrail reads all pages of a customer's trail, and checks the size of each.
 func wholeTrail(ctx context.Context, l ledger.Reader, customer domain.CustomerID, limit int) (all []ledger.Entry, err error) {

@@ -101,7 +101,7 @@ func (h *history) record(r *rapid.T) ledger.AuditRecord {
 }
 
 func (h *history) draw(r *rapid.T) ledger.Batch {
-	b := ledger.Batch{From: h.model.State().Position}
+	b := ledger.Batch{From: domain.CheckpointAt(h.model.State().Position)}
 	for range rapid.IntRange(0, 12).Draw(r, "entries and audit records") {
 		if rapid.IntRange(1, 4).Draw(r, "an audit record") == 1 {
 			b.AuditRecords = append(b.AuditRecords, h.record(r))
@@ -111,7 +111,7 @@ func (h *history) draw(r *rapid.T) ledger.Batch {
 	}
 	// A filtered subscription may lead on past the last entry.
 	h.next += rapid.Uint64Range(0, 2).Draw(r, "beyond")
-	if b.To = at(h.next); h.next == 0 {
+	if b.To = domain.CheckpointAt(at(h.next)); h.next == 0 {
 		b.To = b.From
 	}
 	b.AsOf = moment(rapid.Uint64Range(0, 3600).Draw(r, "as of"))
@@ -145,7 +145,7 @@ func (h *history) duplicate(r *rapid.T) {
 	}
 	old, b := rapid.SampledFrom(h.sent).Draw(r, "batch"), h.draw(r)
 	h.next++
-	b.To = at(h.next)
+	b.To = domain.CheckpointAt(at(h.next))
 	if len(old.Entries) > 0 {
 		again := award(h.next, someCustomers.Draw(r, "customer"), 1)
 		twin := rapid.SampledFrom(old.Entries).Draw(r, "entry")
@@ -169,7 +169,7 @@ func (h *history) riches(r *rapid.T) {
 		h.next++
 		b.Entries = append(b.Entries, adjustment(h.next, customer, most))
 	}
-	b.To = at(h.next)
+	b.To = domain.CheckpointAt(at(h.next))
 	if err := errors.Join(h.Apply(h.ctx, b), h.model.Apply(b)); err != nil {
 		r.Fatal(err)
 	}

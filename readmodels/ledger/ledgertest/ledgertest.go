@@ -125,7 +125,7 @@ func batchAfter(m *Model, entries []ledger.Entry, records []ledger.AuditRecord) 
 	if len(records) > 0 && to.Before(records[len(records)-1].Position) {
 		to = records[len(records)-1].Position
 	}
-	return ledger.Batch{From: from, To: to, AsOf: moment(to.Commit), Entries: entries, AuditRecords: records}
+	return ledger.Batch{From: domain.CheckpointAt(from), To: domain.CheckpointAt(to), AsOf: moment(to.Commit), Entries: entries, AuditRecords: records}
 }
 
 // refused applies a batch that must fail, and makes sure that it changes nothing.

@@ -13,6 +13,7 @@ import (
 // Model is the simplest possible ledger: the lists of all entries and audit records, which every query reads completely. Its code is meant to be
 // obviously right, and shares nothing with the adapters. It is not safe for concurrent use.
 type Model struct {
+	at      domain.Checkpoint
 	state   ledger.State
 	entries []ledger.Entry
 	// buckets are the buckets of entries, by event id: entries that are read have none.
@@ -24,7 +25,7 @@ var errDuplicate = errors.New("an event id is in the ledger already")
 
 // Apply implements ledger.Writer, with the same errors. A duplicate event id is errDuplicate.
 func (m *Model) Apply(b ledger.Batch) error {
-	if b.From != m.state.Position {
+	if b.From != m.at {
 		return domain.ErrCheckpointMoved
 	}
 	entries, buckets := slices.Clone(m.entries), map[string]ledger.Bucket{}
@@ -59,7 +60,7 @@ func (m *Model) Apply(b ledger.Batch) error {
 		records = append(records, a)
 	}
 	m.buckets, m.records = buckets, records
-	m.entries, m.state.Position = entries, b.To
+	m.entries, m.at, m.state.Position = entries, b.To, b.To.Position
 	if asOf := b.AsOf.UTC().Truncate(time.Microsecond); asOf.After(m.state.AsOf) {
 		m.state.AsOf = asOf
 	}

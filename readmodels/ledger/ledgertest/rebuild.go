@@ -69,9 +69,9 @@ var rebuildClauses = []clause{
 
 	{"a copy that is behind is not switched to, and once it has caught up it is", func(f *fixture) {
 		f.add(award(1, "anna", 5))
-		f.applied(ledger.Batch{From: at(1), To: domain.Position{Commit: 9, Prepare: 9}})
+		f.applied(ledger.Batch{From: domain.CheckpointAt(at(1)), To: domain.CheckpointAt(domain.Position{Commit: 9, Prepare: 9})})
 		c := f.copied()
-		for _, b := range []ledger.Batch{{}, {To: at(1), Entries: []ledger.Entry{award(1, "anna", 5)}}, {From: at(1), To: at(9)}} {
+		for _, b := range []ledger.Batch{{}, {To: domain.CheckpointAt(at(1)), Entries: []ledger.Entry{award(1, "anna", 5)}}, {From: domain.CheckpointAt(at(1)), To: domain.CheckpointAt(at(9))}} {
 			c.applied(b)
 			if err := c.Switch(f.ctx); !errors.Is(err, domain.ErrNotCaughtUp) {
 				f.Fatalf("at %s, which is before %s: %v", b.To, f.model.State().Position, err)
@@ -79,7 +79,7 @@ var rebuildClauses = []clause{
 			f.equalsModel()
 			c.equalsModel()
 		}
-		c.applied(ledger.Batch{From: at(9), To: f.model.State().Position})
+		c.applied(ledger.Batch{From: domain.CheckpointAt(at(9)), To: domain.CheckpointAt(f.model.State().Position)})
 		c.switched()
 		f.equalsModel()
 	}},
@@ -95,17 +95,17 @@ var rebuildClauses = []clause{
 	}},
 
 	{"AsOf never goes backwards, over a switch either", func(f *fixture) {
-		f.applied(ledger.Batch{To: at(5), AsOf: moment(500)})
+		f.applied(ledger.Batch{To: domain.CheckpointAt(at(5)), AsOf: moment(500)})
 		c := f.copied()
-		c.applied(ledger.Batch{To: at(5), AsOf: moment(5)})
+		c.applied(ledger.Batch{To: domain.CheckpointAt(at(5)), AsOf: moment(5)})
 		c.switched()
 		f.equalsModel()
 		c = f.copied()
-		c.applied(ledger.Batch{To: at(5)})
+		c.applied(ledger.Batch{To: domain.CheckpointAt(at(5))})
 		c.switched()
 		f.equalsModel()
 		c = f.copied()
-		c.applied(ledger.Batch{To: at(6), AsOf: moment(600)})
+		c.applied(ledger.Batch{To: domain.CheckpointAt(at(6)), AsOf: moment(600)})
 		c.switched()
 		f.model = c.model
 		f.equalsModel()
@@ -119,7 +119,7 @@ var rebuildClauses = []clause{
 		}
 		f.add(old(1, -9), old(2, 0), old(3, 5))
 		c := f.copied()
-		c.applied(ledger.Batch{To: at(3)})
+		c.applied(ledger.Batch{To: domain.CheckpointAt(at(3))})
 		c.switched()
 		f.model = c.model
 		f.add(old(4, 5), old(5, -9), old(6, 0), old(7, -100))
@@ -237,7 +237,7 @@ var rebuildClauses = []clause{
 			}
 			return nil
 		})
-		if err != nil || state != before || sum != 15 {
+		if err != nil || stateOf(state) != before || sum != 15 {
 			f.Errorf("they hold %d points in %+v, %v; want 15 in %+v", sum, state, err, before)
 		}
 		if err := <-done; err != nil {

@@ -50,7 +50,7 @@ func compareSeason(ctx context.Context, l Ledger, m *Model, from, until time.Tim
 	if diff := gocmp.Diff(m.Within(from, until), all); diff != "" {
 		return fmt.Errorf("the accounts from %s until %s differ (-want +got):\n%s", from, until, diff)
 	}
-	if diff := gocmp.Diff(m.State(), state); diff != "" {
+	if diff := gocmp.Diff(ledger.Snapshot{Checkpoint: m.at, AsOf: m.state.AsOf}, state); diff != "" {
 		return fmt.Errorf("the state with them differs (-want +got):\n%s", diff)
 	}
 	return nil

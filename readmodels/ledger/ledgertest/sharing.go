@@ -27,7 +27,7 @@ var sharingClauses = []clause{
 				if !errors.Is(err, domain.ErrCheckpointMoved) {
 					return err
 				}
-				if err := l.Wait(f.ctx, b.To); err != nil {
+				if err := l.Wait(f.ctx, b.To.Position); err != nil {
 					return err
 				}
 			}
@@ -113,7 +113,7 @@ var sharingClauses = []clause{
 			func() error {
 				// Every batch moves a point from anna to bob. There are more than the readers can miss.
 				for n := uint64(3); busy.Load() > 0; n += 2 {
-					b := ledger.Batch{From: at(n - 1), To: at(n + 1), AsOf: moment(n + 1),
+					b := ledger.Batch{From: domain.CheckpointAt(at(n - 1)), To: domain.CheckpointAt(at(n + 1)), AsOf: moment(n + 1),
 						Entries: []ledger.Entry{reversal(n, "anna", -1), award(n+1, "bob", 1)}}
 					if err := f.Apply(f.ctx, b); err != nil {
 						return err
@@ -183,7 +183,7 @@ func log(n uint64, size int) (batches []ledger.Batch) {
 	from := domain.Position{}
 	for some := range slices.Chunk(entries, size) {
 		to := some[len(some)-1].Position
-		batches = append(batches, ledger.Batch{From: from, To: to, AsOf: moment(to.Commit), Entries: some})
+		batches = append(batches, ledger.Batch{From: domain.CheckpointAt(from), To: domain.CheckpointAt(to), AsOf: moment(to.Commit), Entries: some})
 		from = to
 	}
 	return batches

@@ -41,7 +41,7 @@ var switchClauses = []clause{
 						return err
 					}
 					entries := edition(n)
-					b := ledger.Batch{To: entries[len(entries)-1].Position, Entries: entries}
+					b := ledger.Batch{To: domain.CheckpointAt(entries[len(entries)-1].Position), Entries: entries}
 					if err := errors.Join(c.Apply(f.ctx, b), c.Switch(f.ctx)); err != nil {
 						return fmt.Errorf("edition %d: %w", n, err)
 					}
@@ -65,7 +65,7 @@ var switchClauses = []clause{
 				for !done.Load() {
 					at, err := l.Checkpoint(f.ctx)
 					if err == nil {
-						err = l.Apply(f.ctx, stretch(at, at.Commit+3))
+						err = l.Apply(f.ctx, stretch(at.Position, at.Position.Commit+3))
 					}
 					if err != nil && !errors.Is(err, domain.ErrCheckpointMoved) {
 						return err
@@ -84,7 +84,7 @@ var switchClauses = []clause{
 			return nil
 		})
 		end, err := f.Checkpoint(f.ctx)
-		if err := errors.Join(err, f.model.Apply(stretch(domain.Position{}, end.Commit))); err != nil {
+		if err := errors.Join(err, f.model.Apply(stretch(domain.Position{}, end.Position.Commit))); err != nil {
 			f.Fatal(err)
 		}
 		f.equalsModel()
@@ -93,7 +93,7 @@ var switchClauses = []clause{
 
 // stretch is the batch from a checkpoint to position n of an endless log with three customers by turns.
 func stretch(from domain.Position, n uint64) ledger.Batch {
-	b := ledger.Batch{From: from, To: at(n)}
+	b := ledger.Batch{From: domain.CheckpointAt(from), To: domain.CheckpointAt(at(n))}
 	for i := from.Commit + 1; i <= n; i++ {
 		b.Entries = append(b.Entries, award(i, []domain.CustomerID{"anna", "bob", "cleo"}[i%3], domain.Points(i%4)))
 	}
@@ -113,11 +113,11 @@ func rebuild(ctx context.Context, l Ledger) error {
 		if err != nil {
 			return err
 		}
-		b := stretch(copied, live.Commit+9)
+		b := stretch(copied, live.Position.Commit+9)
 		if err := c.Apply(ctx, b); err != nil {
 			return err
 		}
-		copied = b.To
+		copied = b.To.Position
 		if err := c.Switch(ctx); !errors.Is(err, domain.ErrNotCaughtUp) {
 			return err
 		}

@@ -54,12 +54,12 @@ func Varied(entries []ledger.Entry) []ledger.Entry {
 // withRiches takes the first entry's customer to a total beyond 32 bits, and the last entry's as far below 0. Versions up to 4 of Postgres'
 // schema could hold neither.
 func withRiches(b ledger.Batch) ledger.Batch {
-	n := b.To.Commit
+	n := b.To.Position.Commit
 	first, last := b.Entries[0].Customer, b.Entries[len(b.Entries)-1].Customer
 	for i := range uint64(20) {
 		for k, e := range []ledger.Entry{adjustment(n+2*i+1, first, domain.MaxChange), adjustment(n+2*i+2, last, -domain.MaxChange)} {
 			e.Position = domain.Position{Commit: n + 2*i + uint64(k) + 1, Prepare: n + 2*i + uint64(k) + 1}
-			b.Entries, b.To = append(b.Entries, e), e.Position
+			b.Entries, b.To = append(b.Entries, e), domain.CheckpointAt(e.Position)
 		}
 	}
 	return b
@@ -68,11 +68,11 @@ func withRiches(b ledger.Batch) ledger.Batch {
 // withAuditRecords adds audit records after the last entry of a batch: an adjustment of the first entry's customer is requested and approved,
 // and the last entry's customer is forgotten.
 func withAuditRecords(b ledger.Batch) ledger.Batch {
-	n := b.To.Commit
+	n := b.To.Position.Commit
 	first, last := b.Entries[0].Customer, b.Entries[len(b.Entries)-1].Customer
 	for i, a := range []ledger.AuditRecord{did(n+1, ledger.Requested, first), did(n+2, ledger.Approved, first), did(n+3, ledger.Forgotten, last)} {
 		a.Position = domain.Position{Commit: n + uint64(i) + 1, Prepare: n + uint64(i) + 1}
-		b.AuditRecords, b.To = append(b.AuditRecords, a), a.Position
+		b.AuditRecords, b.To = append(b.AuditRecords, a), domain.CheckpointAt(a.Position)
 	}
 	return b
 }
@@ -85,7 +85,7 @@ func Rebuilt(t *testing.T, l Ledger, to domain.Position, entries []ledger.Entry)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := withAuditRecords(withRiches(ledger.Batch{To: to, Entries: slices.Clone(entries)}))
+	b := withAuditRecords(withRiches(ledger.Batch{To: domain.CheckpointAt(to), Entries: slices.Clone(entries)}))
 	for i := range b.Entries {
 		b.Entries[i].Correlation, b.Entries[i].Bucket = "request", ledger.BucketOf(string(b.Entries[i].Customer))
 	}

@@ -38,7 +38,7 @@ var waitClauses = []clause{
 				if got := sent.Load(); got < int64(n) {
 					return fmt.Errorf("waiting for %d ended at %d", n, got)
 				}
-				if reached, err := l.Checkpoint(f.ctx); err != nil || reached.Before(at(n)) {
+				if reached, err := l.Checkpoint(f.ctx); err != nil || reached.Position.Before(at(n)) {
 					return fmt.Errorf("after waiting for %s the checkpoint is %s, %v", at(n), reached, err)
 				}
 				return nil
@@ -47,10 +47,10 @@ var waitClauses = []clause{
 		waiters := []func() error{func() error {
 			for n := uint64(1); n <= 30; n++ {
 				sent.Store(int64(n))
-				if err := f.Apply(f.ctx, ledger.Batch{From: f.model.State().Position, To: at(n)}); err != nil {
+				if err := f.Apply(f.ctx, ledger.Batch{From: domain.CheckpointAt(f.model.State().Position), To: domain.CheckpointAt(at(n))}); err != nil {
 					return err
 				}
-				if err := f.model.Apply(ledger.Batch{From: f.model.State().Position, To: at(n)}); err != nil {
+				if err := f.model.Apply(ledger.Batch{From: domain.CheckpointAt(f.model.State().Position), To: domain.CheckpointAt(at(n))}); err != nil {
 					return err
 				}
 			}

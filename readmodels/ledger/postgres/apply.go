@@ -19,8 +19,8 @@ import (
 const (
 	// One statement compares and sets the checkpoint: of two runners with the same batch, one gets a row back.
 	moveCheckpoint = `UPDATE ledger.state SET commit_position = $1, prepare_position = $2, as_of = greatest(as_of, $3),
-			entries = entries + $4, outstanding = outstanding + $5
-		WHERE commit_position = $6 AND prepare_position = $7 RETURNING entries`
+			entries = entries + $4, outstanding = outstanding + $5, origin = $8
+		WHERE commit_position = $6 AND prepare_position = $7 AND origin = $9 RETURNING entries`
 	// Each account takes the change as a difference and returns the new total, so that it is looked up once.
 	upsertAccounts = `INSERT INTO ledger.accounts AS a (customer, points, reached_at, entries, drawer)
 		SELECT * FROM unnest($1::text[], $2::bigint[], $3::timestamptz[], $4::bigint[], $5::smallint[])
@@ -44,7 +44,7 @@ func (l *Ledger) Apply(ctx context.Context, b ledger.Batch) error {
 	if err != nil {
 		return fmt.Errorf("ledger batch %s to %s: %w", b.From, b.To, err)
 	}
-	l.progress.Reach(b.To)
+	l.progress.Reach(b.To.Position)
 	return nil
 }
 
@@ -91,8 +91,9 @@ func (l *Ledger) change(ctx context.Context, tx pgx.Tx, b ledger.Batch, changes 
 	}
 	after := make(map[domain.CustomerID]domain.Points, len(changes))
 	var all pgx.Batch
-	all.Queue(l.in(moveCheckpoint), int64(b.To.Commit), int64(b.To.Prepare), instant(&b.AsOf),
-		len(b.Entries), int64(outstanding), int64(b.From.Commit), int64(b.From.Prepare)).QueryRow(func(row pgx.Row) error {
+	from, to := b.From.Position, b.To.Position
+	all.Queue(l.in(moveCheckpoint), int64(to.Commit), int64(to.Prepare), instant(&b.AsOf), len(b.Entries), int64(outstanding),
+		int64(from.Commit), int64(from.Prepare), b.To.Origin(), b.From.Origin()).QueryRow(func(row pgx.Row) error {
 		err := row.Scan(new(int64))
 		if errors.Is(err, pgx.ErrNoRows) {
 			return domain.ErrCheckpointMoved

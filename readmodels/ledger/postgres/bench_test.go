@@ -52,7 +52,7 @@ func filled(b *testing.B, entries, customers int) (l *Ledger, at uint64) {
 	}
 	b.Cleanup(func() { _ = l.Close() })
 	for ; int(at) < entries; at += 10_000 {
-		if err := l.Apply(b.Context(), ledger.Batch{From: position(at), To: position(at + 10_000), Entries: entriesFrom(at+1, 10_000, customers)}); err != nil {
+		if err := l.Apply(b.Context(), ledger.Batch{From: domain.CheckpointAt(position(at)), To: domain.CheckpointAt(position(at + 10_000)), Entries: entriesFrom(at+1, 10_000, customers)}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -75,7 +75,7 @@ func BenchmarkApply(b *testing.B) {
 			var times []time.Duration
 			for b.Loop() {
 				b.StopTimer()
-				batch := ledger.Batch{From: position(at), To: position(at + size), Entries: entriesFrom(at+1, size, customers)}
+				batch := ledger.Batch{From: domain.CheckpointAt(position(at)), To: domain.CheckpointAt(position(at + size)), Entries: entriesFrom(at+1, size, customers)}
 				at += size
 				b.StartTimer()
 				start := time.Now()
@@ -103,7 +103,7 @@ func BenchmarkEarnings(b *testing.B) {
 			entries[i].OccurredAt = last.Add(-hours * time.Hour).Add(time.Duration(n/2) * time.Hour)
 			entries[i].Channel = []domain.Channel{domain.Store, domain.Website}[n%2]
 		}
-		if err := l.Apply(b.Context(), ledger.Batch{From: position(at), To: position(at + size), Entries: entries}); err != nil {
+		if err := l.Apply(b.Context(), ledger.Batch{From: domain.CheckpointAt(position(at)), To: domain.CheckpointAt(position(at + size)), Entries: entries}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -142,7 +142,7 @@ func BenchmarkTrail(b *testing.B) {
 			}
 			for some := range slices.Chunk(all, 10_000) {
 				from, to := some[0].Position.Commit-1, some[len(some)-1].Position.Commit
-				if err := l.Apply(b.Context(), ledger.Batch{From: position(from), To: position(to), Entries: some}); err != nil {
+				if err := l.Apply(b.Context(), ledger.Batch{From: domain.CheckpointAt(position(from)), To: domain.CheckpointAt(position(to)), Entries: some}); err != nil {
 					b.Fatal(err)
 				}
 			}

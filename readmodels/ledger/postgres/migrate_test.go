@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 
+	"loyalty/domain"
 	"loyalty/readmodels/ledger"
 	"loyalty/readmodels/ledger/ledgertest"
 	"loyalty/readmodels/ledger/postgres/postgrestest"
@@ -25,7 +26,7 @@ func upgrade(t *testing.T, version int64) {
 	// Given a ledger as that version left it
 	address := postgrestest.Shared(t).URL()
 	l := opened(t, address)
-	first := ledger.Batch{To: position(100), Entries: ledgertest.Varied(entriesFrom(1, 100, 5))}
+	first := ledger.Batch{To: domain.CheckpointAt(position(100)), Entries: ledgertest.Varied(entriesFrom(1, 100, 5))}
 	for i := 10; i < len(first.Entries); i++ {
 		first.Entries[i].OccurredAt = first.Entries[i].OccurredAt.AddDate(0, i/10, 0)
 	}
@@ -51,6 +52,6 @@ func upgrade(t *testing.T, version int64) {
 	// When it is opened, while a process that has opened it before still has it open
 	newer := opened(t, address)
 	// Then all that was there is found, and what comes goes in, into it and into a copy
-	ledgertest.Upgraded(t, newer, first, ledger.Batch{From: position(100), To: position(200), Entries: entriesFrom(101, 100, 5)})
+	ledgertest.Upgraded(t, newer, first, ledger.Batch{From: domain.CheckpointAt(position(100)), To: domain.CheckpointAt(position(200)), Entries: entriesFrom(101, 100, 5)})
 	ledgertest.Rebuilt(t, newer, position(200), entriesFrom(1, 200, 5))
 }

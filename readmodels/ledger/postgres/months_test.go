@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"loyalty/domain"
 	"loyalty/readmodels/ledger"
 	"loyalty/readmodels/ledger/postgres/postgrestest"
 )
@@ -20,7 +21,7 @@ func date(year int, month time.Month, day int) time.Time {
 
 // occurring is a batch whose entries occur at the times.
 func occurring(from uint64, times ...time.Time) ledger.Batch {
-	b := ledger.Batch{From: position(from), To: position(from + uint64(len(times))), Entries: entriesFrom(from+1, len(times), 3)}
+	b := ledger.Batch{From: domain.CheckpointAt(position(from)), To: domain.CheckpointAt(position(from + uint64(len(times)))), Entries: entriesFrom(from+1, len(times), 3)}
 	for i := range times {
 		b.Entries[i].OccurredAt = times[i]
 	}

@@ -16,7 +16,7 @@ import (
 
 // stretch is number n of the batches of an endless log, of ten entries each.
 func stretch(n uint64) ledger.Batch {
-	return ledger.Batch{From: position(10 * n), To: position(10*n + 10), Entries: entriesFrom(10*n+1, 10, 7)}
+	return ledger.Batch{From: domain.CheckpointAt(position(10 * n)), To: domain.CheckpointAt(position(10*n + 10)), Entries: entriesFrom(10*n+1, 10, 7)}
 }
 
 // sound makes sure that the ledger holds so many batches of the log, every entry once, and that its books are balanced.
@@ -34,7 +34,7 @@ func sound(t *testing.T, l *Ledger, batches uint64) {
 	if got, err := l.Outstanding(t.Context()); err != nil || got != points {
 		t.Errorf("outstanding are %d points, %v; want %d", got, err, points)
 	}
-	if at, err := l.Checkpoint(t.Context()); err != nil || at != position(10*batches) {
+	if at, err := l.Checkpoint(t.Context()); err != nil || at.Position != position(10*batches) {
 		t.Errorf("it is at %s, %v; want %d batches", at, err, batches)
 	}
 	for query, want := range map[string]int64{
@@ -59,11 +59,11 @@ func sound(t *testing.T, l *Ledger, batches uint64) {
 func follow(ctx context.Context, l *Ledger, last uint64) error {
 	for {
 		at, err := l.Checkpoint(ctx)
-		if err == nil && at.Commit > 10*last {
+		if err == nil && at.Position.Commit > 10*last {
 			return nil
 		}
 		if err == nil {
-			err = l.Apply(ctx, stretch(at.Commit/10))
+			err = l.Apply(ctx, stretch(at.Position.Commit/10))
 		}
 		switch {
 		case err == nil, errors.Is(err, domain.ErrCheckpointMoved):
@@ -108,7 +108,7 @@ func TestAConnectionLostAtAnyMomentOfABatchLeavesItInOnceOrNotAtAll(t *testing.T
 			}
 
 			// When a batch is applied
-			n := before.Commit / 10
+			n := before.Position.Commit / 10
 			err = l.Apply(t.Context(), stretch(n))
 
 			// Then the writer learns that it can't know, the checkpoint knows, and whoever goes by that does it once
@@ -241,9 +241,9 @@ func TestAServerRestartedUnderLoadLosesAndDoublesNothing(t *testing.T) {
 
 	// Then everything is in, once, though there were outages
 	at, err := l.Checkpoint(t.Context())
-	if err != nil || at.Commit < 10*(last+1) {
+	if err != nil || at.Position.Commit < 10*(last+1) {
 		t.Fatalf("it is at %s, %v", at, err)
 	}
-	sound(t, l, at.Commit/10)
+	sound(t, l, at.Position.Commit/10)
 	t.Logf("%d reads, %d of them refused while the server was down", reads.Load()+outages.Load(), outages.Load())
 }

@@ -52,7 +52,7 @@ func TestManyMayOpenANewDatabaseAtOnce(t *testing.T) {
 			t.Errorf("opening it as number %d: %v", i, err)
 			continue
 		}
-		if err := ledgers[i].Apply(t.Context(), ledger.Batch{From: position(uint64(i)), To: position(uint64(i + 1))}); err != nil {
+		if err := ledgers[i].Apply(t.Context(), ledger.Batch{From: domain.CheckpointAt(position(uint64(i))), To: domain.CheckpointAt(position(uint64(i + 1)))}); err != nil {
 			t.Errorf("number %d: %v", i, err)
 		}
 		if err := ledgers[i].Close(); err != nil {

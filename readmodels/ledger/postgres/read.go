@@ -14,27 +14,30 @@ import (
 
 // Every read is one statement. So it is one snapshot, of one ledger even during a switch.
 const (
-	selectState       = `SELECT commit_position, prepare_position, as_of FROM ledger.state WHERE id = 1`
+	selectState       = `SELECT commit_position, prepare_position, as_of, origin FROM ledger.state WHERE id = 1`
 	selectOutstanding = `SELECT outstanding FROM ledger.state WHERE id = 1`
 	selectAccount     = `SELECT s.commit_position, s.prepare_position, s.as_of,
 			coalesce(a.points, 0), a.reached_at, coalesce(a.entries, 0), coalesce(a.forgotten, false)
 		FROM ledger.state s LEFT JOIN ledger.accounts a ON a.customer = $1 WHERE s.id = 1`
-	selectAccounts = `SELECT s.commit_position, s.prepare_position, s.as_of, a.customer, a.points, a.reached_at, a.entries, a.forgotten
+	selectAccounts = `SELECT s.commit_position, s.prepare_position, s.as_of, s.origin, a.customer, a.points, a.reached_at, a.entries, a.forgotten
 		FROM ledger.state s LEFT JOIN ledger.accounts a ON a.reached_at IS NOT NULL OR a.forgotten WHERE s.id = 1`
 )
 
-// Checkpoint reads the position up to which the log is applied; see ledger.Writer.
-func (l *Ledger) Checkpoint(ctx context.Context) (domain.Position, error) {
-	state, err := ask(ctx, l, func(ctx context.Context) (ledger.State, error) {
+// Checkpoint reads how far the log is applied; see ledger.Writer.
+func (l *Ledger) Checkpoint(ctx context.Context) (domain.Checkpoint, error) {
+	at, err := ask(ctx, l, func(ctx context.Context) (ledger.Snapshot, error) {
 		var s stateRow
-		err := l.pool.QueryRow(ctx, l.in(selectState)).Scan(s.targets()...)
-		return s.state(), err
+		var origin string
+		if err := l.pool.QueryRow(ctx, l.in(selectState)).Scan(append(s.targets(), &origin)...); err != nil {
+			return ledger.Snapshot{}, err
+		}
+		return ledger.NewSnapshot(s.state(), origin)
 	})
 	if err != nil {
-		return domain.Position{}, fmt.Errorf("ledger checkpoint: %w", err)
+		return domain.Checkpoint{}, fmt.Errorf("ledger checkpoint: %w", err)
 	}
-	l.progress.Reach(state.Position)
-	return state.Position, nil
+	l.progress.Reach(at.Position)
+	return at.Checkpoint, nil
 }
 
 // pollInterval is how often a process with waiting readers polls the checkpoint, since the writer may be another process. LISTEN and
@@ -76,20 +79,25 @@ func (l *Ledger) Account(ctx context.Context, customer domain.CustomerID) (ledge
 
 // Accounts streams every account that ever changed or is forgotten; see ledger.Reader. While it runs, vacuum can't reclaim row versions
 // that are newer than its snapshot, so that the tables grow by what is written meanwhile; the space is used again afterwards.
-func (l *Ledger) Accounts(ctx context.Context, yield func(ledger.Account) error) (ledger.State, error) {
+func (l *Ledger) Accounts(ctx context.Context, yield func(ledger.Account) error) (ledger.Snapshot, error) {
 	return l.stream(ctx, selectAccounts, yield)
 }
 
 // stream calls yield with the accounts that a statement selects beside the state.
-func (l *Ledger) stream(ctx context.Context, statement string, yield func(ledger.Account) error, values ...any) (ledger.State, error) {
+func (l *Ledger) stream(ctx context.Context, statement string, yield func(ledger.Account) error, values ...any) (ledger.Snapshot, error) {
 	var a accountRow
+	var origin string
 	var customer pgtype.Text
-	return l.snapshot(ctx, "ledger accounts", statement, values, append([]any{&customer}, a.targets()...), func() error {
+	state, err := l.snapshot(ctx, "ledger accounts", statement, values, append([]any{&origin, &customer}, a.targets()...), func() error {
 		if !customer.Valid {
 			return nil
 		}
 		return yield(a.account(domain.CustomerID(customer.String)))
 	})
+	if err != nil {
+		return ledger.Snapshot{}, err
+	}
+	return ledger.NewSnapshot(state, origin)
 }
 
 // snapshot scans what a statement selects beside the state into targets, row after row, and calls each after every row.

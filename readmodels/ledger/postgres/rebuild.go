@@ -58,13 +58,37 @@ func (c *rebuilt) Close() error { return nil }
 // waits for no reader and takes milliseconds. Then it drops the former ledger, once nobody reads it any more; if that takes longer than
 // dropTimeout, the next Copy drops it.
 func (c *rebuilt) Switch(ctx context.Context) error {
+	return c.replace(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		var behind bool
+		err := tx.QueryRow(ctx, `SELECT (c.commit_position, c.prepare_position) < (l.commit_position, l.prepare_position)
+			FROM `+c.schema+`.state c, ledger.state l`).Scan(&behind)
+		if err == nil && behind {
+			err = domain.ErrNotCaughtUp
+		}
+		if err != nil {
+			return err
+		}
+		// The copy has reached the live ledger's checkpoint, so its AsOf holds for the copy too.
+		_, err = tx.Exec(ctx, `UPDATE `+c.schema+`.state SET as_of = greatest(as_of, (SELECT as_of FROM ledger.state))`)
+		return err
+	})
+}
+
+// Replace replaces the live ledger with the copy whatever its checkpoint is; see ledger.Copy.
+func (c *rebuilt) Replace(ctx context.Context) error {
+	return c.replace(ctx, func(context.Context, pgx.Tx) error { return nil })
+}
+
+// replace switches if may agrees, in the same transaction.
+func (c *rebuilt) replace(ctx context.Context, may func(context.Context, pgx.Tx) error) error {
 	err := c.transaction(ctx, switching, func(ctx context.Context, tx pgx.Tx) error {
-		if err := c.check(ctx, tx); err != nil {
+		if err := c.exists(ctx, tx); err != nil {
+			return err
+		}
+		if err := may(ctx, tx); err != nil {
 			return err
 		}
 		for _, statement := range []string{
-			// The copy has reached the live ledger's checkpoint, so its AsOf holds for the copy too.
-			`UPDATE ` + c.schema + `.state SET as_of = greatest(as_of, (SELECT as_of FROM ledger.state))`,
 			`ALTER SCHEMA ` + live + ` RENAME TO ` + former,
 			`ALTER SCHEMA ` + c.schema + ` RENAME TO ` + live,
 		} {
@@ -82,20 +106,12 @@ func (c *rebuilt) Switch(ctx context.Context) error {
 	return nil
 }
 
-// check makes sure that the copy still exists, and is not behind the live ledger.
-func (c *rebuilt) check(ctx context.Context, tx pgx.Tx) error {
-	var gone, behind bool
+// exists makes sure that the copy still exists.
+func (c *rebuilt) exists(ctx context.Context, tx pgx.Tx) error {
+	var gone bool
 	err := tx.QueryRow(ctx, `SELECT to_regnamespace($1) IS NULL`, c.schema).Scan(&gone)
 	if err == nil && gone {
 		err = errors.New("the copy is gone: it was switched to or discarded, or another rebuild has begun")
-	}
-	if err != nil {
-		return err
-	}
-	err = tx.QueryRow(ctx, `SELECT (c.commit_position, c.prepare_position) < (l.commit_position, l.prepare_position)
-		FROM `+c.schema+`.state c, ledger.state l`).Scan(&behind)
-	if err == nil && behind {
-		err = domain.ErrNotCaughtUp
 	}
 	return err
 }

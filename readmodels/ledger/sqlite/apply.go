@@ -17,8 +17,8 @@ import (
 // moveCheckpoint compares and sets in one statement: of two runners with the same batch, one gets a row back.
 const moveCheckpoint = `UPDATE main.state SET commit_position = ?1, prepare_position = ?2,
 		as_of = CASE WHEN as_of IS NULL OR as_of < ?3 THEN ?3 ELSE as_of END,
-		entries = entries + ?4, outstanding = outstanding + ?5
-	WHERE commit_position = ?6 AND prepare_position = ?7
+		entries = entries + ?4, outstanding = outstanding + ?5, origin = ?8
+	WHERE commit_position = ?6 AND prepare_position = ?7 AND origin = ?9
 	RETURNING entries`
 
 var (
@@ -42,7 +42,7 @@ func (l *Ledger) Apply(ctx context.Context, b ledger.Batch) error {
 	if err := l.transaction(ctx, func(tx *sql.Tx) error { return l.apply(ctx, tx, b) }); err != nil {
 		return fmt.Errorf("ledger batch %s to %s: %w", b.From, b.To, classify(err))
 	}
-	l.progress.Reach(b.To)
+	l.progress.Reach(b.To.Position)
 	return nil
 }
 
@@ -65,9 +65,10 @@ func (l *Ledger) apply(ctx context.Context, tx *sql.Tx, b ledger.Batch) error {
 	for _, c := range changes {
 		outstanding += c.Points
 	}
+	from, to := b.From.Position, b.To.Position
 	var entries int64
-	err := tx.StmtContext(ctx, l.move).QueryRowContext(ctx, int64(b.To.Commit), int64(b.To.Prepare), micros(b.AsOf),
-		len(b.Entries), int64(outstanding), int64(b.From.Commit), int64(b.From.Prepare)).Scan(&entries)
+	err := tx.StmtContext(ctx, l.move).QueryRowContext(ctx, int64(to.Commit), int64(to.Prepare), micros(b.AsOf), len(b.Entries), int64(outstanding),
+		int64(from.Commit), int64(from.Prepare), b.To.Origin(), b.From.Origin()).Scan(&entries)
 	if errors.Is(err, sql.ErrNoRows) {
 		return domain.ErrCheckpointMoved
 	}

@@ -82,7 +82,8 @@ func (l *Ledger) earnings(ctx context.Context, arguments ...any) (sums ledger.Ea
 func (l *Ledger) Hours(ctx context.Context, yield func(ledger.Earning) error) (ledger.State, error) {
 	var e earningRow
 	find := func(tx *sql.Tx) (*sql.Rows, error) { return tx.QueryContext(ctx, l.in(selectHours)) }
-	return l.snapshot(ctx, "ledger hours", find, e.targets(), func() error { return yield(e.earning()) })
+	at, err := l.snapshot(ctx, "ledger hours", find, e.targets(), func() error { return yield(e.earning()) })
+	return ledger.State{Position: at.Position, AsOf: at.AsOf}, err
 }
 
 // earningRow receives one row after another. It is all NULL if there are no sums.

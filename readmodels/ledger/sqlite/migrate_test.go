@@ -8,6 +8,7 @@ import (
 
 	"github.com/pressly/goose/v3"
 
+	"loyalty/domain"
 	"loyalty/readmodels/ledger"
 	"loyalty/readmodels/ledger/ledgertest"
 )
@@ -22,7 +23,7 @@ func upgrade(t *testing.T, version int64) {
 	// Given a ledger as that version left it
 	path := filepath.Join(t.TempDir(), "ledger.db")
 	l := opened(t, path)
-	first := ledger.Batch{To: position(100), Entries: ledgertest.Varied(entriesFrom(1, 100, 5))}
+	first := ledger.Batch{To: domain.CheckpointAt(position(100)), Entries: ledgertest.Varied(entriesFrom(1, 100, 5))}
 	if err := l.Apply(t.Context(), first); err != nil {
 		t.Fatal(err)
 	}
@@ -43,6 +44,6 @@ func upgrade(t *testing.T, version int64) {
 	// When it is opened
 	l = opened(t, path)
 	// Then all that was there is found, and what comes goes in, into it and into a copy
-	ledgertest.Upgraded(t, l, first, ledger.Batch{From: position(100), To: position(200), Entries: entriesFrom(101, 100, 5)})
+	ledgertest.Upgraded(t, l, first, ledger.Batch{From: domain.CheckpointAt(position(100)), To: domain.CheckpointAt(position(200)), Entries: entriesFrom(101, 100, 5)})
 	ledgertest.Rebuilt(t, l, position(200), entriesFrom(1, 200, 5))
 }

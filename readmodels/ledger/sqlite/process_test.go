@@ -45,7 +45,7 @@ func write(ctx context.Context, path string) error {
 }
 
 func single(n uint64) ledger.Batch {
-	return ledger.Batch{From: position(n - 1), To: position(n), Entries: entriesFrom(n, 1, 3)}
+	return ledger.Batch{From: domain.CheckpointAt(position(n - 1)), To: domain.CheckpointAt(position(n)), Entries: entriesFrom(n, 1, 3)}
 }
 
 func TestAKilledProcessLosesNothingItAcknowledged(t *testing.T) {
@@ -87,14 +87,14 @@ func TestAKilledProcessLosesNothingItAcknowledged(t *testing.T) {
 
 	// Then all that it acknowledged is there, whole, and the next writer goes on from there
 	at, err := l.Checkpoint(ctx)
-	if err != nil || at.Commit < acknowledged {
+	if err != nil || at.Position.Commit < acknowledged {
 		t.Fatalf("it acknowledged %d, and the ledger is at %s, %v", acknowledged, at, err)
 	}
-	if err := l.Apply(ctx, single(at.Commit+1)); err != nil {
+	if err := l.Apply(ctx, single(at.Position.Commit+1)); err != nil {
 		t.Fatal(err)
 	}
 	var want domain.Points
-	for n := range at.Commit + 1 {
+	for n := range at.Position.Commit + 1 {
 		want += entriesFrom(n+1, 1, 3)[0].Points
 	}
 	if got, err := l.Outstanding(ctx); err != nil || got != want {

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	selectState       = `SELECT commit_position, prepare_position, as_of FROM main.state`
+	selectState       = `SELECT commit_position, prepare_position, as_of, origin FROM main.state`
 	selectOutstanding = `SELECT outstanding FROM main.state`
 	// One statement reads state and account, so that they are of one snapshot.
 	selectAccount = `SELECT s.commit_position, s.prepare_position, s.as_of,
@@ -20,15 +20,24 @@ const (
 	selectAccounts = `SELECT customer, points, reached_at, entries, forgotten FROM main.accounts WHERE reached_at IS NOT NULL OR forgotten`
 )
 
-// Checkpoint reads the position up to which the log is applied; see ledger.Writer.
-func (l *Ledger) Checkpoint(ctx context.Context) (domain.Position, error) {
-	var s stateRow
-	if err := l.checkpoint.QueryRowContext(ctx).Scan(s.targets()...); err != nil {
-		return domain.Position{}, fmt.Errorf("ledger checkpoint: %w", classify(err))
+// Checkpoint reads how far the log is applied; see ledger.Writer.
+func (l *Ledger) Checkpoint(ctx context.Context) (domain.Checkpoint, error) {
+	at, err := readSnapshot(l.checkpoint.QueryRowContext(ctx))
+	if err != nil {
+		return domain.Checkpoint{}, fmt.Errorf("ledger checkpoint: %w", classify(err))
 	}
-	at := s.state().Position
-	l.progress.Reach(at)
-	return at, nil
+	l.progress.Reach(at.Position)
+	return at.Checkpoint, nil
+}
+
+// readSnapshot reads the row of selectState.
+func readSnapshot(row *sql.Row) (ledger.Snapshot, error) {
+	var s stateRow
+	var origin string
+	if err := row.Scan(append(s.targets(), &origin)...); err != nil {
+		return ledger.Snapshot{}, err
+	}
+	return ledger.NewSnapshot(s.state(), origin)
 }
 
 // pollInterval is how often a process with waiting readers polls the checkpoint, since the writer may be another process.
@@ -61,29 +70,29 @@ func (l *Ledger) Account(ctx context.Context, customer domain.CustomerID) (ledge
 
 // Accounts streams every account that ever changed or is forgotten; see ledger.Reader. While it runs, the write-ahead log can't be
 // checkpointed past its snapshot, and grows by what is written meanwhile.
-func (l *Ledger) Accounts(ctx context.Context, yield func(ledger.Account) error) (ledger.State, error) {
+func (l *Ledger) Accounts(ctx context.Context, yield func(ledger.Account) error) (ledger.Snapshot, error) {
 	return l.stream(ctx, yield, func(tx *sql.Tx) (*sql.Rows, error) { return tx.StmtContext(ctx, l.accounts).QueryContext(ctx) })
 }
 
-// stream calls yield with the accounts that find selects, and returns the state of the same snapshot.
-func (l *Ledger) stream(ctx context.Context, yield func(ledger.Account) error, find func(*sql.Tx) (*sql.Rows, error)) (ledger.State, error) {
+// stream calls yield with the accounts that find selects, and returns their snapshot.
+func (l *Ledger) stream(ctx context.Context, yield func(ledger.Account) error, find func(*sql.Tx) (*sql.Rows, error)) (ledger.Snapshot, error) {
 	var customer domain.CustomerID
 	var a accountRow
 	return l.snapshot(ctx, "ledger accounts", find, append([]any{&customer}, a.targets()...), func() error { return yield(a.account(customer)) })
 }
 
-// snapshot scans what find selects into targets, row after row, calls each after every row, and returns the state of the same snapshot.
-func (l *Ledger) snapshot(ctx context.Context, what string, find func(*sql.Tx) (*sql.Rows, error), targets []any, each func() error) (ledger.State, error) {
-	failed := func(err error) (ledger.State, error) {
-		return ledger.State{}, fmt.Errorf("%s: %w", what, classify(err))
+// snapshot scans what find selects into targets, row after row, calls each after every row, and returns what both are of.
+func (l *Ledger) snapshot(ctx context.Context, what string, find func(*sql.Tx) (*sql.Rows, error), targets []any, each func() error) (ledger.Snapshot, error) {
+	failed := func(err error) (ledger.Snapshot, error) {
+		return ledger.Snapshot{}, fmt.Errorf("%s: %w", what, classify(err))
 	}
 	tx, err := l.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return failed(err)
 	}
 	defer tx.Rollback()
-	var s stateRow
-	if err := tx.StmtContext(ctx, l.checkpoint).QueryRowContext(ctx).Scan(s.targets()...); err != nil {
+	at, err := readSnapshot(tx.StmtContext(ctx, l.checkpoint).QueryRowContext(ctx))
+	if err != nil {
 		return failed(err)
 	}
 	found, err := find(tx)
@@ -96,11 +105,11 @@ func (l *Ledger) snapshot(ctx context.Context, what string, find func(*sql.Tx) (
 			return failed(err)
 		}
 		if err := each(); err != nil {
-			return ledger.State{}, err
+			return ledger.Snapshot{}, err
 		}
 	}
 	if err := found.Err(); err != nil {
 		return failed(err)
 	}
-	return s.state(), nil
+	return at, nil
 }

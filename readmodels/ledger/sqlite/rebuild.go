@@ -82,7 +82,7 @@ func (c *rebuilt) create(ctx context.Context) error {
 				return err
 			}
 		}
-		_, err := tx.ExecContext(ctx, c.in(`INSERT INTO main.state (id, commit_position, prepare_position, entries, outstanding) VALUES (1, 0, 0, 0, 0)`))
+		_, err := tx.ExecContext(ctx, c.in(`INSERT INTO main.state (id, commit_position, prepare_position, entries, outstanding, origin) VALUES (1, 0, 0, 0, 0, '')`))
 		return err
 	})
 }
@@ -90,10 +90,7 @@ func (c *rebuilt) create(ctx context.Context) error {
 // Switch replaces the live ledger with the copy; see ledger.Copy. It renames the tables in one transaction, and then drops the former
 // ones; if that fails, the next Copy drops them. The file does not shrink; its free pages are used again.
 func (c *rebuilt) Switch(ctx context.Context) error {
-	err := c.transaction(ctx, func(tx *sql.Tx) error {
-		if there, err := tablesWith(ctx, tx, c.prefix); err != nil || len(there) == 0 {
-			return errors.Join(err, errCopyGone)
-		}
+	return c.replace(ctx, func(tx *sql.Tx) error {
 		var behind bool
 		err := tx.QueryRowContext(ctx, `SELECT (n.commit_position, n.prepare_position) < (l.commit_position, l.prepare_position)
 			FROM main.`+c.prefix+`state n, main.state l`).Scan(&behind)
@@ -104,8 +101,24 @@ func (c *rebuilt) Switch(ctx context.Context) error {
 			return err
 		}
 		// The copy has reached the live ledger's checkpoint, so its AsOf holds for the copy too.
-		if _, err := tx.ExecContext(ctx, `UPDATE main.`+c.prefix+`state SET as_of = l.as_of
-			FROM main.state l WHERE l.as_of > coalesce(main.`+c.prefix+`state.as_of, l.as_of - 1)`); err != nil {
+		_, err = tx.ExecContext(ctx, `UPDATE main.`+c.prefix+`state SET as_of = l.as_of
+			FROM main.state l WHERE l.as_of > coalesce(main.`+c.prefix+`state.as_of, l.as_of - 1)`)
+		return err
+	})
+}
+
+// Replace replaces the live ledger with the copy whatever its checkpoint is; see ledger.Copy.
+func (c *rebuilt) Replace(ctx context.Context) error {
+	return c.replace(ctx, func(*sql.Tx) error { return nil })
+}
+
+// replace switches if may agrees, in the same transaction.
+func (c *rebuilt) replace(ctx context.Context, may func(*sql.Tx) error) error {
+	err := c.transaction(ctx, func(tx *sql.Tx) error {
+		if there, err := tablesWith(ctx, tx, c.prefix); err != nil || len(there) == 0 {
+			return errors.Join(err, errCopyGone)
+		}
+		if err := may(tx); err != nil {
 			return err
 		}
 		for _, table := range tables {

@@ -23,7 +23,7 @@ const selectSeason = `WITH changed AS (
 	WHERE a.forgotten AND a.customer NOT IN (SELECT customer FROM changed)`
 
 // AccountsWithin streams the accounts of a range of time; see ledger.Seasons.
-func (l *Ledger) AccountsWithin(ctx context.Context, from, until time.Time, yield func(ledger.Account) error) (ledger.State, error) {
+func (l *Ledger) AccountsWithin(ctx context.Context, from, until time.Time, yield func(ledger.Account) error) (ledger.Snapshot, error) {
 	return l.stream(ctx, yield, func(tx *sql.Tx) (*sql.Rows, error) {
 		return tx.QueryContext(ctx, l.in(selectSeason), from.UnixMicro(), until.UnixMicro())
 	})

@@ -38,7 +38,7 @@ func position(n uint64) domain.Position { return domain.Position{Commit: n, Prep
 func TestNobodyElseMayReadTheFiles(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "a", "b")
 	l := opened(t, filepath.Join(folder, "ledger.db"))
-	if err := l.Apply(t.Context(), ledger.Batch{To: position(1)}); err != nil {
+	if err := l.Apply(t.Context(), ledger.Batch{To: domain.CheckpointAt(position(1))}); err != nil {
 		t.Fatal(err)
 	}
 	files := 0
@@ -63,13 +63,13 @@ func TestNobodyElseMayReadTheFiles(t *testing.T) {
 func TestAFileMayBeCalledAnything(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "50% of a?b#c&mode=memory ü")
 	path := filepath.Join(folder, "ledger;1?.db")
-	if err := opened(t, path).Apply(t.Context(), ledger.Batch{To: position(7)}); err != nil {
+	if err := opened(t, path).Apply(t.Context(), ledger.Batch{To: domain.CheckpointAt(position(7))}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(path); err != nil {
 		t.Error(err)
 	}
-	if at, err := opened(t, path).Checkpoint(t.Context()); err != nil || at != position(7) {
+	if at, err := opened(t, path).Checkpoint(t.Context()); err != nil || at.Position != position(7) {
 		t.Errorf("it is at %s, %v", at, err)
 	}
 }
@@ -87,7 +87,7 @@ func TestManyMayOpenANewFileAtOnce(t *testing.T) {
 			t.Errorf("opening it as number %d: %v", i, err)
 			continue
 		}
-		if err := ledgers[i].Apply(t.Context(), ledger.Batch{From: position(uint64(i)), To: position(uint64(i + 1))}); err != nil {
+		if err := ledgers[i].Apply(t.Context(), ledger.Batch{From: domain.CheckpointAt(position(uint64(i))), To: domain.CheckpointAt(position(uint64(i + 1)))}); err != nil {
 			t.Errorf("number %d: %v", i, err)
 		}
 	}
@@ -108,7 +108,7 @@ func TestAMigrationGoesInOnce(t *testing.T) {
 func TestApplyWakesTheReadersOfItsProcess(t *testing.T) {
 	l := opened(t, filepath.Join(t.TempDir(), "ledger.db"))
 	_, moved := l.progress.Current()
-	if err := l.Apply(t.Context(), ledger.Batch{To: position(5)}); err != nil {
+	if err := l.Apply(t.Context(), ledger.Batch{To: domain.CheckpointAt(position(5))}); err != nil {
 		t.Fatal(err)
 	}
 	select {
@@ -151,10 +151,10 @@ func TestOpenRefuses(t *testing.T) {
 
 func TestAFullDiskIsUnavailableAndLeavesNoTrace(t *testing.T) {
 	l := opened(t, filepath.Join(t.TempDir(), "ledger.db"))
-	if err := l.Apply(t.Context(), ledger.Batch{To: position(500), Entries: entriesFrom(1, 500, 100)}); err != nil {
+	if err := l.Apply(t.Context(), ledger.Batch{To: domain.CheckpointAt(position(500)), Entries: entriesFrom(1, 500, 100)}); err != nil {
 		t.Fatal(err)
 	}
-	b := ledger.Batch{From: position(500), To: position(5000), Entries: entriesFrom(501, 4500, 100)}
+	b := ledger.Batch{From: domain.CheckpointAt(position(500)), To: domain.CheckpointAt(position(5000)), Entries: entriesFrom(501, 4500, 100)}
 	// A limit on the file's pages is how SQLite itself stands in for a disk without room.
 	if _, err := l.writer.ExecContext(t.Context(), `PRAGMA max_page_count = 100`); err != nil {
 		t.Fatal(err)
@@ -162,7 +162,7 @@ func TestAFullDiskIsUnavailableAndLeavesNoTrace(t *testing.T) {
 	if err := l.Apply(t.Context(), b); !errors.Is(err, domain.ErrUnavailable) {
 		t.Fatalf("got %v", err)
 	}
-	if at, err := l.Checkpoint(t.Context()); err != nil || at != position(500) {
+	if at, err := l.Checkpoint(t.Context()); err != nil || at.Position != position(500) {
 		t.Fatalf("it is at %s, %v", at, err)
 	}
 	if _, err := l.writer.ExecContext(t.Context(), `PRAGMA max_page_count = 1000000`); err != nil {
@@ -183,7 +183,7 @@ func TestAWriterThatHoldsTheFileTooLongIsUnavailable(t *testing.T) {
 	if _, err := l.writer.ExecContext(t.Context(), `PRAGMA busy_timeout = 10`); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Apply(t.Context(), ledger.Batch{To: position(1)}); !errors.Is(err, domain.ErrUnavailable) {
+	if err := l.Apply(t.Context(), ledger.Batch{To: domain.CheckpointAt(position(1))}); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 	if _, _, err := l.Account(t.Context(), "anna"); err != nil {
@@ -192,7 +192,7 @@ func TestAWriterThatHoldsTheFileTooLongIsUnavailable(t *testing.T) {
 	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Apply(t.Context(), ledger.Batch{To: position(1)}); err != nil {
+	if err := l.Apply(t.Context(), ledger.Batch{To: domain.CheckpointAt(position(1))}); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
 }
@@ -247,7 +247,7 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 func TestTimesBeyondTheOrdinaryAreKept(t *testing.T) {
 	for _, when := range []time.Time{{}, time.Unix(0, 0), time.Unix(-1, 999_999_000), time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)} {
 		l := opened(t, filepath.Join(t.TempDir(), "ledger.db"))
-		b := ledger.Batch{To: position(1), AsOf: when, Entries: entriesFrom(1, 1, 1)}
+		b := ledger.Batch{To: domain.CheckpointAt(position(1)), AsOf: when, Entries: entriesFrom(1, 1, 1)}
 		b.Entries[0].OccurredAt = when
 		if err := l.Apply(t.Context(), b); err != nil {
 			t.Fatal(err)

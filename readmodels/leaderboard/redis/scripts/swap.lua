@@ -1,4 +1,5 @@
--- Ends a load: what it has staged replaces the leaderboard, at the position ARGV[5] and the time ARGV[6]. ARGV[2] and ARGV[3] are the client
+-- Ends a load: what it has staged replaces the leaderboard, at the position ARGV[5] with the origin ARGV[8], and the time
+-- ARGV[6]. ARGV[2] and ARGV[3] are the client
 -- and its load, ARGV[4] and ARGV[7] the numbers of customers and retired keys it has staged.
 
 if (redis.call('HGET', STATE, 'copy') or '') ~= ARGV[1] then return {'displaced'} end
@@ -9,5 +10,5 @@ if redis.call('ZINTERCARD', 2, KEYS[3], KEYS[6], 'LIMIT', 1) > 0 then return {'t
 redis.call('UNLINK', KEY, RETIRED, KEYS[4]) -- frees a large set in the background, where DEL would block
 if ARGV[4] ~= '0' then redis.call('RENAME', KEYS[3], KEY) end
 if ARGV[7] ~= '0' then redis.call('RENAME', KEYS[6], RETIRED) end
-redis.call('HSET', STATE, 'position', ARGV[5], 'asof', ARGV[6], 'customers', ARGV[4], 'retired', ARGV[7])
+redis.call('HSET', STATE, 'position', ARGV[5], 'origin', ARGV[8], 'asof', ARGV[6], 'customers', ARGV[4], 'retired', ARGV[7])
 return {'ok'}
