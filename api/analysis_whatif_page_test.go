@@ -219,7 +219,7 @@ func TestAWhatIfIsFollowedAndCancelled(t *testing.T) {
 	<-behind.begun
 	behind.progress <- 900
 	other.shows("#running-text", "Replaying: 900")
-	behind.release <- domain.ErrPointsLimit
+	behind.release <- domain.ErrOrderPoints
 	<-behind.ended
 	other.shows("#policy .fault-summary", "points")
 	other.hides("#running")

@@ -23,7 +23,7 @@ func (v vast) row(rank int64, asker domain.ProxyKey) leaderboard.Row {
 	if rank == vastRank {
 		key = asker
 	}
-	return leaderboard.Row{Rank: rank, Key: key, Points: domain.MaxTotal - 2*domain.Points(rank-1)}
+	return leaderboard.Row{Rank: rank, Key: key, Points: domain.MaxRanked - 2*domain.Points(rank-1)}
 }
 
 func (v vast) Dashboard(_ context.Context, key domain.ProxyKey, top, around int, d *leaderboard.Dashboard) error {

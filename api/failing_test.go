@@ -150,9 +150,8 @@ func runFailing(t *testing.T, doc *document) {
 		code   string
 	}{
 		{domain.ErrConflict, writes, 409, "conflict"},
-		{&domain.PointsLimitError{Kind: domain.ErrOrderPoints, Limit: 10_000}, writes[:1], 422, "order_points_limit"},
+		{&domain.PointsLimitError{Kind: domain.ErrOrderPoints, Limit: 10_000}, []exchange{writes[0], whatIf}, 422, "order_points_limit"},
 		{&domain.PointsLimitError{Kind: domain.ErrAdjustmentPoints, Limit: 10_000}, changes[2:3], 422, "adjustment_points_limit"},
-		{domain.ErrPointsLimit, []exchange{whatIf}, 422, "points_limit"},
 		{domain.ErrNotFound, append(slices.Clone(decisions), writes[1]), 404, "not_found"},
 		{domain.ErrDecided, decisions, 409, "already_decided"},
 		{domain.ErrOwnRequest, decisions[:1], 403, "own_request"},

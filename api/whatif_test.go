@@ -260,7 +260,7 @@ func TestAWhatIfThatFailsLateSaysSoInItsLastLine(t *testing.T) {
 		code   string
 	}{
 		{"unavailable", fmt.Errorf("deep inside: %w", domain.ErrUnavailable), 503, "unavailable"},
-		{"too many points", fmt.Errorf("deep inside: %w", domain.ErrPointsLimit), 422, "points_limit"},
+		{"too many points", fmt.Errorf("deep inside: %w", domain.ErrOrderPoints), 422, "order_points_limit"},
 		{"something else", errors.New("deep inside: the secret is 12345"), 500, "internal"},
 		{"a panic", errPanic, 500, "internal"},
 		{"the server stops", nil, 503, "unavailable"},

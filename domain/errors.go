@@ -17,8 +17,6 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrReturnExceedsPaid: the return is of more than what is left of the amount paid.
 	ErrReturnExceedsPaid = errors.New("more would be returned than was paid")
-	// ErrPointsLimit: a change would take a total beyond ±MaxTotal. Totals are never clamped.
-	ErrPointsLimit = errors.New("the points total would pass its limit")
 	// ErrOrderPoints: an order would earn more points than one order may. Usually it is a *PointsLimitError.
 	ErrOrderPoints = errors.New("an order can't earn so many points")
 	// ErrAdjustmentPoints: an adjustment would give or take more points than one adjustment may. Usually it is a *PointsLimitError.

@@ -8,19 +8,12 @@ type Points int64
 // MaxChange bounds the points of one stored event to ±MaxChange. A total is the sum of at most 2^36 of them, so 64 bits hold every total.
 const MaxChange Points = 1<<27 - 1
 
-// MaxTotal bounds a customer's total to ±MaxTotal. With 27 bits, points and a minute of 26 bits fit into the 53 bits that a double holds
-// exactly, the score of a Redis sorted set.
-const MaxTotal Points = 1<<27 - 1
+// MaxRanked bounds the points by which leaderboards rank to ±MaxRanked. With 27 bits, points and a minute of 26 bits fit into the 53 bits that
+// a double holds exactly, the score of a Redis sorted set.
+const MaxRanked Points = 1<<27 - 1
 
-// Plus adds a change to a total. If the result is beyond ±MaxTotal, it returns the total unchanged and ErrPointsLimit.
-func (p Points) Plus(change Points) (Points, error) {
-	sum := p + change
-	overflowed := (change > 0 && sum < p) || (change < 0 && sum > p)
-	if overflowed || sum > MaxTotal || sum < -MaxTotal {
-		return p, fmt.Errorf("%d %+d points: %w (%d)", p, change, ErrPointsLimit, MaxTotal)
-	}
-	return sum, nil
-}
+// Ranked is the total by which a leaderboard ranks: p, clamped to ±MaxRanked.
+func (p Points) Ranked() Points { return min(max(p, -MaxRanked), MaxRanked) }
 
 // Points is what an amount earns. It is the rounding rule: the amount divided by the spend per point, rounded to the nearest integer, halves
 // up, that is floor((2·amount + spend) / (2·spend)), in integer arithmetic that no amount overflows. A negative amount, or a currency that

@@ -2,7 +2,6 @@ package projections
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -80,12 +79,10 @@ func (f *Fold) Position() domain.Position { return f.at.Position }
 func (f *Fold) Events() uint64 { return f.events }
 
 // Advance folds the log up to a position that exists in it. It does nothing if the fold has reached it already. It calls progress with the
-// position of each event. An event that takes a total beyond ±domain.MaxTotal is domain.ErrPointsLimit with its position.
+// position of each event.
 func (f *Fold) Advance(ctx context.Context, until domain.Position, progress func(domain.Position)) error {
 	reached, err := f.store.Between(ctx, f.at, until, ledgerTypes(), func(r eventstore.Recorded) error {
-		if err := f.add(r); err != nil {
-			return err
-		}
+		f.add(r)
 		progress(r.Position)
 		return nil
 	})
@@ -95,16 +92,12 @@ func (f *Fold) Advance(ctx context.Context, until domain.Position, progress func
 	return err
 }
 
-func (f *Fold) add(r eventstore.Recorded) error {
+func (f *Fold) add(r eventstore.Recorded) {
 	customer, change := r.Event.Customer(), pointsOf(r.Event)
 	a := f.accounts[customer]
 	if a == nil {
 		a = &folded{}
 		f.accounts[domain.CustomerID(strings.Clone(string(customer)))] = a // the id would keep the whole event in memory
-	}
-	total, err := a.points.Plus(change)
-	if err != nil {
-		return fmt.Errorf("the event at position %s: %w", r.Position, err)
 	}
 	before := *a
 	record, isAuditRecord := auditRecordOf(r)
@@ -116,7 +109,7 @@ func (f *Fold) add(r eventstore.Recorded) error {
 		f.earnings.add(r)
 	}
 	if change != 0 {
-		a.moved, a.points, a.reached = true, total, r.Event.Occurred().UnixMicro()
+		a.moved, a.points, a.reached = true, a.points+change, r.Event.Occurred().UnixMicro()
 	}
 	f.listed += difference(before.listed(), a.listed())
 	f.ranked += difference(before.ranked(), a.ranked())
@@ -128,7 +121,6 @@ func (f *Fold) add(r eventstore.Recorded) error {
 	if f.changed != nil {
 		f.changed(customer, before, *a)
 	}
-	return nil
 }
 
 // difference is the change of a count of customers if a condition of one customer changes.

@@ -35,7 +35,7 @@ func (h *History) Board(proxies domain.Proxies) []Row {
 		}
 		was, other := &c.totals[actual], &c.totals[tried]
 		rows = append(rows, Row{
-			Key: proxies.Key(c.id), Points: int64(was.points), OtherPoints: int64(other.points), minute: was.minute(), otherMinute: other.minute(),
+			Key: proxies.Key(c.id), Points: was.points, OtherPoints: other.points, minute: was.minute(), otherMinute: other.minute(),
 		})
 		row := &rows[len(rows)-1]
 		if c.ranked(actual) {
@@ -66,11 +66,11 @@ func (h *History) Board(proxies domain.Proxies) []Row {
 	return rows
 }
 
-func (c *customer) ranked(way int) bool { return c.totals[way].moved && !c.gone }
+func (c *customer) ranked(way int) bool { return c.moved[way] && !c.gone }
 
 func (t *total) minute() int64 { return leaderboard.Minute(time.UnixMicro(t.reached)) }
 
 // inOrder compares rows in the order of a leaderboard. Rows without a rank are last.
 func inOrder(aRank, bRank, aPoints, bPoints, aMinute, bMinute int64, a, b *Row) int {
-	return cmp.Or(cmp.Compare(min(bRank, 1), min(aRank, 1)), cmp.Compare(bPoints, aPoints), cmp.Compare(aMinute, bMinute), a.Key.Compare(b.Key))
+	return cmp.Or(cmp.Compare(min(bRank, 1), min(aRank, 1)), cmp.Compare(domain.Points(bPoints).Ranked(), domain.Points(aPoints).Ranked()), cmp.Compare(aMinute, bMinute), a.Key.Compare(b.Key))
 }

@@ -26,9 +26,9 @@ func (h *History) digests(way int, proxies domain.Proxies) Digests {
 	for i := range h.customers {
 		c := &h.customers[i]
 		t := &c.totals[way]
-		if t.moved || c.gone {
+		if c.moved[way] || c.gone {
 			account := ledger.Account{Customer: c.id, Points: domain.Points(t.points), Entries: int64(c.entries), Forgotten: c.gone}
-			if t.moved {
+			if c.moved[way] {
 				account.ReachedAt = time.UnixMicro(t.reached)
 			}
 			accounts.AddAccount(account)

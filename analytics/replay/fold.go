@@ -3,7 +3,6 @@
 package replay
 
 import (
-	"fmt"
 	"time"
 
 	"loyalty/domain"
@@ -64,8 +63,7 @@ const (
 // total is a customer's total in one of the ways.
 type total struct {
 	reached int64 // microseconds since 1970, when it last changed
-	points  int32
-	moved   bool // whether it has ever changed
+	points  int64
 }
 
 // customer is the folded state of a customer.
@@ -73,7 +71,8 @@ type customer struct {
 	id      domain.CustomerID
 	totals  [ways]total
 	entries int32
-	gone    bool // forgotten
+	moved   [ways]bool // whether the total has ever changed
+	gone    bool       // forgotten
 }
 
 // Sums are the sums over the entries of a history, or of a part of it.
@@ -153,7 +152,7 @@ func (h *History) number(id []byte) int32 {
 	return n
 }
 
-// add folds an entry. A total beyond ±domain.MaxTotal, in either way, is domain.ErrPointsLimit.
+// add folds an entry. An order that would earn too much under the policy is domain.ErrOrderPoints.
 func (h *History) add(e *entry) error {
 	c := &h.customers[e.customer]
 	switch e.kind {
@@ -164,9 +163,7 @@ func (h *History) add(e *entry) error {
 		return nil
 	}
 	c.entries++
-	if err := h.count(actual, c, e, e.points); err != nil {
-		return err
-	}
+	h.count(actual, c, e, e.points)
 	if h.policy == nil {
 		return nil
 	}
@@ -174,9 +171,7 @@ func (h *History) add(e *entry) error {
 	if err != nil {
 		return err
 	}
-	if err := h.count(tried, c, e, points); err != nil {
-		return fmt.Errorf("under policy %q: %w", h.policy.ID, err)
-	}
+	h.count(tried, c, e, points)
 	return nil
 }
 
@@ -207,20 +202,15 @@ func (h *History) tried(e *entry) (int64, error) {
 	return after - before, err
 }
 
-func (h *History) count(way int, c *customer, e *entry, points int64) error {
+func (h *History) count(way int, c *customer, e *entry, points int64) {
 	if points != 0 {
 		t := &c.totals[way]
-		sum, err := domain.Points(t.points).Plus(domain.Points(points))
-		if err != nil {
-			return err
-		}
-		t.points, t.reached, t.moved = int32(sum), e.at, true
+		t.points, t.reached, c.moved[way] = t.points+points, e.at, true
 	}
 	h.sums[way].add(e.kind, points)
 	if h.by != ByNothing {
 		h.part(e)[way].add(e.kind, points)
 	}
-	return nil
 }
 
 func (s *Sums) add(k kind, points int64) {

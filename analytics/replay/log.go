@@ -30,7 +30,7 @@ func types() []string {
 var errPassed = errors.New("the moment asked for has passed")
 
 // FromLog folds a log. Errors are domain.ErrInvalid for a moment outside the log, domain.ErrUndecodable for an event that can't be
-// decoded, and domain.ErrPointsLimit for a total beyond its limit. After an error, also ctx's, the history is as far as it was folded.
+// decoded, and domain.ErrOrderPoints for an order that would earn too much under the policy. After an error, also ctx's, the history is as far as it was folded.
 func FromLog(ctx context.Context, store *eventstore.Store, o Options) (*History, error) {
 	h := newHistory(o.Policy, o.By)
 	end, err := o.Until.check(ctx, store)

@@ -205,11 +205,11 @@ func TestAnEventThatCanNotBeReadStopsAReplayWithItsPosition(t *testing.T) {
 	}
 }
 
-func TestATotalBeyondItsLimitStopsAReplay(t *testing.T) {
+func TestAnOrderThatWouldEarnTooMuchUnderThePolicyStopsAReplay(t *testing.T) {
 	s := openShop(t)
 	s.order("alice", 100_000_000, domain.GBP, domain.Store)
 	_, err := replay.FromLog(bounded(t), s.store, replay.Options{Policy: policy(t, "id: too-good\nspendPerPoint: {GBP: 1, EUR: 1}\nmultipliers: [{factor: 2}]")})
-	if !errors.Is(err, domain.ErrPointsLimit) || !strings.Contains(err.Error(), "too-good") {
+	if !errors.Is(err, domain.ErrOrderPoints) || !strings.Contains(err.Error(), "too-good") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -300,8 +300,8 @@ func (p *Policy) multiplier(c channel, at int64) uint8 {
 	return 0
 }
 
-// points is what an amount, 0 or more, earns with a multiplier, which multiplier returned. More than domain.MaxTotal is
-// domain.ErrPointsLimit.
+// points is what an amount, 0 or more, earns with a multiplier, which multiplier returned. More than domain.MaxChange is
+// domain.ErrOrderPoints.
 func (p *Policy) points(amount int64, c currency, multiplier uint8) (int64, error) {
 	spend := uint64(p.spend[c])
 	if spend == 0 || amount < p.minimum[c] {
@@ -327,12 +327,13 @@ func (p *Policy) points(amount int64, c currency, multiplier uint8) (int64, erro
 	case p.rounding == nearest && (over || tie), p.rounding == up && rest > 0, p.rounding == halfEven && (over || tie && points%2 == 1):
 		points++
 	}
-	if points > uint64(domain.MaxTotal) {
+	if points > uint64(domain.MaxChange) {
 		return 0, limit(p, amount, c)
 	}
 	return int64(points), nil
 }
 
 func limit(p *Policy, amount int64, c currency) error {
-	return fmt.Errorf("%s under policy %q: %w (%d)", domain.Money{Minor: amount, Currency: domain.Currency(currencyNames[c])}, p.ID, domain.ErrPointsLimit, domain.MaxTotal)
+	return fmt.Errorf("%s under policy %q: %w", domain.Money{Minor: amount, Currency: domain.Currency(currencyNames[c])}, p.ID,
+		&domain.PointsLimitError{Kind: domain.ErrOrderPoints, Limit: domain.MaxChange})
 }

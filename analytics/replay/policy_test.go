@@ -131,9 +131,9 @@ func TestPointsAreExact(t *testing.T) {
 			want.SetInt64(0)
 		}
 		got, err := p.points(amount, gbp, p.multiplier(website, 0))
-		if want.Cmp(big.NewInt(int64(domain.MaxTotal))) > 0 {
-			if !errors.Is(err, domain.ErrPointsLimit) {
-				r.Fatalf("%s: got %d, %v, want domain.ErrPointsLimit", want, got, err)
+		if want.Cmp(big.NewInt(int64(domain.MaxChange))) > 0 {
+			if !errors.Is(err, domain.ErrOrderPoints) {
+				r.Fatalf("%s: got %d, %v, want domain.ErrOrderPoints", want, got, err)
 			}
 		} else if err != nil || want.Cmp(big.NewInt(got)) != 0 {
 			r.Fatalf("got %d, %v, want %s", got, err, want)
@@ -152,7 +152,7 @@ func FuzzPolicy(f *testing.F) {
 		for _, amount := range []int64{0, 1, domain.MaxMinor} {
 			for m := range len(p.multipliers) + 1 {
 				for _, c := range []currency{gbp, eur} {
-					if points, err := p.points(amount, c, uint8(m)); err == nil && (points < 0 || points > int64(domain.MaxTotal)) {
+					if points, err := p.points(amount, c, uint8(m)); err == nil && (points < 0 || points > int64(domain.MaxChange)) {
 						t.Errorf("%d minor units earn %d points", amount, points)
 					}
 				}

@@ -88,7 +88,7 @@ type Moves struct {
 }
 
 // Report makes a report, with top customers in each top list. board is the history's Board. A liability beyond 64 bits is
-// domain.ErrPointsLimit.
+// domain.ErrInvalid.
 func (h *History) Report(board []Row, top int) (Report, error) {
 	r := Report{
 		Position: h.position, StoredAt: h.stored, Events: h.events, Totals: h.sums[actual],
@@ -161,7 +161,7 @@ func (h *History) whatIf(board []Row, top int) (*WhatIf, error) {
 		was, fits := times(h.sums[actual].Net, value)
 		is, alsoFits := times(h.sums[tried].Net, value)
 		if !fits || !alsoFits {
-			return nil, fmt.Errorf("the liability at %d a point: %w", value, domain.ErrPointsLimit)
+			return nil, domain.Invalid("policy.pointValue", "policy_invalid", fmt.Sprintf("the liability at %d a point does not fit 64 bits", value))
 		}
 		w.Liability = &Liability{PointValue: value, Actual: was, Other: is, Difference: is - was}
 	}

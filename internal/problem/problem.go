@@ -67,8 +67,6 @@ var table = []struct {
 		"an order can't earn so many points"},
 	{domain.ErrAdjustmentPoints, http.StatusUnprocessableEntity, "adjustment_points_limit", "Points limit",
 		"an adjustment can't give or take so many points"},
-	{domain.ErrPointsLimit, http.StatusUnprocessableEntity, "points_limit", "Points limit",
-		fmt.Sprintf("a customer's points, or a change of them, would pass %d either way", domain.MaxTotal)},
 	{domain.ErrUnavailable, http.StatusServiceUnavailable, "unavailable", "Temporarily unavailable",
 		"try again later; repeating a request is safe"},
 	{domain.ErrNotCaughtUp, http.StatusServiceUnavailable, "not_caught_up", "Not caught up",

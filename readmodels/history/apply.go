@@ -42,8 +42,8 @@ func (h *History) Retired(key domain.ProxyKey) bool {
 
 // Apply adds a batch and moves the checkpoint. When it returns nil, the batch is synced to the disk; a batch that only moves AsOf is not
 // written. Errors: domain.ErrUnavailable if the batch can't be written, and it is then not applied; domain.ErrCheckpointMoved if its From
-// is not the checkpoint; domain.ErrInvalid if its To is before From, or if a change has an unknown kind or is out of order or not between
-// From and To; and domain.ErrPointsLimit if a change is beyond ±2·domain.MaxTotal.
+// is not the checkpoint; domain.ErrInvalid if its To is before From, or if a change has an unknown kind, is out of order or not between
+// From and To, or is of more points than one event holds.
 func (h *History) Apply(_ context.Context, b Batch) error {
 	if err := b.validate(); err != nil {
 		return err
@@ -105,8 +105,8 @@ func (b *Batch) validate() error {
 			return domain.Invalid("batch.changes", "change_kind_unknown", fmt.Sprintf("change %d has no kind that there is: %d", i, c.Kind))
 		case c.Position.Before(at) || c.Position == b.From.Position || b.To.Position.Before(c.Position):
 			return domain.Invalid("batch.changes", "change_out_of_order", fmt.Sprintf("change %d, at position %s, is not in its place between %s and %s", i, c.Position, b.From, b.To))
-		case c.Points > 2*domain.MaxTotal || c.Points < -2*domain.MaxTotal:
-			return fmt.Errorf("the change at position %s, %+d points: %w", c.Position, c.Points, domain.ErrPointsLimit)
+		case c.Points > domain.MaxChange || c.Points < -domain.MaxChange:
+			return domain.Invalid("batch.changes", "points_out_of_range", fmt.Sprintf("change %d is of %d points, more than one event holds", i, c.Points))
 		}
 		at = c.Position
 	}

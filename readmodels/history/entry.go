@@ -67,10 +67,13 @@ func compareKeys(a, b entry) int {
 	return 0
 }
 
-// above reports whether e ranks higher than other: by points, then by the earlier minute, then by key.
+// ranked is a sum with its points clamped.
+func ranked(sum int64) int64 { return packSum(domain.Points(sum>>minuteBits).Ranked(), sum&minuteMask) }
+
+// above reports whether e ranks higher than other: by clamped points, then by the earlier minute, then by key.
 func (e *entry) above(other *entry) bool {
 	// With the minute inverted, the higher sum ranks higher.
-	mine, others := e.sum^minuteMask, other.sum^minuteMask
+	mine, others := ranked(e.sum)^minuteMask, ranked(other.sum)^minuteMask
 	return mine > others || mine == others && e.precedes(other)
 }
 

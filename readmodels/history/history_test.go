@@ -144,9 +144,9 @@ func TestABatchThatCannotBeIsRefused(t *testing.T) {
 			b.Changes = append(b.Changes, b.Changes[0])
 			b.Changes[1].Position = position(6)
 		}, domain.ErrInvalid},
-		"more points than there can be":   {func(b *history.Batch) { b.Changes[0].Points = 2*domain.MaxTotal + 1 }, domain.ErrPointsLimit},
-		"fewer points than there can be":  {func(b *history.Batch) { b.Changes[0].Points = -2*domain.MaxTotal - 1 }, domain.ErrPointsLimit},
-		"the points are out of all range": {func(b *history.Batch) { b.Changes[0].Points = -1 << 63 }, domain.ErrPointsLimit},
+		"more points than there can be":   {func(b *history.Batch) { b.Changes[0].Points = domain.MaxChange + 1 }, domain.ErrInvalid},
+		"fewer points than there can be":  {func(b *history.Batch) { b.Changes[0].Points = -domain.MaxChange - 1 }, domain.ErrInvalid},
+		"the points are out of all range": {func(b *history.Batch) { b.Changes[0].Points = -1 << 63 }, domain.ErrInvalid},
 	} {
 		b := good()
 		c.change(&b)

@@ -255,6 +255,9 @@ func (m *model) drawBatch(r *rapid.T) history.Batch {
 			Points: domain.Points(rapid.IntRange(0, 3).Draw(r, "points")), Minute: int64(rapid.IntRange(0, 2).Draw(r, "minute")),
 			Stored: epoch.Add(time.Duration(at.Position.Commit)*time.Second + time.Duration(rapid.IntRange(-3, 3).Draw(r, "clock"))*700*time.Millisecond),
 		}
+		if rapid.IntRange(0, 4).Draw(r, "large") == 0 {
+			c.Points = domain.MaxChange - c.Points // a few take a total beyond the clamp
+		}
 		switch rapid.IntRange(0, 20).Draw(r, "kind") {
 		case 0, 1, 2:
 			c.Kind, c.Points = history.Reversed, -c.Points

@@ -1,8 +1,8 @@
 // Package leaderboard ranks customers by their points. It defines the port and its types. The adapters are the packages memory and redis;
 // leaderboardtest is the contract that both pass.
 //
-// The order is total, so that ranks are 1, 2, 3 … without ties: points descending, then the minute in which the total was reached
-// ascending, then the proxy key ascending. A leaderboard holds proxy keys only, so a stolen one identifies nobody.
+// The order is total, so that ranks are 1, 2, 3 … without ties: points descending, clamped to ±domain.MaxRanked, then the minute in which the
+// total was reached ascending, then the proxy key ascending. Points are shown, and folded, as they are. A leaderboard holds proxy keys only, so a stolen one identifies nobody.
 //
 // The key of a forgotten customer is retired for ever: it has no rank, and changes of it have no effect.
 package leaderboard
@@ -18,7 +18,8 @@ import (
 // Change is the effect of one event on one customer. A change of 0 points has no effect: it neither adds a customer to the leaderboard
 // nor changes the minute in which they reached their total. A change of a retired key has no effect either.
 type Change struct {
-	Key    domain.ProxyKey
+	Key domain.ProxyKey
+	// Points are within ±domain.MaxChange.
 	Points domain.Points
 	// Minute is when the event occurred, in whole minutes since the Unix epoch.
 	Minute int64
@@ -43,11 +44,16 @@ type Batch struct {
 	Changes []Change
 }
 
-// Validate returns domain.ErrInvalid for a batch whose To is before From, and for one with changes whose To has the position of From: it could
-// be applied twice.
+// Validate returns domain.ErrInvalid for a batch whose To is before From; for one with changes whose To has the position of From, which could
+// be applied twice; and for one with a change of more points than one event holds.
 func (b Batch) Validate() error {
 	if b.To.Position.Before(b.From.Position) || (b.To.Position == b.From.Position && len(b.Changes) > 0) {
 		return domain.Invalid("batch.to", "batch_backwards", fmt.Sprintf("a batch of %d changes can't lead from position %s to %s", len(b.Changes), b.From, b.To))
+	}
+	for i := range b.Changes {
+		if c := &b.Changes[i]; !c.Retires && (c.Points > domain.MaxChange || c.Points < -domain.MaxChange) {
+			return domain.Invalid("batch.changes", "points_out_of_range", fmt.Sprintf("change %d is of %d points, more than one event holds", i, c.Points))
+		}
 	}
 	return nil
 }
@@ -60,6 +66,17 @@ type Standing struct {
 	Minute int64
 	// Retired is true if the key is retired, and so not on the leaderboard. Points and Minute are then ignored.
 	Retired bool
+}
+
+// maxTotal is more than any log adds up to, and so far from 64 bits that no batch of changes of it overflows.
+const maxTotal = domain.MaxChange << 35
+
+// Check returns domain.ErrInvalid for a total that no log adds up to.
+func (s *Standing) Check() error {
+	if s.Points > maxTotal || s.Points < -maxTotal {
+		return domain.Invalid("standing.points", "points_out_of_range", fmt.Sprintf("no log adds up to %d points", s.Points))
+	}
+	return nil
 }
 
 // State says how much of the log an answer reflects.
@@ -138,11 +155,10 @@ type Writer interface {
 	Checkpoint(ctx context.Context) (domain.Checkpoint, error)
 	// Load replaces the whole leaderboard. The function standings calls yield with each customer once, in any order, and returns
 	// what they reflect. Readers see the former leaderboard, or domain.ErrNotCaughtUp, until Load is done. On an error they go
-	// on doing so: an error of yield or of standings, or a total beyond ±domain.MaxTotal, which is domain.ErrPointsLimit.
+	// on doing so: an error of yield, such as that of Check, or of standings.
 	Load(ctx context.Context, standings func(yield func(Standing) error) (Snapshot, error)) error
 	// Apply makes a batch's changes one after the other and moves the checkpoint, atomically. AsOf moves too, but never backwards.
-	// Errors: those of Validate; domain.ErrCheckpointMoved if the batch's From is not the checkpoint; domain.ErrPointsLimit if any
-	// of the changes takes a total beyond ±domain.MaxTotal; domain.ErrNotCaughtUp before the first Load. After an error nothing has
+	// Errors: those of Validate; domain.ErrCheckpointMoved if the batch's From is not the checkpoint; domain.ErrNotCaughtUp before the first Load. After an error nothing has
 	// changed, except that after domain.ErrUnavailable or the end of ctx the checkpoint tells whether the batch was applied.
 	Apply(ctx context.Context, b Batch) error
 }

@@ -84,32 +84,52 @@ var changeClauses = []clause{
 			b.shows(together, s.Key, 100, 50)
 		}
 	}},
-	{"a total may reach the limit exactly", func(t *testing.T, adapter Adapter) {
-		b := given(t, adapter, standing(ann, domain.MaxTotal-1, 5), standing(bob, 1-domain.MaxTotal, 5))
-		b.apply(change(ann, 1, 6), change(bob, -1, 6), change(cat, domain.MaxTotal, 5), change(dan, -domain.MaxTotal, 5))
+	{"a total may reach the clamp exactly", func(t *testing.T, adapter Adapter) {
+		b := given(t, adapter, standing(ann, domain.MaxRanked-1, 5), standing(bob, 1-domain.MaxRanked, 5))
+		b.apply(change(ann, 1, 6), change(bob, -1, 6), change(cat, domain.MaxRanked, 5), change(dan, -domain.MaxRanked, 5))
 		b.ranks(cat, ann, dan, bob)
 	}},
-	{"a total one beyond the limit is refused", func(t *testing.T, adapter Adapter) {
-		b := given(t, adapter, standing(ann, domain.MaxTotal, 5), standing(bob, -domain.MaxTotal, 5))
-		b.refuses(b.next(change(ann, 1, 6)), domain.ErrPointsLimit)
-		b.refuses(b.next(change(bob, -1, 6)), domain.ErrPointsLimit)
-		b.refuses(b.next(change(cat, domain.MaxTotal+1, 6)), domain.ErrPointsLimit)
-		b.refuses(b.next(change(cat, -domain.MaxTotal-1, 6)), domain.ErrPointsLimit)
+	{"totals beyond the clamp rank by minute and key, and show as they are", func(t *testing.T, adapter Adapter) {
+		const limit = domain.MaxRanked
+		b := given(t, adapter, standing(ann, limit, 7), standing(bob, -limit, 7), standing(cat, 20*limit, 8))
+		b.ranks(ann, cat, bob)
+		b.apply(change(ann, limit, 9), change(bob, -limit, 6), change(dan, limit, 9), change(eve, -limit, 5))
+		b.ranks(cat, ann, dan, eve, bob)
+		b.apply(change(dan, limit, 9), change(dan, limit, 9), change(eve, -limit, 6))
+		b.ranks(cat, ann, dan, bob, eve)
 	}},
-	{"a change too large for any arithmetic is refused", func(t *testing.T, adapter Adapter) {
+	{"a total beyond the clamp comes back exactly", func(t *testing.T, adapter Adapter) {
+		const limit = domain.MaxRanked
+		b := given(t, adapter, standing(ann, 3*limit+5, 5), standing(bob, 10, 5), standing(cat, -2*limit-7, 5))
+		b.apply(change(ann, -limit, 6), change(cat, limit, 6))
+		b.ranks(ann, bob, cat)
+		b.apply(change(ann, -limit, 7), change(ann, -limit, 7), change(cat, limit, 7))
+		b.ranks(bob, ann, cat)
+		b.apply(change(bob, limit, 8), change(bob, limit, 8), change(bob, -limit, 8), change(bob, -limit, 9))
+		b.ranks(bob, ann, cat)
+		// Beyond again, and out of the leaderboard
+		b.apply(change(ann, limit, 9), change(ann, limit, 9))
+		b.ranks(ann, bob, cat)
+		b.apply(retires(ann), change(cat, limit, 9), change(cat, limit, 9))
+		b.ranks(cat, bob)
+	}},
+	{"a load keeps none of the totals of before", func(t *testing.T, adapter Adapter) {
+		b := given(t, adapter, standing(ann, 3*domain.MaxRanked, 5), standing(bob, 2*domain.MaxRanked, 5))
+		b.load(b.state, standing(ann, domain.MaxRanked, 5), standing(bob, 4*domain.MaxRanked, 6))
+		b.ranks(ann, bob)
+		b.apply(change(ann, 1, 7))
+		b.ranks(bob, ann)
+	}},
+	{"a change of more points than one event holds is refused", func(t *testing.T, adapter Adapter) {
 		b := given(t, adapter, standing(ann, 1, 5), standing(bob, -2, 5))
-		b.refuses(b.next(change(ann, 1<<63-1, 6)), domain.ErrPointsLimit)
-		b.refuses(b.next(change(bob, -1<<63, 6)), domain.ErrPointsLimit)
-		b.refuses(b.next(change(bob, 1<<53+1, 6)), domain.ErrPointsLimit)
-	}},
-	{"passing the limit between two changes of a batch is refused", func(t *testing.T, adapter Adapter) {
-		b := given(t, adapter, standing(ann, domain.MaxTotal, 5))
-		b.refuses(b.next(change(ann, 1, 6), change(ann, -1, 7)), domain.ErrPointsLimit)
-		b.refuses(b.next(change(bob, -1, 6), change(bob, -domain.MaxTotal, 7), change(bob, 9, 8)), domain.ErrPointsLimit)
+		for _, points := range []domain.Points{domain.MaxChange + 1, -domain.MaxChange - 1, 1<<53 + 1, 1<<63 - 1, -1 << 63} {
+			b.refuses(b.next(change(ann, points, 6)), domain.ErrInvalid)
+			b.refuses(b.next(change(cat, points, 6)), domain.ErrInvalid)
+		}
 	}},
 	{"a batch that fails leaves no trace", func(t *testing.T, adapter Adapter) {
-		b := given(t, adapter, standing(ann, domain.MaxTotal, 5), standing(bob, 7, 5))
-		b.refuses(b.next(change(bob, 1, 6), change(cat, 3, 6), change(ann, 1, 6), change(dan, 4, 6)), domain.ErrPointsLimit)
+		b := given(t, adapter, standing(ann, 10*domain.MaxRanked, 5), standing(bob, 7, 5))
+		b.refuses(b.next(change(bob, 1, 6), change(ann, 1, 6), change(cat, 3, 6), change(ann, domain.MaxChange+1, 6), change(dan, 4, 6)), domain.ErrInvalid)
 		b.apply(change(bob, 1, 8), change(cat, 3, 8))
 		b.ranks(ann, bob, cat)
 	}},

@@ -137,7 +137,7 @@ func consistent(d *leaderboard.Dashboard) error {
 	rows := make(map[int64]leaderboard.Row)
 	for _, list := range [][]leaderboard.Row{d.Top, d.Around} {
 		for i, row := range list {
-			if i > 0 && (row.Rank != list[i-1].Rank+1 || row.Points > list[i-1].Points) {
+			if i > 0 && (row.Rank != list[i-1].Rank+1 || row.Points.Ranked() > list[i-1].Points.Ranked()) {
 				return fmt.Errorf("%+v follows %+v", row, list[i-1])
 			}
 			if other, twice := rows[row.Rank]; twice && other != row {

@@ -31,22 +31,20 @@ func NewModel(standings ...leaderboard.Standing) *Model {
 
 func clampMinute(minute int64) int64 { return min(max(minute, 0), leaderboard.MaxMinute) }
 
-// Apply makes the changes one after the other, all or none. Its error is that of domain.Points.Plus for the first change that takes a total
-// beyond its limit.
+// Apply makes the changes one after the other, all or none. A change of more points than one event holds is domain.ErrInvalid.
 func (m *Model) Apply(changes ...leaderboard.Change) error {
 	after := maps.Clone(m.standings)
 	for _, c := range changes {
+		if !c.Retires && (c.Points > domain.MaxChange || c.Points < -domain.MaxChange) {
+			return fmt.Errorf("model: %w: a change of %d points", domain.ErrInvalid, c.Points)
+		}
 		if c.Retires {
 			after[c.Key] = leaderboard.Standing{Key: c.Key, Retired: true}
 		}
 		if c.Points == 0 || after[c.Key].Retired {
 			continue
 		}
-		total, err := after[c.Key].Points.Plus(c.Points)
-		if err != nil {
-			return fmt.Errorf("model: %w", err)
-		}
-		after[c.Key] = leaderboard.Standing{Key: c.Key, Points: total, Minute: clampMinute(c.Minute)}
+		after[c.Key] = leaderboard.Standing{Key: c.Key, Points: after[c.Key].Points + c.Points, Minute: clampMinute(c.Minute)}
 	}
 	m.standings = after
 	return nil
@@ -78,7 +76,7 @@ func (m *Model) Ranking() Ranking {
 	ranking := slices.DeleteFunc(slices.Collect(maps.Values(m.standings)), func(s leaderboard.Standing) bool { return s.Retired })
 	slices.SortFunc(ranking, func(a, b leaderboard.Standing) int {
 		return cmp.Or(
-			cmp.Compare(b.Points, a.Points),
+			cmp.Compare(b.Points.Ranked(), a.Points.Ranked()),
 			cmp.Compare(a.Minute, b.Minute),
 			a.Key.Compare(b.Key),
 		)

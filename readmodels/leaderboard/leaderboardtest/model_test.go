@@ -65,12 +65,23 @@ func TestTheModelKnowsWhoIsRetired(t *testing.T) {
 }
 
 func TestTheModelAppliesAllChangesOrNone(t *testing.T) {
-	m := NewModel(standing(ann, domain.MaxTotal, 5))
-	if err := m.Apply(change(bob, 1, 1), change(ann, 1, 6), change(ann, -1, 7)); !errors.Is(err, domain.ErrPointsLimit) {
-		t.Fatalf("got error %v, want %v", err, domain.ErrPointsLimit)
+	m := NewModel(standing(ann, domain.MaxRanked, 5))
+	if err := m.Apply(change(bob, 1, 1), change(ann, domain.MaxChange+1, 6), change(ann, -1, 7)); !errors.Is(err, domain.ErrInvalid) {
+		t.Fatalf("got error %v, want %v", err, domain.ErrInvalid)
 	}
-	if diff := cmp.Diff(Ranking{standing(ann, domain.MaxTotal, 5)}, m.Ranking()); diff != "" {
+	if diff := cmp.Diff(Ranking{standing(ann, domain.MaxRanked, 5)}, m.Ranking()); diff != "" {
 		t.Errorf("after it (-want +got):\n%s", diff)
+	}
+}
+
+func TestTheModelClampsForTheOrderAlone(t *testing.T) {
+	m := NewModel(standing(ann, 2*domain.MaxRanked, 7), standing(bob, domain.MaxRanked, 5))
+	if err := m.Apply(change(cat, domain.MaxChange, 6), change(cat, domain.MaxChange, 6)); err != nil {
+		t.Fatal(err)
+	}
+	want := Ranking{standing(bob, domain.MaxRanked, 5), standing(cat, 2*domain.MaxRanked, 6), standing(ann, 2*domain.MaxRanked, 7)}
+	if diff := cmp.Diff(want, m.Ranking()); diff != "" {
+		t.Errorf("the order (-want +got):\n%s", diff)
 	}
 }
 

@@ -40,8 +40,8 @@ var orderClauses = []clause{
 	}},
 	{"the highest and lowest totals keep their minutes apart", func(t *testing.T, adapter Adapter) {
 		b := given(t, adapter,
-			standing(ann, domain.MaxTotal, leaderboard.MaxMinute), standing(bob, domain.MaxTotal, leaderboard.MaxMinute-1),
-			standing(cat, -domain.MaxTotal, 1), standing(dan, -domain.MaxTotal, 0), standing(eve, domain.MaxTotal-1, 0))
+			standing(ann, domain.MaxRanked, leaderboard.MaxMinute), standing(bob, domain.MaxRanked, leaderboard.MaxMinute-1),
+			standing(cat, -domain.MaxRanked, 1), standing(dan, -domain.MaxRanked, 0), standing(eve, domain.MaxRanked-1, 0))
 		b.ranks(bob, ann, eve, dan, cat)
 	}},
 	{"a minute never weighs as much as a point", func(t *testing.T, adapter Adapter) {

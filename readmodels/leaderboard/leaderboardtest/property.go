@@ -19,7 +19,7 @@ var propertyClauses = []clause{
 			for range rapid.IntRange(0, 12).Draw(rt, "batches") {
 				batch := b.next(rapid.SliceOfN(changes(customers), 0, 12).Draw(rt, "changes")...)
 				if NewModel(b.model.Standings()...).Apply(batch.Changes...) != nil {
-					b.refuses(batch, domain.ErrPointsLimit)
+					b.refuses(batch, domain.ErrInvalid)
 					continue
 				}
 				b.apply(batch.Changes...)
@@ -39,7 +39,7 @@ var propertyClauses = []clause{
 		rapid.Check(t, func(rt *rapid.T) {
 			b := &board{reporter: rt, Adapter: adapter, ctx: t.Context()}
 			customers := rapid.SliceOfNDistinct(keys(), 1, 10, rapid.ID).Draw(rt, "customers")
-			log := rapid.SliceOfN(smallChanges(customers), 1, 60).Draw(rt, "log")
+			log := rapid.SliceOfN(largeAndSmallChanges(customers), 1, 60).Draw(rt, "log")
 			b.load(leaderboard.State{Position: at(100), AsOf: start})
 			for rest := log; len(rest) > 0; {
 				n := rapid.IntRange(1, len(rest)).Draw(rt, "cut")
@@ -74,7 +74,8 @@ func minutes() *rapid.Generator[int64] {
 
 // standings are of some of the customers; some are retired.
 func standings(t *rapid.T, customers []domain.ProxyKey) []leaderboard.Standing {
-	points := rapid.OneOf(rapid.Int64Range(-2, 2), rapid.SampledFrom([]int64{int64(domain.MaxTotal), int64(-domain.MaxTotal), int64(domain.MaxTotal) - 1}))
+	const limit = int64(domain.MaxRanked)
+	points := rapid.OneOf(rapid.Int64Range(-2, 2), rapid.Int64Range(limit-2, limit+2), rapid.Int64Range(-limit-2, 2-limit), rapid.SampledFrom([]int64{3 * limit, -3 * limit, 1 << 60, -1 << 60}))
 	var all []leaderboard.Standing
 	for _, key := range customers {
 		if rapid.IntRange(0, 9).Draw(t, "retired") == 9 {
@@ -86,15 +87,24 @@ func standings(t *rapid.T, customers []domain.ProxyKey) []leaderboard.Standing {
 	return all
 }
 
-// changes are mostly small, so that totals tie; some are as large as the limit, and some retire a key.
+// changes are mostly small, so that totals tie; some are as large as an event holds, which takes totals beyond the clamp and back, few are
+// larger, and some retire a key.
 func changes(customers []domain.ProxyKey) *rapid.Generator[leaderboard.Change] {
 	return rapid.Custom(func(t *rapid.T) leaderboard.Change {
 		c := smallChanges(customers).Draw(t, "change")
-		if rapid.IntRange(0, 19).Draw(t, "large") == 19 {
-			c.Points = rapid.SampledFrom([]domain.Points{domain.MaxTotal, -domain.MaxTotal, domain.MaxTotal + 1, 1<<63 - 1, -1 << 63}).Draw(t, "points")
+		switch large := rapid.IntRange(0, 99).Draw(t, "large"); {
+		case large == 99:
+			c.Points = rapid.SampledFrom([]domain.Points{domain.MaxChange + 1, 1<<63 - 1, -1 << 63}).Draw(t, "too many points")
+		case large >= 75:
+			c.Points = rapid.SampledFrom([]domain.Points{domain.MaxChange, -domain.MaxChange}).Draw(t, "points")
 		}
 		return c
 	})
+}
+
+// largeAndSmallChanges are those of changes that one event may hold.
+func largeAndSmallChanges(customers []domain.ProxyKey) *rapid.Generator[leaderboard.Change] {
+	return changes(customers).Filter(func(c leaderboard.Change) bool { return c.Points.Ranked() == c.Points })
 }
 
 func smallChanges(customers []domain.ProxyKey) *rapid.Generator[leaderboard.Change] {

@@ -70,16 +70,15 @@ var retirementClauses = []clause{
 		}
 		b.ranks(bob)
 	}},
-	{"no total of somebody retired passes the limit", func(t *testing.T, adapter Adapter) {
-		b := given(t, adapter, standing(ann, domain.MaxTotal, 5), standing(bob, 20, 5))
-		b.refuses(b.next(change(ann, 1, 6), retires(ann)), domain.ErrPointsLimit)
-		b.apply(retires(ann), change(ann, domain.MaxTotal, 6), change(ann, 1<<63-1, 6))
-		b.apply(change(ann, 1, 7), change(ann, domain.MaxTotal+1, 7))
+	{"nothing is left of a total beyond the clamp", func(t *testing.T, adapter Adapter) {
+		b := given(t, adapter, standing(ann, 5*domain.MaxRanked, 5), standing(bob, 20, 5))
+		b.apply(change(ann, domain.MaxChange, 6), retires(ann), change(ann, domain.MaxChange, 6))
+		b.apply(change(ann, domain.MaxChange, 7))
 		b.ranks(bob)
 	}},
 	{"a batch that fails retires nobody", func(t *testing.T, adapter Adapter) {
-		b := given(t, adapter, standing(ann, 30, 5), standing(bob, domain.MaxTotal, 5))
-		b.refuses(b.next(retires(ann), retires(cat), change(bob, 1, 6)), domain.ErrPointsLimit)
+		b := given(t, adapter, standing(ann, 30, 5), standing(bob, domain.MaxRanked, 5))
+		b.refuses(b.next(retires(ann), retires(cat), change(bob, domain.MaxChange+1, 6)), domain.ErrInvalid)
 		b.apply(change(ann, 1, 6), change(cat, 1, 6))
 		b.ranks(bob, ann, cat)
 	}},

@@ -28,9 +28,11 @@ var standingsClauses = []clause{
 	}},
 	{"standings at the ends of their ranges are exact", func(t *testing.T, adapter Adapter) {
 		b := given(t, adapter,
-			standing(ann, domain.MaxTotal, leaderboard.MaxMinute), standing(bob, domain.MaxTotal, 0), standing(cat, -domain.MaxTotal, leaderboard.MaxMinute),
-			standing(dan, -domain.MaxTotal, 0), standing(eve, 0, 0))
+			standing(ann, domain.MaxRanked, leaderboard.MaxMinute), standing(bob, domain.MaxRanked, 0), standing(cat, -domain.MaxRanked, leaderboard.MaxMinute),
+			standing(dan, -domain.MaxRanked, 0), standing(eve, 0, 0))
 		b.standingsAgree(ann, bob, cat, dan, eve)
+		b.load(b.state, standing(ann, domain.MaxRanked+1, 0), standing(bob, 1<<61, 0), standing(cat, -1<<61, 0), standing(dan, domain.MaxRanked, 0), retired(eve))
+		b.standingsAgree(ann, bob, cat, dan, eve, absent)
 	}},
 	{"as many as may be asked for at once are read, one more is refused", func(t *testing.T, adapter Adapter) {
 		b := given(t, adapter, crowd(leaderboard.MaxStandings)...)

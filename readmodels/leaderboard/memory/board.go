@@ -98,7 +98,7 @@ func (b *Board) Checkpoint(context.Context) (domain.Checkpoint, error) {
 }
 
 // Load replaces the leaderboard; see leaderboard.Writer. While it runs, both the former and the new leaderboard take memory. A customer
-// given twice is domain.ErrInvalid, a total beyond ±domain.MaxTotal domain.ErrPointsLimit.
+// given twice is domain.ErrInvalid.
 func (b *Board) Load(ctx context.Context, standings func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error)) error {
 	if err := b.begin(ctx); err != nil {
 		return err
@@ -160,8 +160,10 @@ func (b *Board) store(results []result, batch leaderboard.Batch) {
 			b.ranking.retire(&r.standing.Key)
 		case r.ranked:
 			b.ranking.move(r.spot, newEntry(r.standing))
+			b.ranking.keep(&r.standing)
 		default:
 			b.ranking.enter(newEntry(r.standing))
+			b.ranking.keep(&r.standing)
 		}
 	}
 	b.at, b.state.Position = batch.To, batch.To.Position

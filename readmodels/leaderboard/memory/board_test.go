@@ -201,7 +201,7 @@ func TestAnEntryHoldsAStandingAndItsOrder(t *testing.T) {
 	standings := rapid.Custom(func(t *rapid.T) leaderboard.Standing {
 		return leaderboard.Standing{
 			Key:    domain.ProxyKey(rapid.SliceOfN(rapid.SampledFrom([]byte{0, 1, 0x7f, 0x80, 0xff}), 16, 16).Draw(t, "key")),
-			Points: domain.Points(rapid.OneOf(rapid.Int64Range(-2, 2), rapid.Int64Range(-int64(domain.MaxTotal), int64(domain.MaxTotal))).Draw(t, "points")),
+			Points: domain.Points(rapid.OneOf(rapid.Int64Range(-2, 2), rapid.Int64Range(-int64(domain.MaxRanked), int64(domain.MaxRanked))).Draw(t, "points")),
 			Minute: rapid.OneOf(rapid.Int64Range(0, 2), rapid.Int64Range(0, leaderboard.MaxMinute)).Draw(t, "minute"),
 		}
 	})
@@ -225,8 +225,8 @@ func TestAnEntryHoldsAStandingAndItsOrder(t *testing.T) {
 			t.Fatalf("%+v against %+v: got %d and %d, want %d", a, b, ea.compare(eb), eb.compare(ea), want)
 		}
 	})
-	lowest := newEntry(leaderboard.Standing{Points: -domain.MaxTotal, Minute: math.MaxInt64})
-	if got := lowest.standing(); got.Points != -domain.MaxTotal || got.Minute != leaderboard.MaxMinute {
+	lowest := newEntry(leaderboard.Standing{Points: -domain.MaxRanked, Minute: math.MaxInt64})
+	if got := lowest.standing(); got.Points != -domain.MaxRanked || got.Minute != leaderboard.MaxMinute {
 		t.Errorf("the lowest standing came back as %+v", got)
 	}
 }

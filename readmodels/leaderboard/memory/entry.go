@@ -11,7 +11,7 @@ import (
 //
 // The place holds the standing, so that the best customer has the lowest:
 //
-//	28 bits  MaxTotal − points
+//	28 bits  MaxRanked − points, which are clamped
 //	26 bits  minute
 //
 // The key is its first and its last 8 bytes as big-endian numbers, which compare as the bytes do.
@@ -22,7 +22,7 @@ const minuteBits = 26
 func newEntry(s leaderboard.Standing) entry {
 	head, tail := halves(&s.Key)
 	minute := min(max(s.Minute, 0), leaderboard.MaxMinute)
-	return entry{place: uint64(domain.MaxTotal-s.Points)<<minuteBits | uint64(minute), head: head, tail: tail}
+	return entry{place: uint64(domain.MaxRanked-s.Points.Ranked())<<minuteBits | uint64(minute), head: head, tail: tail}
 }
 
 // row writes key and points into a row.
@@ -36,7 +36,8 @@ func (e entry) standing() leaderboard.Standing {
 	return leaderboard.Standing{Key: e.key(), Points: e.points(), Minute: int64(e.place & (1<<minuteBits - 1))}
 }
 
-func (e entry) points() domain.Points { return domain.MaxTotal - domain.Points(e.place>>minuteBits) }
+// points are clamped; ranking.total has the true total.
+func (e entry) points() domain.Points { return domain.MaxRanked - domain.Points(e.place>>minuteBits) }
 
 func (e entry) key() (key domain.ProxyKey) {
 	binary.BigEndian.PutUint64(key[:8], e.head)

@@ -1,8 +1,6 @@
 package memory
 
 import (
-	"fmt"
-
 	"loyalty/domain"
 	"loyalty/readmodels/leaderboard"
 )
@@ -24,7 +22,7 @@ type result struct {
 const maxKept = 1 << 14
 
 // run folds the changes, one after the other, into the standings of the ranking, which it only reads. The results are valid until the
-// next run. If any change takes a total beyond ±domain.MaxTotal, it is domain.ErrPointsLimit.
+// next run.
 func (f *fold) run(r *ranking, changes []leaderboard.Change) ([]result, error) {
 	if f.byKey == nil || len(f.byKey) > maxKept {
 		*f = fold{byKey: make(map[domain.ProxyKey]int)}
@@ -53,11 +51,7 @@ func (f *fold) run(r *ranking, changes []leaderboard.Change) ([]result, error) {
 		if standing.Retired {
 			continue
 		}
-		total, err := standing.Points.Plus(change.Points)
-		if err != nil {
-			return nil, fmt.Errorf("change %d of the batch, customer %s: %w", i, change.Key, err)
-		}
-		standing.Points, standing.Minute = total, change.Minute
+		standing.Points, standing.Minute = standing.Points+change.Points, change.Minute
 	}
 	return f.results, checkRoom(r.tree.count, entering)
 }
@@ -66,7 +60,7 @@ func (f *fold) run(r *ranking, changes []leaderboard.Change) ([]result, error) {
 func before(r *ranking, key *domain.ProxyKey) result {
 	spot, ranked := r.index.find(key)
 	if ranked {
-		return result{standing: r.tree.entry(spot).standing(), spot: spot, ranked: true}
+		return result{standing: r.at(spot), spot: spot, ranked: true}
 	}
 	_, retired := r.retired[*key]
 	return result{standing: leaderboard.Standing{Key: *key, Retired: retired}}

@@ -11,12 +11,12 @@ import (
 
 // load makes a ranking of all standings. If yield has returned an error, load fails even if the function standings ignores it.
 func load(ctx context.Context, standings func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error)) (*ranking, leaderboard.Snapshot, error) {
-	entries, retired := arena[entry]{shift: 18}, map[domain.ProxyKey]struct{}{}
+	entries, retired, beyond := arena[entry]{shift: 18}, map[domain.ProxyKey]struct{}{}, map[domain.ProxyKey]domain.Points{}
 	defer entries.release()
 	var yielded error
 	loaded, err := standings(func(s leaderboard.Standing) error {
 		if yielded == nil {
-			yielded = loadStanding(ctx, &entries, retired, s)
+			yielded = loadStanding(ctx, &entries, retired, beyond, s)
 		}
 		return yielded
 	})
@@ -24,6 +24,7 @@ func load(ctx context.Context, standings func(yield func(leaderboard.Standing) e
 		return nil, loaded, err
 	}
 	r := newRanking(int(entries.used), sorted(&entries))
+	r.beyond = beyond
 	entries.release() // before the index allocates
 	if err = r.makeIndex(); err == nil {
 		err = r.setRetired(retired)
@@ -35,7 +36,7 @@ func load(ctx context.Context, standings func(yield func(leaderboard.Standing) e
 	return r, loaded, nil
 }
 
-func loadStanding(ctx context.Context, entries *arena[entry], retired map[domain.ProxyKey]struct{}, s leaderboard.Standing) error {
+func loadStanding(ctx context.Context, entries *arena[entry], retired map[domain.ProxyKey]struct{}, beyond map[domain.ProxyKey]domain.Points, s leaderboard.Standing) error {
 	if s.Retired {
 		if _, known := retired[s.Key]; known {
 			return errDuplicate(s.Key)
@@ -43,11 +44,11 @@ func loadStanding(ctx context.Context, entries *arena[entry], retired map[domain
 		retired[s.Key] = struct{}{}
 		return ctx.Err()
 	}
-	if _, err := domain.Points(0).Plus(s.Points); err != nil {
-		return fmt.Errorf("customer %s: %w", s.Key, err)
-	}
-	if err := errors.Join(ctx.Err(), checkRoom(int(entries.used), 1)); err != nil {
+	if err := errors.Join(ctx.Err(), s.Check(), checkRoom(int(entries.used), 1)); err != nil {
 		return err
+	}
+	if s.Points != s.Points.Ranked() {
+		beyond[s.Key] = s.Points
 	}
 	*entries.at(entries.add()) = newEntry(s)
 	return nil

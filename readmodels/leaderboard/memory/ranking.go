@@ -22,16 +22,18 @@ func checkRoom(customers, more int) error {
 }
 
 // ranking is one state of the leaderboard: a tree of the customers in order, an index of their keys, and the retired keys, which are in
-// neither. Retired keys are few; the map has no pointers for the garbage collector to follow.
+// neither. The tree clamps totals; beyond has the true ones of the customers beyond the clamp. Those and retired keys are few; the maps have
+// no pointers for the garbage collector to follow.
 type ranking struct {
 	tree    tree
 	index   index
 	retired map[domain.ProxyKey]struct{}
+	beyond  map[domain.ProxyKey]domain.Points
 }
 
 // newRanking takes n entries in order. The ranking has no index yet; see makeIndex.
 func newRanking(n int, entries iter.Seq[entry]) *ranking {
-	r := &ranking{tree: tree{leaves: arena[leaf]{shift: 11}, inners: arena[inner]{shift: 10}}, retired: map[domain.ProxyKey]struct{}{}}
+	r := &ranking{tree: tree{leaves: arena[leaf]{shift: 11}, inners: arena[inner]{shift: 10}}, retired: map[domain.ProxyKey]struct{}{}, beyond: map[domain.ProxyKey]domain.Points{}}
 	r.tree.build(n, entries)
 	return r
 }
@@ -87,6 +89,33 @@ func (r *ranking) retire(key *domain.ProxyKey) {
 		r.tree.remove(at)
 	}
 	r.retired[*key] = struct{}{}
+	delete(r.beyond, *key)
+}
+
+// keep remembers the true total of a customer who is beyond the clamp, and of no other.
+func (r *ranking) keep(s *leaderboard.Standing) {
+	if s.Points != s.Points.Ranked() {
+		r.beyond[s.Key] = s.Points
+	} else if len(r.beyond) > 0 {
+		delete(r.beyond, s.Key)
+	}
+}
+
+// total is a customer's true total, given the clamped one.
+func (r *ranking) total(key *domain.ProxyKey, clamped domain.Points) domain.Points {
+	if clamped == domain.MaxRanked || clamped == -domain.MaxRanked {
+		if total, beyond := r.beyond[*key]; beyond {
+			return total
+		}
+	}
+	return clamped
+}
+
+// at is the standing of the customer at a spot.
+func (r *ranking) at(s spot) leaderboard.Standing {
+	standing := r.tree.entry(s).standing()
+	standing.Points = r.total(&standing.Key, standing.Points)
+	return standing
 }
 
 // standing is a customer's total; false if they are not in the ranking.
@@ -98,7 +127,7 @@ func (r *ranking) standing(key *domain.ProxyKey) (leaderboard.Standing, bool) {
 		}
 		return leaderboard.Standing{}, false
 	}
-	return r.tree.entry(spot).standing(), true
+	return r.at(spot), true
 }
 
 // dashboard sets all of d but the state.
@@ -109,18 +138,19 @@ func (r *ranking) dashboard(key *domain.ProxyKey, top, around int, d *leaderboar
 		rank := r.tree.rank(own)
 		above := min(around, rank)
 		d.Ranked = true
-		d.You = leaderboard.Row{Rank: int64(rank) + 1, Key: *key, Points: r.tree.entry(own).points()}
-		d.Around = r.tree.appendRows(d.Around, r.tree.back(own, above), rank-above, above+1+around)
+		d.You = leaderboard.Row{Rank: int64(rank) + 1, Key: *key, Points: r.total(key, r.tree.entry(own).points())}
+		d.Around = r.appendRows(d.Around, r.tree.back(own, above), rank-above, above+1+around)
 	}
-	d.Top = r.tree.appendRows(d.Top[:0], spot{leaf: r.tree.best}, 0, top)
+	d.Top = r.appendRows(d.Top[:0], spot{leaf: r.tree.best}, 0, top)
 }
 
 // appendRows appends up to n rows from a spot on; before is the number of customers before it.
-func (t *tree) appendRows(rows []leaderboard.Row, s spot, before, n int) []leaderboard.Row {
-	n = min(n, t.count-before)
+func (r *ranking) appendRows(rows []leaderboard.Row, s spot, before, n int) []leaderboard.Row {
+	n = min(n, r.tree.count-before)
 	rows = slices.Grow(rows, n)
+	first := len(rows)
 	for n > 0 {
-		l := t.leaves.at(s.leaf)
+		l := r.tree.leaves.at(s.leaf)
 		for i := range l.entries[s.at:min(s.at+n, int(l.n))] {
 			before++
 			n--
@@ -129,6 +159,12 @@ func (t *tree) appendRows(rows []leaderboard.Row, s spot, before, n int) []leade
 			rows[len(rows)-1].Rank = int64(before)
 		}
 		s = spot{leaf: l.next}
+	}
+	if len(r.beyond) > 0 {
+		for i := range rows[first:] {
+			row := &rows[first+i]
+			row.Points = r.total(&row.Key, row.Points)
+		}
 	}
 	return rows
 }

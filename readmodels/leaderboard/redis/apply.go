@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,7 @@ import (
 // Apply applies a batch; see leaderboard.Writer.
 //
 // It is the only operation that is no script: it reads the totals, computes the new ones here, and writes them in a transaction that
-// Redis executes only if state, customers and retired keys have not changed since (WATCH). That saves a quarter of the work in Redis,
+// Redis executes only if nothing of the board has changed since (WATCH). That saves a quarter of the work in Redis,
 // which is single-threaded. A concurrent write makes it domain.ErrCheckpointMoved.
 func (b *Board) Apply(ctx context.Context, batch leaderboard.Batch) error {
 	if err := batch.Validate(); err != nil {
@@ -26,7 +27,7 @@ func (b *Board) Apply(ctx context.Context, batch leaderboard.Batch) error {
 		err = b.client.Watch(ctx, func(tx *redis.Tx) (err error) {
 			result, err = b.applyIn(ctx, tx, batch)
 			return err
-		}, b.keys[keyState], b.keys[keyCustomers], b.keys[keyRetired])
+		}, b.keys[keyState], b.keys[keyCustomers], b.keys[keyRetired], b.keys[keyBeyond])
 	}
 	switch {
 	case errors.Is(err, redis.TxFailedErr):
@@ -44,7 +45,7 @@ func (b *Board) Apply(ctx context.Context, batch leaderboard.Batch) error {
 // applyIn returns the leaderboard's own error as result, and an error of Redis as err.
 func (b *Board) applyIn(ctx context.Context, tx *redis.Tx, batch leaderboard.Batch) (result, err error) {
 	f := newFold(batch.Changes)
-	before, retired, result, err := b.before(ctx, tx, f.keys)
+	before, result, err := b.before(ctx, tx, f.keys)
 	if result != nil || err != nil {
 		return result, err
 	}
@@ -54,21 +55,24 @@ func (b *Board) applyIn(ctx context.Context, tx *redis.Tx, batch leaderboard.Bat
 	if result := f.start(before.rest); result != nil {
 		return result, nil
 	}
-	if retired > 0 {
+	if before.retired > 0 {
 		if err := b.retired(ctx, tx, f); err != nil {
 			return nil, err
 		}
 	}
-	if result := f.run(batch.Changes); result != nil {
-		return result, nil
+	if before.beyond > 0 {
+		if result, err := b.beyond(ctx, tx, f); result != nil || err != nil {
+			return result, err
+		}
 	}
+	f.run(batch.Changes)
 	if !batch.AsOf.After(before.state.AsOf) {
 		batch.AsOf = before.state.AsOf
 	}
 	_, err = tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		w := f.written(b.keys[keyCustomers], b.keys[keyRetired])
+		w := f.written(b.keys[keyCustomers], b.keys[keyRetired], b.keys[keyBeyond])
 		p.HSet(ctx, b.keys[keyState], "position", batch.To.Position.String(), "origin", batch.To.Origin(), "asof", formatTime(batch.AsOf),
-			"customers", before.customers+w.entering-w.leaving, "retired", retired+w.retiring)
+			"customers", before.customers+w.entering-w.leaving, "retired", before.retired+w.retiring, "beyond", before.beyond+w.beyond)
 		for _, command := range w.commands {
 			p.Do(ctx, command...)
 		}
@@ -77,40 +81,81 @@ func (b *Board) applyIn(ctx context.Context, tx *redis.Tx, batch leaderboard.Bat
 	return nil, err
 }
 
-// before reads the state, the scores of some customers as the rest of s, and the number of retired keys. Its errors are those of applyIn.
-func (b *Board) before(ctx context.Context, tx *redis.Tx, keys []any) (s snapshot, retired int64, result, err error) {
+// stored is a board before a batch: the state, the scores of the batch's customers as the rest, and the numbers of retired keys and of
+// customers beyond the clamp.
+type stored struct {
+	snapshot
+	retired, beyond int64
+}
+
+// before reads what is stored. Its errors are those of applyIn.
+func (b *Board) before(ctx context.Context, tx *redis.Tx, keys []any) (s stored, result, err error) {
 	var state *redis.SliceCmd
-	var customers, retiredKeys *redis.IntCmd
+	var customers, retired, beyond *redis.IntCmd
 	scores := redis.NewSliceCmd(ctx, append([]any{"ZMSCORE", b.keys[keyCustomers]}, keys...)...)
 	_, err = tx.Pipelined(ctx, func(p redis.Pipeliner) error {
-		state = p.HMGet(ctx, b.keys[keyState], "copy", "position", "asof", "customers", "retired", "origin")
-		customers, retiredKeys = p.ZCard(ctx, b.keys[keyCustomers]), p.SCard(ctx, b.keys[keyRetired])
+		state = p.HMGet(ctx, b.keys[keyState], "copy", "position", "asof", "customers", "retired", "origin", "beyond")
+		customers, retired, beyond = p.ZCard(ctx, b.keys[keyCustomers]), p.SCard(ctx, b.keys[keyRetired]), p.HLen(ctx, b.keys[keyBeyond])
 		if len(keys) > 0 {
 			return p.Process(ctx, scores)
 		}
 		return nil
 	})
 	if err != nil {
-		return s, 0, nil, err
+		return s, nil, err
 	}
 	values := state.Val()
 	if rebuild, _ := values[0].(string); rebuild != b.rebuild {
-		return s, 0, errCopyGone, nil
+		return s, errCopyGone, nil
 	}
-	if values[1] == nil || !hasCount(values[3], customers) || !(hasCount(values[4], retiredKeys) || values[4] == nil && retiredKeys.Val() == 0) {
-		return s, 0, errNotLoaded, nil
+	if values[1] == nil || !hasCount(values[3], customers) || !hasCount(cmp.Or(values[4], none), retired) || !hasCount(cmp.Or(values[6], none), beyond) {
+		return s, errNotLoaded, nil
 	}
-	if s, result = newSnapshot(append(values[1:4:4], nil)); result == nil {
+	s.retired, s.beyond = retired.Val(), beyond.Val()
+	if s.snapshot, result = newSnapshot(append(values[1:4:4], nil)); result == nil {
 		s.rest = scores.Val()
 		s.origin, _ = values[5].(string)
 	}
-	return s, retiredKeys.Val(), result, nil
+	return s, result, nil
 }
+
+// none is the count that an earlier version of the program did not write, because there was nothing to count.
+var none any = "0"
 
 // hasCount reports whether a count in the state equals the actual one. If not, Redis has lost something.
 func hasCount(stored any, actual *redis.IntCmd) bool {
 	text, _ := stored.(string)
 	return text == strconv.FormatInt(actual.Val(), 10)
+}
+
+// beyond reads the true totals of a batch's customers who may be beyond the clamp. Its errors are those of applyIn.
+func (b *Board) beyond(ctx context.Context, tx *redis.Tx, f *fold) (result, err error) {
+	command := []any{"HMGET", b.keys[keyBeyond]}
+	var indexes []int
+	for i := range f.standing {
+		if clamped(f.standing[i].Points) {
+			command, indexes = append(command, f.keys[i]), append(indexes, i)
+		}
+	}
+	if len(indexes) == 0 {
+		return nil, nil
+	}
+	answer := redis.NewSliceCmd(ctx, command...)
+	if err := tx.Process(ctx, answer); err != nil {
+		return nil, err
+	}
+	for i, value := range answer.Val() {
+		text, isBeyond := value.(string)
+		if !isBeyond {
+			continue
+		}
+		at := indexes[i]
+		if f.standing[at].Points, result = parseTotal(text); result != nil {
+			return result, nil
+		}
+		f.beyond[at] = true
+	}
+	return nil, nil
 }
 
 // retired reads which keys of a batch are retired. None of those is among the customers.

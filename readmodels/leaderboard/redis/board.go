@@ -1,6 +1,6 @@
 // Package redis keeps the leaderboard in Redis, for any number of processes: Redis 7 or later or Valkey, as one server, as a cluster, or
-// under Sentinel. A board is a sorted set of proxy keys, whose scores hold points and minute exactly, a set of the retired keys, and a
-// hash with the checkpoint. Every operation is one script or one transaction: it is atomic, and data and checkpoint are replicated, lost
+// under Sentinel. A board is a sorted set of proxy keys, whose scores hold the clamped points and the minute exactly, a set of the retired
+// keys, a hash with the true totals of the few customers beyond the clamp, and a hash with the checkpoint. Every operation is one script or one transaction: it is atomic, and data and checkpoint are replicated, lost
 // and restored together. All keys of a board are in one hash slot.
 //
 // If Redis has lost data, all of it or a part, readers and writers get domain.ErrNotCaughtUp until the next Load.
@@ -54,6 +54,8 @@ const (
 	keyLoad             // hash: which client loads
 	keyRetired          // set
 	keyRetiring         // set: the retired keys of a load under way
+	keyBeyond           // hash: the true totals of customers beyond the clamp
+	keyStaged           // hash: those of a load under way
 )
 
 // Open makes a client of the board at an address: on a server, on a cluster, or on a master under Sentinel:
@@ -91,7 +93,7 @@ func newBoard(client redis.UniversalClient, tasks *tasks, name, prefix, rebuild 
 }
 
 func boardKeys(prefix string) []string {
-	return []string{prefix + "state", prefix + "customers", prefix + "loading", prefix + "load", prefix + "retired", prefix + "retiring"}
+	return []string{prefix + "state", prefix + "customers", prefix + "loading", prefix + "load", prefix + "retired", prefix + "retiring", prefix + "beyond", prefix + "beyond-loading"}
 }
 
 // Close ends the calls under way with domain.ErrUnavailable, and waits for them. It closes the board's copies and seasons too. A second
@@ -111,7 +113,7 @@ func (b *Board) Checkpoint(ctx context.Context) (domain.Checkpoint, error) {
 	if err != nil {
 		return domain.Checkpoint{}, err
 	}
-	origin, _ := answer.rest[len(answer.rest)-1].(string)
+	origin, _ := answer.rest[2].(string)
 	at, err := domain.ParseCheckpoint(answer.state.Position, origin)
 	if err != nil {
 		return at, fmt.Errorf("%w: the state in Redis is malformed: %v", domain.ErrUnavailable, err)

@@ -1,8 +1,6 @@
 package redis
 
 import (
-	"fmt"
-
 	"loyalty/domain"
 	"loyalty/readmodels/leaderboard"
 )
@@ -14,6 +12,7 @@ type fold struct {
 	standing []leaderboard.Standing // by index in keys; may be retired
 	ranked   []bool                 // before the batch
 	retired  []bool                 // before the batch
+	beyond   []bool                 // before the batch: beyond the clamp
 }
 
 func newFold(changes []leaderboard.Change) *fold {
@@ -31,7 +30,7 @@ func newFold(changes []leaderboard.Change) *fold {
 // start sets the totals before the batch from scores, which are nil for customers who are not ranked.
 func (f *fold) start(scores []any) error {
 	f.standing = make([]leaderboard.Standing, len(f.keys))
-	f.ranked, f.retired = make([]bool, len(f.keys)), make([]bool, len(f.keys))
+	f.ranked, f.retired, f.beyond = make([]bool, len(f.keys)), make([]bool, len(f.keys)), make([]bool, len(f.keys))
 	for i := range f.standing {
 		text, ranked := scores[i].(string)
 		if !ranked {
@@ -47,8 +46,8 @@ func (f *fold) start(scores []any) error {
 	return nil
 }
 
-// run makes the changes, one after the other. If any takes a total beyond ±domain.MaxTotal, it is domain.ErrPointsLimit.
-func (f *fold) run(changes []leaderboard.Change) error {
+// run makes the changes, one after the other.
+func (f *fold) run(changes []leaderboard.Change) {
 	for i := range f.standing {
 		f.standing[i].Retired = f.retired[i]
 	}
@@ -61,25 +60,32 @@ func (f *fold) run(changes []leaderboard.Change) error {
 		if s.Retired = s.Retired || c.Retires; s.Retired {
 			continue
 		}
-		total, err := s.Points.Plus(c.Points)
-		if err != nil {
-			return fmt.Errorf("change %d of the batch, customer %s: %w", i, c.Key, err)
-		}
-		s.Points, s.Minute = total, c.Minute
+		s.Points, s.Minute = s.Points+c.Points, c.Minute
 	}
-	return nil
 }
 
-// written is what a batch changes in Redis: the commands, and the changes of the numbers of customers and of retired keys.
+// written is what a batch changes in Redis: the commands, and the changes of the numbers of customers, of retired keys, and of customers
+// beyond the clamp.
 type written struct {
-	commands                    [][]any
-	entering, leaving, retiring int64
+	commands                            [][]any
+	entering, leaving, retiring, beyond int64
 }
 
-func (f *fold) written(customers, retired string) (w written) {
+func (f *fold) written(customers, retired, beyond string) (w written) {
 	change := append(make([]any, 0, 2+2*len(f.keys)), "ZADD", customers)
 	leave, retire := []any{"ZREM", customers}, []any{"SADD", retired}
+	keep, drop := []any{"HSET", beyond}, []any{"HDEL", beyond}
 	for i, s := range f.standing {
+		switch isBeyond := !s.Retired && s.Points != s.Points.Ranked(); {
+		case isBeyond:
+			keep = append(keep, f.keys[i], int64(s.Points))
+			if !f.beyond[i] {
+				w.beyond++
+			}
+		case f.beyond[i]:
+			drop = append(drop, f.keys[i])
+			w.beyond--
+		}
 		switch {
 		case !s.Retired:
 			change = append(change, score(s.Points, s.Minute), f.keys[i])
@@ -95,7 +101,7 @@ func (f *fold) written(customers, retired string) (w written) {
 			}
 		}
 	}
-	for _, command := range [][]any{change, leave, retire} {
+	for _, command := range [][]any{change, leave, retire, keep, drop} {
 		if len(command) > 2 {
 			w.commands = append(w.commands, command)
 		}

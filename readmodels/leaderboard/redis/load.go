@@ -59,8 +59,10 @@ type load struct {
 	name            string
 	stagedCustomers int
 	stagedRetired   int
+	stagedBeyond    int
 	customers       []any // to stage next: scores and keys by turns
 	retired         []any // to stage next
+	beyond          []any // to stage next: keys and true totals by turns
 	err             error
 }
 
@@ -74,9 +76,11 @@ func (l *load) add(s leaderboard.Standing) error {
 		}
 		return l.err
 	}
-	if _, err := domain.Points(0).Plus(s.Points); err != nil {
-		l.err = fmt.Errorf("customer %s: %w", s.Key, err)
+	if l.err = s.Check(); l.err != nil {
 		return l.err
+	}
+	if s.Points != s.Points.Ranked() {
+		l.beyond = append(l.beyond, s.Key[:], int64(s.Points))
 	}
 	l.customers = append(l.customers, score(s.Points, s.Minute), s.Key[:])
 	if len(l.customers) == 2*loadChunk {
@@ -87,8 +91,8 @@ func (l *load) add(s leaderboard.Standing) error {
 
 // stage sends the customers and retired keys gathered so far. The first call claims the board for this load.
 func (l *load) stage() error {
-	args := []any{l.board.loads.client, l.name, loadTimeout.Milliseconds(), l.stagedCustomers, l.stagedRetired, len(l.retired)}
-	args = append(append(args, l.retired...), l.customers...)
+	args := []any{l.board.loads.client, l.name, loadTimeout.Milliseconds(), l.stagedCustomers, l.stagedRetired, l.stagedBeyond, len(l.retired), len(l.beyond)}
+	args = append(append(append(args, l.retired...), l.beyond...), l.customers...)
 	answer, err := l.board.call(l.ctx, "load customers", stageScript, args...)
 	if err != nil {
 		return err
@@ -99,7 +103,8 @@ func (l *load) stage() error {
 	}
 	l.stagedCustomers += len(l.customers) / 2
 	l.stagedRetired += len(l.retired)
-	l.customers, l.retired = l.customers[:0], l.retired[:0]
+	l.stagedBeyond += len(l.beyond) / 2
+	l.customers, l.retired, l.beyond = l.customers[:0], l.retired[:0], l.beyond[:0]
 	return nil
 }
 
@@ -110,7 +115,7 @@ func (l *load) finish(loaded leaderboard.Snapshot) error {
 		}
 	}
 	_, err := l.board.call(l.ctx, "switch to what is loaded", swapScript,
-		l.board.loads.client, l.name, l.stagedCustomers, loaded.Position.String(), formatTime(loaded.AsOf), l.stagedRetired, loaded.Origin())
+		l.board.loads.client, l.name, l.stagedCustomers, loaded.Position.String(), formatTime(loaded.AsOf), l.stagedRetired, loaded.Origin(), l.stagedBeyond)
 	return err
 }
 

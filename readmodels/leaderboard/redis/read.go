@@ -72,7 +72,7 @@ func (s *snapshot) dashboard(i int, key domain.ProxyKey, top int, d *leaderboard
 	return nil
 }
 
-// appendRows parses up to n rows, keys and scores separated by spaces; before is the number of customers before the first.
+// appendRows parses up to n rows, keys and scores separated by spaces, or = and the true total in place of a score; before is the number of customers before the first.
 func appendRows(rows []leaderboard.Row, text string, before int64, n int) ([]leaderboard.Row, error) {
 	const keySize = len(domain.ProxyKey{})
 	for ; n > 0 && text != ""; n-- {
@@ -83,11 +83,18 @@ func appendRows(rows []leaderboard.Row, text string, before int64, n int) ([]lea
 		row := leaderboard.Row{Rank: before, Key: domain.ProxyKey([]byte(text[:keySize]))}
 		var number string
 		number, text, _ = strings.Cut(text[keySize+1:], " ")
-		score, err := parseScore(number)
-		if err != nil {
-			return rows, err
+		if total, beyond := strings.CutPrefix(number, "="); beyond {
+			var err error
+			if row.Points, err = parseTotal(total); err != nil {
+				return rows, err
+			}
+		} else {
+			score, err := parseScore(number)
+			if err != nil {
+				return rows, err
+			}
+			row.Points, _ = decodeScore(score)
 		}
-		row.Points, _ = decodeScore(score)
 		rows = append(rows, row)
 	}
 	return rows, nil
@@ -116,11 +123,13 @@ func (b *Board) Standings(ctx context.Context, keys []domain.ProxyKey) (leaderbo
 		return leaderboard.Standings{}, err
 	}
 	scores, _ := answer.rest[0].([]any)
-	var retired []any // empty if none is
-	if len(answer.rest) > 1 {
+	var retired, totals []any // each is empty if there are none
+	if len(answer.rest) > 3 {
 		retired, _ = answer.rest[1].([]any)
+		totals, _ = answer.rest[3].([]any)
 	}
-	if len(scores) != len(keys) || (len(retired) != len(keys) && len(retired) != 0) {
+	fits := func(list []any) bool { return len(list) == len(keys) || len(list) == 0 }
+	if len(scores) != len(keys) || !fits(retired) || !fits(totals) {
 		return leaderboard.Standings{}, fmt.Errorf("%w: %d scores for %d customers", domain.ErrUnavailable, len(scores), len(keys))
 	}
 	s := leaderboard.Standings{
@@ -141,6 +150,14 @@ func (b *Board) Standings(ctx context.Context, keys []domain.ProxyKey) (leaderbo
 		}
 		s.Found[i], s.Standings[i].Key = true, keys[i]
 		s.Standings[i].Points, s.Standings[i].Minute = decodeScore(score)
+		if len(totals) == 0 || !clamped(s.Standings[i].Points) {
+			continue
+		}
+		if total, beyond := totals[i].(string); beyond {
+			if s.Standings[i].Points, err = parseTotal(total); err != nil {
+				return leaderboard.Standings{}, err
+			}
+		}
 	}
 	return s, nil
 }

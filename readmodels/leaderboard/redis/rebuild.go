@@ -30,7 +30,7 @@ func (c *rebuilt) Switch(ctx context.Context) error { return c.replace(ctx, "") 
 func (c *rebuilt) Replace(ctx context.Context) error { return c.replace(ctx, "anyway") }
 
 func (c *rebuilt) replace(ctx context.Context, how string) error {
-	keys := append(slices.Clone(c.keys), c.live.keys[keyState], c.live.keys[keyCustomers], c.live.keys[keyRetired])
+	keys := append(slices.Clone(c.keys), c.live.keys[keyState], c.live.keys[keyCustomers], c.live.keys[keyRetired], c.live.keys[keyBeyond])
 	_, err := c.callOn(ctx, "switch to the copy", switchScript, keys, how)
 	return err
 }

@@ -76,12 +76,43 @@ func TestRetiredKeysThatAreLostInPartAreNotReadUntilALoad(t *testing.T) {
 	}
 }
 
-// What stood in Redis before there were retired keys knows no number of them.
+// withTwoBeyond has ann beyond the clamp, and bob below it.
+func withTwoBeyond(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
+	return leaderboard.Snapshot{Checkpoint: domain.CheckpointAt(at(100)), AsOf: start}, errors.Join(
+		yield(leaderboard.Standing{Key: ann, Points: 9 * domain.MaxRanked, Minute: 5}), yield(leaderboard.Standing{Key: bob, Points: -9 * domain.MaxRanked, Minute: 5}))
+}
+
+func TestTotalsBeyondTheClampThatAreLostInPartAreNotReadUntilALoad(t *testing.T) {
+	const beyond = "loyalty:{main}:beyond"
+	server := redistest.Start(t)
+	for name, lose := range map[string][]any{
+		"all of them":          {"DEL", beyond},
+		"one of them":          {"HDEL", beyond, string(ann[:])},
+		"one too many":         {"HSET", beyond, "x", "1"},
+		"the count is another": {"HSET", "loyalty:{main}:state", "beyond", "1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := open(t, server.URL())
+			if err := b.Load(t.Context(), withTwoBeyond); err != nil {
+				t.Fatal(err)
+			}
+			has(t, b, 9*domain.MaxRanked, at(100))
+			server.Do(lose...)
+			fails(t, b, domain.ErrNotCaughtUp)
+			if err := b.Load(t.Context(), withTwoBeyond); err != nil {
+				t.Fatal(err)
+			}
+			has(t, b, 9*domain.MaxRanked, at(100))
+		})
+	}
+}
+
+// What stood in Redis before there were retired keys or totals beyond the clamp knows no number of them.
 func TestALeaderboardOfAnEarlierVersionGoesOn(t *testing.T) {
 	server := redistest.Start(t)
 	b := open(t, server.URL())
 	loads(t, b)
-	server.Do("HDEL", "loyalty:{main}:state", "retired")
+	server.Do("HDEL", "loyalty:{main}:state", "retired", "beyond")
 	has(t, b, 10, at(100))
 	changes := partings()
 	changes.Changes = append([]leaderboard.Change{{Key: cat, Retires: true}, {Key: dan, Retires: true}}, changes.Changes...)

@@ -12,13 +12,27 @@ import (
 // minutes is the number of distinct minutes in a score.
 const minutes = leaderboard.MaxMinute + 1
 
-// score holds points and minute in one number, the lower the better: −points·2²⁶ + minute. With at most 2²⁷ − 1 points its absolute value
+// score holds points, clamped to 2²⁷ − 1 either way, and minute in one number, the lower the better: −points·2²⁶ + minute. Its absolute value
 // is below 2⁵³, so that the double that Redis stores is exact.
 func score(points domain.Points, minute int64) int64 {
-	return -int64(points)*minutes + clampMinute(minute)
+	return -int64(points.Ranked())*minutes + clampMinute(minute)
 }
 
 func clampMinute(minute int64) int64 { return min(max(minute, 0), leaderboard.MaxMinute) }
+
+// clamped reports whether points decoded from a score may be those of a customer beyond the clamp.
+func clamped(points domain.Points) bool {
+	return points == domain.MaxRanked || points == -domain.MaxRanked
+}
+
+// parseTotal reads the true total of a customer beyond the clamp.
+func parseTotal(text string) (domain.Points, error) {
+	total, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %q in Redis is no total", domain.ErrUnavailable, text)
+	}
+	return domain.Points(total), nil
+}
 
 // decodeScore is the inverse of score.
 func decodeScore(score int64) (points domain.Points, minute int64) {

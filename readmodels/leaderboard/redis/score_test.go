@@ -14,7 +14,7 @@ import (
 )
 
 func TestAScoreIsExactInADouble(t *testing.T) {
-	const limit = int64(domain.MaxTotal)
+	const limit = int64(domain.MaxRanked)
 	for _, points := range []int64{-limit, -limit + 1, -1, 0, 1, limit - 1, limit} {
 		for _, minute := range []int64{0, 1, leaderboard.MaxMinute - 1, leaderboard.MaxMinute} {
 			s := score(domain.Points(points), minute)
@@ -26,16 +26,16 @@ func TestAScoreIsExactInADouble(t *testing.T) {
 			}
 		}
 	}
-	if got := score(-domain.MaxTotal, leaderboard.MaxMinute); got != 1<<53-1 {
+	if got := score(-domain.MaxRanked, leaderboard.MaxMinute); got != 1<<53-1 {
 		t.Errorf("the lowest place is %d", got)
 	}
-	if got := score(domain.MaxTotal, 0); got != -(1<<53 - 1<<26) {
+	if got := score(domain.MaxRanked, 0); got != -(1<<53 - 1<<26) {
 		t.Errorf("the best place is %d", got)
 	}
 }
 
 func TestScoresAreInTheOrderOfRanks(t *testing.T) {
-	points := rapid.OneOf(rapid.Int64Range(-2, 2), rapid.Int64Range(-int64(domain.MaxTotal), int64(domain.MaxTotal)))
+	points := rapid.OneOf(rapid.Int64Range(-2, 2), rapid.Int64Range(-int64(domain.MaxRanked), int64(domain.MaxRanked)))
 	minute := rapid.OneOf(rapid.Int64Range(0, 2), rapid.Int64Range(0, leaderboard.MaxMinute))
 	rapid.Check(t, func(t *rapid.T) {
 		p1, p2, m1, m2 := points.Draw(t, "p1"), points.Draw(t, "p2"), minute.Draw(t, "m1"), minute.Draw(t, "m2")
