@@ -111,6 +111,7 @@ func startStack(t testing.TB, doc *document) *stack {
 	t.Helper()
 	dir, target := storetest.Start(t)
 	s := &stack{dir: dir, store: storetest.Connect(t, target), board: memory.New()}
+	storetest.Begin(t, s.store)
 	entries, err := sqlite.Open(t.Context(), filepath.Join(s.dir, "ledger.db"))
 	if err != nil {
 		t.Fatal(err)

@@ -35,10 +35,9 @@ const (
 	typeEventQuarantined = "event-quarantined.v1"
 )
 
-// Log reads what the log says of itself. A log in which this program has never written gets its id now. Errors are domain.ErrUnavailable
-// and domain.ErrUndecodable.
-func (s *Store) Log(ctx context.Context) (Log, error) {
-	log, err := s.readLog(ctx)
+// BeginLog is Log for those who write: a log in which this program has never written gets its id now.
+func (s *Store) BeginLog(ctx context.Context) (Log, error) {
+	log, err := s.Log(ctx)
 	if err != nil || log.ID != "" {
 		return log, err
 	}
@@ -48,11 +47,12 @@ func (s *Store) Log(ctx context.Context) (Log, error) {
 	if err != nil && !errors.Is(err, domain.ErrWrongRevision) { // another process was faster
 		return log, err
 	}
-	return s.readLog(ctx)
+	return s.Log(ctx)
 }
 
-// readLog is Log without making an id: a log in which this program has never written has none.
-func (s *Store) readLog(ctx context.Context) (log Log, err error) {
+// Log reads what the log says of itself. A log in which this program has never written has no id. Errors are domain.ErrUnavailable and
+// domain.ErrUndecodable.
+func (s *Store) Log(ctx context.Context) (log Log, err error) {
 	err = s.reads.do(ctx, "read the log's own facts", func(ctx context.Context, client *esdb.Client) error {
 		log = Log{revision: NoStream}
 		return readStream(ctx, client, logStream, func(e *esdb.RecordedEvent) error {
@@ -109,7 +109,7 @@ func (s *Store) check(ctx context.Context, at domain.Checkpoint, families famili
 	if end.Before(at.Position) {
 		return at, Log{}, end, wrong("this log ends at position %s", end)
 	}
-	log, err := s.readLog(ctx)
+	log, err := s.Log(ctx)
 	if err != nil {
 		return at, log, end, err
 	}
@@ -117,7 +117,7 @@ func (s *Store) check(ctx context.Context, at domain.Checkpoint, families famili
 		return at, log, end, wrong("this is another log: its id is %q instead of %q", log.ID, at.Log)
 	}
 	if log.ID == "" && begins {
-		if log, err = s.Log(ctx); err != nil {
+		if log, err = s.BeginLog(ctx); err != nil {
 			return at, log, end, err
 		}
 	}

@@ -54,7 +54,9 @@ func TestANodeBehindItsLeaderIsNotTakenForTheEndOfTheLog(t *testing.T) {
 	if r := <-read; r.err != nil || !slices.Equal(r.points, all) || r.reached.Position != end {
 		t.Errorf("read %v up to %s, %v", r.points, r.reached, r.err)
 	}
-	storetest.WaitFor(t, "caught up", func() bool { return f.Has(func(i eventstore.Item) bool { return i.CaughtUp && !i.At.Position.Before(last) }) })
+	storetest.WaitFor(t, "caught up", func() bool {
+		return f.Has(func(i eventstore.Item) bool { return i.CaughtUp && !i.At.Position.Before(last) })
+	})
 	if got := f.Points(); !slices.Equal(got, all) {
 		t.Errorf("followed %v", got)
 	}

@@ -64,7 +64,7 @@ func (s *Store) Quarantine(ctx context.Context, at domain.Position, reason, acto
 		return Quarantined{}, err
 	}
 	for {
-		log, err := s.Log(ctx)
+		log, err := s.BeginLog(ctx)
 		if err != nil {
 			return Quarantined{}, err
 		}
@@ -92,7 +92,7 @@ func (s *Store) isQuarantined(ctx context.Context, event uuid.UUID, undecodable 
 	if !errors.Is(undecodable, domain.ErrUndecodable) || errors.Is(undecodable, domain.ErrNewerEvent) {
 		return false, undecodable
 	}
-	log, err := s.readLog(ctx)
+	log, err := s.Log(ctx)
 	if err != nil {
 		return false, errors.Join(undecodable, err)
 	}

@@ -123,7 +123,7 @@ func TestTwoLogsHaveTwoIDs(t *testing.T) {
 	for range 2 {
 		store := storetest.Open(t)
 		for range 2 {
-			log, err := store.Log(context.Background())
+			log, err := store.BeginLog(context.Background())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -124,7 +124,7 @@ func openCopy[C any](ctx context.Context, store *eventstore.Store, a CompareOpti
 			return copied, "", err
 		}
 	}
-	facts, err := store.Log(ctx)
+	facts, err := store.BeginLog(ctx)
 	if err != nil {
 		return copied, "", err
 	}

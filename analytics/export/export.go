@@ -84,6 +84,13 @@ func Run(ctx context.Context, store *eventstore.Store, o Options) (m Manifest, e
 	if log.end.Before(m.Position) {
 		return m, fmt.Errorf("the export in %s goes up to position %s, but the log ends at %s: it is of another log, or of this one before it was restored", o.Dir, m.Position, log.end)
 	}
+	facts, err := store.Log(ctx)
+	if err == nil {
+		err = m.reads(facts)
+	}
+	if err != nil {
+		return m, err
+	}
 	if err := t.sweep(&m); err != nil {
 		return m, err
 	}
@@ -127,7 +134,7 @@ func transfer(ctx context.Context, store *eventstore.Store, w *writer, o Options
 	if err = unlessStopped(err); err != nil {
 		return errors.Join(err, w.drop())
 	}
-	return w.end(reached)
+	return w.end(ctx, reached)
 }
 
 // EstimateTotal estimates how many events a stretch of the log has, from how many were found in its first part. passed and total are the

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"loyalty/domain"
+	"loyalty/eventstore"
 )
 
 // ManifestName is the name of the manifest in the folder of an export. Tools that read whole folders skip names with an underscore.
@@ -33,6 +34,23 @@ type Manifest struct {
 	Position domain.Position `json:"position"`
 	Events   uint64          `json:"events"`
 	Files    []File          `json:"files"`
+	// Log is the id of the log, empty if it has none yet. Quarantined are the events that were left out by decision.
+	Log         string                   `json:"log,omitempty"`
+	Quarantined []eventstore.Quarantined `json:"quarantined,omitempty"`
+}
+
+// reads notes what the log says of itself. An export that was begun with another log is domain.ErrWrongLog.
+func (m *Manifest) reads(log eventstore.Log) error {
+	if m.Log != "" && m.Log != log.ID {
+		return fmt.Errorf("%w: the export is of the log %s, and this is %q", domain.ErrWrongLog, m.Log, log.ID)
+	}
+	m.Log, m.Quarantined = log.ID, nil
+	for _, q := range log.Quarantined {
+		if m.After.Before(q.Position) && !m.Position.Before(q.Position) {
+			m.Quarantined = append(m.Quarantined, q)
+		}
+	}
+	return nil
 }
 
 // ReadManifest reads the manifest in the folder of an export, of any version. Without one the error is fs.ErrNotExist.

@@ -1,6 +1,7 @@
 package export
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -131,13 +132,20 @@ func (w *writer) record(file File) {
 }
 
 // end finishes the last file and saves the position that the export has reached.
-func (w *writer) end(reached domain.Position) error {
+func (w *writer) end(ctx context.Context, reached domain.Position) error {
 	if w.part != nil {
 		if err := w.finish(true); err != nil {
 			return err
 		}
 	}
 	w.manifest.Position = reached
+	log, err := w.store.Log(ctx)
+	if err == nil {
+		err = w.manifest.reads(log)
+	}
+	if err != nil {
+		return err
+	}
 	return w.target.save(w.manifest)
 }
 

@@ -24,6 +24,9 @@ import (
 // and of reading the files, with the name of the file.
 func FromExport(ctx context.Context, dir string, o Options) (*History, error) {
 	h := newHistory(o.Policy, o.By)
+	if err := h.checkManifest(dir); err != nil {
+		return h, err
+	}
 	names, total, err := filesOf(dir)
 	if err != nil {
 		return h, err
@@ -45,9 +48,6 @@ func FromExport(ctx context.Context, dir string, o Options) (*History, error) {
 
 // filesOf are the files of an export, and their number of rows in all.
 func filesOf(dir string) (names []string, rows int64, err error) {
-	if err := checkTypes(dir); err != nil {
-		return nil, 0, err
-	}
 	all, err := filepath.Glob(filepath.Join(dir, "*", "*.parquet"))
 	if err != nil {
 		return nil, 0, err
@@ -70,8 +70,8 @@ func filesOf(dir string) (names []string, rows int64, err error) {
 	return names, rows, nil
 }
 
-// checkTypes is an error if an export lacks a type of event that a fold needs. A folder without a manifest passes.
-func checkTypes(dir string) error {
+// checkManifest is an error if an export lacks a type of event that a fold needs. It notes which events were left out. A folder without a manifest passes.
+func (h *History) checkManifest(dir string) error {
 	manifest, err := export.ReadManifest(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -79,6 +79,7 @@ func checkTypes(dir string) error {
 	if err != nil {
 		return err
 	}
+	h.quarantined = manifest.Quarantined
 	for _, name := range types() {
 		if has := manifest.Options.Types; len(has) > 0 && !slices.Contains(has, name) {
 			return domain.Invalid("--from-export", "export_incomplete", "the export in "+dir+" has no "+name+": export all types")

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"loyalty/domain"
+	"loyalty/eventstore"
 )
 
 // entry is an event in the form in which it is folded. order is valid during the call only.
@@ -126,6 +127,8 @@ type History struct {
 	events   uint64
 	position domain.Position
 	stored   time.Time
+	// quarantined are the events that were left out by decision.
+	quarantined []eventstore.Quarantined
 }
 
 func newHistory(p *Policy, by By) *History {

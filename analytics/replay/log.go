@@ -37,6 +37,11 @@ func FromLog(ctx context.Context, store *eventstore.Store, o Options) (*History,
 	if err != nil {
 		return h, err
 	}
+	log, err := store.Log(ctx)
+	if err != nil {
+		return h, err
+	}
+	h.quarantined = log.Quarantined
 	_, err = store.ReadAhead(ctx, domain.Checkpoint{}, end, types(), func(r *eventstore.Raw) error {
 		if o.Until.passed(r.Created) {
 			return errPassed

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"loyalty/domain"
+	"loyalty/eventstore"
 )
 
 // Report has the sums of a history, and a comparison with another policy.
@@ -26,6 +27,8 @@ type Report struct {
 	Parts     []Part  `json:"parts,omitempty"`
 	Top       []Place `json:"top"`
 	Policy    *WhatIf `json:"policy,omitempty"`
+	// Quarantined are the events up to Position that count for nobody.
+	Quarantined []eventstore.Quarantined `json:"quarantined,omitempty"`
 }
 
 // Part has the sums of one channel, month or currency.
@@ -93,6 +96,11 @@ func (h *History) Report(board []Row, top int) (Report, error) {
 	r := Report{
 		Position: h.position, StoredAt: h.stored, Events: h.events, Totals: h.sums[actual],
 		Top: []Place{}, Parts: h.breakdown(),
+	}
+	for _, q := range h.quarantined {
+		if !h.position.Before(q.Position) {
+			r.Quarantined = append(r.Quarantined, q)
+		}
 	}
 	for i := range h.customers {
 		c := &h.customers[i]

@@ -47,10 +47,10 @@ func stoppedWithOrders(t *testing.T, orders int) string {
 func TestEventstoreCheckSaysThatNothingIsWrong(t *testing.T) {
 	data := stoppedWithOrders(t, 3)
 	stdout, stderr, status := runProgram(t, "eventstore", "check", "--data", data)
-	if status != cli.ExitOK || stderr != "" || !strings.HasPrefix(stdout, "Nothing is wrong: 6 events in 3 streams; the last position is 6;") {
+	if status != cli.ExitOK || stderr != "" || !strings.HasPrefix(stdout, "Nothing is wrong: 7 events in 4 streams; the last position is 7;") {
 		t.Errorf("exit status %d: %s%s", status, stdout, stderr)
 	}
-	if report, status := checkJSON(t, data); status != cli.ExitOK || report.Events != 6 || report.Streams != 3 || report.Last != 6 || report.Found != 0 || report.Findings == nil {
+	if report, status := checkJSON(t, data); status != cli.ExitOK || report.Events != 7 || report.Streams != 4 || report.Last != 7 || report.Found != 0 || report.Findings == nil {
 		t.Errorf("exit status %d: %+v", status, report)
 	}
 }
@@ -217,10 +217,10 @@ func noneForOthers(t *testing.T, dir string) {
 func TestABackupOfAStoppedProcessGoesIntoAnEmptyFolder(t *testing.T) {
 	data, to := stoppedWithOrders(t, 2), t.TempDir()
 	stdout, stderr, status := runProgram(t, "eventstore", "backup", "--data", data, "--to", to)
-	if status != cli.ExitOK || !strings.Contains(stdout, "the last position is 4") || !strings.Contains(stdout, "check --data "+to) {
+	if status != cli.ExitOK || !strings.Contains(stdout, "the last position is 5") || !strings.Contains(stdout, "check --data "+to) {
 		t.Errorf("exit status %d: %s%s", status, stdout, stderr)
 	}
-	if report, status := checkJSON(t, to); status != cli.ExitOK || report.Events != 4 {
+	if report, status := checkJSON(t, to); status != cli.ExitOK || report.Events != 5 {
 		t.Errorf("exit status %d: %+v", status, report)
 	}
 }

@@ -61,7 +61,7 @@ func TestExportWritesTheHistoryOfAFolderServedOrNot(t *testing.T) {
 	c := newClient(t, p, data)
 	c.must(201, nil, webshop, "POST", "/order/o-1", orderBody("alice", "20.00"))
 	out := filepath.Join(t.TempDir(), "history")
-	if r := exported(t, "--data", data, "--out", out, "--format", "csv"); r.Events != 2 || r.Files != 1 || r.Position.String() != "2" || r.Out != out || r.Bytes == 0 {
+	if r := exported(t, "--data", data, "--out", out, "--format", "csv"); r.Events != 2 || r.Files != 1 || r.Position.String() != "3" || r.Out != out || r.Bytes == 0 {
 		t.Errorf("while it is served: %+v", r)
 	}
 	c.must(201, nil, webshop, "POST", "/order/o-2", orderBody("bob", "30.00"))
@@ -69,7 +69,7 @@ func TestExportWritesTheHistoryOfAFolderServedOrNot(t *testing.T) {
 		t.Fatal(status)
 	}
 	stdout, stderr, status := runIn(t, []string{"LOYALTY_EVENTSTORE=embedded:" + app.Folder(data).EventStoreDir()}, "export", "--out", out, "--format", "csv")
-	if status != cli.ExitOK || !strings.HasPrefix(stdout, out+" has 4 events up to position 4, in ") {
+	if status != cli.ExitOK || !strings.HasPrefix(stdout, out+" has 4 events up to position 5, in ") {
 		t.Errorf("exit status %d: %s%s", status, stdout, stderr)
 	}
 	var lines []string
@@ -83,7 +83,7 @@ func TestExportWritesTheHistoryOfAFolderServedOrNot(t *testing.T) {
 	}) {
 		t.Errorf("the files have %q", lines)
 	}
-	if r := exported(t, "--data", data, "--out", filepath.Join(t.TempDir(), "points"), "--types", "points-awarded.v1", "--from", "2"); r.Events != 1 || r.After.String() != "2" {
+	if r := exported(t, "--data", data, "--out", filepath.Join(t.TempDir(), "points"), "--types", "points-awarded.v1", "--from", "3"); r.Events != 1 || r.After.String() != "3" {
 		t.Errorf("after a position: %+v", r)
 	}
 }
@@ -103,7 +103,7 @@ func TestExportUsedWronglySaysWhatToDo(t *testing.T) {
 		{"--out " + out + " --data " + data + " --from yesterday --to 2026-13-01", "--to (bound_malformed)"},
 		{"--out " + out + " --data " + data + " --from 1999-12-31", "is before the first event"},
 		{"--out " + out + " --data " + data + " --to 2999-12-31", "is after the last event"},
-		{"--out " + out + " --data " + data + " --to 1", "is in the middle of an append, whose last event is at position 2: use that"},
+		{"--out " + out + " --data " + data + " --to 2", "is in the middle of an append, whose last event is at position 3: use that"},
 		{"--out " + taken + " --data " + data, "there is something in"},
 	} {
 		stdout, stderr, status := runProgram(t, append([]string{"export"}, strings.Fields(c.args)...)...)

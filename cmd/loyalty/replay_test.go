@@ -61,7 +61,7 @@ func TestReplayEqualsWhatVerifyFindsServedOrNot(t *testing.T) {
 	var verified cli.VerifyReport
 	check := func(got analyst.ReplayReport) {
 		t.Helper()
-		if len(verified.Findings) != 1 || got.Digest.Ledger != verified.Findings[0].Digest || *got.Digest != *got.OtherDigest || got.Totals.Net != 29 || got.Position.String() != "7" {
+		if len(verified.Findings) != 1 || got.Digest.Ledger != verified.Findings[0].Digest || *got.Digest != *got.OtherDigest || got.Totals.Net != 29 || got.Position.String() != "8" {
 			t.Errorf("replay: %+v, verify: %+v", got, verified)
 		}
 	}
@@ -84,8 +84,8 @@ func TestReplayEqualsWhatVerifyFindsServedOrNot(t *testing.T) {
 func TestReplayComparesPoliciesAndBreaksDown(t *testing.T) {
 	data := shopped(t, func(string) {})
 	more := withPolicy(t, "id: more\nspendPerPoint: {GBP: 200}\npointValue: 1\n")
-	if r := replayed(t, nil, "--data", data, "--until", "4"); r.Totals.Net != 18 || r.Customers != 2 || len(r.Top) != 2 || r.Top[0].Points != 10 || r.Policy != nil || r.Digest != nil {
-		t.Errorf("until 4: %+v", r)
+	if r := replayed(t, nil, "--data", data, "--until", "5"); r.Totals.Net != 18 || r.Customers != 2 || len(r.Top) != 2 || r.Top[0].Points != 10 || r.Policy != nil || r.Digest != nil {
+		t.Errorf("until 5: %+v", r)
 	}
 	r := replayed(t, nil, "--data", data, "--policy", more, "--by", "channel", "--top", "2")
 	w := r.Policy
@@ -96,7 +96,7 @@ func TestReplayComparesPoliciesAndBreaksDown(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	stdout, stderr, status := runProgram(t, "replay", "--data", data, "--policy", more, "--by", "month", "--digest")
-	for _, says := range []string{"As of position 7", "under more", "+58 points", "2 up, 0 down, 1 the same", "0.87 instead of 0.29 at 0.01 a point", "DIGEST AT 7", w.Top[0].ProxyName, "1 (median), 2 (90 %)"} {
+	for _, says := range []string{"As of position 8", "under more", "+58 points", "2 up, 0 down, 1 the same", "0.87 instead of 0.29 at 0.01 a point", "DIGEST AT 8", w.Top[0].ProxyName, "1 (median), 2 (90 %)"} {
 		if !strings.Contains(stdout, says) || status != cli.ExitOK || stderr != "" {
 			t.Errorf("exit status %d, no %q in\n%s%s", status, says, stdout, stderr)
 		}
@@ -136,7 +136,7 @@ func TestReplayWritesFilesAndReadsAnExport(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	var out, errs bytes.Buffer
-	if status := cli.Run(ctx, []string{"replay", "--data", data, "--from-export", history}, cli.Streams{Out: &out, Err: &errs}); status != cli.ExitFailed || out.Len() > 0 || !strings.Contains(errs.String(), "stopped at position 7, and nothing was written: run the same again") {
+	if status := cli.Run(ctx, []string{"replay", "--data", data, "--from-export", history}, cli.Streams{Out: &out, Err: &errs}); status != cli.ExitFailed || out.Len() > 0 || !strings.Contains(errs.String(), "stopped at position 8, and nothing was written: run the same again") {
 		t.Errorf("exit status %d: %s%s", status, out.String(), errs.String())
 	}
 }
@@ -150,8 +150,8 @@ func TestReplayUsedWronglySaysWhatToDo(t *testing.T) {
 		{"--data " + data + " --until yesterday --by weekday --format xls --top 10001", "--by (by_unknown): say channel, month or currency; --format (format_unknown)"},
 		{"--data " + data + " --until 1999-12-31", "is before the first event, which was stored at"},
 		{"--data " + data + " --until 2999-12-31", "is after the last event, which was stored at"},
-		{"--data " + data + " --until 3", "is in the middle of an append, whose last event is at position 4: use that"},
-		{"--data " + data + " --until 8", "is after the last event"},
+		{"--data " + data + " --until 4", "is in the middle of an append, whose last event is at position 5: use that"},
+		{"--data " + data + " --until 9", "is after the last event"},
 		{"--data " + data + " --format parquet", "--out"},
 		{"--data " + data + " --policy " + withPolicy(t, "id: a\nspendPerPoint: {GBP: 0}"), "policy.yaml:2 (policy_invalid): spendPerPoint.GBP"},
 		{"--data " + data + " --policy " + withPolicy(t, "id: a\nspendPerPoint: {GBP: 1}\nbonus: 5"), `policy.yaml:3 (policy_malformed): unknown field "bonus"`},

@@ -243,13 +243,18 @@ func TestVerifyTellsDrift(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	to := domain.Position{Commit: at.Position.Commit + 1, Prepare: at.Position.Prepare + 1} // where the next order-placed will stand
-	if err := board.Apply(t.Context(), leaderboard.Batch{From: at, To: domain.CheckpointAt(to), Changes: []leaderboard.Change{{Key: proxies.Key("alice"), Points: 5, Minute: 1}}}); err != nil {
+	p = s.role("command")
+	s.client(p).must(http.StatusCreated, &placed, customer("bob"), http.MethodPost, "/order/o-next", orderBody(nil, "20.00"))
+	if status := p.stop(os.Interrupt); status != cli.ExitOK {
+		t.Fatalf("it exits with %d", status)
+	}
+	to := at
+	to.Position = domain.Position{Commit: at.Position.Commit + 1, Prepare: at.Position.Prepare + 1} // where that order-placed stands
+	if err := board.Apply(t.Context(), leaderboard.Batch{From: at, To: to, Changes: []leaderboard.Change{{Key: proxies.Key("alice"), Points: 5, Minute: 1}}}); err != nil {
 		t.Fatal(err)
 	}
 	p = s.role("command,query,project")
 	c = s.client(p)
-	c.must(http.StatusCreated, &placed, customer("bob"), http.MethodPost, "/order/o-next", orderBody(nil, "20.00"))
 	c.must(http.StatusOK, nil, customer("bob"), http.MethodGet, "/loyalty/bob", nil, "Loyalty-Min-Position: "+placed.Position)
 	var report cli.VerifyReport
 	stderr, status := s.tool(&report, "verify")

@@ -42,7 +42,7 @@ func TestAnalystsAskAProcessThatServes(t *testing.T) {
 	data := shopped(t, func(string) {})
 	p := newClient(t, startDev(t, data), data)
 	for _, c := range []struct{ more, arguments string }{
-		{`, "top": 2`, "--top 2"}, {`, "by": "channel", "until": "4"`, "--by channel --until 4"},
+		{`, "top": 2`, "--top 2"}, {`, "by": "channel", "until": "5"`, "--by channel --until 5"},
 	} {
 		got := lastReport(t, p.must(http.StatusOK, nil, analystClaims, http.MethodPost, "/what-if", `{"policy": `+text+c.more+`}`).body)
 		want := replayed(t, nil, append([]string{"--data", data, "--policy", policy}, strings.Fields(c.arguments)...)...)
@@ -54,9 +54,9 @@ func TestAnalystsAskAProcessThatServes(t *testing.T) {
 		Top       []struct{ Rank, Points int64 }
 		Customers int64
 	}
-	p.must(http.StatusOK, &best, analystClaims, http.MethodGet, "/leaderboard?asOf=4", nil, "Loyalty-Min-Position: 7")
+	p.must(http.StatusOK, &best, analystClaims, http.MethodGet, "/leaderboard?asOf=5", nil, "Loyalty-Min-Position: 8")
 	if len(best.Top) != 2 || best.Top[0].Points != 10 || best.Top[1].Rank != 2 || best.Customers != 2 {
-		t.Errorf("at position 4 the best are %+v", best)
+		t.Errorf("at position 5 the best are %+v", best)
 	}
 	var earned struct {
 		Earnings []struct {
@@ -64,7 +64,7 @@ func TestAnalystsAskAProcessThatServes(t *testing.T) {
 			Awarded, Reversed, Adjusted int64
 		}
 	}
-	p.must(http.StatusOK, &earned, analystClaims, http.MethodGet, "/earnings", nil, "Loyalty-Min-Position: 7")
+	p.must(http.StatusOK, &earned, analystClaims, http.MethodGet, "/earnings", nil, "Loyalty-Min-Position: 8")
 	var sum int64
 	for _, e := range earned.Earnings {
 		sum += e.Awarded + e.Reversed + e.Adjusted

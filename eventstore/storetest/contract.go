@@ -104,7 +104,7 @@ func Add(t testing.TB, store *eventstore.Store, stream string, events ...domain.
 // Begin gives the log its id, so that no reader adds that to it.
 func Begin(t testing.TB, store *eventstore.Store) eventstore.Log {
 	t.Helper()
-	log, err := store.Log(bounded(t))
+	log, err := store.BeginLog(bounded(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -161,7 +161,7 @@ func checkpointsNameTheLog(t *testing.T, store *eventstore.Store) {
 	Add(t, store, ownStream(), Adjusted("a", 1))
 	last := load(t, store, func() string { s := ownStream(); Add(t, store, s, Adjusted("a", 2)); return s }())[0]
 	Add(t, store, ownStream(), Placed("a"))
-	log, err := store.Log(bounded(t))
+	log, err := store.BeginLog(bounded(t))
 	if err != nil || log.ID == "" {
 		t.Fatalf("the log is %+v, %v", log, err)
 	}

@@ -193,6 +193,9 @@ func (r ReplayReport) print(out io.Writer) error {
 		}
 		as += "."
 	}
+	if n := len(r.Quarantined); n > 0 {
+		as += fmt.Sprintf(" %s quarantined and counts for nobody.", english.Count(uint64(n), "event is", "events are"))
+	}
 	if _, err := fmt.Fprintln(out, as); err != nil {
 		return err
 	}
