@@ -72,7 +72,7 @@ type Config struct {
 	NewRequestID func() string
 	// Status and Ready are for operators, as in admin.Handler. Without Status there is no status to look at.
 	Status func(context.Context) admin.Status
-	Ready  func(context.Context) error
+	Ready  map[string]func(context.Context) error
 	// Limits bound what callers may ask for.
 	Limits admission.Limits
 	// Metrics gets the metrics of the requests, and is what /metrics shows.
@@ -82,7 +82,7 @@ type Config struct {
 // check returns an error where the configuration is incomplete.
 func (c *Config) check() error {
 	switch {
-	case c.Verifier == nil, c.Log == nil, c.Now == nil, c.NewRequestID == nil, c.Ready == nil, c.Metrics == nil:
+	case c.Verifier == nil, c.Log == nil, c.Now == nil, c.NewRequestID == nil, len(c.Ready) == 0, c.Metrics == nil:
 		return errors.New("api: the configuration is incomplete")
 	case (c.Leaderboard != nil || c.Finder != nil || c.History != nil) && c.Proxies == domain.Proxies{}:
 		return errors.New("api: a leaderboard, a history and a search need proxies")

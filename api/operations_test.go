@@ -19,10 +19,11 @@ func TestOperators(t *testing.T) { runOperations(t, loadDocument(t)) }
 
 // runOperations asks what operators ask, on the admin address.
 func runOperations(t *testing.T, doc *document) {
-	var unready error
+	var unready, orderless error
 	s := serve(t, doc, func(c *api.Config) {
 		c.Commands = fixed{}
-		c.Ready = func(context.Context) error { return unready }
+		c.Ready = ready(func(context.Context) error { return unready })
+		c.Ready["command"] = func(context.Context) error { return orderless }
 	})
 	admin := *s
 	admin.url = s.admin
@@ -35,9 +36,22 @@ func runOperations(t *testing.T, doc *document) {
 		admin.do(t, exchange{method: "GET", path: "/readyz", status: 200})
 		unready = errors.New("the leaderboard is loading")
 		got := admin.do(t, exchange{method: "GET", path: "/readyz", status: 503, code: "not_ready"})
-		if got.problem.Detail != unready.Error() {
+		if got.problem.Detail != "query: the leaderboard is loading" {
 			t.Errorf("the detail is %q", got.problem.Detail)
 		}
+	})
+	t.Run("each of its roles is ready or not", func(t *testing.T) {
+		admin.do(t, exchange{method: "GET", path: "/readyz?role=query", status: 503, code: "not_ready"})
+		admin.do(t, exchange{method: "GET", path: "/readyz?role=command", status: 200})
+		unready, orderless = nil, errors.New("the event store is away")
+		admin.do(t, exchange{method: "GET", path: "/readyz?role=query", status: 200})
+		admin.do(t, exchange{method: "GET", path: "/readyz?role=command", status: 503, code: "not_ready"})
+		admin.do(t, exchange{method: "GET", path: "/readyz", status: 503, code: "not_ready"})
+		got := admin.do(t, exchange{method: "GET", path: "/readyz?role=project", status: 404, code: "role_absent"})
+		if want := "this process does not have the role project; it has: command, query"; got.problem.Detail != want {
+			t.Errorf("the detail is %q, want %q", got.problem.Detail, want)
+		}
+		admin.do(t, exchange{method: "GET", path: "/readyz?role=barista", status: 400, code: "role_unknown", field: "role"})
 	})
 	t.Run("requests are measured by route, not by path", func(t *testing.T) {
 		s.do(t, exchange{as: till, method: "POST", path: "/order/o-77", body: orderOf(`1`, "ann"), status: 201})

@@ -73,10 +73,15 @@ func config(t testing.TB, log io.Writer) api.Config {
 	return api.Config{
 		Proxies: proxies, Verifier: verifier, Now: time.Now, NewRequestID: uuid.NewString,
 		Log:     slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Ready:   func(context.Context) error { return nil },
+		Ready:   ready(func(context.Context) error { return nil }),
 		Status:  func(context.Context) admin.Status { return admin.Status{Roles: []string{"query"}} },
 		Metrics: prometheus.NewRegistry(),
 	}
+}
+
+// ready is the readiness of a process with the query role alone.
+func ready(check func(context.Context) error) map[string]func(context.Context) error {
+	return map[string]func(context.Context) error{"query": check}
 }
 
 // serve starts a site on a configuration that change completes.

@@ -63,7 +63,7 @@ func TestOneLookIsForAllWhoAskWithinASecond(t *testing.T) {
 	clock := &clock{now: time.Now()}
 	s := serve(t, loadDocument(t), func(c *api.Config) {
 		c.Now = clock.Now
-		c.Ready = func(context.Context) error { return errors.New("the leaderboard is loading") }
+		c.Ready = ready(func(context.Context) error { return errors.New("the leaderboard is loading") })
 		c.Status = func(context.Context) admin.Status {
 			looks.Add(1)
 			<-goOn
@@ -73,7 +73,7 @@ func TestOneLookIsForAllWhoAskWithinASecond(t *testing.T) {
 	var asking sync.WaitGroup
 	for range 20 {
 		asking.Go(func() {
-			if got := statusOf(t, s.admin); got.NotReady != "the leaderboard is loading" || len(got.Stores) != 1 || got.Stores[0].Up {
+			if got := statusOf(t, s.admin); got.NotReady != "query: the leaderboard is loading" || len(got.Stores) != 1 || got.Stores[0].Up {
 				t.Errorf("the status is %+v", got)
 			}
 		})
@@ -123,7 +123,7 @@ func TestASlowLookIsForAllWhoWaitedForIt(t *testing.T) {
 // What hangs is given two seconds, and what is known of the rest is told.
 func TestAStatusIsToldAlsoWhileAStoreHangs(t *testing.T) {
 	s := serve(t, loadDocument(t), func(c *api.Config) {
-		c.Ready = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+		c.Ready = ready(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
 		c.Status = func(ctx context.Context) admin.Status {
 			<-ctx.Done()
 			return admin.Status{Roles: []string{"query"}, Projections: []admin.ProjectionStatus{{Name: "ledger", Live: true}}}

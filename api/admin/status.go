@@ -18,7 +18,7 @@ type Status struct {
 	// Started is when the process did; Now is when it was asked.
 	Started time.Time `json:"started"`
 	Now     time.Time `json:"now"`
-	// NotReady is why the process should not be sent requests, empty if it should.
+	// NotReady says which of the roles should not be sent requests and why, empty if all should.
 	NotReady    string             `json:"notReady,omitempty"`
 	Stores      []StoreStatus      `json:"stores"`
 	Projections []ProjectionStatus `json:"projections"`
@@ -121,20 +121,17 @@ func (h *Handler) status(ctx context.Context) Status {
 	// The time and the counts together, for rates are made from them.
 	now, counts := h.Now(), h.Requests.counts(h.Log)
 	counts.LiveStreams = int64(h.LiveStreams())
-	var ready error
+	var why string
 	var asking sync.WaitGroup
-	asking.Go(func() { ready = h.Ready(ctx) })
+	asking.Go(func() { why = notReady(ctx, h.Ready) })
 	status := h.Status(ctx)
 	asking.Wait()
-	status.Now, status.Counts = now.UTC(), counts
+	status.Now, status.Counts, status.NotReady = now.UTC(), counts, why
 	if status.Stores == nil {
 		status.Stores = []StoreStatus{}
 	}
 	if status.Projections == nil {
 		status.Projections = []ProjectionStatus{}
-	}
-	if ready != nil {
-		status.NotReady = ready.Error()
 	}
 	return status
 }

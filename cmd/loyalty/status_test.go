@@ -168,7 +168,7 @@ func TestAStoreThatHasLostWhatItHeldIsUp(t *testing.T) {
 	projecting.kill()
 	s.redis.Do("FLUSHALL")
 	var got admin.Status
-	waitFor(t, "the leaderboard to be missed", func() bool { got = p.status(); return got.NotReady != "" })
+	waitFor(t, "the leaderboard to be missed", func() bool { got = p.status(); return got.Stores[2].Why != "" })
 	if board := got.Stores[2]; board.Name != "leaderboard" || !board.Up || !strings.Contains(board.Why, "not loaded") || len(down(got)) != 0 {
 		t.Errorf("the status is %+v", got)
 	}

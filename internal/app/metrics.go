@@ -18,9 +18,9 @@ const (
 
 // projectionMetrics are the position and the lag of each projection.
 type projectionMetrics struct {
-	runners                                        func() []*projections.Runner
-	now                                            func() time.Time
-	position, live, applied, lagSeconds, lagEvents *prometheus.Desc
+	runners                                                 func() []*projections.Runner
+	now                                                     func() time.Time
+	position, live, stopped, applied, lagSeconds, lagEvents *prometheus.Desc
 }
 
 func newProjectionMetrics(runners func() []*projections.Runner, now func() time.Time) *projectionMetrics {
@@ -31,6 +31,7 @@ func newProjectionMetrics(runners func() []*projections.Runner, now func() time.
 		runners: runners, now: now,
 		position:   describe("position", "Commit position of the checkpoint."),
 		live:       describe("live", "1 if the projection has caught up and follows new events, else 0."),
+		stopped:    describe("stopped", "1 if the projection met what it can't apply, and has stopped until somebody acts, else 0."),
 		applied:    describe("events_applied_total", "Events applied since the process began."),
 		lagSeconds: describe("lag_seconds", "Seconds since everything in the log was last known to be applied."),
 		lagEvents:  describe("lag_events", "Events in the log that are not applied yet, counted up to 10000 and for 2 seconds."),
@@ -39,7 +40,7 @@ func newProjectionMetrics(runners func() []*projections.Runner, now func() time.
 
 // Describe names the metrics.
 func (m *projectionMetrics) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.position, m.live, m.applied, m.lagSeconds, m.lagEvents} {
+	for _, d := range []*prometheus.Desc{m.position, m.live, m.stopped, m.applied, m.lagSeconds, m.lagEvents} {
 		out <- d
 	}
 }
@@ -61,11 +62,15 @@ func (m *projectionMetrics) collect(ctx context.Context, runner *projections.Run
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, status.Name)
 	}
 	gauge(m.position, float64(status.Position.Commit))
-	live := 0.0
-	if status.Live {
-		live = 1
+	flag := func(d *prometheus.Desc, set bool) {
+		value := 0.0
+		if set {
+			value = 1
+		}
+		gauge(d, value)
 	}
-	gauge(m.live, live)
+	flag(m.live, status.Live)
+	flag(m.stopped, status.Stopped != nil)
 	out <- prometheus.MustNewConstMetric(m.applied, prometheus.CounterValue, float64(status.Applied), status.Name)
 	if !status.AsOf.IsZero() {
 		gauge(m.lagSeconds, max(0, m.now().Sub(status.AsOf).Seconds()))

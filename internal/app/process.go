@@ -3,11 +3,11 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -30,9 +30,12 @@ type Process struct {
 	buses
 	seasons *seasons         // nil without any
 	history *history.History // nil without a folder for it
-	// The process is not ready before the essential projections have caught up. It serves without the optional ones.
+	// The roles are not ready before the essential projections have caught up. The process serves without the optional ones.
 	essential, optional []*projections.Runner
-	api                 *api.Server
+	// board is the essential runner of a leaderboard in this process's memory; nil where it is shared.
+	board *projections.Runner
+	shown atomic.Bool // there was a leaderboard to show
+	api   *api.Server
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -62,7 +65,7 @@ func Open(ctx context.Context, c Config) (_ *Process, err error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	config := api.Config{
-		Proxies: proxies, Verifier: verifier, Log: log, Now: time.Now, NewRequestID: NewRequestIDs(), Ready: p.ready, Metrics: registry,
+		Proxies: proxies, Verifier: verifier, Log: log, Now: time.Now, NewRequestID: NewRequestIDs(), Ready: p.readiness(), Metrics: registry,
 		Limits: c.Limits, Development: c.Development, AllowOrigins: c.AllowOrigins, SignIn: c.SignIn,
 	}
 	if c.Command {
@@ -118,9 +121,11 @@ func (p *Process) newRunners(c Config, proxies domain.Proxies) (err error) {
 	}
 	// The project role keeps a leaderboard in Redis; each process keeps the one in its own memory.
 	if (c.Project && p.Shared != nil) || (p.Leaderboard != nil && p.Shared == nil) {
-		p.essential = append(p.essential, newRunner(projections.Leaderboard{
-			Writer: p.Leaderboard, Accounts: p.Ledger, Proxies: proxies, Logger: log, Now: time.Now,
-		}))
+		runner := newRunner(projections.Leaderboard{Writer: p.Leaderboard, Accounts: p.Ledger, Proxies: proxies, Logger: log, Now: time.Now})
+		p.essential = append(p.essential, runner)
+		if p.Shared == nil {
+			p.board = runner
+		}
 	}
 	if c.History == "" {
 		return nil
@@ -179,28 +184,4 @@ func (p *Process) close(ctx context.Context) error {
 		closed = p.history.Close()
 	}
 	return errors.Join(p.buses.close(), closed, p.Stores.Close(ctx))
-}
-
-// ready is nil if the process can do what its roles are for. A projection that has caught up once may lose the event store again
-// and the process stays ready: what was folded can still be read, with its age.
-func (p *Process) ready(ctx context.Context) error {
-	for _, runner := range p.essential {
-		switch status := runner.Status(); {
-		case status.Stopped != nil:
-			return status.Stopped
-		case !status.CaughtUp:
-			return fmt.Errorf("projection %s: %w; it is at position %s", status.Name, domain.ErrNotCaughtUp, status.Position)
-		}
-	}
-	if p.Command {
-		if err := p.Store.Ping(ctx); err != nil {
-			return fmt.Errorf("the event store: %w", err)
-		}
-	}
-	if p.Query && p.Shared != nil {
-		if _, err := p.Shared.Checkpoint(ctx); err != nil {
-			return fmt.Errorf("the leaderboard: %w", err)
-		}
-	}
-	return nil
 }

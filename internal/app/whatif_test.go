@@ -84,7 +84,7 @@ func TestAWhatIfOfALargeLogTellsHowFarItIs(t *testing.T) {
 	}
 	server, err := api.New(api.Config{
 		Replays: whatIfs{store, proxies}, Verifier: verifier, Log: slog.New(slog.DiscardHandler), Now: time.Now, NewRequestID: NewRequestIDs(),
-		Ready: func(context.Context) error { return nil }, Metrics: prometheus.NewRegistry(),
+		Ready: map[string]func(context.Context) error{"query": func(context.Context) error { return nil }}, Metrics: prometheus.NewRegistry(),
 	})
 	if err != nil {
 		t.Fatal(err)

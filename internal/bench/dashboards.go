@@ -217,7 +217,7 @@ func (c Dashboards) handler(board app.LeaderboardStore, proxies domain.Proxies, 
 	}
 	return api.New(api.Config{
 		Leaderboard: board, Proxies: proxies, Verifier: verifier, Log: slog.New(slog.DiscardHandler), Now: time.Now, NewRequestID: app.NewRequestIDs(),
-		Ready: func(context.Context) error { return nil }, Metrics: prometheus.NewRegistry(),
+		Ready: map[string]func(context.Context) error{"query": func(context.Context) error { return nil }}, Metrics: prometheus.NewRegistry(),
 	})
 }
 

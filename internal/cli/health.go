@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 
 	"loyalty/internal/cli/flags"
@@ -13,6 +14,7 @@ import (
 // healthCommand asks a process whether it is ready, for containers that have no other program to do so.
 type healthCommand struct {
 	Admin   string        `help:"Where the process answers its operators." default:"http://127.0.0.1:9090" placeholder:"URL"`
+	Role    string        `help:"Ask for this role only: command, query or project (default: all roles of the process)." placeholder:"ROLE"`
 	Timeout time.Duration `help:"How long it may take." default:"2s"`
 }
 
@@ -20,7 +22,11 @@ type healthCommand struct {
 func (c healthCommand) Run(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Admin+"/readyz", nil)
+	address := c.Admin + "/readyz"
+	if c.Role != "" {
+		address += "?role=" + url.QueryEscape(c.Role)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return flags.Usage(err)
 	}

@@ -74,12 +74,15 @@ function showTables(before, after) {
 
 function showVerdict(status) {
   const ready = !status.notReady, down = status.stores.filter(({ up }) => !up).map(({ name }) => name);
-  $("verdict").textContent = ready ? "Ready" : "Not ready";
-  $("verdict").parentElement.className = `card verdict ${ready ? "good" : "bad"}`;
-  $("why").textContent = status.notReady || (down.length > 0 ? `It answers, without: ${down.join(", ")}.` : "Everything it works with answers.");
+  const stopped = status.projections.filter(({ stopped }) => stopped).map(({ name }) => name);
+  const alarm = stopped.length > 0 && `Stopped, until somebody acts: ${stopped.join(", ")}.`;
+  $("verdict").textContent = ready ? alarm ? "Stopped" : "Ready" : "Not ready";
+  $("verdict").parentElement.className = `card verdict ${ready && !alarm && down.length === 0 ? "good" : "bad"}`;
+  $("why").textContent = status.notReady || alarm || (down.length > 0 ? `It answers, without: ${down.join(", ")}.` : "Everything it works with answers.");
   $("process").replaceChildren(el("span", null, `${status.roles.join(", ")}, since `, when(status.started)));
-  document.title = `${ready ? "" : "Not ready · "}Status · Loyalty`;
-  tell(ready ? `Ready. ${$("why").textContent}` : `Not ready: ${status.notReady}`);
+  const verdict = $("verdict").textContent;
+  document.title = `${verdict === "Ready" ? "" : `${verdict} · `}Status · Loyalty`;
+  tell(`${verdict}. ${$("why").textContent}`);
 }
 
 /** tell reads out what is another than before, but for figures in it. */

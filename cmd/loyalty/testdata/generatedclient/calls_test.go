@@ -237,7 +237,7 @@ func TestAGeneratedClientUnderstandsEveryProblem(t *testing.T) {
 	if got := result[client.HealthzResponse](t)(operator.HealthzWithResponse(ctx)); got.JSON200 == nil || got.JSON200.Status != client.StatusWordOk {
 		t.Errorf("healthz: %s", got.Body)
 	}
-	if got := result[client.ReadyzResponse](t)(operator.ReadyzWithResponse(ctx)); got.JSON200 == nil || got.JSON200.Status != client.StatusWordReady {
+	if got := result[client.ReadyzResponse](t)(operator.ReadyzWithResponse(ctx, nil)); got.JSON200 == nil || got.JSON200.Status != client.StatusWordReady {
 		t.Errorf("readyz: %s", got.Body)
 	}
 }

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+
+	"loyalty/api/browsertest"
+	"loyalty/domain/account"
+	"loyalty/internal/cli"
+)
+
+// operators asks for a path of the address for operators.
+func (p *process) operators(path string) (status int, body string) {
+	p.t.Helper()
+	response, err := operator.Get(p.admin + path)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return response.StatusCode, string(text)
+}
+
+// wantReady compares what the process says of each role with what is expected: nothing where it is ready, else a part of the reason.
+func (p *process) wantReady(when string, want map[string]string) {
+	p.t.Helper()
+	for role, reason := range want {
+		path, status := "/readyz?role="+role, http.StatusOK
+		if role == "" {
+			path = "/readyz"
+		}
+		if reason != "" {
+			status = http.StatusServiceUnavailable
+		}
+		if got, body := p.operators(path); got != status || !strings.Contains(body, reason) {
+			p.t.Errorf("%s, %s: %d %s; want %d and %q", when, path, got, body, status, reason)
+		}
+	}
+}
+
+// appendUndecodable appends an event of ours that nobody can decode.
+func (s *site) appendUndecodable() {
+	s.t.Helper()
+	config, err := esdb.ParseConnectionString("esdb://" + s.events.Addr() + "?tls=false")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	db, err := esdb.NewClient(config)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer db.Close()
+	_, err = db.AppendToStream(s.t.Context(), "account-c-0", esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}},
+		esdb.EventData{EventType: account.TypePointsAdjusted, ContentType: esdb.ContentTypeJson, Data: []byte(`{"customerId": 7}`)})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// Given processes with all roles and with a leaderboard of their own
+// When an event stops the projections, and then Redis, Postgres and the event store go away, one after the other
+// Then each role says whether it can work, those who look at dashboards go on, and the projection that stopped is an alarm.
+func TestEachRoleIsReadyByWhatItNeeds(t *testing.T) {
+	s := openSite(t)
+	p := s.role("command,query,project")
+	own := s.role("query", "LOYALTY_LEADERBOARD=memory:")
+	screen := s.client(own)
+	var placed placedAnswer
+	s.client(p).must(http.StatusCreated, &placed, webshop, http.MethodPost, "/order/o-1", orderBody("c-0", "10.00"))
+	screen.must(http.StatusOK, nil, supportClaims, http.MethodGet, "/loyalty/c-0", nil, "Loyalty-Min-Position: "+placed.Position)
+
+	p.wantReady("at first", map[string]string{"": "", "command": "", "query": "", "project": ""})
+	if status, body := own.operators("/readyz?role=project"); status != http.StatusNotFound || !strings.Contains(body, "it has: query") {
+		t.Errorf("a role that the process does not have: %d %s", status, body)
+	}
+	if status, body := own.operators("/readyz?role=barista"); status != http.StatusBadRequest || !strings.Contains(body, "role_unknown") {
+		t.Errorf("a role that is none: %d %s", status, body)
+	}
+	tab := browsertest.Open(t)
+	tab.Go(own.admin + "/status")
+	shows(tab, "#verdict", "Ready")
+
+	s.appendUndecodable()
+	alarm := func(p *process, projection, value string) func() bool {
+		return func() bool {
+			_, metrics := p.operators("/metrics")
+			return strings.Contains(metrics, `loyalty_projection_stopped{projection="`+projection+`"} `+value+"\n")
+		}
+	}
+	for _, of := range []struct {
+		p          *process
+		projection string
+	}{{p, "ledger"}, {p, "leaderboard"}, {own, "leaderboard"}} {
+		waitFor(t, "the alarm of the "+of.projection, alarm(of.p, of.projection, "1"))
+	}
+	stopped := map[string]string{"": "has stopped", "command": "", "query": "", "project": "has stopped"}
+	p.wantReady("after an event that nobody can decode", stopped)
+	own.wantReady("after an event that nobody can decode", map[string]string{"": "", "query": ""})
+	shows(tab, "#verdict", "Stopped")
+	shows(tab, "#why", "Stopped, until somebody acts: leaderboard.")
+	tab.Wait(`document.querySelector(".verdict").classList.contains("bad") && document.querySelectorAll("#projections .chip.bad").length === 1`)
+	lookedAt(tab)
+	// A process that starts now has the ledger's leaderboard to show.
+	var late dashboardAnswer
+	s.client(s.role("query", "LOYALTY_LEADERBOARD=memory:")).must(http.StatusOK, &late, supportClaims, http.MethodGet, "/loyalty/c-0", nil)
+	if late.You == nil || late.You.Points != 1 {
+		t.Errorf("a process that started afterwards shows %+v", late)
+	}
+
+	s.redis.Stop()
+	p.wantReady("without Redis", stopped)
+	s.postgres.Stop()
+	p.wantReady("without Postgres", stopped)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := s.events.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	p.wantReady("without any store", map[string]string{"": "the event store", "command": "the event store", "query": "", "project": "has stopped"})
+	screen.must(http.StatusOK, nil, supportClaims, http.MethodGet, "/loyalty/c-0", nil)
+	for role, want := range map[string]int{"query": cli.ExitOK, "command": cli.ExitFailed} {
+		if _, stderr, status := runProgram(t, "health", "--admin", p.admin, "--role", role); status != want {
+			t.Errorf("loyalty health --role %s exits with %d: %s", role, status, stderr)
+		}
+	}
+}
