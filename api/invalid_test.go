@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-
 )
 
 func TestNothingIsAppendedForBadInput(t *testing.T) { runInvalid(t, loadDocument(t)) }

@@ -23,6 +23,8 @@ type Status struct {
 	Stores      []StoreStatus      `json:"stores"`
 	Projections []ProjectionStatus `json:"projections"`
 	Counts      Counts             `json:"counts"`
+	// Quarantined is the number of events in the log that count for nobody, by decision.
+	Quarantined int `json:"quarantined,omitempty"`
 }
 
 // StoreStatus is one of the stores that the process works with.

@@ -44,6 +44,12 @@ func TestAnEventThatCannotBeDecodedStopsNobodyForEver(t *testing.T) {
 		c.must(http.StatusOK, &dashboard, customer("ann"), http.MethodGet, "/loyalty/ann", nil)
 		return dashboard.You.Points == 15
 	})
+	if _, got := p.operators("/metrics"); !strings.Contains(got, "\nloyalty_quarantined_events 1\n") {
+		t.Error("the metrics don't count it")
+	}
+	if _, got := p.operators("/status.json"); !strings.Contains(got, `"quarantined":1`) {
+		t.Errorf("the status is %s", got)
+	}
 	stdout, stderr, status := runProgram(t, "verify", "--data", data, "--json")
 	var report cli.VerifyReport
 	if err := json.Unmarshal([]byte(stdout), &report); err != nil || status != cli.ExitOK || len(report.Quarantined) != 1 || report.Quarantined[0].Position != broken {

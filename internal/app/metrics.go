@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"loyalty/eventstore"
 	"loyalty/projections"
 )
 
@@ -77,5 +78,22 @@ func (m *projectionMetrics) collect(ctx context.Context, runner *projections.Run
 	}
 	if behind, err := runner.Behind(ctx, countUpTo); err == nil || behind > 0 {
 		gauge(m.lagEvents, float64(behind))
+	}
+}
+
+// quarantineMetric counts the events in the log that count for nobody.
+type quarantineMetric struct{ store *eventstore.Store }
+
+var quarantined = prometheus.NewDesc("loyalty_quarantined_events", "Events in the log that can't be decoded and count for nobody, by decision.", nil, nil)
+
+// Describe names the metric.
+func (quarantineMetric) Describe(out chan<- *prometheus.Desc) { out <- quarantined }
+
+// Collect asks the log, and leaves the metric out if it does not answer.
+func (m quarantineMetric) Collect(out chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), countTimeout)
+	defer cancel()
+	if log, err := m.store.Log(ctx); err == nil {
+		out <- prometheus.MustNewConstMetric(quarantined, prometheus.GaugeValue, float64(len(log.Quarantined)))
 	}
 }

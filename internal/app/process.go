@@ -101,7 +101,7 @@ func Open(ctx context.Context, c Config) (_ *Process, err error) {
 	if p.buses, err = c.Brokers.join(c.Roles, config.Commands, c.Limits.Adjustments[auth.RoleChannel], p.Store, log, registry); err != nil {
 		return nil, err
 	}
-	registry.MustRegister(newProjectionMetrics(p.runners, time.Now))
+	registry.MustRegister(newProjectionMetrics(p.runners, time.Now), quarantineMetric{p.Store})
 	config.Status = p.status(c.Roles.names(), time.Now(), p.storeChecks(c.Connections, c.Brokers))
 	if p.api, err = api.New(config); err != nil {
 		return nil, err

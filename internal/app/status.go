@@ -82,6 +82,11 @@ func (p *Process) status(roles []string, started time.Time, checks []storeCheck)
 		for i, runner := range runners {
 			asking.Go(func() { status.Projections[i] = projectionStatus(ctx, runner) })
 		}
+		asking.Go(func() {
+			if log, err := p.Store.Log(ctx); err == nil { // whether the store answers is said with the stores
+				status.Quarantined = len(log.Quarantined)
+			}
+		})
 		asking.Wait()
 		return status
 	}

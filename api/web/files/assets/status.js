@@ -78,7 +78,8 @@ function showVerdict(status) {
   const alarm = stopped.length > 0 && `Stopped, until somebody acts: ${stopped.join(", ")}.`;
   $("verdict").textContent = ready ? alarm ? "Stopped" : "Ready" : "Not ready";
   $("verdict").parentElement.className = `card verdict ${ready && !alarm && down.length === 0 ? "good" : "bad"}`;
-  $("why").textContent = status.notReady || alarm || (down.length > 0 ? `It answers, without: ${down.join(", ")}.` : "Everything it works with answers.");
+  $("why").textContent = status.notReady || alarm || (down.length > 0 ? `It answers, without: ${down.join(", ")}.` : "Everything it works with answers.")
+    + (status.quarantined ? ` Events in quarantine: ${status.quarantined}.` : "");
   $("process").replaceChildren(el("span", null, `${status.roles.join(", ")}, since `, when(status.started)));
   const verdict = $("verdict").textContent;
   document.title = `${verdict === "Ready" ? "" : `${verdict} · `}Status · Loyalty`;
