@@ -57,7 +57,7 @@ func rank(ctx context.Context, l layers, key domain.ProxyKey, top, around int) (
 	if s.own, s.ranked, err = l.find(key); err != nil {
 		return s, err
 	}
-	s.ranked = s.ranked && s.own.sum != forgottenSum
+	s.ranked = s.ranked && s.own.sum != forgotten
 	all, err := l.merge(ctx)
 	if err != nil {
 		return s, err
@@ -67,7 +67,7 @@ func rank(ctx context.Context, l layers, key domain.ProxyKey, top, around int) (
 		if err != nil || !ok {
 			return s, err
 		}
-		if e.sum == forgottenSum {
+		if e.sum == forgotten {
 			continue
 		}
 		s.customers++
@@ -92,7 +92,7 @@ func (h *History) fill(s *standings, d *leaderboard.Dashboard) {
 		if _, retired := h.retired[key]; retired {
 			key = domain.ProxyKey{}
 		}
-		return leaderboard.Row{Rank: rank, Key: key, Points: e.points()}
+		return leaderboard.Row{Rank: rank, Key: key, Points: e.sum.points}
 	}
 	*d = leaderboard.Dashboard{Ranked: s.ranked, Top: d.Top[:0], Around: d.Around[:0], Customers: s.customers}
 	for i := range s.top.entries {

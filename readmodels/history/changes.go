@@ -39,7 +39,7 @@ func (h *History) Changes(ctx context.Context, field string, since Moment, key d
 		if err := c.compare(ctx, before, after, key); err != nil {
 			return err
 		}
-		if c.ownThen.sum != forgottenSum {
+		if c.ownThen.sum != forgotten {
 			if err := h.ownChanges(ctx, &v, &past, key, &c.Changes); err != nil {
 				return err
 			}
@@ -99,21 +99,21 @@ func (c *comparison) compare(ctx context.Context, before, after layers, key doma
 
 // setOwn sets the customer's points, if they are on the leaderboard.
 func (p *Place) setOwn(own *entry) {
-	if p.Ranked = p.Ranked && own.sum != forgottenSum; p.Ranked {
-		p.Rank, p.Points = 1, own.points()
+	if p.Ranked = p.Ranked && own.sum != forgotten; p.Ranked {
+		p.Rank, p.Points = 1, own.sum.points
 	}
 }
 
 // count counts one customer. was is nil if they had no entry then.
 func (c *comparison) count(was, is *entry) {
-	wasThere, wasAbove := was != nil && was.sum != forgottenSum, false
+	wasThere, wasAbove := was != nil && was.sum != forgotten, false
 	if wasThere {
 		c.Then.Customers++
 		if wasAbove = c.Then.Ranked && was.above(&c.ownThen); wasAbove {
 			c.Then.Rank++
 		}
 	}
-	isThere, isAbove := is.sum != forgottenSum, false
+	isThere, isAbove := is.sum != forgotten, false
 	if isThere {
 		c.Now.Customers++
 		if isAbove = c.Now.Ranked && is.above(&c.ownNow); isAbove {
@@ -128,7 +128,7 @@ func (c *comparison) count(was, is *entry) {
 		c.Left++
 	default:
 		c.Overtook++
-		if is.points() < was.points() {
+		if is.sum.points < was.sum.points {
 			c.Fell++
 		}
 	}

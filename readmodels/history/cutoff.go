@@ -172,16 +172,17 @@ func (l layers) merge(ctx context.Context) (*merge, error) {
 
 // find sums a customer's entries in the layers; found is false if there are none.
 func (l layers) find(key domain.ProxyKey) (own entry, found bool, err error) {
-	own = newEntry(key, 0)
+	own = newEntry(key, sum{})
 	for _, each := range l {
-		sum, inLayer := int64(0), false
+		var in sum
+		inLayer := false
 		if each.file == nil {
-			sum, inLayer = findEntry(each.entries, key)
-		} else if sum, inLayer, err = each.file.find(key); err != nil {
+			in, inLayer = findEntry(each.entries, key)
+		} else if in, inLayer, err = each.file.find(key); err != nil {
 			return own, false, err
 		}
 		if inLayer {
-			own.sum, found = addSums(own.sum, sum), true
+			own.sum, found = own.sum.plus(in), true
 		}
 	}
 	return own, found, nil

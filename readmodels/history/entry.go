@@ -2,42 +2,37 @@ package history
 
 import (
 	"encoding/binary"
-	"math"
 	"slices"
 
 	"loyalty/domain"
-	"loyalty/readmodels/leaderboard"
 )
 
-// entry is the sum of some successive changes of one customer, in 24 bytes. If they begin with the first change, it is the customer's total.
+// entry is the sum of some successive changes of one customer. If they begin with the first change, it is the customer's total.
 //
-// The key is its first and its last 8 bytes as big-endian numbers, which compare as the bytes do. The sum is the points and, in its last
-// minuteBits, the minute of the last change of points; or it is forgottenSum.
+// The key is its first and its last 8 bytes as big-endian numbers, which compare as the bytes do.
 type entry struct {
 	head, tail uint64
-	sum        int64
+	sum        sum
 }
 
-const (
-	minuteBits = 26
-	minuteMask = 1<<minuteBits - 1
-	// forgottenSum is the sum of a customer who was forgotten.
-	forgottenSum = math.MinInt64
-)
-
-func packSum(points domain.Points, minute int64) int64 {
-	return int64(points)<<minuteBits | min(max(minute, 0), leaderboard.MaxMinute)
+// sum is points and the minute of the last change of them, or it is forgotten.
+type sum struct {
+	points domain.Points
+	minute int32
 }
 
-// addSums adds the sum of later changes to a sum.
-func addSums(sum, later int64) int64 {
-	if sum == forgottenSum || later == forgottenSum {
-		return forgottenSum
+// forgotten is the sum of a customer who was forgotten.
+var forgotten = sum{minute: -1}
+
+// plus adds the sum of later changes.
+func (s sum) plus(later sum) sum {
+	if s == forgotten || later == forgotten {
+		return forgotten
 	}
-	return sum&^minuteMask + later
+	return sum{s.points + later.points, later.minute}
 }
 
-func newEntry(key domain.ProxyKey, sum int64) entry {
+func newEntry(key domain.ProxyKey, sum sum) entry {
 	return entry{binary.BigEndian.Uint64(key[:8]), binary.BigEndian.Uint64(key[8:]), sum}
 }
 
@@ -46,8 +41,6 @@ func (e *entry) key() (key domain.ProxyKey) {
 	binary.BigEndian.PutUint64(key[8:], e.tail)
 	return key
 }
-
-func (e *entry) points() domain.Points { return domain.Points(e.sum >> minuteBits) }
 
 // same reports whether two entries are of one customer.
 func (e *entry) same(other *entry) bool { return e.head == other.head && e.tail == other.tail }
@@ -67,14 +60,15 @@ func compareKeys(a, b entry) int {
 	return 0
 }
 
-// ranked is a sum with its points clamped.
-func ranked(sum int64) int64 { return packSum(domain.Points(sum>>minuteBits).Ranked(), sum&minuteMask) }
-
 // above reports whether e ranks higher than other: by clamped points, then by the earlier minute, then by key.
 func (e *entry) above(other *entry) bool {
-	// With the minute inverted, the higher sum ranks higher.
-	mine, others := ranked(e.sum)^minuteMask, ranked(other.sum)^minuteMask
-	return mine > others || mine == others && e.precedes(other)
+	if mine, others := e.sum.points.Ranked(), other.sum.points.Ranked(); mine != others {
+		return mine > others
+	}
+	if e.sum.minute != other.sum.minute {
+		return e.sum.minute < other.sum.minute
+	}
+	return e.precedes(other)
 }
 
 // fold sorts the entries of single changes, given in the order of the log, by key, and sums each customer's into one. It reuses their
@@ -103,7 +97,7 @@ func fold(changes []entry) []entry {
 	folded := changes[:0]
 	for i := range sorted {
 		if last := len(folded) - 1; last >= 0 && folded[last].same(&sorted[i]) {
-			folded[last].sum = addSums(folded[last].sum, sorted[i].sum)
+			folded[last].sum = folded[last].sum.plus(sorted[i].sum)
 			continue
 		}
 		folded = append(folded, sorted[i])

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"loyalty/domain"
+	"loyalty/readmodels/leaderboard"
 )
 
 // The log of changes is a sequence of frames, one for each batch. A frame is a header and a record for each change. Numbers are big endian.
@@ -20,7 +21,7 @@ import (
 //	origin  2         its length
 //	                  the origin of the batch's To, see domain.Checkpoint; frames of earlier versions of the program have none
 //	record  16 bytes  key
-//	        8         points and minute, as the sum of an entry
+//	        8         points and, in the last minuteBits, minute
 //	        16        position, commit and prepare
 //	        8         when the event was stored, in ticks, and in the last kindBits the kind less one
 //
@@ -30,6 +31,7 @@ const (
 	hasOrigin  = 1 << 31
 	recordSize = 48
 	kindBits   = 2
+	minuteBits = 26
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -96,7 +98,7 @@ func appendFrame(to []byte, b *Batch, asOf int64) []byte {
 	for i := range b.Changes {
 		c := &b.Changes[i]
 		to = append(to, c.Key[:]...)
-		to = binary.BigEndian.AppendUint64(to, uint64(packSum(c.Points, c.Minute)))
+		to = binary.BigEndian.AppendUint64(to, uint64(int64(c.Points)<<minuteBits|min(max(c.Minute, 0), leaderboard.MaxMinute)))
 		to = appendPosition(to, c.Position)
 		to = binary.BigEndian.AppendUint64(to, uint64(ticks(c.Stored)<<kindBits|int64(c.Kind-1)))
 	}
@@ -119,16 +121,21 @@ func (r record) is(key *domain.ProxyKey) bool { return bytes.Equal(r[:16], key[:
 func (r record) position() domain.Position    { return readPosition(r[24:]) }
 func (r record) stored() int64                { return int64(binary.BigEndian.Uint64(r[40:])) >> kindBits }
 func (r record) kind() Kind                   { return Kind(r[47]&(1<<kindBits-1)) + 1 }
-func (r record) points() domain.Points        { return domain.Points(r.sum() >> minuteBits) }
-func (r record) sum() int64                   { return int64(binary.BigEndian.Uint64(r[16:])) }
+func (r record) points() domain.Points        { return r.sum().points }
+func (r record) sum() sum                     { return unpack(binary.BigEndian.Uint64(r[16:])) }
+
+// unpack splits the points and the minute of a record.
+func unpack(packed uint64) sum {
+	return sum{domain.Points(int64(packed) >> minuteBits), int32(packed & (1<<minuteBits - 1))}
+}
 
 // entry is the change as an entry; moves is false if it has no effect.
 func (r record) entry() (e entry, moves bool) {
 	e = newEntry(domain.ProxyKey(r[:16]), r.sum())
 	if r.kind() == Forgotten {
-		e.sum = forgottenSum
+		e.sum = forgotten
 	}
-	return e, e.sum>>minuteBits != 0
+	return e, e.sum == forgotten || e.sum.points != 0
 }
 
 // errIncomplete is the error of an incomplete or damaged frame.

@@ -36,7 +36,7 @@ func FuzzFrames(f *testing.F) {
 			for ; len(records) > 0; records = records[recordSize:] {
 				r := record(records[:recordSize])
 				b.Changes = append(b.Changes, Change{
-					Kind: r.kind(), Key: domain.ProxyKey(r[:16]), Points: r.points(), Minute: r.sum() & minuteMask, Position: r.position(), Stored: timeOf(r.stored()),
+					Kind: r.kind(), Key: domain.ProxyKey(r[:16]), Points: r.points(), Minute: int64(r.sum().minute), Position: r.position(), Stored: timeOf(r.stored()),
 				})
 			}
 			again = appendFrame(again, &b, h.asOf)
@@ -62,7 +62,7 @@ func FuzzSorted(f *testing.F) {
 			t.Fatal(err)
 		}
 		for i := range n {
-			if err := w.add(&entry{head: uint64(i), tail: 1, sum: int64(i) << minuteBits}); err != nil {
+			if err := w.add(&entry{head: uint64(i), tail: 1, sum: sum{points: domain.Points(i)}}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -85,6 +85,7 @@ func FuzzSorted(f *testing.F) {
 func FuzzSortedBytes(f *testing.F) {
 	w := sortedWriter{footer: footer{entries: 1 << 62, forgotten: -1}}
 	f.Add(w.footer.append(nil))
+	f.Add(bytes.Repeat([]byte("lyh2"), 2000))
 	f.Add(bytes.Repeat([]byte("lyh1"), 2000))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		path := t.TempDir() + "/sorted"

@@ -282,3 +282,38 @@ func TestManyChangesOfManyCustomersAreSorted(t *testing.T) {
 		}
 	}
 }
+
+// 3,000 changes of what one event holds come to far more than the points of one.
+func TestATotalMayBeAnySumOfWhatEventsHold(t *testing.T) {
+	const most = domain.MaxChange
+	h := open(t, t.TempDir(), history.Options{SnapshotEvery: 400})
+	defer shut(t, h)
+	at := domain.Checkpoint{}
+	for n := range uint64(300) {
+		b := history.Batch{From: at}
+		for i := range uint64(10) {
+			c := award(int(i%3), []domain.Points{most, -most, 1}[i%3])
+			c.Position, c.Stored, c.Minute = position(10*n+i+1), second(int(n)), int64(n)
+			b.Changes, b.AsOf = append(b.Changes, c), c.Stored
+		}
+		b.To = domain.CheckpointAt(position(10*n + 10))
+		if err := h.Apply(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+		at = b.To
+	}
+	h.Settle()
+	for _, n := range []int64{1, 50, 150, 300} {
+		var d leaderboard.Dashboard
+		if err := h.AsOf(t.Context(), "asOf", history.Moment{Position: position(uint64(10 * n))}, keyOf(0), 3, 0, &d); err != nil {
+			t.Fatal(err)
+		}
+		want := []leaderboard.Row{
+			{Rank: 1, Key: keyOf(0), Points: domain.Points(4*n) * most}, {Rank: 2, Key: keyOf(2), Points: domain.Points(3 * n)},
+			{Rank: 3, Key: keyOf(1), Points: domain.Points(-3*n) * most},
+		}
+		if diff := cmp.Diff(want, d.Top); diff != "" {
+			t.Errorf("after %d batches (-want +got):\n%s", n, diff)
+		}
+	}
+}

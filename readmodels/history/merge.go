@@ -61,7 +61,7 @@ func (m *merge) next() (e entry, ok bool, err error) {
 		if err != nil {
 			return e, false, err
 		}
-		e.sum = addSums(e.sum, later.sum)
+		e.sum = e.sum.plus(later.sum)
 	}
 	return e, true, nil
 }
@@ -106,10 +106,10 @@ func (s *source) before(other *source) bool {
 }
 
 // findEntry looks a customer up among entries sorted by key.
-func findEntry(entries []entry, key domain.ProxyKey) (sum int64, found bool) {
-	at, found := slices.BinarySearchFunc(entries, newEntry(key, 0), compareKeys)
+func findEntry(entries []entry, key domain.ProxyKey) (s sum, found bool) {
+	at, found := slices.BinarySearchFunc(entries, newEntry(key, sum{}), compareKeys)
 	if !found {
-		return 0, false
+		return s, false
 	}
 	return entries[at].sum, true
 }

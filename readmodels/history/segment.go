@@ -124,14 +124,14 @@ func (f files) writeRun(ctx context.Context, number int, s segment) error {
 	if err != nil {
 		return err
 	}
-	var forgotten []domain.ProxyKey
+	var keys []domain.ProxyKey
 	for i := range entries {
 		if err := w.add(&entries[i]); err != nil {
 			return errors.Join(err, w.abandon())
 		}
-		if entries[i].sum == forgottenSum {
-			forgotten = append(forgotten, entries[i].key())
+		if entries[i].sum == forgotten {
+			keys = append(keys, entries[i].key())
 		}
 	}
-	return w.finish(forgotten)
+	return w.finish(keys)
 }

@@ -16,19 +16,25 @@ import (
 
 // A sorted file, a run or a snapshot, holds entries in the order of their keys, in blocks of blockSize bytes. Numbers are big endian.
 //
-//	block      24 bytes  key and sum, 170 times; the last block is filled up with zeros
-//	           12        zeros
+//	block      28 bytes  key, points and minute of a sum, 145 times; the last block is filled up with zeros
+//	           20        zeros
 //	           4         CRC-32C of the block's number and the bytes before
 //	forgotten  16 bytes  the key of each customer who was forgotten in the segment; none in a snapshot
 //	footer     footerSize bytes, the last of which are a CRC-32C of the keys and the footer, and the magic number
 //
-// It is written under a temporary name, and renamed once it is synced.
+// It is written under a temporary name, and renamed once it is synced. Files of an earlier version are read, too: an entry has 24 bytes there,
+// with points and minute in 8 as in a record, and 170 are in a block.
 const (
 	blockSize  = 4096
-	entrySize  = 24
+	entrySize  = 28
 	perBlock   = (blockSize - 16) / entrySize
 	footerSize = 7*8 + 3*16 + 8
-	magic      = 0x6c796831 // lyh1
+	magic      = 0x6c796832 // lyh2
+
+	entrySize1 = 24
+	magic1     = 0x6c796831 // lyh1
+	// forgotten1 is the sum of a customer who was forgotten.
+	forgotten1 = 1 << 63
 	// readBlocks is the number of blocks in one read.
 	readBlocks = 8
 )
@@ -83,7 +89,8 @@ func createSorted(path string, s segment) (*sortedWriter, error) {
 func (w *sortedWriter) add(e *entry) error {
 	w.block = binary.BigEndian.AppendUint64(w.block, e.head)
 	w.block = binary.BigEndian.AppendUint64(w.block, e.tail)
-	w.block = binary.BigEndian.AppendUint64(w.block, uint64(e.sum))
+	w.block = binary.BigEndian.AppendUint64(w.block, uint64(e.sum.points))
+	w.block = binary.BigEndian.AppendUint32(w.block, uint32(e.sum.minute))
 	w.footer.entries++
 	if len(w.block) == perBlock*entrySize {
 		return w.flush()
@@ -159,6 +166,8 @@ type sortedFile struct {
 	file   io.ReaderAt
 	path   string
 	footer footer
+	// size is that of an entry.
+	size int64
 	// forgotten are the keys that are retired in a run's segment.
 	forgotten []domain.ProxyKey
 	close     func() error
@@ -191,8 +200,9 @@ func (s *sortedFile) readFooter(size int64) error {
 	}
 	s.footer.parse(last[:])
 	f, room := &s.footer, size-footerSize
-	if binary.BigEndian.Uint32(last[footerSize-4:]) != magic || f.entries < 0 || f.entries > size || f.forgotten < 0 || f.forgotten > size ||
-		f.blocks()*blockSize+f.forgotten*16 != room {
+	s.size = map[uint32]int64{magic: entrySize, magic1: entrySize1}[binary.BigEndian.Uint32(last[footerSize-4:])]
+	if s.size == 0 || f.entries < 0 || f.entries > size || f.forgotten < 0 || f.forgotten > size ||
+		s.blocks()*blockSize+f.forgotten*16 != room {
 		return &damagedError{s.path}
 	}
 	end := make([]byte, f.forgotten*16+footerSize)
@@ -208,7 +218,10 @@ func (s *sortedFile) readFooter(size int64) error {
 	return nil
 }
 
-func (f *footer) blocks() int64 { return (f.entries + perBlock - 1) / perBlock }
+// perBlock is the number of entries in a block.
+func (s *sortedFile) perBlock() int64 { return (blockSize - 16) / s.size }
+
+func (s *sortedFile) blocks() int64 { return (s.footer.entries + s.perBlock() - 1) / s.perBlock() }
 
 // read reads n blocks from a block on, and appends their entries.
 func (s *sortedFile) read(from, n int64, buffer []byte, to []entry) ([]entry, error) {
@@ -221,26 +234,34 @@ func (s *sortedFile) read(from, n int64, buffer []byte, to []entry) ([]entry, er
 		if blockSum(uint64(from+i), block) != binary.BigEndian.Uint32(block[blockSize-4:]) {
 			return to, &damagedError{s.path}
 		}
-		for range min(perBlock, s.footer.entries-(from+i)*perBlock) {
-			to = append(to, entry{
-				head: binary.BigEndian.Uint64(block), tail: binary.BigEndian.Uint64(block[8:]), sum: int64(binary.BigEndian.Uint64(block[16:])),
-			})
-			block = block[entrySize:]
+		for range min(s.perBlock(), s.footer.entries-(from+i)*s.perBlock()) {
+			to = append(to, entry{head: binary.BigEndian.Uint64(block), tail: binary.BigEndian.Uint64(block[8:]), sum: s.sum(block[16:])})
+			block = block[s.size:]
 		}
 	}
 	return to, nil
 }
 
+// sum reads the sum of an entry.
+func (s *sortedFile) sum(from []byte) sum {
+	if first := binary.BigEndian.Uint64(from); s.size == entrySize {
+		return sum{domain.Points(first), int32(binary.BigEndian.Uint32(from[8:]))}
+	} else if first != forgotten1 {
+		return unpack(first)
+	}
+	return forgotten
+}
+
 // find looks a customer up by their key.
-func (s *sortedFile) find(key domain.ProxyKey) (sum int64, found bool, err error) {
-	want := newEntry(key, 0)
+func (s *sortedFile) find(key domain.ProxyKey) (in sum, found bool, err error) {
+	want := newEntry(key, sum{})
 	var buffer [blockSize]byte
-	var room [perBlock]entry
-	for low, high := int64(0), s.footer.blocks(); low < high; {
+	var room [blockSize / entrySize1]entry
+	for low, high := int64(0), s.blocks(); low < high; {
 		middle := (low + high) / 2
 		entries, err := s.read(middle, 1, buffer[:], room[:0])
 		if err != nil {
-			return 0, false, err
+			return in, false, err
 		}
 		switch {
 		case want.precedes(&entries[0]):
@@ -248,19 +269,19 @@ func (s *sortedFile) find(key domain.ProxyKey) (sum int64, found bool, err error
 		case entries[len(entries)-1].precedes(&want):
 			low = middle + 1
 		default:
-			sum, found = findEntry(entries, key)
-			return sum, found, nil
+			in, found = findEntry(entries, key)
+			return in, found, nil
 		}
 	}
-	return 0, false, nil
+	return in, false, nil
 }
 
 // source yields all entries.
 func (s *sortedFile) source(ctx context.Context) *source {
 	var at int64
-	buffer, room := make([]byte, readBlocks*blockSize), make([]entry, 0, readBlocks*perBlock)
+	buffer, room := make([]byte, readBlocks*blockSize), make([]entry, 0, readBlocks*s.perBlock())
 	return &source{more: func() ([]entry, error) {
-		n := min(readBlocks, s.footer.blocks()-at)
+		n := min(readBlocks, s.blocks()-at)
 		if n == 0 {
 			return nil, nil
 		}
