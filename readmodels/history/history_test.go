@@ -317,3 +317,48 @@ func TestATotalMayBeAnySumOfWhatEventsHold(t *testing.T) {
 		}
 	}
 }
+
+// Given a history with a checkpoint that names its log, our last event and the fold
+// When it is closed and opened again, also where its last segment is empty
+// Then the checkpoint is as the last batch gave it, and a batch from any other is refused.
+func TestACheckpointComesBackAsItWasGiven(t *testing.T) {
+	for name, size := range map[string]int64{"in the last segment": 100, "in the segment before": 1} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			var from domain.Checkpoint
+			for n := range uint64(3) {
+				h := open(t, dir, history.Options{SnapshotEvery: size})
+				if got, err := h.Checkpoint(t.Context()); err != nil || got != from {
+					t.Fatalf("the checkpoint is %+v, %v; want %+v", got, err, from)
+				}
+				to := domain.Checkpoint{Position: position(n + 2), Log: "log-1", Last: domain.EventRef{Position: position(n + 1), ID: "event"}, Fold: int(n) + 1}
+				change := history.Change{Kind: history.Awarded, Points: 5, Position: position(n + 2)}
+				wrong := from
+				wrong.Log = "log-2"
+				if err := h.Apply(t.Context(), history.Batch{From: wrong, To: to, Changes: []history.Change{change}}); !errors.Is(err, domain.ErrCheckpointMoved) {
+					t.Errorf("from another log: got %v, want domain.ErrCheckpointMoved", err)
+				}
+				if err := h.Apply(t.Context(), history.Batch{From: from, To: to, Changes: []history.Change{change}}); err != nil {
+					t.Fatal(err)
+				}
+				from = to
+				from.Log = "log-1b"
+				if err := h.Apply(t.Context(), history.Batch{From: to, To: from}); err != nil {
+					t.Fatal(err)
+				}
+				shut(t, h)
+			}
+			if err := history.Empty(dir); err != nil {
+				t.Fatal(err)
+			}
+			h := open(t, dir, history.Options{})
+			defer shut(t, h)
+			if got, err := h.Checkpoint(t.Context()); err != nil || got != (domain.Checkpoint{}) {
+				t.Errorf("emptied, it is at %+v, %v", got, err)
+			}
+			if err := history.Empty(dir); !errors.Is(err, history.ErrInUse) {
+				t.Errorf("emptying it in use: got %v, want history.ErrInUse", err)
+			}
+		})
+	}
+}

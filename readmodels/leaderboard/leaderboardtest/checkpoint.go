@@ -39,6 +39,46 @@ var checkpointClauses = []clause{
 		}
 		b.checkpointIs(other.To.Position)
 	}},
+	{"a checkpoint comes back as a load or a batch gave it, and a batch from any other is refused", func(t *testing.T, adapter Adapter) {
+		is := func(want domain.Checkpoint) {
+			t.Helper()
+			if got, err := adapter.Checkpoint(t.Context()); err != nil || got != want {
+				t.Fatalf("the checkpoint is %+v, %v; want %+v", got, err, want)
+			}
+		}
+		loaded := domain.Checkpoint{Position: at(100), Log: "log-1", Last: domain.EventRef{Position: at(90), ID: "event-1"}, Fold: 1}
+		err := adapter.Load(t.Context(), func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
+			return leaderboard.Snapshot{Checkpoint: loaded, AsOf: start}, yield(standing(ann, 10, 5))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		is(loaded)
+		to := domain.Checkpoint{Position: at(110), Log: "log-1", Last: domain.EventRef{Position: at(105), ID: "event-2"}, Fold: 2}
+		for what, spoil := range map[string]func(*domain.Checkpoint){
+			"another log":            func(c *domain.Checkpoint) { c.Log = "log-2" },
+			"another event":          func(c *domain.Checkpoint) { c.Last.ID = "event-3" },
+			"another fold":           func(c *domain.Checkpoint) { c.Fold = 3 },
+			"one that knows nothing": func(c *domain.Checkpoint) { *c = domain.CheckpointAt(c.Position) },
+		} {
+			from := loaded
+			spoil(&from)
+			if err := adapter.Apply(t.Context(), leaderboard.Batch{From: from, To: to, AsOf: start}); !errors.Is(err, domain.ErrCheckpointMoved) {
+				t.Errorf("from %s: got %v, want domain.ErrCheckpointMoved", what, err)
+			}
+		}
+		is(loaded)
+		if err := adapter.Apply(t.Context(), leaderboard.Batch{From: loaded, To: to, AsOf: start, Changes: []leaderboard.Change{change(ann, 1, 6)}}); err != nil {
+			t.Fatal(err)
+		}
+		is(to)
+		other := to
+		other.Log = "log-3"
+		if err := adapter.Apply(t.Context(), leaderboard.Batch{From: to, To: other, AsOf: start}); err != nil {
+			t.Fatal(err)
+		}
+		is(other)
+	}},
 	{"a batch that comes again is refused", func(t *testing.T, adapter Adapter) {
 		b := given(t, adapter, standing(ann, 10, 5))
 		batch := b.next(change(ann, 1, 6), change(bob, 2, 6))
