@@ -1,7 +1,7 @@
 -- +goose Up
 
 -- A total has no limit, so it takes 64 bits. The points of one entry or act keep theirs: they fit 27. Both tables are written anew, which
--- takes some five seconds for every million entries, and nobody reads or writes meanwhile. A process of the version before can't add
+-- took 7.6 s for a million entries, and nobody reads or writes meanwhile. A process of the version before can't add
 -- entries beside one of this; it can read.
 LOCK TABLE state IN SHARE ROW EXCLUSIVE MODE;
 
