@@ -179,7 +179,9 @@ func (f *frames) next() (h header, records []byte, err error) {
 		if err != nil {
 			return h, nil, err
 		}
-		h.origin = string(origin)
+		if h.origin = string(origin); h.origin == "" {
+			return h, nil, errIncomplete // no writer says that there is one, and writes none
+		}
 	}
 	if records, err = f.take(int64(h.records)*recordSize, &sum); err != nil {
 		return h, nil, err

@@ -3,7 +3,9 @@ package history
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"io"
 	"os"
 	"testing"
@@ -19,6 +21,12 @@ func FuzzFrames(f *testing.F) {
 	f.Add(frame)
 	f.Add(appendFrame(frame, &Batch{From: one.To, To: domain.CheckpointAt(domain.Position{Commit: 9, Prepare: 9})}, noTime))
 	f.Add(frame[:len(frame)-1])
+	whole := domain.Checkpoint{Position: domain.Position{Commit: 9, Prepare: 9}, Log: "log", Last: domain.EventRef{Position: one.To.Position, ID: "event"}, Fold: 1}
+	f.Add(appendFrame(frame, &Batch{From: one.To, To: whole}, noTime))
+	empty := appendFrame(nil, &Batch{To: whole}, noTime)
+	empty = append(empty[:headerSize], 0, 0) // an origin of no length
+	binary.BigEndian.PutUint32(empty, crc32.Checksum(empty[4:], castagnoli))
+	f.Add(empty)
 	f.Add(make([]byte, 200))
 	f.Add(bytes.Repeat([]byte{0xff}, 100))
 	f.Fuzz(func(t *testing.T, log []byte) {
@@ -32,7 +40,11 @@ func FuzzFrames(f *testing.F) {
 				}
 				break
 			}
-			b := Batch{From: domain.CheckpointAt(h.from), To: domain.CheckpointAt(h.to)}
+			to, err := domain.ParseCheckpoint(h.to, h.origin)
+			if err != nil || to.Origin() != h.origin {
+				t.Skip("an origin that no version of the program has written")
+			}
+			b := Batch{From: domain.CheckpointAt(h.from), To: to}
 			for ; len(records) > 0; records = records[recordSize:] {
 				r := record(records[:recordSize])
 				b.Changes = append(b.Changes, Change{
