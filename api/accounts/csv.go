@@ -20,23 +20,17 @@ func wantsCSV(r *http.Request) bool {
 	return strings.HasPrefix(r.Header.Get("Accept"), mimeCSV)
 }
 
-// sendCSV writes a whole trail, a page of it at a time. What goes wrong after the first page breaks the connection, so that a file
+// sendCSV writes a whole trail, a page of it at a time; the first was read. What goes wrong after it breaks the connection, so that a file
 // that is not whole is not taken for one that is.
 func sendCSV(c echo.Context, pages iter.Seq2[ledger.Trail, error], role auth.Role) error {
 	response := c.Response()
 	out := csv.NewWriter(response)
-	begun := false
+	response.Header()["Content-Type"] = []string{mimeCSV + "; charset=utf-8"}
+	response.WriteHeader(http.StatusOK)
+	_ = out.Write(view.TrailColumns()) // out.Error has it
 	for page, err := range pages {
-		switch {
-		case err != nil && !begun:
-			return err
-		case err != nil:
+		if err != nil {
 			panic(http.ErrAbortHandler)
-		case !begun:
-			begun = true
-			response.Header()["Content-Type"] = []string{mimeCSV + "; charset=utf-8"}
-			response.WriteHeader(http.StatusOK)
-			_ = out.Write(view.TrailColumns()) // out.Error has it
 		}
 		for _, e := range page.Entries {
 			_ = out.Write(view.TrailRow(seenBy(role, e)))

@@ -35,15 +35,20 @@ func (h *Handler) Trail(ctx context.Context, c echo.Context, caller auth.Claims)
 	if err := domain.JoinInvalid(badCustomer, badQuery, badLimit, badFilter, badPosition); err != nil {
 		return err
 	}
-	if err := request.CatchUp(ctx, h.Ledger, position); err != nil {
-		return err
+	cursor, whole := values.Get("cursor"), wantsCSV(c.Request())
+	if whole {
+		cursor, limit = "", ledger.MaxPage
 	}
-	if wantsCSV(c.Request()) {
-		return sendCSV(c, ledger.Pages(ctx, h.Ledger, customer, filter, ledger.MaxPage), caller.Role)
-	}
-	trail, err := h.Ledger.Trail(ctx, customer, filter, values.Get("cursor"), limit)
+	var trail ledger.Trail
+	err := request.Reflecting(ctx, h.Ledger, position, func() (_ domain.Position, err error) {
+		trail, err = h.Ledger.Trail(ctx, customer, filter, cursor, limit)
+		return trail.Position, err
+	})
 	if err != nil {
 		return err
+	}
+	if whole {
+		return sendCSV(c, ledger.PagesFrom(ctx, h.Ledger, customer, filter, limit, trail), caller.Role)
 	}
 	return c.JSON(http.StatusOK, answerTrail(customer, trail, caller.Role))
 }

@@ -80,16 +80,17 @@ func (h *Handler) Dashboard(ctx context.Context, c echo.Context, caller auth.Cla
 	if values.Has("season") {
 		return h.ofSeason(ctx, c, customer, values.Get("season"), top, around, position)
 	}
-	if err := request.CatchUp(ctx, h.Leaderboard, position); err != nil {
-		return err
-	}
 	v := buffers.Get().(*buffer)
 	defer buffers.Put(v)
 	key := caller.ProxyKey()
 	if string(customer) != caller.Subject || key == (domain.ProxyKey{}) {
 		key = h.Proxies.Key(customer)
 	}
-	if err := h.Leaderboard.Dashboard(ctx, key, top, around, &v.dashboard); err != nil {
+	err := request.Reflecting(ctx, h.Leaderboard, position, func() (domain.Position, error) {
+		err := h.Leaderboard.Dashboard(ctx, key, top, around, &v.dashboard)
+		return v.dashboard.Position, err
+	})
+	if err != nil {
 		return err
 	}
 	v.json = h.json.appendDashboard(v.json[:0], &v.dashboard, key)

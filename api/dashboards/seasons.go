@@ -48,13 +48,14 @@ func (h *Handler) ofSeason(ctx context.Context, c echo.Context, customer domain.
 	if err != nil {
 		return err
 	}
-	if err := request.CatchUp(ctx, board, position); err != nil {
-		return err
-	}
 	v := buffers.Get().(*buffer)
 	defer buffers.Put(v)
 	key := proxies.Key(customer)
-	if err := board.Dashboard(ctx, key, top, around, &v.dashboard); err != nil {
+	err = request.Reflecting(ctx, board, position, func() (domain.Position, error) {
+		err := board.Dashboard(ctx, key, top, around, &v.dashboard)
+		return v.dashboard.Position, err
+	})
+	if err != nil {
 		return err
 	}
 	// What readers of the leaderboard of all time share is of no use here.

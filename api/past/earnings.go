@@ -46,10 +46,11 @@ func (h *Handler) Earnings(ctx context.Context, c echo.Context, _ auth.Claims) e
 	if err := domain.JoinInvalid(badQuery, badSpan, badTimes, badPosition); err != nil {
 		return err
 	}
-	if err := request.CatchUp(ctx, h.Ledger, position); err != nil {
-		return err
-	}
-	earnings, err := h.Earner.Earnings(ctx, from, until, by)
+	var earnings ledger.Earnings
+	err := request.Reflecting(ctx, h.Ledger, position, func() (_ domain.Position, err error) {
+		earnings, err = h.Earner.Earnings(ctx, from, until, by)
+		return earnings.Position, err
+	})
 	if err != nil {
 		return err
 	}

@@ -1,12 +1,10 @@
 package request
 
 import (
-	"context"
 	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -60,30 +58,6 @@ func Number(values url.Values, name string, byDefault, least, most int) (int, er
 		return 0, domain.Invalid(name, name+"_out_of_range", fmt.Sprintf("%s must be a whole number from %d to %d", name, least, most))
 	}
 	return n, nil
-}
-
-// catchUpTimeout is how long a read waits for the position that its caller asked for.
-const catchUpTimeout = 2 * time.Second
-
-// MinPosition reads the position that a read must reflect; the zero Position if the caller asks for none.
-func MinPosition(c echo.Context) (domain.Position, error) {
-	text := First(c.Request().Header[HeaderMinPosition])
-	if text == "" {
-		return domain.Position{}, nil
-	}
-	return domain.ParsePosition(HeaderMinPosition, text)
-}
-
-// CatchUp waits until a read model reflects a position, for 2 s at most. The error is then domain.ErrNotCaughtUp.
-func CatchUp(ctx context.Context, model interface {
-	Wait(context.Context, domain.Position) error
-}, position domain.Position) error {
-	if position == (domain.Position{}) {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, catchUpTimeout)
-	defer cancel()
-	return model.Wait(ctx, position)
 }
 
 // Preview tells whether the caller only wants to know what a write would do.

@@ -54,18 +54,19 @@ func (h *Handler) AuditLog(ctx context.Context, c echo.Context, _ auth.Claims) e
 }
 
 // auditPage reads the page of the audit log that a request asks for.
-func (h *Handler) auditPage(ctx context.Context, c echo.Context, filterOf func(url.Values) (ledger.AuditFilter, error)) (ledger.AuditPage, error) {
+func (h *Handler) auditPage(ctx context.Context, c echo.Context, filterOf func(url.Values) (ledger.AuditFilter, error)) (page ledger.AuditPage, err error) {
 	values, badQuery := request.Query(c)
 	limit, badLimit := request.Number(values, "limit", request.DefaultPage, 1, ledger.MaxPage)
 	filter, badFilter := filterOf(values)
 	position, badPosition := request.MinPosition(c)
 	if err := domain.JoinInvalid(badQuery, badLimit, badFilter, badPosition); err != nil {
-		return ledger.AuditPage{}, err
+		return page, err
 	}
-	if err := request.CatchUp(ctx, h.Ledger, position); err != nil {
-		return ledger.AuditPage{}, err
-	}
-	return h.Auditor.AuditLog(ctx, filter, values.Get("cursor"), limit)
+	err = request.Reflecting(ctx, h.Ledger, position, func() (domain.Position, error) {
+		page, err = h.Auditor.AuditLog(ctx, filter, values.Get("cursor"), limit)
+		return page.Position, err
+	})
+	return page, err
 }
 
 // auditFilter reads which audit records are wanted: all, unless the reader says.

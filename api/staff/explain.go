@@ -1,7 +1,9 @@
 package staff
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
@@ -10,6 +12,7 @@ import (
 	"loyalty/api/request"
 	"loyalty/domain"
 	"loyalty/queries/view"
+	"loyalty/readmodels/ledger"
 )
 
 // Explain says how an entry's points came about.
@@ -20,10 +23,14 @@ func (h *Handler) Explain(ctx context.Context, c echo.Context, _ auth.Claims) er
 	if err := domain.JoinInvalid(badCustomer, badID, badPosition); err != nil {
 		return err
 	}
-	if err := request.CatchUp(ctx, h.Ledger, position); err != nil {
-		return err
-	}
-	entry, err := h.Finder.Entry(ctx, customer, id)
+	var entry ledger.Entry
+	err := request.Reflecting(ctx, h.Ledger, position, func() (_ domain.Position, err error) {
+		if entry, err = h.Finder.Entry(ctx, customer, id); !errors.Is(err, domain.ErrNotFound) {
+			return position, err // an entry that is there never changes
+		}
+		_, state, failed := h.Ledger.Account(ctx, customer)
+		return state.Position, cmp.Or(failed, err)
+	})
 	if err != nil {
 		return err
 	}

@@ -36,10 +36,11 @@ func (h *Handler) Search(ctx context.Context, c echo.Context, _ auth.Claims) err
 	if err := domain.JoinInvalid(badQuery, badWanted, badPosition); err != nil {
 		return err
 	}
-	if err := request.CatchUp(ctx, h.Ledger, position); err != nil {
-		return err
-	}
-	found, err := queries.Search(ctx, h.Finder, h.Proxies, wanted)
+	var found queries.Found
+	err := request.Reflecting(ctx, h.Ledger, position, func() (_ domain.Position, err error) {
+		found, err = queries.Search(ctx, h.Finder, h.Proxies, wanted)
+		return found.Position, err
+	})
 	if err != nil {
 		return err
 	}

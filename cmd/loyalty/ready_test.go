@@ -2,10 +2,14 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 
@@ -130,5 +134,49 @@ func TestEachRoleIsReadyByWhatItNeeds(t *testing.T) {
 		if _, stderr, status := runProgram(t, "health", "--admin", p.admin, "--role", role); status != want {
 			t.Errorf("loyalty health --role %s exits with %d: %s", role, status, stderr)
 		}
+	}
+}
+
+// Given a process that projects, and orders that keep it at work
+// When a second one is started as its spare
+// Then that is ready, although the first is always faster, and takes over when the first is killed.
+func TestASpareThatProjectsIsReadyUnderLoad(t *testing.T) {
+	s := openSite(t)
+	first := s.role("project")
+	channel := s.client(s.role("command"))
+	ordering, stop := context.WithCancel(t.Context())
+	defer stop()
+	var orders sync.WaitGroup
+	var placed atomic.Int64
+	for range 4 {
+		orders.Go(func() {
+			for ordering.Err() == nil {
+				got, err := channel.call(webshop, http.MethodPost, fmt.Sprintf("/order/o-%d", placed.Add(1)), orderBody("c-0", "10.00"))
+				if err != nil || got.status != http.StatusCreated {
+					t.Errorf("an order is answered with %d, %v: %s", got.status, err, got.body)
+					return
+				}
+			}
+		})
+	}
+	waitFor(t, "load", func() bool { return placed.Load() > 50 })
+	// The stores are far away for the spare, so that it always loses.
+	for _, setting := range []string{"LOYALTY_LEDGER", "LOYALTY_LEADERBOARD"} {
+		s.wired(setting, "").slow(20 * time.Millisecond)
+	}
+	spare := s.role("project") // which waits until it is ready
+	first.wantReady("beside a spare", map[string]string{"project": ""})
+	before := placed.Load()
+	waitFor(t, "the load to go on", func() bool { return placed.Load() > before+50 })
+	spare.wantReady("beside the first", map[string]string{"project": ""})
+	first.kill()
+	stop()
+	orders.Wait()
+	screen := s.client(s.role("query"))
+	last := channel.barrier()
+	var shown dashboardAnswer
+	screen.must(http.StatusOK, &shown, supportClaims, http.MethodGet, "/loyalty/c-0", nil, "Loyalty-Min-Position: "+last)
+	if shown.You == nil || shown.You.Points != placed.Load() {
+		t.Errorf("after %d orders of one point each the dashboard is %+v", placed.Load(), shown.You)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 )
 
 // wire leads to a server, until it is cut in such a way that neither end is told: connections still come about, and nothing passes.
@@ -17,6 +18,7 @@ type wire struct {
 	mu     sync.Mutex
 	ends   []net.Conn
 	passes chan struct{} // closed while the wire is whole
+	delay  time.Duration // of each piece in each direction
 }
 
 // wired has a setting's address lead through a wire, with a password unless that is empty.
@@ -82,13 +84,23 @@ func (w *wire) pass(to, from net.Conn) {
 	for buffer := make([]byte, 32<<10); ; {
 		n, err := from.Read(buffer)
 		w.mu.Lock()
-		passes := w.passes
+		passes, delay := w.passes, w.delay
 		w.mu.Unlock()
 		<-passes
+		if delay > 0 {
+			<-time.After(delay)
+		}
 		if _, failed := to.Write(buffer[:n]); failed != nil || err != nil {
 			return
 		}
 	}
+}
+
+// slow has everything take so much longer in each direction, as over a long way.
+func (w *wire) slow(delay time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.delay = delay
 }
 
 // cut ends all connections, and has nothing pass on those that come.

@@ -54,12 +54,21 @@ func appendText(raw []byte, text string) []byte {
 // first page was read are in none of them, so that all pages together are one snapshot of the trail. It ends after the first error.
 func Pages(ctx context.Context, r Reader, customer domain.CustomerID, filter Filter, limit int) iter.Seq2[Trail, error] {
 	return func(yield func(Trail, error) bool) {
-		for cursor := ""; ; {
-			page, err := r.Trail(ctx, customer, filter, cursor, limit)
-			cursor = page.Next
-			if !yield(page, err) || err != nil || cursor == "" {
-				return
-			}
+		first, err := r.Trail(ctx, customer, filter, "", limit)
+		if err != nil {
+			yield(first, err)
+			return
+		}
+		PagesFrom(ctx, r, customer, filter, limit, first)(yield)
+	}
+}
+
+// PagesFrom is Pages where the first page was read already.
+func PagesFrom(ctx context.Context, r Reader, customer domain.CustomerID, filter Filter, limit int, first Trail) iter.Seq2[Trail, error] {
+	return func(yield func(Trail, error) bool) {
+		page, err := first, error(nil)
+		for yield(page, err) && err == nil && page.Next != "" {
+			page, err = r.Trail(ctx, customer, filter, page.Next, limit)
 		}
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"loyalty/domain"
 )
 
-// Progress implements Reader.Wait for an adapter. It holds the highest position that this process knows the ledger to have reached.
-// Make it with NewProgress. It is safe for concurrent use.
+// Progress implements Reader.Wait for an adapter. It holds the position at which this process last knew the ledger to be. Make it with
+// NewProgress. It is safe for concurrent use.
 type Progress struct {
 	// polling is a semaphore of one: only its holder polls the ledger.
 	polling  chan struct{}
@@ -18,7 +18,8 @@ type Progress struct {
 
 	mu       sync.Mutex
 	position domain.Position
-	moved    chan struct{} // closed, and replaced, whenever position moves
+	reached  uint64        // calls of Reach
+	moved    chan struct{} // closed, and replaced, whenever position moves forwards
 }
 
 // NewProgress starts before the first event.
@@ -26,11 +27,16 @@ func NewProgress() *Progress {
 	return &Progress{polling: make(chan struct{}, 1), moved: make(chan struct{})}
 }
 
-// Reach records that the ledger has reached a position, and wakes those who wait for it. A position that it has passed already changes
-// nothing.
+// Reach records that this process has moved the ledger to a position, and wakes those who wait for it. A position that it has passed already
+// changes nothing.
 func (p *Progress) Reach(position domain.Position) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.reached++
+	p.forward(position)
+}
+
+func (p *Progress) forward(position domain.Position) {
 	if p.position.Before(position) {
 		p.position = position
 		close(p.moved)
@@ -38,15 +44,32 @@ func (p *Progress) Reach(position domain.Position) {
 	}
 }
 
-// Current is the position that Reach recorded last, and a channel that is closed when it moves.
+// BeginRead begins a read of the ledger's checkpoint, and returns what records its result. If that is before the position known so far, and
+// not only because this process has moved the ledger meanwhile, the ledger went back, as it does at a failover to a standby that is
+// behind; what was known is forgotten.
+func (p *Progress) BeginRead() (end func(domain.Position)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	began := p.reached
+	return func(position domain.Position) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if position.Before(p.position) && p.reached == began {
+			p.position = position
+		}
+		p.forward(position)
+	}
+}
+
+// Current is the position known last, and a channel that is closed when it moves forwards.
 func (p *Progress) Current() (domain.Position, <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.position, p.moved
 }
 
-// Wait blocks until Reach was called with position or a later one. Since another process may be the writer, one of the waiting
-// goroutines reads the checkpoint every interval, for all of them. Wait returns domain.ErrNotCaughtUp when ctx ends first, and the error of
+// Wait blocks until the ledger is known to be at position or a later one. Since another process may be the writer, one of the waiting
+// goroutines calls checkpoint every interval, for all of them, which records what it reads as BeginRead says. Wait returns domain.ErrNotCaughtUp when ctx ends first, and the error of
 // its own reading.
 func (p *Progress) Wait(ctx context.Context, position domain.Position, interval time.Duration, checkpoint func(context.Context) (domain.Checkpoint, error)) error {
 	tick := time.NewTicker(interval)
@@ -57,13 +80,12 @@ func (p *Progress) Wait(ctx context.Context, position domain.Position, interval 
 			return nil
 		}
 		if p.beginPoll(interval) {
-			reached, err := checkpoint(ctx)
+			_, err := checkpoint(ctx)
 			p.endPoll()
 			if err != nil && ctx.Err() == nil {
 				return err
 			}
 			if err == nil {
-				p.Reach(reached.Position)
 				at, moved = p.Current()
 				if !at.Before(position) {
 					return nil

@@ -25,6 +25,7 @@ const (
 
 // Checkpoint reads how far the log is applied; see ledger.Writer.
 func (l *Ledger) Checkpoint(ctx context.Context) (domain.Checkpoint, error) {
+	end := l.progress.BeginRead()
 	at, err := ask(ctx, l, func(ctx context.Context) (ledger.Snapshot, error) {
 		var s stateRow
 		var origin string
@@ -36,7 +37,7 @@ func (l *Ledger) Checkpoint(ctx context.Context) (domain.Checkpoint, error) {
 	if err != nil {
 		return domain.Checkpoint{}, fmt.Errorf("ledger checkpoint: %w", err)
 	}
-	l.progress.Reach(at.Position)
+	end(at.Position)
 	return at.Checkpoint, nil
 }
 

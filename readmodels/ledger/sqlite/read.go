@@ -22,11 +22,12 @@ const (
 
 // Checkpoint reads how far the log is applied; see ledger.Writer.
 func (l *Ledger) Checkpoint(ctx context.Context) (domain.Checkpoint, error) {
+	end := l.progress.BeginRead()
 	at, err := readSnapshot(l.checkpoint.QueryRowContext(ctx))
 	if err != nil {
 		return domain.Checkpoint{}, fmt.Errorf("ledger checkpoint: %w", classify(err))
 	}
-	l.progress.Reach(at.Position)
+	end(at.Position)
 	return at.Checkpoint, nil
 }
 
