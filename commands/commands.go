@@ -68,7 +68,7 @@ func New(store *eventstore.Store, o Options) (*Handler, error) {
 	); err != nil {
 		return nil, err
 	}
-	return &Handler{store, o.Policy, perOrder, perAdjustment, o.Now, o.NewID}, nil
+	return &Handler{store: store, policy: o.Policy, maxOrderPoints: perOrder, maxAdjustmentPoints: perAdjustment, now: o.Now, newID: o.NewID}, nil
 }
 
 // metadata is what the events of a command carry: the command caused them, the caller's request began it.

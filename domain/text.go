@@ -2,12 +2,22 @@ package domain
 
 import (
 	"fmt"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
 
 // MaxReasonLength bounds the reason given for a return or an adjustment, in bytes.
 const MaxReasonLength = 500
+
+// CheckReason accepts a reason as CheckText does, unless it is blank: that has the code reason_missing.
+func CheckReason(field, reason string) error {
+	var missing error
+	if strings.TrimSpace(reason) == "" {
+		missing = Invalid(field, "reason_missing", "say why, for whoever audits this later")
+	}
+	return JoinInvalid(missing, CheckText(field, "reason", reason, MaxReasonLength))
+}
 
 // CheckText accepts a free text of at most maxBytes of valid UTF-8, without characters that could forge or reorder lines where the text is
 // printed: control characters, line and paragraph separators, bidirectional controls. The error names field; its code is code followed by

@@ -83,7 +83,7 @@ func (b *rawBatch) empty() { b.events, b.ends, b.text = b.events[:0], b.ends[:0]
 // ReadAhead is Between for long runs of events. It reads in a goroutine of its own, up to 4,096 events ahead of deliver, and calls
 // deliver in the caller's goroutine. Events are not decoded: Decode does that. A Raw is valid during the call only. After an error,
 // also ctx's, some of the events that were read are not delivered.
-func (s *Store) ReadAhead(ctx context.Context, after domain.Checkpoint, until domain.Position, types []string, deliver func(*Raw) error) (domain.Checkpoint, error) {
+func (s *Store) ReadAhead(ctx context.Context, after domain.Checkpoint, until domain.Position, types []string, deliver func(*Raw) error) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	// Both channels have room for all batches, so that no send waits.
@@ -91,12 +91,11 @@ func (s *Store) ReadAhead(ctx context.Context, after domain.Checkpoint, until do
 	for range aheadBatches {
 		free <- &rawBatch{}
 	}
-	var reached domain.Checkpoint
 	var reading error
 	go func() {
 		defer close(full)
 		b := <-free
-		reached, reading = s.between(ctx, after, until, types, func(e *esdb.RecordedEvent) error {
+		_, reading = s.between(ctx, after, until, types, func(e *esdb.RecordedEvent) error {
 			b.add(e)
 			if len(b.events) < aheadBatch {
 				return nil
@@ -124,7 +123,7 @@ func (s *Store) ReadAhead(ctx context.Context, after domain.Checkpoint, until do
 		free <- b
 	}
 	if delivering != nil {
-		return after, delivering
+		return delivering
 	}
-	return reached, reading
+	return reading
 }

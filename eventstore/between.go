@@ -24,52 +24,40 @@ func (s *Store) Between(ctx context.Context, after domain.Checkpoint, until doma
 }
 
 func (s *Store) between(ctx context.Context, after domain.Checkpoint, until domain.Position, types []string, deliver func(*esdb.RecordedEvent) error) (domain.Checkpoint, error) {
-	reached := after
 	if !after.Position.Before(until) {
-		return reached, nil
+		return after, nil
 	}
 	wanted, err := s.registry.familiesOf(types)
 	if err != nil {
-		return reached, err
+		return after, err
 	}
-	err = s.follow(ctx, &subscription{at: after, families: wanted,
-		event: func(e *esdb.RecordedEvent, at domain.Checkpoint) error {
-			if until.Before(at.Position) {
-				reached.Log = at.Log
-				return errReached
-			}
-			if err := deliver(e); err != nil {
-				return err
-			}
-			return reachedAt(&reached, at, until)
-		},
-		notice: func(item Item) error {
-			if item.CaughtUp && item.At.Position.Before(until) {
-				return fmt.Errorf("%w: it ends at position %s and was at %s", domain.ErrWrongLog, item.At.Position, until)
-			}
-			if until.Before(item.At.Position) {
-				if item.CaughtUp {
-					reached.Log, reached.Last = item.At.Log, item.At.Last
-				}
-				return errReached
-			}
-			return reachedAt(&reached, item.At, until)
-		},
-	})
-	if errors.Is(err, errReached) {
-		reached.Position = until
-		return reached, nil
+	f := &subscription{at: after, families: wanted}
+	f.event = func(e *esdb.RecordedEvent, at domain.Checkpoint) error {
+		if until.Before(at.Position) {
+			return errReached
+		}
+		if err := deliver(e); err != nil {
+			return err
+		}
+		if f.at = at; at.Position == until {
+			return errReached
+		}
+		return nil
 	}
-	return reached, err
-}
-
-// reachedAt moves reached, and ends the reading with errReached when that is where to.
-func reachedAt(reached *domain.Checkpoint, at domain.Checkpoint, until domain.Position) error {
-	*reached = at
-	if at.Position == until {
-		return errReached
+	f.notice = func(item Item) error {
+		switch {
+		case !item.At.Position.Before(until):
+			return errReached
+		case item.CaughtUp:
+			return fmt.Errorf("%w: it ends at position %s and was at %s", domain.ErrWrongLog, item.At.Position, until)
+		}
+		return nil
 	}
-	return nil
+	if err := s.follow(ctx, f); !errors.Is(err, errReached) {
+		return f.at, err
+	}
+	f.at.Position = until
+	return f.at, nil
 }
 
 var errReached = errors.New("the position asked for is reached")

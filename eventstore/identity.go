@@ -94,8 +94,7 @@ func (s *Store) CheckCheckpoint(ctx context.Context, at domain.Checkpoint) error
 
 // check compares a checkpoint with the log and completes it: what an earlier version of the program stored gets the log's id and the last
 // event of the families at or before its position. A log that has no id gets one only if begins; who only reads a log writes nothing to it. The
-// answer has the end of the log. A checkpoint of another log, beyond the
-// end of this one, or behind another event than the one it names, is domain.ErrWrongLog.
+// answer has the end of the log. A checkpoint of another log, beyond the end of this one, or behind another event than the one it names, is domain.ErrWrongLog.
 func (s *Store) check(ctx context.Context, at domain.Checkpoint, families families, begins bool) (domain.Checkpoint, Log, domain.Position, error) {
 	wrong := func(format string, args ...any) error {
 		return fmt.Errorf("%w: it reflects the log up to position %s, and %s. Either this is another event store than it was folded from, "+

@@ -78,11 +78,11 @@ func TestEventsCanBeReadUndecodedAndDecodedOneByOne(t *testing.T) {
 	}
 	types := []string{account.TypePointsAdjusted, order.TypePlaced}
 	var want, got []eventstore.Recorded
-	decoded, err := store.Between(t.Context(), domain.Checkpoint{}, last.Position, types, func(r eventstore.Recorded) error { want = append(want, r); return nil })
+	_, err = store.Between(t.Context(), domain.Checkpoint{}, last.Position, types, func(r eventstore.Recorded) error { want = append(want, r); return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
-	ahead, err := store.ReadAhead(t.Context(), domain.Checkpoint{}, last.Position, types, func(r *eventstore.Raw) error {
+	err = store.ReadAhead(t.Context(), domain.Checkpoint{}, last.Position, types, func(r *eventstore.Raw) error {
 		event, metadata, err := store.Decode(r)
 		got = append(got, eventstore.Recorded{
 			ID: r.ID, Stream: r.Stream, Revision: r.Revision, Position: r.Position, Created: r.Created, Type: r.Type,
@@ -90,9 +90,6 @@ func TestEventsCanBeReadUndecodedAndDecodedOneByOne(t *testing.T) {
 		})
 		return err
 	})
-	if ahead != decoded {
-		t.Errorf("one has reached %s and the other %s", ahead, decoded)
-	}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil || len(got) != 10 {
 		t.Errorf("%v (-decoded +one by one):\n%s", err, diff)
 	}

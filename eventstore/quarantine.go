@@ -32,14 +32,12 @@ func (l Log) Quarantines(event uuid.UUID) bool {
 	return len(l.Quarantined) > 0 && slices.ContainsFunc(l.Quarantined, func(q Quarantined) bool { return q.EventID == event })
 }
 
-// maxActorLength bounds the name of who decides, in bytes.
-const maxActorLength = 128
-
 // Quarantine decides that the event at a position counts as if it had never been stored, and returns the decision; one that was made before
 // stands. The event must be of this program and undecodable. Without an event there it is domain.ErrNotFound, for one of another
 // application or one that can be decoded domain.ErrInvalid, and for one that a newer version of the program wrote domain.ErrNewerEvent.
 func (s *Store) Quarantine(ctx context.Context, at domain.Position, reason, actor string, now time.Time) (Quarantined, error) {
-	if err := domain.JoinInvalid(checkGiven("reason", reason, domain.MaxReasonLength), checkGiven("actor", actor, maxActorLength)); err != nil {
+	_, badActor := domain.ParseID[string]("actor", actor)
+	if err := domain.JoinInvalid(domain.CheckReason("reason", reason), badActor); err != nil {
 		return Quarantined{}, err
 	}
 	event, err := s.eventAt(ctx, at)
@@ -78,13 +76,6 @@ func (s *Store) Quarantine(ctx context.Context, at domain.Position, reason, acto
 			return decision, err
 		}
 	}
-}
-
-func checkGiven(field, text string, maxBytes int) error {
-	if text == "" {
-		return domain.Invalid(field, field+"_missing", "say "+map[string]string{"reason": "why", "actor": "who decides"}[field])
-	}
-	return domain.CheckText(field, field, text, maxBytes)
 }
 
 // isQuarantined asks the log whether an event that could not be decoded is quarantined.

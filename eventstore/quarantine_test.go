@@ -69,7 +69,7 @@ func TestAQuarantinedEventCountsForNobody(t *testing.T) {
 		t.Errorf("got %v, %v", points, err)
 	}
 	var ahead int
-	if _, err := store.ReadAhead(t.Context(), domain.Checkpoint{}, last, types, func(*eventstore.Raw) error { ahead++; return nil }); err != nil || ahead != 2 {
+	if err := store.ReadAhead(t.Context(), domain.Checkpoint{}, last, types, func(*eventstore.Raw) error { ahead++; return nil }); err != nil || ahead != 2 {
 		t.Errorf("read ahead %d events, %v", ahead, err)
 	}
 	if events, revision, err := store.Load(t.Context(), "account-a"); err != nil || len(events) != 1 || revision != 1 {

@@ -135,20 +135,6 @@ func openCopy[C any](ctx context.Context, store *eventstore.Store, a CompareOpti
 // notCompared is why nothing is compared with FromNothing.
 const notCompared = "it was to be replaced by what is folded from nothing, whatever was in it"
 
-// switcher is a copy that can take the live one's place.
-type switcher interface {
-	Switch(ctx context.Context) error
-	Replace(ctx context.Context) error
-}
-
-// switchOf is how a copy takes the live one's place.
-func switchOf(a CompareOptions, copied switcher) func(context.Context) error {
-	if a.FromNothing {
-		return copied.Replace
-	}
-	return copied.Switch
-}
-
 // discard removes a copy after a rebuild, also after an interrupted one.
 func discard(ctx context.Context, err error, copied interface{ Discard(context.Context) error }) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
@@ -208,7 +194,11 @@ func RebuildLedger(ctx context.Context, store *eventstore.Store, live Rebuildabl
 	}
 	rebuilt.Position = state.Position
 	rebuilt.Differs = rebuilt.Differs || rebuilt.LiveDigest != nil && *rebuilt.LiveDigest != rebuilt.Digest
-	err = c.switchOver(ctx, switchOf(a, copied))
+	takeOver := copied.Switch
+	if a.FromNothing {
+		takeOver = copied.Replace
+	}
+	err = c.switchOver(ctx, takeOver)
 	rebuilt.Events = c.events
 	return rebuilt, err
 }
@@ -292,7 +282,11 @@ func RebuildLeaderboard(ctx context.Context, store *eventstore.Store, live Rebui
 	if !rebuilt.Differs && rebuilt.NotCompared == "" {
 		rebuilt.LiveDigest = &rebuilt.Digest
 	}
-	err = c.switchOver(ctx, switchOf(a, copied))
+	takeOver := copied.Switch
+	if a.FromNothing {
+		takeOver = copied.Replace
+	}
+	err = c.switchOver(ctx, takeOver)
 	rebuilt.Events = c.events
 	return rebuilt, err
 }

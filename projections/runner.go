@@ -140,7 +140,9 @@ func (r *Runner) Run(ctx context.Context) error {
 			level = slog.LevelDebug // another runner was faster, which is normal if there are two
 		}
 		r.options.Logger.Log(ctx, level, "a projection starts again", "projection", r.projection.Name(), "error", err)
-		if pause(ctx, r.options.Backoff(attempt)) != nil {
+		select {
+		case <-time.After(r.options.Backoff(attempt)):
+		case <-ctx.Done():
 			return nil
 		}
 	}
@@ -166,21 +168,11 @@ func (r *Runner) Keep(ctx context.Context) {
 			logged = now
 			r.options.Logger.Error("a projection has stopped", "projection", r.projection.Name(), "error", err)
 		}
-		if pause(ctx, r.options.Recheck) != nil {
+		select {
+		case <-time.After(r.options.Recheck):
+		case <-ctx.Done():
 			return
 		}
-	}
-}
-
-// pause waits for d. It returns ctx's error if ctx ends first.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 

@@ -125,7 +125,7 @@ func (e extent) check(ctx context.Context, store *eventstore.Store, from, to Bou
 	case from.position == nil || !to.timed():
 		return nil
 	}
-	_, err := store.ReadAhead(ctx, domain.CheckpointAt(*from.position), e.end, Types(), func(r *eventstore.Raw) error {
+	err := store.ReadAhead(ctx, domain.CheckpointAt(*from.position), e.end, Types(), func(r *eventstore.Raw) error {
 		if !r.Created.Before(to.end()) {
 			return from.reversed(to)
 		}
@@ -173,7 +173,7 @@ func (b Bound) start(ctx context.Context, store *eventstore.Store, to Bound, end
 		return domain.Position{}, nil
 	}
 	var last domain.Position
-	_, err := store.ReadAhead(ctx, domain.Checkpoint{}, end, Types(), func(r *eventstore.Raw) error {
+	err := store.ReadAhead(ctx, domain.Checkpoint{}, end, Types(), func(r *eventstore.Raw) error {
 		if !r.Created.Before(b.begin) {
 			began, err := appendBegan(ctx, store, r)
 			if err != nil {

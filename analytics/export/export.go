@@ -110,7 +110,7 @@ func transfer(ctx context.Context, store *eventstore.Store, w *writer, o Options
 	var done uint64
 	reached, last := until, after
 	total := until.Commit - min(until.Commit, after.Commit)
-	_, err := store.ReadAhead(ctx, domain.CheckpointAt(after), until, o.Types, func(r *eventstore.Raw) error {
+	err := store.ReadAhead(ctx, domain.CheckpointAt(after), until, o.Types, func(r *eventstore.Raw) error {
 		if o.To.timed() && !r.Created.Before(o.To.end()) {
 			begun, err := appendBegan(ctx, store, r)
 			if err != nil {

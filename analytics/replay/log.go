@@ -42,7 +42,7 @@ func FromLog(ctx context.Context, store *eventstore.Store, o Options) (*History,
 		return h, err
 	}
 	h.quarantined = log.Quarantined
-	_, err = store.ReadAhead(ctx, domain.Checkpoint{}, end, types(), func(r *eventstore.Raw) error {
+	err = store.ReadAhead(ctx, domain.Checkpoint{}, end, types(), func(r *eventstore.Raw) error {
 		if o.Until.passed(r.Created) {
 			return errPassed
 		}

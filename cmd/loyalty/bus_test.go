@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"strings"
@@ -77,16 +76,8 @@ func (c *channelOnBus) result(id string, status bus.Status) bus.Result {
 
 func (p *process) metrics() string {
 	p.t.Helper()
-	response, err := http.Get(p.admin + "/metrics")
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return string(text)
+	_, text := p.operators("/metrics")
+	return text
 }
 
 func TestCommandsComeInAndEventsGoOutThroughABroker(t *testing.T) {

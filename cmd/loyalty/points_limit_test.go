@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -14,24 +13,13 @@ import (
 	"loyalty/domain"
 	"loyalty/domain/order"
 	"loyalty/eventstore"
-	"loyalty/eventstore/embedded"
 	"loyalty/internal/cli"
 )
 
 // eventsAlone are the settings of processes that have an event store and nothing else.
 func eventsAlone(t *testing.T) []string {
 	t.Helper()
-	events, err := embedded.Open(t.Context(), embedded.Options{Dir: t.TempDir(), Addr: "127.0.0.1:0", Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := events.Close(ctx); err != nil {
-			t.Error(err)
-		}
-	})
+	events := openEvents(t)
 	return []string{
 		"LOYALTY_EVENTSTORE=esdb://" + events.Addr() + "?tls=false", "LOYALTY_TOKEN_SECRET=" + siteTokenSecret, "LOYALTY_PROXY_SECRET=" + siteProxySecret,
 	}

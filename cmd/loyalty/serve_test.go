@@ -36,7 +36,8 @@ const (
 	siteProxySecret = "a secret of proxy names"
 )
 
-func openSite(t *testing.T) *site {
+// openEvents serves an event store of the test's own.
+func openEvents(t *testing.T) *embedded.Server {
 	t.Helper()
 	events, err := embedded.Open(t.Context(), embedded.Options{Dir: t.TempDir(), Addr: "127.0.0.1:0", Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -49,6 +50,12 @@ func openSite(t *testing.T) *site {
 			t.Error(err)
 		}
 	})
+	return events
+}
+
+func openSite(t *testing.T) *site {
+	t.Helper()
+	events := openEvents(t)
 	s := &site{t: t, events: events, postgres: postgrestest.Start(t), redis: redistest.Start(t)}
 	s.settings = []string{
 		"LOYALTY_EVENTSTORE=esdb://" + events.Addr() + "?tls=false", "LOYALTY_LEDGER=" + s.postgres.URL(),

@@ -4,7 +4,6 @@ package account
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"loyalty/domain"
@@ -94,16 +93,8 @@ func (c Adjust) validate() error {
 	if c.Points > domain.MaxChange || c.Points < -domain.MaxChange {
 		errs = append(errs, domain.Invalid("loyalty-points", "points_out_of_range", fmt.Sprintf("an adjustment is at most %d points either way", domain.MaxChange)))
 	}
-	errs = append(errs, checkReason(c.Reason))
+	errs = append(errs, domain.CheckReason("reason", c.Reason))
 	return domain.JoinInvalid(errs...)
-}
-
-func checkReason(reason string) error {
-	var missing error
-	if strings.TrimSpace(reason) == "" {
-		missing = domain.Invalid("reason", "reason_missing", "say why, for whoever audits this later")
-	}
-	return domain.JoinInvalid(missing, domain.CheckText("reason", "reason", reason, domain.MaxReasonLength))
 }
 
 // Evolve applies one event to the state. It is total: an event of another kind changes nothing. The given state must not be used afterwards.

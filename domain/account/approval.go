@@ -50,7 +50,7 @@ func (c Approve) decide(s State) ([]domain.Event, error) {
 }
 
 func (c Decline) decide(s State) ([]domain.Event, error) {
-	if err := checkReason(c.Reason); err != nil {
+	if err := domain.CheckReason("reason", c.Reason); err != nil {
 		return nil, err
 	}
 	_, known := s.Requests[c.ID]

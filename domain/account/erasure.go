@@ -43,7 +43,7 @@ type Reveal struct {
 }
 
 func (c Forget) decide(s State) ([]domain.Event, error) {
-	if err := checkReason(c.Reason); err != nil || s.Forgotten {
+	if err := domain.CheckReason("reason", c.Reason); err != nil || s.Forgotten {
 		return nil, err
 	}
 	return []domain.Event{CustomerForgotten{About: domain.About{CustomerID: c.Customer, OccurredAt: c.At.UTC()}, Reason: c.Reason, Actor: c.Actor}}, nil
@@ -65,7 +65,7 @@ func (c Certify) decide(s State) ([]domain.Event, error) {
 }
 
 func (c Reveal) decide(s State) ([]domain.Event, error) {
-	if err := checkReason(c.Reason); err != nil {
+	if err := domain.CheckReason("reason", c.Reason); err != nil {
 		return nil, err
 	}
 	if s.Forgotten {

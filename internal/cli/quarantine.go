@@ -18,8 +18,8 @@ type quarantineCommand struct {
 	flags.Stores
 	Position string `arg:"" optional:"" help:"Position of the event, from the error of the projection that stopped at it. Without it, what is quarantined is listed."`
 	Reason   string `help:"Why, for whoever reads it later. No personal data." placeholder:"TEXT"`
-	Actor    string `help:"Who decides." placeholder:"NAME"`
-	JSON     bool   `name:"json" help:"Print one line of JSON."`
+	flags.Caller
+	JSON bool `name:"json" help:"Print one line of JSON."`
 }
 
 // Help is shown with the command's flags.

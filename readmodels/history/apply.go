@@ -70,11 +70,11 @@ func (h *History) Apply(_ context.Context, b Batch) error {
 			}
 			v.asOf = asOf
 		}
-		h.frame = appendFrame(h.frame[:0], &b, v.asOf)
+		written := header{to: b.To.Position, asOf: v.asOf, origin: b.To.Origin()}
+		h.frame = appendFrame(h.frame[:0], &b, written.origin, v.asOf)
 		if err := h.write(v.active.bytes); err != nil {
 			return fmt.Errorf("history: %w: %w", domain.ErrUnavailable, err)
 		}
-		written := header{to: b.To.Position, asOf: v.asOf, origin: b.To.Origin()}
 		forgotten = v.active.grow(written, h.frame[written.size():])
 		v.origin = written.origin
 		if cap(h.frame) > maxFrameKept {

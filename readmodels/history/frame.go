@@ -82,9 +82,9 @@ func (h *header) size() int64 {
 	return headerSize + 2 + int64(len(h.origin))
 }
 
-// appendFrame appends a batch as a frame.
-func appendFrame(to []byte, b *Batch, asOf int64) []byte {
-	start, origin, records := len(to), b.To.Origin(), uint32(len(b.Changes))
+// appendFrame appends a batch as a frame, with the origin of its To.
+func appendFrame(to []byte, b *Batch, origin string, asOf int64) []byte {
+	start, records := len(to), uint32(len(b.Changes))
 	if origin != "" {
 		records |= hasOrigin
 	}

@@ -93,6 +93,9 @@ type Snapshot struct {
 	AsOf time.Time
 }
 
+// State is the state that the standings reflect.
+func (s Snapshot) State() State { return State{Position: s.Position, AsOf: s.AsOf} }
+
 // Row is one customer on the leaderboard.
 type Row struct {
 	// Rank starts at 1.

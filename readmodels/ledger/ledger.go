@@ -96,6 +96,9 @@ type Snapshot struct {
 	AsOf time.Time
 }
 
+// State is the state that the accounts reflect.
+func (s Snapshot) State() State { return State{Position: s.Position, AsOf: s.AsOf} }
+
 // NewSnapshot is the snapshot with a state and the stored origin of its checkpoint.
 func NewSnapshot(s State, origin string) (Snapshot, error) {
 	at, err := domain.ParseCheckpoint(s.Position, origin)

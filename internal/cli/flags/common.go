@@ -3,7 +3,6 @@ package flags
 
 import (
 	"errors"
-	"strings"
 	"time"
 
 	"loyalty/commands"
@@ -25,14 +24,6 @@ type Caller struct {
 func (f Caller) Parse() (commands.Caller, error) {
 	actor, err := domain.ParseID[string]("--actor", f.Actor)
 	return commands.Caller{Actor: actor}, err
-}
-
-// CheckReason returns domain.ErrInvalid for a --reason that no event can carry.
-func CheckReason(text string) error {
-	if strings.TrimSpace(text) == "" {
-		return domain.Invalid("--reason", "reason_missing", "say why, for whoever audits this later")
-	}
-	return domain.CheckText("--reason", "reason", text, domain.MaxReasonLength)
 }
 
 // Time is a flag with a time.

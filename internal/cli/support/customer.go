@@ -76,7 +76,7 @@ type certificate struct {
 func (c forgetCommand) Run(ctx context.Context, std output.Streams) error {
 	customer, badID := domain.ParseID[domain.CustomerID]("--id", c.ID)
 	caller, badActor := c.Caller.Parse()
-	if err := domain.JoinInvalid(badID, flags.CheckReason(c.Reason), badActor); err != nil {
+	if err := domain.JoinInvalid(badID, domain.CheckReason("--reason", c.Reason), badActor); err != nil {
 		return flags.Usage(err)
 	}
 	calendar, err := c.Seasons.Calendar()

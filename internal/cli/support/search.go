@@ -49,7 +49,7 @@ func (c Search) Run(ctx context.Context, std output.Streams) error {
 		return flags.Usage(fmt.Errorf("%q is no proxy name: there is nothing to reveal", q))
 	}
 	caller, badActor := c.Caller.Parse()
-	if err := domain.JoinInvalid(badActor, flags.CheckReason(c.Reason)); c.Reveal && err != nil {
+	if err := domain.JoinInvalid(badActor, domain.CheckReason("--reason", c.Reason)); c.Reveal && err != nil {
 		return flags.Usage(err)
 	}
 	return c.With(ctx, app.Wanted{}, func(s app.Stores) (err error) {

@@ -130,7 +130,7 @@ func keepUpdating(ctx context.Context, b *testing.B, board *Board, every time.Du
 			return
 		case <-ticks.C:
 			due := int(time.Since(started).Seconds() * float64(perSecond))
-			batch := todo.batch(board.state.Position, due-made)
+			batch := todo.batch(board.now.Position, due-made)
 			if err := board.Apply(context.Background(), batch); err != nil {
 				b.Error(err)
 				return
@@ -151,7 +151,7 @@ func BenchmarkApply(b *testing.B) {
 	b.ResetTimer()
 	for range b.N {
 		b.StopTimer()
-		batch := todo.batch(board.state.Position, size)
+		batch := todo.batch(board.now.Position, size)
 		b.StartTimer()
 		started := time.Now()
 		if err := board.Apply(context.Background(), batch); err != nil {

@@ -24,10 +24,9 @@ type Board struct {
 	// writing is a semaphore of one, held by the writer. Only the writer changes the fields below, and only under mu.
 	writing chan struct{}
 	mu      sync.RWMutex
-	ranking *ranking // nil until the first Load
-	state   leaderboard.State
-	at      domain.Checkpoint
-	cleanup runtime.Cleanup // releases the ranking with the board
+	ranking *ranking             // nil until the first Load
+	now     leaderboard.Snapshot // what the ranking reflects
+	cleanup runtime.Cleanup      // releases the ranking with the board
 
 	fold    fold // guarded by writing
 	waiters leaderboard.Waiters
@@ -49,7 +48,7 @@ func (b *Board) Dashboard(_ context.Context, key domain.ProxyKey, top, around in
 		return errNotLoaded
 	}
 	b.ranking.dashboard(&key, top, around, d)
-	d.State = b.state
+	d.State = b.now.State()
 	return nil
 }
 
@@ -61,7 +60,7 @@ func (b *Board) Standing(_ context.Context, key domain.ProxyKey) (leaderboard.St
 		return leaderboard.Standing{}, false, domain.Position{}, errNotLoaded
 	}
 	standing, ranked := b.ranking.standing(&key)
-	return standing, ranked, b.state.Position, nil
+	return standing, ranked, b.now.Position, nil
 }
 
 // Wait blocks until the board reflects position; see leaderboard.Reader.
@@ -94,7 +93,7 @@ func (b *Board) Checkpoint(context.Context) (domain.Checkpoint, error) {
 	if b.ranking == nil {
 		return domain.Checkpoint{}, errNotLoaded
 	}
-	return b.at, nil
+	return b.now.Checkpoint, nil
 }
 
 // Load replaces the leaderboard; see leaderboard.Writer. While it runs, both the former and the new leaderboard take memory. A customer
@@ -121,8 +120,7 @@ func (b *Board) replace(fresh *ranking, loaded leaderboard.Snapshot) (old *ranki
 	b.cleanup.Stop()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	old, b.ranking = b.ranking, fresh
-	b.at, b.state = loaded.Checkpoint, leaderboard.State{Position: loaded.Position, AsOf: loaded.AsOf}
+	old, b.ranking, b.now = b.ranking, fresh, loaded
 	b.cleanup = runtime.AddCleanup(b, (*ranking).release, fresh)
 	return old
 }
@@ -139,8 +137,8 @@ func (b *Board) Apply(ctx context.Context, batch leaderboard.Batch) error {
 	if b.ranking == nil {
 		return errNotLoaded
 	}
-	if batch.From != b.at {
-		return fmt.Errorf("a batch from position %s at position %s: %w", batch.From, b.at, domain.ErrCheckpointMoved)
+	if batch.From != b.now.Checkpoint {
+		return fmt.Errorf("a batch from position %s at position %s: %w", batch.From, b.now.Position, domain.ErrCheckpointMoved)
 	}
 	results, err := b.fold.run(b.ranking, batch.Changes)
 	if err != nil {
@@ -166,9 +164,9 @@ func (b *Board) store(results []result, batch leaderboard.Batch) {
 			b.ranking.keep(&r.standing)
 		}
 	}
-	b.at, b.state.Position = batch.To, batch.To.Position
-	if batch.AsOf.After(b.state.AsOf) {
-		b.state.AsOf = batch.AsOf
+	b.now.Checkpoint = batch.To
+	if batch.AsOf.After(b.now.AsOf) {
+		b.now.AsOf = batch.AsOf
 	}
 }
 

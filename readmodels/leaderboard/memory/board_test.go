@@ -88,7 +88,7 @@ func TestACustomerTakesFewBytes(t *testing.T) {
 	}
 	todo := newUpdates(n)
 	for range 2 * n / 500 {
-		if err := board.Apply(t.Context(), todo.batch(board.state.Position, 500)); err != nil {
+		if err := board.Apply(t.Context(), todo.batch(board.now.Position, 500)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -23,6 +23,6 @@ func (b *Board) Standings(_ context.Context, keys []domain.ProxyKey) (leaderboar
 	for i := range keys {
 		s.Standings[i], s.Found[i] = b.ranking.standing(&keys[i])
 	}
-	s.Customers, s.State = int64(b.ranking.tree.count), b.state
+	s.Customers, s.State = int64(b.ranking.tree.count), b.now.State()
 	return s, nil
 }

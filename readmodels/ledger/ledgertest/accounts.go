@@ -63,7 +63,7 @@ var accountClauses = []clause{
 			n += 4
 			return nil
 		})
-		if err != nil || stateOf(state) != before || sum != 15 {
+		if err != nil || state.State() != before || sum != 15 {
 			f.Fatalf("they hold %d points in %+v, %v; want 15 in %+v", sum, state, err, before)
 		}
 		f.equalsModel()

@@ -149,9 +149,6 @@ func allAccounts(ctx context.Context, l ledger.Reader) (all []ledger.Account, st
 	return all, state, err
 }
 
-// stateOf is the state of a snapshot.
-func stateOf(s ledger.Snapshot) ledger.State { return ledger.State{Position: s.Position, AsOf: s.AsOf} }
-
 // wholeTrail reads all pages of a customer's trail, and checks the size of each.
 func wholeTrail(ctx context.Context, l ledger.Reader, customer domain.CustomerID, limit int) (all []ledger.Entry, err error) {
 	for cursor := ""; ; {

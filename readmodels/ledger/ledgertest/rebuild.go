@@ -237,7 +237,7 @@ var rebuildClauses = []clause{
 			}
 			return nil
 		})
-		if err != nil || stateOf(state) != before || sum != 15 {
+		if err != nil || state.State() != before || sum != 15 {
 			f.Errorf("they hold %d points in %+v, %v; want 15 in %+v", sum, state, err, before)
 		}
 		if err := <-done; err != nil {

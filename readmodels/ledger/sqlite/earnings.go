@@ -83,7 +83,7 @@ func (l *Ledger) Hours(ctx context.Context, yield func(ledger.Earning) error) (l
 	var e earningRow
 	find := func(tx *sql.Tx) (*sql.Rows, error) { return tx.QueryContext(ctx, l.in(selectHours)) }
 	at, err := l.snapshot(ctx, "ledger hours", find, e.targets(), func() error { return yield(e.earning()) })
-	return ledger.State{Position: at.Position, AsOf: at.AsOf}, err
+	return at.State(), err
 }
 
 // earningRow receives one row after another. It is all NULL if there are no sums.
