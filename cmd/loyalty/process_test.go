@@ -94,6 +94,22 @@ func startDev(t testing.TB, data string, args ...string) *process {
 // start runs the program and waits until it is ready. It is killed at the end of the test if it still runs then.
 func start(t testing.TB, environment []string, args ...string) *process {
 	t.Helper()
+	p := launch(t, environment, args...)
+	waitFor(t, "ready", func() bool {
+		p.mustRun()
+		response, err := http.Get(p.admin + "/readyz")
+		if err != nil {
+			return false
+		}
+		defer response.Body.Close()
+		return response.StatusCode == http.StatusOK
+	})
+	return p
+}
+
+// launch starts a process and waits until it answers, ready or not.
+func launch(t testing.TB, environment []string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, ended: make(chan error, 1)}
 	p.command = exec.Command(program, args...)
 	p.command.Env = append(os.Environ(), environment...)
@@ -119,15 +135,6 @@ func start(t testing.TB, environment []string, args ...string) *process {
 		}
 		p.mustRun()
 		return p.base != ""
-	})
-	waitFor(t, "ready", func() bool {
-		p.mustRun()
-		response, err := http.Get(p.admin + "/readyz")
-		if err != nil {
-			return false
-		}
-		defer response.Body.Close()
-		return response.StatusCode == http.StatusOK
 	})
 	return p
 }

@@ -28,7 +28,11 @@ func TestAnEventThatCannotBeDecodedStopsNobodyForEver(t *testing.T) {
 	var placed struct{ Position string }
 	c.must(http.StatusCreated, &placed, customer("ann"), http.MethodPost, "/order/o-1", orderBody(nil, "100.00"))
 	c.must(http.StatusOK, nil, customer("ann"), http.MethodGet, "/loyalty/ann", nil, "Loyalty-Min-Position: "+placed.Position)
-	broken := appendBroken(t, data)
+	target, err := embedded.SocketTarget(app.Folder(data).EventStoreDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := appendUndecodable(t, target)
 	c.must(http.StatusCreated, &placed, customer("ann"), http.MethodPost, "/order/o-2", orderBody(nil, "50.00"))
 
 	var dashboard struct{ You struct{ Points int } }
@@ -85,15 +89,11 @@ type brokenAward struct {
 
 func (brokenAward) EventType() string { return "points-awarded.v1" }
 
-// appendBroken appends an event that can't be decoded to the log of a data folder that is served.
-func appendBroken(t *testing.T, data string) domain.Position {
+// appendUndecodable appends an event of ours that nobody can decode to the event store at a connection string.
+func appendUndecodable(t *testing.T, target string) domain.Position {
 	t.Helper()
 	award := brokenAward{About: domain.About{CustomerID: "x", OccurredAt: time.Unix(1, 0).UTC()}, OrderID: 7}
 	registry, err := eventstore.NewRegistry([]eventstore.Type{eventstore.TypeOf(award)}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	target, err := embedded.SocketTarget(app.Folder(data).EventStoreDir())
 	if err != nil {
 		t.Fatal(err)
 	}

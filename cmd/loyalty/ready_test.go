@@ -11,10 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
-
 	"loyalty/api/browsertest"
-	"loyalty/domain/account"
 	"loyalty/internal/cli"
 )
 
@@ -50,25 +47,6 @@ func (p *process) wantReady(when string, want map[string]string) {
 	}
 }
 
-// appendUndecodable appends an event of ours that nobody can decode.
-func (s *site) appendUndecodable() {
-	s.t.Helper()
-	config, err := esdb.ParseConnectionString("esdb://" + s.events.Addr() + "?tls=false")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	db, err := esdb.NewClient(config)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer db.Close()
-	_, err = db.AppendToStream(s.t.Context(), "account-c-0", esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}},
-		esdb.EventData{EventType: account.TypePointsAdjusted, ContentType: esdb.ContentTypeJson, Data: []byte(`{"customerId": 7}`)})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-}
-
 // Given processes with all roles and with a leaderboard of their own
 // When an event stops the projections, and then Redis, Postgres and the event store go away, one after the other
 // Then each role says whether it can work, those who look at dashboards go on, and the projection that stopped is an alarm.
@@ -92,7 +70,7 @@ func TestEachRoleIsReadyByWhatItNeeds(t *testing.T) {
 	tab.Go(own.admin + "/status")
 	shows(tab, "#verdict", "Ready")
 
-	s.appendUndecodable()
+	appendUndecodable(t, "esdb://"+s.events.Addr()+"?tls=false")
 	alarm := func(p *process, projection, value string) func() bool {
 		return func() bool {
 			_, metrics := p.operators("/metrics")
