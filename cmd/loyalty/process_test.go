@@ -110,8 +110,13 @@ func start(t testing.TB, environment []string, args ...string) *process {
 // launch starts a process and waits until it answers, ready or not.
 func launch(t testing.TB, environment []string, args ...string) *process {
 	t.Helper()
+	return launchBinary(t, program, environment, args...)
+}
+
+func launchBinary(t testing.TB, binary string, environment []string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, ended: make(chan error, 1)}
-	p.command = exec.Command(program, args...)
+	p.command = exec.Command(binary, args...)
 	p.command.Env = append(os.Environ(), environment...)
 	p.command.Stdout, p.command.Stderr = &p.out, &p.err
 	if err := p.command.Start(); err != nil {
