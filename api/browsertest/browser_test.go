@@ -199,7 +199,6 @@ func TestTheReadersWishesReachThePage(t *testing.T) {
 
 func TestATabThatIsOfflineReachesNobody(t *testing.T) {
 	said := of(t, `<p>On and off</p>`, func(tab *Tab) {
-		tab.Allow("ERR_INTERNET_DISCONNECTED")
 		tab.Offline(true)
 		tab.Wait(`!navigator.onLine`)
 		var reached bool

@@ -262,9 +262,10 @@ func (tab *Tab) media() {
 }
 
 // Offline cuts the tab off, or connects it again. Connections that are open are cut, too, but for those of streams: to cut these, stop
-// their server.
+// their server. What a page asks for while it is cut off may fail: that is allowed.
 func (tab *Tab) Offline(offline bool) {
 	tab.t.Helper()
+	tab.Allow("ERR_INTERNET_DISCONNECTED")
 	tell(tab, emulateOffline, offlineParameters{offline, []*network.Conditions{{Offline: offline, DownloadThroughput: -1, UploadThroughput: -1}}})
 	tell(tab, network.OverrideNetworkState, network.OverrideNetworkStateParams{Offline: offline, DownloadThroughput: -1, UploadThroughput: -1})
 }
