@@ -22,14 +22,14 @@ import (
 
 // Orders is the command "bench orders". It sends orders to a server as channels do, and audits what became of each.
 type Orders struct {
-	Rate        float64    `help:"Orders a second, at random moments. Answers are timed from when their orders were due." xor:"pace" required:"" placeholder:"R"`
-	Max         bool       `help:"As many as the server takes: each client sends its next order when it has the answer to the one before." xor:"pace" required:""`
-	Seconds     int        `help:"How long; a minute by default." default:"60" placeholder:"S"`
-	Clients     int        `help:"Connections. 0: 128 with --max, and 512 with --rate." default:"0" placeholder:"N"`
-	Customers   int        `help:"How many customers there are. A sixteenth of them place half of the orders." default:"50000" placeholder:"N"`
-	URL         string     `name:"url" help:"Send the orders to the server there, instead of one of its own. They stay in it for ever." placeholder:"URL"`
-	Data        app.Folder `help:"The data folder of the server at --url, for the secret that signs its tokens." placeholder:"DIR"`
-	TokenSecret string     `help:"That secret, where the server has no data folder." env:"LOYALTY_TOKEN_SECRET" placeholder:"TEXT"`
+	Rate      float64    `help:"Orders a second, at random moments. Answers are timed from when their orders were due." xor:"pace" required:"" placeholder:"R"`
+	Max       bool       `help:"As many as the server takes: each client sends its next order when it has the answer to the one before." xor:"pace" required:""`
+	Seconds   int        `help:"How long; a minute by default." default:"60" placeholder:"S"`
+	Clients   int        `help:"Connections. 0: 128 with --max, and 512 with --rate." default:"0" placeholder:"N"`
+	Customers int        `help:"How many customers there are. A sixteenth of them place half of the orders." default:"50000" placeholder:"N"`
+	URL       string     `name:"url" help:"Send the orders to the server there, instead of one of its own. They stay in it for ever." placeholder:"URL"`
+	Data      app.Folder `help:"The data folder of the server at --url, for the secret that signs its tokens." placeholder:"DIR"`
+	flags.Signing
 	serverStores
 	Profile string `help:"Write a CPU profile of its own server while it is measured." placeholder:"FILE"`
 	JSON    bool   `name:"json" help:"Print one line of JSON."`
@@ -140,16 +140,17 @@ func (c Orders) connect(ctx context.Context, errs io.Writer) (server *orderServe
 	if c.serverStores != (serverStores{Leaderboard: app.MemoryScheme}) || c.Profile != "" {
 		return nil, nil, flags.Usage(errors.New("--eventstore, --ledger, --leaderboard and --profile are for a server of its own, without --url"))
 	}
-	secret := []byte(c.TokenSecret)
+	secret, err := c.Signing.Secret()
 	if c.Data != "" {
 		if secret, err = app.ReadSecret(c.Data.TokenSecretFile()); errors.Is(err, fs.ErrNotExist) {
-			return nil, nil, flags.Usage(c.Data.Check())
-		} else if err != nil {
-			return nil, nil, err
+			err = flags.Usage(c.Data.Check())
 		}
 	}
+	if err != nil {
+		return nil, nil, err
+	}
 	if len(secret) == 0 {
-		return nil, nil, flags.Usage(errors.New("nothing to sign tokens with: give the server's folder with --data, or set LOYALTY_TOKEN_SECRET"))
+		return nil, nil, flags.Usage(errors.New("nothing to sign tokens with: give the server's folder with --data, or set LOYALTY_TOKEN_SECRET to what it was given"))
 	}
 	server, err = newOrderServer(c.URL, secret, time.Now())
 	return server, nil, err

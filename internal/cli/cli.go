@@ -26,7 +26,7 @@ Start here:
 // commandLine is the whole command line.
 type commandLine struct {
 	Dev        devCommand        `cmd:"" help:"Run everything in one process, on stores in a folder."`
-	Token      tokenCommand      `cmd:"" help:"Print a bearer token for a process started with dev."`
+	Token      tokenCommand      `cmd:"" help:"Print a bearer token for the API of a process."`
 	Serve      serveCommand      `cmd:"" help:"Run some of the roles, on given stores."`
 	Verify     verifyCommand     `cmd:"" help:"Compare the ledger and the leaderboard with the log."`
 	Rebuild    rebuildCommand    `cmd:"" help:"Fold a read model anew beside the live one, and switch to it."`

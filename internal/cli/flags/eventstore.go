@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"loyalty/eventstore/embedded"
@@ -60,18 +59,11 @@ func (a EventStoreAccess) Hint() string {
 
 // readUsers reads lines of NAME:PASSWORD. Errors name lines by number only, since their content is secret.
 func readUsers(file string) (map[string]string, error) {
-	f, err := os.Open(file)
+	f, err := openPrivate(file)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("others can read %s: run chmod 600 on it", file)
-	}
 	users := map[string]string{}
 	lines := bufio.NewScanner(f)
 	for n := 1; lines.Scan(); n++ {

@@ -1,9 +1,13 @@
 package flags
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
+	"os"
 	"time"
 
 	"loyalty/api/auth"
@@ -14,7 +18,7 @@ import (
 // processes.
 type Secrets struct {
 	Proxy
-	TokenSecret string `help:"What tokens are signed with (HS256): at least 32 bytes. Or use --jwks-url." env:"LOYALTY_TOKEN_SECRET" placeholder:"TEXT"`
+	Signing
 	JWKSURL     string `name:"jwks-url" help:"Where the identity provider publishes the keys it signs tokens with." env:"LOYALTY_JWKS_URL" placeholder:"URL"`
 	JWTIssuer   string `name:"jwt-issuer" help:"The issuer that tokens must name." env:"LOYALTY_JWT_ISSUER" placeholder:"TEXT"`
 	JWTAudience string `name:"jwt-audience" help:"The audience that tokens must name." env:"LOYALTY_JWT_AUDIENCE" placeholder:"TEXT"`
@@ -26,16 +30,68 @@ func (f Secrets) Open(ctx context.Context, log *slog.Logger) (domain.Proxies, *a
 	if err != nil {
 		return proxies, nil, err
 	}
+	secret, err := f.Signing.Secret()
+	if err != nil {
+		return proxies, nil, err
+	}
 	var verifier *auth.Verifier
 	switch {
-	case f.JWKSURL != "" && f.TokenSecret != "":
+	case f.JWKSURL != "" && secret != nil:
 		err = Usage(errors.New("LOYALTY_TOKEN_SECRET and LOYALTY_JWKS_URL: give one of them"))
 	case f.JWKSURL != "":
 		verifier, err = auth.NewJWKSVerifier(ctx, auth.JWKS{URL: f.JWKSURL, Issuer: f.JWTIssuer, Audience: f.JWTAudience}, log, time.Now)
-	case f.TokenSecret == "":
+	case secret == nil:
 		err = Usage(errors.New("nothing to verify tokens with: set LOYALTY_JWKS_URL or LOYALTY_TOKEN_SECRET"))
 	default:
-		verifier, err = auth.NewSecretVerifier([]byte(f.TokenSecret), time.Now)
+		verifier, err = auth.NewSecretVerifier(secret, time.Now)
 	}
 	return proxies, verifier, err
+}
+
+// Signing are the flags for the secret that signs tokens.
+type Signing struct {
+	TokenSecret     string `help:"What tokens are signed with (HS256): at least 32 bytes. Set it in the environment: other users of the machine see a command line." env:"LOYALTY_TOKEN_SECRET" placeholder:"TEXT"`
+	TokenSecretFile string `help:"File with that secret, readable by you alone." env:"LOYALTY_TOKEN_SECRET_FILE" type:"path" placeholder:"FILE"`
+}
+
+// Secret is the secret of the flag or in the file, nil if there is neither. Line ends after the one in the file don't belong to it. Both at once,
+// and a file that others can read or that is empty, are usage errors.
+func (f Signing) Secret() ([]byte, error) {
+	switch {
+	case f.TokenSecretFile == "" && f.TokenSecret == "":
+		return nil, nil
+	case f.TokenSecretFile == "":
+		return []byte(f.TokenSecret), nil
+	case f.TokenSecret != "":
+		return nil, Usage(errors.New("LOYALTY_TOKEN_SECRET and LOYALTY_TOKEN_SECRET_FILE: give one of them"))
+	}
+	file, err := openPrivate(f.TokenSecretFile)
+	if err != nil {
+		return nil, Usage(fmt.Errorf("--token-secret-file: %w", err))
+	}
+	defer file.Close()
+	text, err := io.ReadAll(file)
+	if err != nil {
+		return nil, fmt.Errorf("--token-secret-file: %w", err)
+	}
+	if text = bytes.TrimRight(text, "\r\n"); len(text) == 0 {
+		return nil, Usage(fmt.Errorf("--token-secret-file: %s is empty", f.TokenSecretFile))
+	}
+	return text, nil
+}
+
+// openPrivate opens a file that only its owner can read. It is an error if others can.
+func openPrivate(name string) (*os.File, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	if err == nil && info.Mode().Perm()&0o077 != 0 {
+		err = fmt.Errorf("others can read %s: run chmod 600 on it", name)
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
 }

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"loyalty/internal/cli"
+)
+
+// small is the production shape with nothing but files: the event store that the connection string names, a ledger in a file, and a leaderboard in
+// memory.
+func small(t *testing.T, eventstore string) []string {
+	t.Helper()
+	return []string{
+		"LOYALTY_EVENTSTORE=" + eventstore, "LOYALTY_LEDGER=sqlite:" + filepath.Join(t.TempDir(), "ledger.sqlite"), "LOYALTY_LEADERBOARD=memory:",
+		"LOYALTY_TOKEN_SECRET=" + siteTokenSecret, "LOYALTY_PROXY_SECRET=" + siteProxySecret,
+	}
+}
+
+// bearing makes one request with a token as it was printed, and returns the status of the answer.
+func bearing(t *testing.T, token, method, url, body string) int {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+strings.TrimSpace(token))
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	return response.StatusCode
+}
+
+func TestATokenForServeNeedsNoDataFolder(t *testing.T) {
+	// Given a process started with serve and a secret, and somebody who knows the secret and has no data folder
+	p := start(t, small(t, "esdb://"+openEvents(t).Addr()+"?tls=false"), "serve", "--addr", "127.0.0.1:0")
+	t.Chdir(t.TempDir())
+	file(t, "secret", siteTokenSecret+"\r\n", 0o600)
+	const order = `{"ItemIds": ["mug"], "paymentDetails": {"amount": "50.00", "currency": "GBP", "method": "card"}}`
+	for name, c := range map[string]struct{ environment, args []string }{
+		"environment": {[]string{"LOYALTY_TOKEN_SECRET=" + siteTokenSecret}, nil},
+		"flag":        {nil, []string{"--token-secret", siteTokenSecret}},
+		"file":        {nil, []string{"--token-secret-file", "secret"}},
+		"named-file":  {[]string{"LOYALTY_TOKEN_SECRET_FILE=secret"}, nil},
+	} {
+		// When they print a token, Then it places an order
+		token, stderr, status := runIn(t, c.environment, append([]string{"token", "--role", "customer", "--sub", "alice"}, c.args...)...)
+		if status != cli.ExitOK || stderr != "" || strings.Count(token, "\n") != 1 {
+			t.Fatalf("%s: exit status %d, %q, %q", name, status, token, stderr)
+		}
+		if got := bearing(t, token, http.MethodPost, p.base+"/order/o-"+name, order); got != http.StatusCreated {
+			t.Errorf("%s: the order is answered with %d", name, got)
+		}
+	}
+	// And a process takes the same file
+	settings := append(small(t, "esdb://"+openEvents(t).Addr()+"?tls=false"), "LOYALTY_TOKEN_SECRET=", "LOYALTY_TOKEN_SECRET_FILE=secret")
+	p = start(t, settings, "serve", "--addr", "127.0.0.1:0")
+	token, _, _ := runProgram(t, "token", "--role", "customer", "--sub", "alice", "--token-secret-file", "secret")
+	if got := bearing(t, token, http.MethodPost, p.base+"/order/o-1", order); got != http.StatusCreated {
+		t.Errorf("the order is answered with %d by the process with a file", got)
+	}
+}
+
+func TestATokenWithoutASecretSaysWhatToDoAndNeverTheSecret(t *testing.T) {
+	t.Chdir(t.TempDir())
+	file(t, "open", siteTokenSecret, 0o644)
+	file(t, "empty", "\n", 0o600)
+	file(t, "secret", siteTokenSecret, 0o600)
+	file(t, "short", "too short a secret", 0o600)
+	for _, c := range []struct {
+		environment, args []string
+		says              string
+	}{
+		{nil, nil, "LOYALTY_TOKEN_SECRET"},
+		{nil, nil, "--data"},
+		{nil, []string{"--token-secret-file", "open"}, "chmod 600"},
+		{nil, []string{"--token-secret-file", "empty"}, "empty"},
+		{nil, []string{"--token-secret-file", "none"}, "no such file"},
+		{nil, []string{"--token-secret-file", "short"}, "at least 32 bytes"},
+		{nil, []string{"--token-secret", "too short a secret"}, "at least 32 bytes"},
+		{[]string{"LOYALTY_TOKEN_SECRET=" + siteTokenSecret}, []string{"--token-secret-file", "secret"}, "give one of them"},
+	} {
+		stdout, stderr, status := runIn(t, c.environment, append([]string{"token", "--role", "customer", "--sub", "alice"}, c.args...)...)
+		if status != cli.ExitUsage || stdout != "" || !strings.Contains(stderr, c.says) {
+			t.Errorf("%v: exit status %d, %q, says %q; want %q", c.args, status, stdout, stderr, c.says)
+		}
+		if strings.Contains(stderr, siteTokenSecret) || strings.Contains(stderr, "too short a secret") {
+			t.Errorf("%v: a secret is printed: %s", c.args, stderr)
+		}
+	}
+}
