@@ -12,7 +12,7 @@ import (
 
 // Between delivers the events of the given types after a checkpoint and up to a position that the log has reached, in the order of the log, each
 // once. When there are no more it returns the checkpoint there, with the Fold of the first. A lost connection is restored for as long as ctx
-// lasts. It ends with deliver's error, and with those of Follow.
+// lasts. It ends with deliver's error, with those of Follow, and when the store refuses for good, as where the log is damaged.
 func (s *Store) Between(ctx context.Context, after domain.Checkpoint, until domain.Position, types []string, deliver func(Recorded) error) (domain.Checkpoint, error) {
 	return s.between(ctx, after, until, types, func(e *esdb.RecordedEvent) error {
 		recorded, err := s.decoded(e)
@@ -48,6 +48,8 @@ func (s *Store) between(ctx context.Context, after domain.Checkpoint, until doma
 		switch {
 		case !item.At.Position.Before(until):
 			return errReached
+		case errors.Is(item.Lost, errRefused):
+			return item.Lost
 		case item.CaughtUp:
 			return fmt.Errorf("%w: it ends at position %s and was at %s", domain.ErrWrongLog, item.At.Position, until)
 		}

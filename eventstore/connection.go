@@ -233,7 +233,7 @@ func dial(config *esdb.Configuration) (_ *generation, err error) {
 	}
 	if _, err := g.client.GetServerVersion(); err != nil {
 		g.retire()
-		return nil, translate(context.Background(), err, g)
+		return nil, fmt.Errorf("%w: %w", domain.ErrUnavailable, err)
 	}
 	return g, nil
 }
@@ -323,12 +323,8 @@ func (g *generation) run(ctx context.Context, call func(context.Context, *esdb.C
 	return call(entered, g.client)
 }
 
-var errRetired = &retiredError{}
-
-// retiredError is the error of a call whose client was retired before the call began.
-type retiredError struct{}
-
-func (*retiredError) Error() string { return "the connection is being renewed" }
+// errRetired is the error of a call whose client was retired before the call began.
+var errRetired = fmt.Errorf("%w: the connection is being renewed", domain.ErrUnavailable)
 
 // enteringContext calls leave when one of its methods is called.
 type enteringContext struct {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"google.golang.org/grpc/codes"
@@ -17,11 +18,8 @@ import (
 // errors, and errors of reads are plain gRPC errors. If the error shows that the connection is unusable, translate retires g. A call that was
 // canceled although its ctx has not ended was canceled by the client, which has gone over to another node.
 func translate(ctx context.Context, err error, g *generation) error {
-	if err == nil || errors.Is(err, domain.ErrUndecodable) || errors.Is(err, io.EOF) {
+	if err == nil || errors.Is(err, domain.ErrUndecodable) || errors.Is(err, domain.ErrUnavailable) {
 		return err
-	}
-	if errors.Is(err, errRetired) {
-		return fmt.Errorf("%w: %w", domain.ErrUnavailable, err)
 	}
 	if errors.Is(err, context.Canceled) || status.Code(err) == codes.Canceled {
 		if ctx.Err() == nil {
@@ -29,37 +27,48 @@ func translate(ctx context.Context, err error, g *generation) error {
 		}
 		return fmt.Errorf("%w: %w", context.Canceled, err)
 	}
-	if known, ok := errors.AsType[*esdb.Error](err); ok && known.Code() == esdb.ErrorCodeNotLeader {
-		return fmt.Errorf("%w: %w", domain.ErrUnavailable, err) // the client goes over to the leader, whose address came with the error
-	}
 	meaning := meaningOf(err)
-	switch meaning {
-	case nil:
-		return fmt.Errorf("event store: %w", err)
-	case domain.ErrUnavailable:
+	if meaning == domain.ErrUnavailable && !answered(err) {
 		g.retire()
 	}
 	return fmt.Errorf("%w: %w", meaning, err)
 }
 
-// meaningOf is the domain's error of the same meaning, nil if there is none.
+// errRefused: the server has refused a call, or can't carry it out, for a reason that stays.
+var errRefused = errors.New("the event store refuses")
+
+// meaningOf is what an error of the client means. What a repeat can't change is permanent. All else is domain.ErrUnavailable, also what nobody
+// knows yet: an operator may put it right, and whoever waits loses nothing.
 func meaningOf(err error) error {
-	var known *esdb.Error
-	if errors.As(err, &known) {
+	answer, coded := status.FromError(err)
+	if known, ok := errors.AsType[*esdb.Error](err); ok {
 		switch known.Code() {
 		case esdb.ErrorCodeWrongExpectedVersion:
 			return domain.ErrWrongRevision
-		case esdb.ErrorCodeResourceNotFound, esdb.ErrorCodeStreamDeleted:
+		case esdb.ErrorCodeStreamDeleted:
 			return domain.ErrNotFound
-		case esdb.ErrorUnavailable, esdb.ErrorAborted, esdb.ErrorCodeDeadlineExceeded, esdb.ErrorCodeConnectionClosed:
-			return domain.ErrUnavailable
+		case esdb.ErrorCodeResourceNotFound:
+			// A proxy says NotFound, too. Only the server speaks of a stream.
+			if !coded || strings.Contains(answer.Message(), "Event stream '") {
+				return domain.ErrNotFound
+			}
 		}
 	}
-	switch status.Code(err) {
-	case codes.Unavailable, codes.Aborted, codes.DeadlineExceeded, codes.ResourceExhausted:
-		return domain.ErrUnavailable
-	case codes.NotFound:
-		return domain.ErrNotFound
+	switch {
+	case coded && answer.Code() == codes.InvalidArgument: // an append that is too large among them
+		return errRefused
+	case coded && answer.Code() == codes.DataLoss: // the bytes on the disk stay as they are until an operator restores them
+		return errRefused
 	}
-	return nil
+	return domain.ErrUnavailable
+}
+
+// answered reports whether an error came over a connection that works: from a server that is ready, or, as io.EOF, because the server
+// ended a call that the client was still sending.
+func answered(err error) bool {
+	if known, ok := errors.AsType[*esdb.Error](err); ok && known.Code() == esdb.ErrorCodeNotLeader {
+		return true // the client goes over to the leader, whose address came with the error
+	}
+	answer, coded := status.FromError(err)
+	return errors.Is(err, io.EOF) || coded && answer.Code() != codes.Unavailable && answer.Code() != codes.DeadlineExceeded
 }

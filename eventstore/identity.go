@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/google/uuid"
@@ -140,28 +141,38 @@ func (s *Store) check(ctx context.Context, at domain.Checkpoint, families famili
 
 // eventAt is the event at a position, nil if there is none.
 func (s *Store) eventAt(ctx context.Context, at domain.Position) (found *esdb.RecordedEvent, err error) {
-	err = s.reads.do(ctx, "read the event at "+at.String(), func(ctx context.Context, client *esdb.Client) error {
-		found = nil
-		o := esdb.ReadAllOptions{Direction: esdb.Forwards, From: esdb.Position{Commit: at.Commit, Prepare: at.Prepare}}
-		err := readAll(ctx, client, o, 1, func(e *esdb.RecordedEvent) (bool, error) {
-			if position(e.Position) == at {
-				found = e
-			}
-			return false, nil
-		})
-		if isNoPosition(err) {
-			return nil
+	err = s.readFrom(ctx, at, 1, func(e *esdb.RecordedEvent) (bool, error) {
+		if position(e.Position) == at {
+			found = e
 		}
-		return err
+		return false, nil
 	})
 	return found, err
 }
 
-// isNoPosition tells whether a server has refused to read from a position because no event begins there: EventStoreDB 23.10 with the code
-// Unknown, later versions with InvalidArgument.
+// readFrom reads at most count events from a position on, none if no event begins there.
+func (s *Store) readFrom(ctx context.Context, at domain.Position, count uint64, yield func(*esdb.RecordedEvent) (more bool, err error)) error {
+	err := s.reads.do(ctx, "read the log from "+at.String(), func(ctx context.Context, client *esdb.Client) error {
+		o := esdb.ReadAllOptions{Direction: esdb.Forwards, From: esdb.Position{Commit: at.Commit, Prepare: at.Prepare}}
+		return readAll(ctx, client, o, count, yield)
+	})
+	if ctx.Err() == nil && isNoPosition(err) {
+		return nil
+	}
+	return err
+}
+
+// isNoPosition tells whether a server has refused to read from a position because no event begins there. Later versions than EventStoreDB 23.10
+// say just that. In 23.10, the same words stand for any page of the log that can't be read: they count when they have come at each of the attempts.
 func isNoPosition(err error) bool {
-	answer, fromServer := status.FromError(err)
-	return fromServer && (answer.Code() == codes.InvalidArgument || answer.Code() == codes.Unknown)
+	answer, _ := status.FromError(err)
+	switch answer.Code() {
+	case codes.InvalidArgument:
+		return strings.Contains(answer.Message(), "invalid position")
+	case codes.Unknown:
+		return strings.Contains(answer.Message(), "Unexpected ReadAllResult: Error")
+	}
+	return false
 }
 
 // lastOf is the last event of some families at or before a position.

@@ -3,10 +3,13 @@ package eventstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"loyalty/domain"
 )
@@ -121,8 +124,17 @@ func (s *Store) scan(ctx context.Context, direction esdb.Direction, from esdb.Al
 	})
 }
 
+// errNotGranted: a secured server lets only administrators read the whole log, unless one of them has granted it to others.
+var errNotGranted = errors.New("the user in the connection string may not read the whole log: " +
+	"an administrator grants it once, by `loyalty eventstore grant --user NAME` (docs/operations.md says more)")
+
 // readAll reads at most count events of the log, until yield is false or returns an error.
-func readAll(ctx context.Context, client *esdb.Client, o esdb.ReadAllOptions, count uint64, yield func(*esdb.RecordedEvent) (more bool, err error)) error {
+func readAll(ctx context.Context, client *esdb.Client, o esdb.ReadAllOptions, count uint64, yield func(*esdb.RecordedEvent) (more bool, err error)) (err error) {
+	defer func() {
+		if status.Code(err) == codes.PermissionDenied {
+			err = fmt.Errorf("%w: %w", errNotGranted, err)
+		}
+	}()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	stream, err := client.ReadAll(ctx, o, count)

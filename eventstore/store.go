@@ -14,6 +14,8 @@ import (
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/google/uuid"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"loyalty/domain"
 )
@@ -73,9 +75,20 @@ func Open(ctx context.Context, connectionString string, registry *Registry, o Op
 		*c = connection
 	}
 	if err := s.Ping(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
+		return nil, errors.Join(advised(err), s.Close())
 	}
 	return s, nil
+}
+
+// advised adds to the error of a store that can't be opened what to look at. That of a user without the right to read says it itself.
+func advised(err error) error {
+	switch {
+	case !errors.Is(err, domain.ErrUnavailable) || errors.Is(err, errNotGranted):
+		return err
+	case status.Code(err) == codes.Unauthenticated:
+		return fmt.Errorf("%w; check the user and the password in the connection string", err)
+	}
+	return fmt.Errorf("%w; check the address, and whether the event store runs: of a cluster, more than half of its nodes", err)
 }
 
 // Close closes the connections. Calls in progress end with domain.ErrUnavailable. During an attempt to connect to a store that does
