@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,8 +18,14 @@ import (
 // EventStoreDB 22.10 to 25.0, counted as they count.
 const maxAppendBytes = 1 << 20
 
-// maxStreamName is the longest name of a stream, in bytes.
-const maxStreamName = 4096
+const (
+	// maxStoredName is the longest name of a stream in the store, in bytes: its keys have 16 bits for the length.
+	maxStoredName = math.MaxUint16
+	// maxStreamName is the longest name that a client may give. Its metadata stream's is the longest that is stored.
+	maxStreamName = maxStoredName - len(metaStreamPrefix)
+	// maxDescribing is how often a name may begin with the prefix of metadata streams: each stands for one more stream to look up.
+	maxDescribing = 8
+)
 
 const allStream = "$all"
 
@@ -115,6 +122,8 @@ func streamName(id *shared.StreamIdentifier) (string, error) {
 		return "", errInvalid("stream name is not UTF-8")
 	case string(name) == metaStreamPrefix:
 		return "", errInvalid("stream name " + metaStreamPrefix + " describes no stream")
+	case bytes.HasPrefix(name, bytes.Repeat([]byte(metaStreamPrefix), maxDescribing+1)):
+		return "", errInvalid(fmt.Sprintf("stream name begins with %s more than %d times", metaStreamPrefix, maxDescribing))
 	}
 	return string(name), nil
 }

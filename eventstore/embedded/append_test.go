@@ -176,7 +176,8 @@ func TestAppendRefusals(t *testing.T) {
 		{"ten MiB, all of it sent", "s", huge, "Maximum Append Size of 1048576 Exceeded"},
 		{"no type", "s", []esdb.EventData{typed("a", "")}, "type of an event is empty"},
 		{"no stream", "", events("a"), "stream name is empty"},
-		{"a name without end", strings.Repeat("s", 4097), events("a"), "longer than 4096"},
+		{"a name without end", strings.Repeat("s", 65534), events("a"), "longer than 65533"},
+		{"metadata of metadata without end", strings.Repeat("$$", 9) + "s", events("a"), "begins with $$ more than 8 times"},
 		{"the name of no stream's metadata", "$$", events("a"), "describes no stream"},
 		{"to $all", "$all", events("a"), "Access Denied"},
 	} {

@@ -86,18 +86,24 @@ type extent struct {
 
 // extent returns the part of a stream that can be read as of position upTo and the given time.
 func (s *store) extent(stream string, upTo uint64, now time.Time) (extent, error) {
-	described, isMeta := describedBy(stream)
 	h, err := s.head(stream, upTo)
 	if err != nil || h.last == tombstoned {
 		return extent{head: h}, err
 	}
+	described, isMeta := describedBy(stream)
 	if isMeta {
-		// Of a metadata stream only the newest event can be read, and none if the stream it describes is tombstoned.
-		of, err := s.head(described, upTo)
-		if of.last == tombstoned {
-			h.last = tombstoned
+		// Of a metadata stream only the newest event can be read, and none if a stream that it is about is tombstoned.
+		for ok := true; ok; described, ok = describedBy(described) {
+			of, err := s.head(described, upTo)
+			if err != nil {
+				return extent{head: h}, err
+			}
+			if of.last == tombstoned {
+				h.last = tombstoned
+				return extent{head: h}, nil
+			}
 		}
-		return extent{head: h, lowest: max(h.last, 0)}, err
+		return extent{head: h, lowest: max(h.last, 0)}, nil
 	}
 	data, err := s.metadata(stream, upTo)
 	if err != nil || data == nil {

@@ -6,7 +6,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// append decides an append and stages its events in the batch. Everything that can fail comes before the first event.
+// append decides an append and stages its events in the batch, and the metadata that makes a soft-deleted stream readable again. Everything that
+// can fail comes before the first event.
 func (w *writer) append(r *request, state *streamState) (decision, error) {
 	v, err := w.decide(r.stream, r.expected, r.events, state)
 	if err != nil || v.outcome != write {
@@ -15,39 +16,41 @@ func (w *writer) append(r *request, state *streamState) (decision, error) {
 	if len(r.events) == 0 {
 		return decision{write, state.last, w.next.last}, nil
 	}
-	described, isMeta := describedBy(r.stream)
-	var other *streamState // of the metadata stream to rewrite, or of the described stream
-	var metadata []byte
-	switch {
-	case isMeta:
-		if other, err = w.state(described); err != nil {
-			return decision{}, err
-		}
-	case state.softDeleted():
-		if other, metadata, err = w.revivable(r.stream, state); err != nil {
-			return decision{}, err
-		}
-	}
-
-	if isMeta {
-		w.store.described.Store(true)
-	}
 	next := state.last + 1
-	w.begin(state, len(r.events))
-	for _, e := range r.events {
-		w.stage(r.stream, state, e, state.last+1)
-	}
-	w.stageHead(r.stream, state)
-	v = decision{write, state.last, state.position}
-
+	last := next + int64(len(r.events)) - 1
+	additions := append(make([]addition, 0, 2), addition{stream: r.stream, state: state, from: next, events: r.events})
+	describe := func() {}
+	described, isMeta := describedBy(r.stream)
 	switch {
 	case isMeta:
-		w.describe(described, other, r.stream, state, r.events[len(r.events)-1].data)
-	case metadata != nil:
+		other, err := w.state(described)
+		if err != nil {
+			return decision{}, err
+		}
+		data := r.events[len(r.events)-1].data
+		if other.softDeleted() {
+			// New metadata of a soft-deleted stream makes further appends readable: it is written again with $tb behind the last event.
+			if revised, ok := withTruncateBefore(data, max(other.last+1, 0)); ok {
+				data = revised
+				additions = append(additions, w.metadataOf(described, state, last+1, data, len(r.events)))
+			}
+		}
+		describe = func() { w.setMetadata(described, other, state, data) }
+	case state.softDeleted():
+		meta, metadata, err := w.revivable(r.stream, state)
+		if err != nil {
+			return decision{}, err
+		}
 		if data, ok := withTruncateBefore(metadata, next); ok {
-			w.stageMetadata(r.stream, state, other, data)
+			additions = append(additions, w.metadataOf(r.stream, meta, meta.last+1, data, len(r.events)))
+			describe = func() { w.setMetadata(r.stream, state, meta, data) }
 		}
 	}
+	v = decision{write, last, w.next.last + uint64(len(r.events))}
+	if err := w.stage(additions...); err != nil {
+		return decision{}, err
+	}
+	describe()
 	return v, nil
 }
 
@@ -65,41 +68,25 @@ func (w *writer) revivable(stream string, state *streamState) (*streamState, []b
 	return meta, r.data, err
 }
 
-// describe applies metadata that was appended to a stream's metadata stream. If the stream is soft-deleted, new metadata makes further appends
-// readable: it is written again with $tb after the last event.
-func (w *writer) describe(stream string, state *streamState, metaStream string, meta *streamState, data []byte) {
-	revives := state.softDeleted()
-	w.setMetadata(stream, state, meta, data)
-	if !revives {
-		return
-	}
-	if data, ok := withTruncateBefore(data, max(state.last+1, 0)); ok {
-		w.stageMetadata(stream, state, meta, data)
-	}
+// metadataOf is the addition of one event with new metadata of a stream. before is how many events are staged before it.
+func (w *writer) metadataOf(stream string, meta *streamState, revision int64, data []byte, before int) addition {
+	name := metaStreamOf(stream)
+	return addition{stream: name, state: meta, from: revision,
+		events: []proposal{propose(w.nextID(before), name, []byte(typeMetadata), true, data, nil)}}
 }
 
 // setMetadata sets the newest metadata of a stream in its state. That of a metadata stream is fixed, whatever is written.
 func (w *writer) setMetadata(stream string, state, meta *streamState, data []byte) {
-	if _, isMeta := describedBy(stream); isMeta {
-		return
-	}
-	state.metaLast, state.metaPosition = meta.last, meta.position
-	state.truncateBefore = parseMetadata(data).truncateBefore
-}
-
-// stageMetadata stages an event with a stream's new metadata.
-func (w *writer) stageMetadata(stream string, state, meta *streamState, data []byte) {
-	name := metaStreamOf(stream)
 	w.store.described.Store(true)
-	w.begin(meta, 1)
-	w.stage(name, meta, propose(w.nextID(), name, []byte(typeMetadata), true, data, nil), meta.last+1)
-	w.stageHead(name, meta)
-	w.setMetadata(stream, state, meta, data)
+	state.metaLast, state.metaPosition = meta.last, meta.position
+	if _, isMeta := describedBy(stream); !isMeta {
+		state.truncateBefore = parseMetadata(data).truncateBefore
+	}
 }
 
 // softDelete hides a stream by metadata that truncates all of it.
 func (w *writer) softDelete(r *request, state *streamState) (decision, error) {
-	v, err := w.decide(r.stream, r.expected, []proposal{{id: w.nextID()}}, state)
+	v, err := w.decide(r.stream, r.expected, []proposal{{id: w.nextID(0)}}, state)
 	if err != nil || v.outcome != write {
 		return v, err
 	}
@@ -111,19 +98,18 @@ func (w *writer) softDelete(r *request, state *streamState) (decision, error) {
 		return decision{}, err
 	}
 	data, _ := withTruncateBefore([]byte("{}"), softDeleted)
-	w.stageMetadata(r.stream, state, meta, data)
+	if err := w.stage(w.metadataOf(r.stream, meta, meta.last+1, data, 0)); err != nil {
+		return decision{}, err
+	}
+	w.setMetadata(r.stream, state, meta, data)
 	return decision{write, meta.last, meta.position}, nil
 }
 
-// tombstone ends a stream for ever, and its metadata stream with it.
+// tombstone ends a stream for ever, and with it its metadata stream, that one's, and so on.
 func (w *writer) tombstone(r *request, state *streamState) (decision, error) {
-	v, err := w.decide(r.stream, r.expected, []proposal{{id: w.nextID()}}, state)
+	v, err := w.decide(r.stream, r.expected, []proposal{{id: w.nextID(0)}}, state)
 	if err != nil || v.outcome != write {
 		return v, err
-	}
-	meta, err := w.state(metaStreamOf(r.stream))
-	if err != nil {
-		return decision{}, err
 	}
 	described, isMeta := describedBy(r.stream)
 	var other *streamState
@@ -132,16 +118,26 @@ func (w *writer) tombstone(r *request, state *streamState) (decision, error) {
 			return decision{}, err
 		}
 	}
-	w.stage(r.stream, state, propose(w.nextID(), r.stream, []byte(typeDeleted), false, nil, nil), tombstoned)
-	w.stageHead(r.stream, state)
-	meta.last = tombstoned
+	end := propose(w.nextID(0), r.stream, []byte(typeDeleted), false, nil, nil)
+	if err := w.stage(addition{stream: r.stream, state: state, from: tombstoned, events: []proposal{end}, tombstone: true}); err != nil {
+		return decision{}, err
+	}
 	if isMeta {
 		w.setMetadata(described, other, state, nil)
+	}
+	meta := r.stream
+	for range maxDescribing + 1 {
+		meta = metaStreamOf(meta)
+		if s, ok := w.streams.get(meta); ok {
+			s.last = tombstoned
+		}
 	}
 	return decision{write, state.last, state.position}, nil
 }
 
-// nextID is the id of the next event if the store itself writes it: unique in this store, and the same whenever the same history is written.
-func (w *writer) nextID() uuid.UUID {
-	return uuid.NewSHA1(uuid.NameSpaceOID, binary.BigEndian.AppendUint64([]byte("loyalty/eventstore"), w.next.last+1))
+// nextID is the id of an event that the store itself writes, after some others of the same request: unique in this store, and the same
+// whenever the same history is written.
+func (w *writer) nextID(before int) uuid.UUID {
+	position := w.next.last + 1 + uint64(before)
+	return uuid.NewSHA1(uuid.NameSpaceOID, binary.BigEndian.AppendUint64([]byte("loyalty/eventstore"), position))
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -19,7 +20,8 @@ const (
 	batchRequests = 1024    // requests in one batch
 	batchBytes    = 1 << 20 // bytes in one batch (one append more at most)
 	pendingLimit  = 16      // batches written and not yet synced
-	cachedStreams = 1 << 13 // streams in the cache of states
+	cachedStreams = 1 << 13 // streams in the cache of states; one counts once more for every longName bytes of its name
+	longName      = 256
 	cachedIDs     = 1 << 16 // event ids in the cache for weak idempotency
 )
 
@@ -86,8 +88,8 @@ func newWriter(s *store, now func() time.Time, log *slog.Logger) *writer {
 		store: s, now: now, log: log, applied: s.end(), next: pendingBatch{batch: s.db.NewBatch(), last: s.end()},
 		queue:   make(chan *request, queueLimit),
 		pending: make(chan pendingBatch, pendingLimit),
-		streams: newRecent[string, *streamState](cachedStreams),
-		ids:     newRecent[uuid.UUID, uint64](cachedIDs),
+		streams: newRecent[string, *streamState](cachedStreams, func(name string) int { return 1 + len(name)/longName }),
+		ids:     newRecent[uuid.UUID, uint64](cachedIDs, func(uuid.UUID) int { return 1 }),
 	}
 }
 
@@ -195,9 +197,10 @@ func (w *writer) take(r *request) {
 	w.next.answers = append(w.next.answers, answer{v, err})
 }
 
-// apply writes the batch and begins the next one.
+// apply writes the batch and begins the next one. The cache of states keeps all streams until then: those in the batch can't be read from disk.
 func (w *writer) apply() {
 	f := w.next
+	w.streams.age()
 	w.next = pendingBatch{batch: f.batch, last: f.last, waiting: make([]*request, 0, len(f.waiting)), answers: make([]answer, 0, len(f.answers))}
 	if f.batch.Empty() {
 		f.batch = nil
@@ -255,14 +258,13 @@ func (w *writer) state(stream string) (*streamState, error) {
 		return s, nil
 	}
 	s := &streamState{metaLast: noRevision}
-	described, isMeta := describedBy(stream)
 	var err error
 	// Streams in the batch are in the cache, so that the others can be read.
 	if s.head, err = w.store.head(stream, w.applied); err != nil {
 		return nil, err
 	}
-	switch {
-	case isMeta:
+	described, isMeta := describedBy(stream)
+	if isMeta {
 		d, err := w.state(described)
 		if err != nil {
 			return nil, err
@@ -270,13 +272,14 @@ func (w *writer) state(stream string) (*streamState, error) {
 		if d.last == tombstoned {
 			s.last = tombstoned
 		}
-	case w.store.described.Load():
+	}
+	if w.store.described.Load() {
 		meta, err := w.store.head(metaStreamOf(stream), w.applied)
 		if err != nil {
 			return nil, err
 		}
 		s.metaLast, s.metaPosition = meta.last, meta.position
-		if s.metaLast >= 0 {
+		if s.metaLast >= 0 && !isMeta {
 			_, r, err := w.store.read(s.metaPosition)
 			if err != nil {
 				return nil, err
@@ -288,15 +291,54 @@ func (w *writer) state(stream string) (*streamState, error) {
 	return s, nil
 }
 
-// begin records that the next count events are one append. The first append of a stream needs no index.
-func (w *writer) begin(state *streamState, count int) {
-	if state.last == noRevision {
-		state.first, state.count = w.next.last+1, int64(count)
-	}
+// addition is what a request adds to one stream: events at successive revisions, or a tombstone.
+type addition struct {
+	stream    string
+	state     *streamState
+	from      int64 // the first event's revision
+	events    []proposal
+	tombstone bool
 }
 
-// stage adds one event of a stream to the batch.
-func (w *writer) stage(stream string, state *streamState, e proposal, revision int64) {
+// maxPosition is the last position that a log can have: the protocol's clients and servers count in 63 bits.
+const maxPosition uint64 = math.MaxInt64
+
+// errLogFull is the error of an append for whose events there are no positions left.
+var errLogFull = fmt.Errorf("%w: it has no positions left", errUnwritable)
+
+// stage adds events to the batch, all of them or, with an error, none. This is the only place where events get revisions and positions, so it
+// makes sure that there are any left: what is stored must be readable again. A stream without revisions left is errStreamDeleted.
+func (w *writer) stage(additions ...addition) error {
+	room := maxPosition - min(w.next.last, maxPosition)
+	for _, a := range additions {
+		count := uint64(len(a.events))
+		switch {
+		case len(a.stream) > maxStoredName:
+			return errInvalid(fmt.Sprintf("the name of the stream %.32q… is longer than %d bytes", a.stream, maxStoredName))
+		case a.state.last == tombstoned, !a.tombstone && (a.from < 0 || count > uint64(tombstoned-a.from)):
+			return errStreamDeleted(a.stream)
+		case count > room:
+			return errLogFull
+		}
+		room -= count
+	}
+	for _, a := range additions {
+		if a.from == 0 {
+			// The events of a stream's first append need no index.
+			a.state.first, a.state.count = w.next.last+1, int64(len(a.events))
+		}
+		for i, e := range a.events {
+			w.stageEvent(a.stream, a.state, e, a.from+int64(i))
+		}
+		w.scratch = appendHead(w.scratch, a.stream, a.state.head)
+		w.key = headKey(w.key, a.stream)
+		w.set(w.key, w.scratch)
+	}
+	return nil
+}
+
+// stageEvent adds one event of a stream to the batch, at a revision and the next position.
+func (w *writer) stageEvent(stream string, state *streamState, e proposal, revision int64) {
 	w.next.last++
 	state.last, state.position = revision, w.next.last
 	w.scratch = appendRecord(w.scratch[:0], e, revision, w.next.last, w.created)
@@ -308,13 +350,7 @@ func (w *writer) stage(stream string, state *streamState, e proposal, revision i
 		w.set(w.key, w.scratch)
 	}
 	w.ids.put(e.id, w.next.last)
-}
-
-// stageHead adds a stream's new head to the batch, after its events.
-func (w *writer) stageHead(stream string, state *streamState) {
-	w.scratch = appendHead(w.scratch, stream, state.head)
-	w.key = headKey(w.key, stream)
-	w.set(w.key, w.scratch)
+	w.ids.age()
 }
 
 func (w *writer) set(key, value []byte) {

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -167,9 +169,10 @@ func TestAMoveWhileReadingWakesTheSubscription(t *testing.T) {
 
 func TestRecentKeepsTheLatestAndNotMuchMore(t *testing.T) {
 	const limit = 10
-	r := newRecent[int, int](limit)
+	r := newRecent[int, int](limit, func(int) int { return 1 })
 	for i := range 1000 {
 		r.put(i, i)
+		r.age()
 		for j := max(0, i-limit+1); j <= i; j++ {
 			if i-j < limit/2 { // looked at, so kept
 				if v, ok := r.get(j); !ok || v != j {
@@ -188,5 +191,114 @@ func TestRecentKeepsTheLatestAndNotMuchMore(t *testing.T) {
 	r.put(5, 2)
 	if v, _ := r.get(5); v != 2 {
 		t.Errorf("got %d, want the latest value", v)
+	}
+}
+
+func TestRecentKeepsFewerOfWhatCostsMore(t *testing.T) {
+	r := newRecent[string, int](1000, func(k string) int { return len(k) })
+	for i := range 1000 {
+		r.put(strings.Repeat("k", 100)+strconv.Itoa(i), i)
+		r.age()
+	}
+	if kept := len(r.young) + len(r.old); kept > 20 {
+		t.Errorf("%d are kept", kept)
+	}
+}
+
+// TestABatchOfMoreStreamsThanAreKeptIsDecidedRight: what was staged in a batch is known until it is written, however many other streams the batch
+// looks at in between.
+func TestABatchOfMoreStreamsThanAreKeptIsDecidedRight(t *testing.T) {
+	w := idleWriter(t)
+	w.take(asked(opAppend, "s", expectNoStream, "a"))
+	for i := range 3 * cachedStreams {
+		if _, err := w.state(strconv.Itoa(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.take(asked(opAppend, "s", 0, "b"))
+	if got, want := w.next.answers[1].decision, (decision{write, 1, 2}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	w.apply()
+	w.take(asked(opAppend, "s", 1, "c"))
+	if got, want := w.next.answers[0].decision, (decision{write, 2, 3}); got != want {
+		t.Errorf("in the next batch: got %+v, want %+v", got, want)
+	}
+	_ = w.next.batch.Close()
+}
+
+// TestNothingIsStagedPastTheLastRevisionOrPosition: an append that would overflow leaves no part of itself.
+func TestNothingIsStagedPastTheLastRevisionOrPosition(t *testing.T) {
+	for _, c := range []struct {
+		clause      string
+		last        int64
+		position    uint64
+		request     *request
+		refused     error
+		smaller     *request // is written all the same
+		smallerLast int64
+	}{
+		{"revisions", tombstoned - 2, 7, asked(opAppend, "s", tombstoned-2, "a", "b"), errStreamDeleted("s"),
+			asked(opAppend, "s", tombstoned-2, "a"), tombstoned - 1},
+		{"no revision at all", tombstoned - 1, 7, asked(opAppend, "s", tombstoned-1, "a"), errStreamDeleted("s"),
+			asked(opAppend, "other", expectNoStream, "a"), tombstoned - 1},
+		{"positions", 5, maxPosition - 2, asked(opAppend, "s", 5, "a", "b", "c"), errLogFull,
+			asked(opAppend, "s", 5, "a", "b"), 7},
+		{"no position at all", 5, maxPosition, asked(opDelete, "s", 5), errLogFull,
+			asked(opAppend, "s", 5), 5},
+		{"a name that its key can't hold", noRevision, 7, asked(opAppend, strings.Repeat("s", maxStoredName+1), expectNoStream, "a"), nil,
+			asked(opAppend, strings.Repeat("s", maxStoredName), expectNoStream, "a"), noRevision},
+	} {
+		t.Run(c.clause, func(t *testing.T) {
+			w := idleWriter(t)
+			w.next.last = c.position
+			state := &streamState{head: head{last: c.last, position: c.position, first: 1, count: 1}, metaLast: noRevision}
+			w.streams.put("s", state)
+			w.take(c.request)
+			if err := w.next.answers[0].err; err == nil || c.refused != nil && !errors.Is(err, c.refused) {
+				t.Errorf("got %v, want %v", err, c.refused)
+			}
+			if !w.next.batch.Empty() || w.next.last != c.position || state.last != c.last {
+				t.Errorf("part of it is staged: %d, position %d, revision %d", w.next.batch.Count(), w.next.last, state.last)
+			}
+			w.take(c.smaller)
+			if err := w.next.answers[1].err; err != nil || state.last != c.smallerLast {
+				t.Errorf("what fits: %v, revision %d", err, state.last)
+			}
+			_ = w.next.batch.Close()
+		})
+	}
+}
+
+// TestATombstoneEndsAllMetadataOfAStream: whether the states of the metadata streams are known when it is written, or read afterwards.
+func TestATombstoneEndsAllMetadataOfAStream(t *testing.T) {
+	for _, known := range []bool{true, false} {
+		w := idleWriter(t)
+		for i, r := range []*request{
+			asked(opAppend, "s", expectNoStream, "a"), asked(opAppend, "$$s", expectNoStream, "m"),
+			asked(opAppend, "$$$$s", expectNoStream, "n"), asked(opTombstone, "s", expectAny),
+		} {
+			w.take(r)
+			if a := w.next.answers[i]; a.err != nil || a.outcome != write {
+				t.Fatalf("request %d: %+v", i, a)
+			}
+		}
+		if !known {
+			w.apply()
+			w.streams = newRecent[string, *streamState](cachedStreams, func(string) int { return 1 })
+		}
+		for _, stream := range []string{"s", "$$s", "$$$$s", "$$$$$$s"} {
+			w.next.waiting, w.next.answers = nil, nil
+			w.take(asked(opAppend, stream, expectAny, "x"))
+			if got := w.next.answers[0]; got.err != nil || got.outcome != streamDeleted {
+				t.Errorf("append to %s: %+v", stream, got)
+			}
+			if !known {
+				if x, err := w.store.extent(stream, w.applied, time.Now()); err != nil || x.last != tombstoned {
+					t.Errorf("%s reads as %+v, %v", stream, x, err)
+				}
+			}
+		}
+		_ = w.next.batch.Close()
 	}
 }
