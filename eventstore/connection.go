@@ -42,8 +42,8 @@ func backoff(attempt int) time.Duration {
 	return full/2 + rand.N(full/2+1)
 }
 
-// attempts is how often a call is tried at most. Repeating is safe: reads change nothing, and appends have fixed ids and an
-// expected revision.
+// attempts is how often a call is tried, unless its ctx ends before. Repeating is safe: reads change nothing, and appends have fixed ids and an
+// expected revision. A call whose outcome is unknown is tried for as long as its ctx has time.
 const attempts = 5
 
 // connection provides a working client of the official library. A client that reconnects by itself has three faults in v4.2.0: a
@@ -107,8 +107,7 @@ func parseConnectionString(connectionString string) (*esdb.Configuration, error)
 	return config, nil
 }
 
-// do makes a call with a working client. While the store is unavailable it retries after a pause, up to attempts times and as long as
-// ctx lasts. Errors are the domain's, and begin with what.
+// do makes a call with a working client. While the store is unavailable it retries after a pause, as attempts says. Errors are the domain's, and begin with what.
 func (c *connection) do(ctx context.Context, what string, call func(context.Context, *esdb.Client) error) error {
 	for attempt := 1; ; attempt++ {
 		err := c.once(ctx, call)
@@ -116,13 +115,22 @@ func (c *connection) do(ctx context.Context, what string, call func(context.Cont
 			return nil
 		}
 		err = fmt.Errorf("%s: %w", what, err)
-		if !errors.Is(err, domain.ErrUnavailable) || attempt == attempts || errors.Is(err, errClosed) {
+		if !errors.Is(err, domain.ErrUnavailable) || errors.Is(err, errClosed) || attempt >= attempts && !(isUnknown(err) && hasDeadline(ctx)) {
 			return err
 		}
 		if pause(ctx, c.options.Backoff(attempt)) != nil {
 			return err
 		}
 	}
+}
+
+// isUnknown reports whether the server could not tell in time what became of a call. A cluster answers so to a repeat of an append that is still under
+// way, after 2 to 3 seconds, although the append is stored.
+func isUnknown(err error) bool { return status.Code(err) == codes.Aborted }
+
+func hasDeadline(ctx context.Context) bool {
+	_, has := ctx.Deadline()
+	return has
 }
 
 // once makes calls one after the other on one connection, until one fails.

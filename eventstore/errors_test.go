@@ -99,9 +99,9 @@ func TestOnlyWhatARepeatCanNotChangeIsPermanent(t *testing.T) {
 				front.Answer(refusing(method, &calls, storetest.Refused(c.code, c.text)))
 				var err error
 				if method == storetest.MethodAppend {
-					_, err = store.Append(bounded(t), "account-a", eventstore.NoStream, uuid.New(), eventstore.Metadata{}, storetest.Adjusted("a", 1))
+					_, err = store.Append(t.Context(), "account-a", eventstore.NoStream, uuid.New(), eventstore.Metadata{}, storetest.Adjusted("a", 1))
 				} else {
-					_, _, err = store.Load(bounded(t), "account-a")
+					_, _, err = store.Load(t.Context(), "account-a")
 				}
 				if err == nil || errors.Is(err, domain.ErrUnavailable) == c.permanent || errors.Is(err, domain.ErrNotFound) || errors.Is(err, domain.ErrWrongRevision) {
 					t.Errorf("%s: %v", method, err)
@@ -113,7 +113,7 @@ func TestOnlyWhatARepeatCanNotChangeIsPermanent(t *testing.T) {
 		})
 	}
 	front.Answer(nil)
-	if _, _, err := store.Load(bounded(t), "account-a"); err != nil {
+	if _, _, err := store.Load(t.Context(), "account-a"); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
 }
@@ -172,7 +172,7 @@ func TestAConnectionIsKeptWhenTheServerRefuses(t *testing.T) {
 			}
 			return c.Pass()
 		})
-		if _, _, err := store.Load(bounded(t), "account-a"); !errors.Is(err, domain.ErrUnavailable) {
+		if _, _, err := store.Load(t.Context(), "account-a"); !errors.Is(err, domain.ErrUnavailable) {
 			t.Errorf("%s: %v", code, err)
 		}
 	}

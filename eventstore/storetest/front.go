@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -99,6 +100,21 @@ func (c *Call) Subscribes() bool { return c.read().GetSubscription() != nil }
 func (c *Call) ReadsAllForwards() bool {
 	o := c.read()
 	return o.GetAll() != nil && o.GetSubscription() == nil && o.GetReadDirection() == streams.ReadReq_Options_Forwards
+}
+
+// Stream is the stream that a call to MethodRead reads, empty if it reads the log.
+func (c *Call) Stream() string {
+	return string(c.read().GetStream().GetStreamIdentifier().GetStreamName())
+}
+
+// StreamNotFound answers that the stream which is read does not exist.
+func (c *Call) StreamNotFound() error {
+	missing := &streams.ReadResp_StreamNotFound{StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte(c.Stream())}}
+	message, err := proto.Marshal(&streams.ReadResp{Content: &streams.ReadResp_StreamNotFound_{StreamNotFound: missing}})
+	if err != nil {
+		return err
+	}
+	return c.Reply(message)
 }
 
 func (c *Call) read() *streams.ReadReq_Options {
