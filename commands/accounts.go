@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"errors"
 
 	"github.com/google/uuid"
 
@@ -32,29 +31,27 @@ type carriedOut struct {
 	position domain.Position
 }
 
-// carryOut decides a command and appends what it comes to. Another command that gets to the stream first has it decided anew.
+// carryOut decides a command and appends what it comes to. If the stream has moved on meanwhile, it is decided anew.
 func (h *Handler) carryOut(ctx context.Context, c onAccount) (done carriedOut, err error) {
 	stream := account.Stream(c.customer)
-	for range maxAttempts {
+	err = h.store.RetryWrongRevision(ctx, func() error {
 		past, err := load(ctx, h.store, stream, account.Evolve)
 		if err != nil {
-			return done, err
+			return err
 		}
 		events, err := account.Decide(c.command, past.state)
 		if err != nil {
-			return done, err
+			return err
 		}
 		done = carriedOut{past: past.events, state: past.state, events: len(events)}
 		for _, event := range events {
 			done.state = account.Evolve(done.state, event)
 		}
 		if c.preview || len(events) == 0 {
-			return done, nil
+			return nil
 		}
 		done.position, err = h.store.Append(ctx, stream, past.revision, c.id, h.metadata(c.caller, c.id), events...)
-		if !errors.Is(err, domain.ErrWrongRevision) {
-			return done, err
-		}
-	}
-	return done, contended(domain.ErrWrongRevision)
+		return err
+	})
+	return done, err
 }

@@ -80,9 +80,6 @@ func (h *Handler) metadata(c Caller, command uuid.UUID) eventstore.Metadata {
 	return m
 }
 
-// maxAttempts bounds how often a command is decided anew because another one got to its stream first.
-const maxAttempts = 10
-
 // history is a stream folded into the state of its aggregate.
 type history[S any] struct {
 	events   []eventstore.Recorded

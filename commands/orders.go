@@ -69,37 +69,45 @@ func (h *Handler) PlaceOrder(ctx context.Context, c PlaceOrder) (Placed, error) 
 	// An order is nearly always new: it is decided for a new stream, and the store says if that was wrong.
 	events, err := order.Decide(command, order.State{})
 	if errors.Is(err, domain.ErrOrderPoints) {
-		return h.placedBefore(ctx, command, err)
+		placed, err := h.placedBefore(ctx, command, err)
+		if err != nil {
+			return Placed{}, fmt.Errorf("place order %s: %w", c.Order, err)
+		}
+		return placed, nil
 	}
 	if err != nil {
 		return Placed{}, err
 	}
 	points := events[len(events)-1].(order.PointsAwarded).Points
-	position, err := h.store.Append(ctx, stream, eventstore.NoStream, id, h.metadata(c.Caller, id), events...)
-	if errors.Is(err, domain.ErrWrongRevision) {
-		return h.placedBefore(ctx, command, err)
-	}
+	var placed Placed
+	err = h.store.RetryWrongRevision(ctx, func() error {
+		position, err := h.store.Append(ctx, stream, eventstore.NoStream, id, h.metadata(c.Caller, id), events...)
+		if placed = (Placed{Order: c.Order, Points: points, Position: position}); errors.Is(err, domain.ErrWrongRevision) {
+			placed, err = h.placedBefore(ctx, command, err)
+		}
+		return err
+	})
 	if err != nil {
 		return Placed{}, fmt.Errorf("place order %s: %w", c.Order, err)
 	}
-	return Placed{Order: c.Order, Points: points, Position: position}, nil
+	return placed, nil
 }
 
-// placedBefore answers for an order that could not be placed as a new one, for the reason given.
+// placedBefore answers for an order that could not be placed as a new one, for the reason given, which is its error if no such order is found.
 func (h *Handler) placedBefore(ctx context.Context, command order.Place, reason error) (Placed, error) {
 	past, err := load(ctx, h.store, orderStream(command.Order), order.Evolve)
 	if err != nil {
-		return Placed{}, fmt.Errorf("place order %s: %w", command.Order, err)
+		return Placed{}, err
 	}
 	if past.state.Placed == nil {
-		return Placed{}, fmt.Errorf("place order %s: %w", command.Order, reason)
+		return Placed{}, reason
 	}
 	if _, err := order.Decide(command, past.state); err != nil {
 		return Placed{}, err
 	}
 	award, position, err := find(ctx, h.store, past.events, func(order.PointsAwarded) bool { return true })
 	if err != nil {
-		return Placed{}, fmt.Errorf("find the award of order %s: %w", command.Order, err)
+		return Placed{}, fmt.Errorf("find the award: %w", err)
 	}
 	return Placed{Order: command.Order, Points: award.Points, Position: position, Replayed: true}, nil
 }
@@ -110,47 +118,37 @@ func (h *Handler) placedBefore(ctx context.Context, command order.Place, reason 
 func (h *Handler) ReturnItems(ctx context.Context, c ReturnItems) (Returned, error) {
 	command := order.Return{Order: c.Order, Return: c.Return, Amount: c.Amount, Reason: c.Reason, At: h.now()}
 	id, stream := h.newID(), orderStream(c.Order)
-	var err error
-	for range maxAttempts {
-		var past history[order.State]
-		if past, err = load(ctx, h.store, stream, order.Evolve); err != nil {
-			break
+	var returned Returned
+	err := h.store.RetryWrongRevision(ctx, func() error {
+		past, err := load(ctx, h.store, stream, order.Evolve)
+		if err != nil {
+			return err
 		}
-		var events []domain.Event
-		if events, err = order.Decide(command, past.state); err != nil {
-			return Returned{}, err
+		events, err := order.Decide(command, past.state)
+		if err != nil {
+			return err
 		}
 		if len(events) == 0 {
-			return h.returnedBefore(ctx, command, past)
+			returned, err = h.returnedBefore(ctx, command, past)
+			return err
 		}
 		reversed := events[len(events)-1].(order.PointsReversed)
-		if c.Preview {
-			return Returned{Return: c.Return, Points: reversed.Points}, nil
+		if returned = (Returned{Return: c.Return, Points: reversed.Points}); c.Preview {
+			return nil
 		}
-		var position domain.Position
-		position, err = h.store.Append(ctx, stream, past.revision, id, h.metadata(c.Caller, id), events...)
-		if err == nil {
-			return Returned{Return: c.Return, Points: reversed.Points, Position: position}, nil
-		}
-		if !errors.Is(err, domain.ErrWrongRevision) {
-			break
-		}
+		returned.Position, err = h.store.Append(ctx, stream, past.revision, id, h.metadata(c.Caller, id), events...)
+		return err
+	})
+	if err != nil {
+		return Returned{}, fmt.Errorf("return %s of order %s: %w", c.Return, c.Order, err)
 	}
-	return Returned{}, fmt.Errorf("return %s of order %s: %w", c.Return, c.Order, contended(err))
+	return returned, nil
 }
 
 func (h *Handler) returnedBefore(ctx context.Context, c order.Return, past history[order.State]) (Returned, error) {
 	reversal, position, err := find(ctx, h.store, past.events, func(e order.PointsReversed) bool { return e.ReturnID == c.Return })
 	if err != nil {
-		return Returned{}, fmt.Errorf("find return %s of order %s: %w", c.Return, c.Order, err)
+		return Returned{}, fmt.Errorf("find it: %w", err)
 	}
 	return Returned{Return: c.Return, Points: reversal.Points, Position: position, Replayed: true}, nil
-}
-
-// contended says for a command that lost every race for its stream that trying again later may succeed.
-func contended(err error) error {
-	if errors.Is(err, domain.ErrWrongRevision) {
-		return fmt.Errorf("%w: too many changes at once: %w", domain.ErrUnavailable, err)
-	}
-	return err
 }

@@ -37,18 +37,19 @@ const (
 )
 
 // BeginLog is Log for those who write: a log in which this program has never written gets its id now.
-func (s *Store) BeginLog(ctx context.Context) (Log, error) {
-	log, err := s.Log(ctx)
-	if err != nil || log.ID != "" {
-		return log, err
-	}
-	_, err = s.append(ctx, logStream, NoStream, []esdb.EventData{{
-		EventID: uuid.New(), EventType: typeLogBegun, ContentType: esdb.ContentTypeJson, Data: []byte("{}"),
-	}})
-	if err != nil && !errors.Is(err, domain.ErrWrongRevision) { // another process was faster
-		return log, err
-	}
-	return s.Log(ctx)
+func (s *Store) BeginLog(ctx context.Context) (log Log, err error) {
+	id := uuid.New()
+	err = s.RetryWrongRevision(ctx, func() error {
+		if log, err = s.Log(ctx); err != nil || log.ID != "" {
+			return err
+		}
+		log = Log{ID: id.String()}
+		_, err = s.append(ctx, logStream, NoStream, []esdb.EventData{{
+			EventID: id, EventType: typeLogBegun, ContentType: esdb.ContentTypeJson, Data: []byte("{}"),
+		}})
+		return err
+	})
+	return log, err
 }
 
 // Log reads what the log says of itself. A log in which this program has never written has no id. Errors are domain.ErrUnavailable and

@@ -61,21 +61,21 @@ func (s *Store) Quarantine(ctx context.Context, at domain.Position, reason, acto
 	if err != nil {
 		return Quarantined{}, err
 	}
-	for {
+	err = s.RetryWrongRevision(ctx, func() error {
 		log, err := s.BeginLog(ctx)
 		if err != nil {
-			return Quarantined{}, err
+			return err
 		}
 		if i := slices.IndexFunc(log.Quarantined, func(q Quarantined) bool { return q.EventID == event.EventID }); i >= 0 {
-			return log.Quarantined[i], nil
+			decision = log.Quarantined[i]
+			return nil
 		}
 		_, err = s.append(ctx, logStream, log.revision, []esdb.EventData{{
 			EventID: uuid.NewSHA1(event.EventID, []byte(typeEventQuarantined)), EventType: typeEventQuarantined, ContentType: esdb.ContentTypeJson, Data: data,
 		}})
-		if !errors.Is(err, domain.ErrWrongRevision) { // else somebody else has decided something meanwhile
-			return decision, err
-		}
-	}
+		return err
+	})
+	return decision, err
 }
 
 // isQuarantined asks the log whether an event that could not be decoded is quarantined.

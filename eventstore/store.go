@@ -123,6 +123,24 @@ func (s *Store) Append(ctx context.Context, stream string, expected int64, comma
 	return s.append(ctx, stream, expected, data)
 }
 
+// changeAttempts is how often a change of a stream is tried at most.
+const changeAttempts = 10
+
+// RetryWrongRevision calls change, which reads a stream and appends to it, until it returns anything but domain.ErrWrongRevision: another writer
+// was faster, or the read was behind what the append was checked against, as after an election in a cluster. It pauses in between. After ten
+// attempts, or when ctx ends, it is domain.ErrUnavailable.
+func (s *Store) RetryWrongRevision(ctx context.Context, change func() error) error {
+	for attempt := 1; ; attempt++ {
+		err := change()
+		if !errors.Is(err, domain.ErrWrongRevision) {
+			return err
+		}
+		if attempt == changeAttempts || pause(ctx, s.writes.options.Backoff(attempt)) != nil {
+			return fmt.Errorf("%w after %d attempts: %w", domain.ErrUnavailable, attempt, err)
+		}
+	}
+}
+
 func (s *Store) append(ctx context.Context, stream string, expected int64, data []esdb.EventData) (domain.Position, error) {
 	var at domain.Position
 	err := s.writes.do(ctx, "append to "+redacted(stream), func(ctx context.Context, client *esdb.Client) error {
