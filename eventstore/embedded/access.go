@@ -29,9 +29,10 @@ func checkAccess(ctx context.Context, o Options) error {
 	if len(o.Users) > 0 && o.TLS == nil {
 		return errors.New("passwords need TLS: clients don't send them without it")
 	}
-	for name, password := range o.Users {
-		if name == "" || password == "" || strings.Contains(name, ":") {
-			return fmt.Errorf("user %q: a name and a password are needed, and no colon in the name", name)
+	for name, user := range o.Users {
+		// Names with a $ are those of groups, in access control lists.
+		if name == "" || user.Password == "" || strings.Contains(name, ":") || strings.HasPrefix(name, "$") {
+			return fmt.Errorf("user %q: a name and a password are needed, and no colon in the name and no $ in front of it", name)
 		}
 	}
 	if o.TLS != nil && len(o.Users) > 0 {
@@ -96,13 +97,19 @@ func (t transport) Clone() credentials.TransportCredentials {
 // authenticator authenticates calls. A client on the Unix socket may do everything. Over TCP, if there are users, all calls but those of
 // openServices need the name and password of a user.
 type authenticator struct {
-	users map[string][sha256.Size]byte // password hashes, so that comparing takes the same time for every password
+	users map[string]credential
 }
 
-func newAuthenticator(users map[string]string) authenticator {
-	g := authenticator{users: make(map[string][sha256.Size]byte, len(users))}
-	for name, password := range users {
-		g.users[name] = sha256.Sum256([]byte(password))
+// credential is what a caller must know. The password is a hash, so that comparing takes the same time for every password.
+type credential struct {
+	password [sha256.Size]byte
+	caller   caller
+}
+
+func newAuthenticator(users map[string]User) authenticator {
+	g := authenticator{users: make(map[string]credential, len(users))}
+	for name, user := range users {
+		g.users[name] = credential{sha256.Sum256([]byte(user.Password)), caller{name, user.Administrator}}
 	}
 	return g
 }
@@ -110,29 +117,30 @@ func newAuthenticator(users map[string]string) authenticator {
 // openServices are the services that anyone may call, as on EventStoreDB.
 var openServices = []string{"/event_store.client.gossip.", "/event_store.client.server_features."}
 
-func (g authenticator) authenticate(ctx context.Context, method string) error {
+// authenticate returns who makes a call, nil for somebody who may do everything.
+func (g authenticator) authenticate(ctx context.Context, method string) (*caller, error) {
 	if len(g.users) == 0 {
-		return nil
+		return nil, nil
 	}
 	for _, open := range openServices {
 		if strings.HasPrefix(method, open) {
-			return nil
+			return nil, nil
 		}
 	}
 	if from, ok := peer.FromContext(ctx); ok && from.Addr.Network() == "unix" {
-		return nil
+		return nil, nil
 	}
 	values := metadata.ValueFromIncomingContext(ctx, "authorization")
 	if len(values) == 0 {
-		return errAccessDenied{}
+		return nil, errAccessDenied{}
 	}
 	name, password, ok := basicCredentials(values[0])
 	want, known := g.users[name]
 	got := sha256.Sum256([]byte(password))
-	if same := subtle.ConstantTimeCompare(got[:], want[:]) == 1; !ok || !known || !same {
-		return errUnauthenticated{}
+	if same := subtle.ConstantTimeCompare(got[:], want.password[:]) == 1; !ok || !known || !same {
+		return nil, errUnauthenticated{}
 	}
-	return nil
+	return &want.caller, nil
 }
 
 // basicCredentials reads the Basic scheme of RFC 7617.

@@ -33,7 +33,7 @@ func client(t *testing.T, connection string) *esdb.Client {
 func TestOverTCPAUserNeedsTheirPassword(t *testing.T) {
 	config, ca := certificate(t)
 	dir := t.TempDir()
-	server := open(t, embedded.Options{Dir: dir, Addr: "localhost:0", TLS: config, Users: map[string]string{"loyalty": "open sesame:"}})
+	server := open(t, embedded.Options{Dir: dir, Addr: "localhost:0", TLS: config, Users: map[string]embedded.User{"loyalty": {Password: "open sesame:", Administrator: true}}})
 	_, port, err := net.SplitHostPort(server.Addr())
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +88,7 @@ func TestTLSWithoutUsersLetsInWhoeverIsOnThisMachine(t *testing.T) {
 
 func TestARefusedClientCannotKeepTheServerFromClosing(t *testing.T) {
 	config, ca := certificate(t)
-	server := open(t, embedded.Options{Dir: t.TempDir(), Addr: "127.0.0.1:0", TLS: config, Users: map[string]string{"a": "b"}})
+	server := open(t, embedded.Options{Dir: t.TempDir(), Addr: "127.0.0.1:0", TLS: config, Users: map[string]embedded.User{"a": {Password: "b"}}})
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	_, err := client(t, "esdb://"+server.Addr()+"?tlsCAFile="+ca).SubscribeToAll(ctx, esdb.SubscribeToAllOptions{})
@@ -99,7 +99,7 @@ func TestARefusedClientCannotKeepTheServerFromClosing(t *testing.T) {
 }
 
 func TestWhatWouldLetInTooManyIsRefused(t *testing.T) {
-	config, users := &tls.Config{}, map[string]string{"a": "b"}
+	config, users := &tls.Config{}, map[string]embedded.User{"a": {Password: "b"}}
 	for _, c := range []struct {
 		name    string
 		options embedded.Options
@@ -111,8 +111,9 @@ func TestWhatWouldLetInTooManyIsRefused(t *testing.T) {
 		{"passwords in plain text", embedded.Options{Addr: "127.0.0.1:0", Users: users}, "need TLS"},
 		{"users without an address", embedded.Options{Users: users}, "give an address"},
 		{"TLS without an address", embedded.Options{TLS: config}, "give an address"},
-		{"a user without a password", embedded.Options{Addr: "127.0.0.1:0", TLS: config, Users: map[string]string{"a": ""}}, `user "a"`},
-		{"a colon in a name", embedded.Options{Addr: "127.0.0.1:0", TLS: config, Users: map[string]string{"a:b": "c"}}, `user "a:b"`},
+		{"a user without a password", embedded.Options{Addr: "127.0.0.1:0", TLS: config, Users: map[string]embedded.User{"a": {}}}, `user "a"`},
+		{"a colon in a name", embedded.Options{Addr: "127.0.0.1:0", TLS: config, Users: map[string]embedded.User{"a:b": {Password: "c"}}}, `user "a:b"`},
+		{"a user with the name of a group", embedded.Options{Addr: "127.0.0.1:0", TLS: config, Users: map[string]embedded.User{"$admins": {Password: "c"}}}, `user "$admins"`},
 		{"an address without a port", embedded.Options{Addr: "127.0.0.1"}, "missing port"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -38,6 +38,9 @@ func (s *service) Append(stream streams.Streams_AppendServer) error {
 	}
 	r := &request{}
 	invalid := r.address(in.options, in.options.GetExpectedStreamRevision() != nil)
+	if invalid == nil {
+		invalid = s.permit(stream.Context(), rightWrite, r.stream)
+	}
 	in.stream = r.stream
 	for size := 0; ; {
 		in.skip = invalid != nil
@@ -212,6 +215,9 @@ func (s *service) Tombstone(ctx context.Context, req *streams.TombstoneReq) (*st
 func (s *service) delete(ctx context.Context, op operation, options target, given bool) (uint64, error) {
 	r := &request{operation: op}
 	if err := r.address(options, given); err != nil {
+		return 0, err
+	}
+	if err := s.permit(ctx, rightDelete, r.stream); err != nil {
 		return 0, err
 	}
 	v, err := s.writer.submit(ctx, r)

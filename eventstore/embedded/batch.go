@@ -130,6 +130,9 @@ func (c *batchCall) begin(a *batchAppend, o *streams.BatchAppendReq_Options) err
 	if err := a.request.address(options, options.GetExpectedStreamRevision() != nil); err != nil {
 		return err
 	}
+	if err := c.permit(c.stream.Context(), rightWrite, a.request.stream); err != nil {
+		return err
+	}
 	now := c.now()
 	a.deadline = now.Add(batchWriteTimeout)
 	if d := o.GetDeadline(); d != nil && d.AsDuration() < batchWriteTimeout {

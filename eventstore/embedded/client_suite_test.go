@@ -67,7 +67,7 @@ func TestTheClientsOwnTests(t *testing.T) {
 	// Given a new server with TLS and the user whom the tests know, who is in $users
 	config, _ := certificate(t)
 	dir := t.TempDir()
-	open(t, embedded.Options{Dir: dir, Addr: "127.0.0.1:2111", TLS: config, Users: map[string]string{"admin": "changeit"}}.
+	open(t, embedded.Options{Dir: dir, Addr: "127.0.0.1:2111", TLS: config, Users: map[string]embedded.User{"admin": {Password: "changeit", Administrator: true}}}.
 		Beside(func(r grpc.ServiceRegistrar) { persistent.RegisterPersistentSubscriptionsServer(r, electedLeader{}) }))
 	write(t, connect(t, dir), "$users", esdb.NoStream{}, typed("admin", "$User"))
 

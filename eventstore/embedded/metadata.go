@@ -125,7 +125,12 @@ func (s *store) metadata(stream string, upTo uint64) ([]byte, error) {
 	if !s.described.Load() {
 		return nil, nil
 	}
-	h, err := s.head(metaStreamOf(stream), upTo)
+	return s.newest(metaStreamOf(stream), upTo)
+}
+
+// newest reads the data of a stream's newest event, nil if there is none.
+func (s *store) newest(stream string, upTo uint64) ([]byte, error) {
+	h, err := s.head(stream, upTo)
 	if err != nil || h == noHead {
 		return nil, err
 	}

@@ -15,6 +15,13 @@ func (s *service) Read(req *streams.ReadReq, stream streams.Streams_ReadServer) 
 	if o.GetUuidOption() == nil {
 		return errInvalid("read: uuid_option is missing")
 	}
+	target := string(o.GetStream().GetStreamIdentifier().GetStreamName())
+	if o.GetAll() != nil {
+		target = allStream
+	}
+	if err := s.permit(stream.Context(), rightRead, target); err != nil {
+		return err
+	}
 	f, err := newFilter(o)
 	if err != nil {
 		return err

@@ -26,9 +26,9 @@ type Options struct {
 	Addr string
 	// TLS is the TLS configuration of Addr, with the server's certificate. nil means plain text.
 	TLS *tls.Config
-	// Users are the names and passwords of clients on Addr (HTTP Basic, RFC 7617; no colon in a name). They need TLS. Without users,
+	// Users are the clients on Addr, by name (HTTP Basic, RFC 7617; no colon in a name, and no $ in front). They need TLS. Without users,
 	// every client that can connect may do everything, as clients on the Unix socket always may.
-	Users map[string]string
+	Users map[string]User
 	// Logger is the store's logger; nil discards its messages. No event's data is logged.
 	Logger *slog.Logger
 	// Now is the clock for the times and ages of events; nil means time.Now.
@@ -37,6 +37,14 @@ type Options struct {
 	Imitation *Imitation
 
 	register func(grpc.ServiceRegistrar) // adds services, in tests
+}
+
+// User is a client with a password. A user who is no administrator may read and write all streams but system streams and $all, unless access
+// control lists say otherwise: as on EventStoreDB.
+type User struct {
+	Password string
+	// Administrator makes the user a member of $admins, who may do everything.
+	Administrator bool
 }
 
 // Server is an open event store that is being served. Its methods are safe for concurrent use.

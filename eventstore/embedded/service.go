@@ -70,13 +70,17 @@ func newGRPCServer(s *service, transport credentials.TransportCredentials) *grpc
 		// The client pings every 10 s, with or without a call; gRPC's default policy would close the connection.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.UnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
-			if err = s.admit(ctx, info.FullMethod); err == nil {
-				resp, err = handler(ctx, req)
+			c, err := s.admit(ctx, info.FullMethod)
+			if err == nil {
+				resp, err = handler(withCaller(ctx, c), req)
 			}
 			return resp, fail(ctx, s.log, err)
 		}),
 		grpc.StreamInterceptor(func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-			err := s.admit(stream.Context(), info.FullMethod)
+			c, err := s.admit(stream.Context(), info.FullMethod)
+			if c != nil {
+				stream = callStream{ServerStream: stream, ctx: withCaller(stream.Context(), c)}
+			}
 			switch {
 			case err == nil:
 				err = handler(srv, stream)
@@ -92,12 +96,13 @@ func newGRPCServer(s *service, transport credentials.TransportCredentials) *grpc
 	return server
 }
 
-// admit says whether a call may be handled.
-func (s *service) admit(ctx context.Context, method string) error {
-	if err := s.authenticator.authenticate(ctx, method); err != nil {
-		return err
+// admit says whether a call may be handled, and who makes it: nil is somebody who may do everything.
+func (s *service) admit(ctx context.Context, method string) (*caller, error) {
+	c, err := s.authenticator.authenticate(ctx, method)
+	if err != nil {
+		return nil, err
 	}
-	return s.imitation.refuse(ctx, method)
+	return c, s.imitation.refuse(ctx, method)
 }
 
 // drain receives the messages of a call that was not admitted, up to a bound: if the error came earlier, the client would see no more than that

@@ -15,7 +15,7 @@ type EventStoreAccess struct {
 	EventstoreAddr  string `help:"Address on which other programs reach the event store; none by default. Other machines need TLS and users." placeholder:"HOST:PORT"`
 	EventstoreCert  string `help:"File with its certificate, in PEM." placeholder:"FILE"`
 	EventstoreKey   string `help:"File with the certificate's private key, in PEM." placeholder:"FILE"`
-	EventstoreUsers string `help:"File with who may use it, a line of NAME:PASSWORD each, readable by you alone." placeholder:"FILE"`
+	EventstoreUsers string `help:"File with who may use it, a line of NAME:PASSWORD each; those below a line [administrators] may do everything. Readable by you alone." placeholder:"FILE"`
 }
 
 // options checks the flags and reads their files.
@@ -57,25 +57,40 @@ func (a EventStoreAccess) Hint() string {
 	return ", for its users"
 }
 
-// readUsers reads lines of NAME:PASSWORD. Errors name lines by number only, since their content is secret.
-func readUsers(file string) (map[string]string, error) {
+// The lines in a file of users that say of which kind those below it are. No line of a user looks like that, since it has a colon.
+const (
+	ordinaryUsers  = "[users]"
+	administrators = "[administrators]"
+)
+
+// readUsers reads lines of NAME:PASSWORD, of users, until a line says that administrators follow. Errors name lines by number only, since
+// their content is secret.
+func readUsers(file string) (map[string]embedded.User, error) {
 	f, err := openPrivate(file)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	users := map[string]string{}
+	users := map[string]embedded.User{}
+	var administrator bool
 	lines := bufio.NewScanner(f)
 	for n := 1; lines.Scan(); n++ {
 		line := strings.TrimSpace(lines.Text())
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
+		if line == ordinaryUsers || line == administrators {
+			administrator = line == administrators
+			continue
+		}
 		name, password, _ := strings.Cut(line, ":")
 		if name == "" || password == "" {
-			return nil, fmt.Errorf("%s: line %d is not NAME:PASSWORD", file, n)
+			return nil, fmt.Errorf("%s: line %d is neither NAME:PASSWORD nor %s nor %s", file, n, administrators, ordinaryUsers)
 		}
-		users[name] = password
+		if before, twice := users[name]; twice && before.Administrator != administrator {
+			return nil, fmt.Errorf("%s: line %d makes a user an administrator who is an ordinary user, too, or the other way round", file, n)
+		}
+		users[name] = embedded.User{Password: password, Administrator: administrator}
 	}
 	if err := lines.Err(); err != nil {
 		return nil, err
