@@ -32,8 +32,8 @@ test: packages ## Run every test, with the race detector
 client-tests: ## Run the event store client's own tests against the embedded store (part of test)
 	go test -count=1 -run '^TestTheClientsOwnTests$$' -v ./eventstore/embedded
 
-chaos: packages ## Kill every part of a busy system at random, for long (LOYALTY_CHAOS=10m); a short form is part of test
-	LOYALTY_CHAOS=$${LOYALTY_CHAOS:-10m} go test -race -count=1 -timeout 24h -run '^TestNothingIsLostOrDoubledInChaos$$' -v ./cmd/loyalty
+chaos: packages ## Kill every part of a busy system at random, for long (LOYALTY_CHAOS=10m, PROFILE=23.10.8 for an older event store); a short form is part of test
+	LOYALTY_EVENTSTORE_VERSION=$(PROFILE) LOYALTY_CHAOS=$${LOYALTY_CHAOS:-10m} go test -race -count=1 -timeout 24h -run '^TestNothingIsLostOrDoubledInChaos$$' -v ./cmd/loyalty
 
 duckdb: ## Ask DuckDB the ten questions of docs/analysts.md; needs npm, which fetches it (test answers them in Go)
 	LOYALTY_DUCKDB=1 go test -count=1 -run TenQuestions -v ./analytics/export

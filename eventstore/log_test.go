@@ -13,6 +13,8 @@ import (
 	"loyalty/domain/account"
 	"loyalty/domain/order"
 	"loyalty/eventstore"
+	"loyalty/eventstore/embedded"
+	"loyalty/eventstore/embedded/embeddedtest"
 	"loyalty/eventstore/storetest"
 )
 
@@ -96,5 +98,30 @@ func TestEventsCanBeReadUndecodedAndDecodedOneByOne(t *testing.T) {
 	broken := eventstore.Raw{Type: account.TypePointsAdjusted, Stream: "account-a", Data: "{", Position: last.Position}
 	if _, _, err := store.Decode(&broken); !errors.Is(err, domain.ErrUndecodable) || !strings.Contains(err.Error(), "account-… at position "+last.Position.String()) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Given a read model that has seen an event, and a log that was restored from an older copy and has grown since
+// When no event begins at the position of that event any more
+// Then the log is found to be another, whatever the server answers to who reads from there.
+func TestALogInWhichNoEventBeginsAtACheckpointIsAnother(t *testing.T) {
+	for _, version := range embedded.Versions() {
+		t.Run(version, func(t *testing.T) {
+			server := embeddedtest.Imitate(t, version)
+			store := storetest.Connect(t, server.Target)
+			storetest.Begin(t, store)
+			at := storetest.Add(t, store, "account-a", storetest.Adjusted("a", 1))
+			events, _, err := store.Load(t.Context(), "account-a")
+			if err != nil {
+				t.Fatal(err)
+			}
+			storetest.Add(t, store, "account-a", storetest.Adjusted("a", 2))
+			server.Displace(at.Commit)
+			from := domain.Checkpoint{Position: at, Last: domain.EventRef{Position: at, ID: events[0].ID.String()}}
+			err = store.Follow(bounded(t), from, []string{account.TypePointsAdjusted}, func(eventstore.Item) error { return nil })
+			if !errors.Is(err, domain.ErrWrongLog) {
+				t.Errorf("got %v, want domain.ErrWrongLog", err)
+			}
+		})
 	}
 }

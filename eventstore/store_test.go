@@ -93,7 +93,14 @@ func bounded(t *testing.T) context.Context {
 	return ctx
 }
 
-func TestTheEmbeddedStoreKeepsTheContract(t *testing.T) { storetest.Run(t, storetest.Open) }
+func TestTheEmbeddedStoreKeepsTheContract(t *testing.T) {
+	for _, version := range embedded.Versions() {
+		t.Run(version, func(t *testing.T) {
+			t.Setenv(storetest.VersionVariable, version)
+			storetest.Run(t, storetest.Open)
+		})
+	}
+}
 
 // With LOYALTY_TEST_EVENTSTORE=esdb://… the contract also runs on that cluster.
 func TestTheClusterKeepsTheContract(t *testing.T) {

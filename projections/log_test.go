@@ -16,6 +16,7 @@ import (
 	"loyalty/domain/account"
 	"loyalty/eventstore"
 	"loyalty/eventstore/embedded"
+	"loyalty/eventstore/embedded/embeddedtest"
 	"loyalty/eventstore/storetest"
 	"loyalty/projections"
 	"loyalty/readmodels/history"
@@ -134,8 +135,7 @@ func awaitPoints(t *testing.T, all map[string]*kept, customer domain.CustomerID,
 // When these events are scavenged, and points were given meanwhile
 // Then every read model has all the points, once.
 func TestNothingIsSkippedAfterAScavenge(t *testing.T) {
-	server := storetest.Imitate(t)
-	server.ResumeAs2310()
+	server := embeddedtest.Imitate(t, "23.10.8")
 	store := storetest.Connect(t, server.Target)
 	all := allKept(t)
 	storetest.Begin(t, store)
@@ -157,7 +157,7 @@ func TestNothingIsSkippedAfterAScavenge(t *testing.T) {
 // restored starts a second server over a copy of an event store, as after a restore.
 func restored(t *testing.T, dir string) *eventstore.Store {
 	t.Helper()
-	server, err := embedded.Open(t.Context(), embedded.Options{Dir: dir})
+	server, err := embedded.Open(t.Context(), embedded.Options{Dir: dir, Version: storetest.Version()})
 	if err != nil {
 		t.Fatal(err)
 	}

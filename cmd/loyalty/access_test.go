@@ -113,6 +113,7 @@ func TestAnEventStoreForAllTheWorldIsRefused(t *testing.T) {
 		{[]string{"--eventstore-addr", "127.0.0.1:0", "--eventstore-users", bad}, cli.ExitUsage, "line 2"},
 		{[]string{"--eventstore-addr", "127.0.0.1:0", "--eventstore-users", none}, cli.ExitUsage, "no user"},
 		{[]string{"--eventstore-addr", "nowhere"}, cli.ExitFailed, "address"},
+		{[]string{"--eventstore-version", "19.1"}, cli.ExitUsage, "23.10.8"},
 	} {
 		_, stderr, status := runProgram(t, append([]string{"dev", "--addr", "127.0.0.1:0", "--data", t.TempDir()}, c.args...)...)
 		if status != c.status || !strings.Contains(stderr, c.says) || strings.Contains(stderr, "secretwithoutname") {

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"loyalty/domain"
+	"loyalty/eventstore/embedded"
+	"loyalty/eventstore/storetest"
 	"loyalty/internal/app"
 	"loyalty/readmodels/leaderboard"
 )
@@ -111,10 +113,26 @@ func (c *client) postAll(all []*purchase, halfway func()) []*purchase {
 	return open
 }
 
+// Given orders and returns of many customers, some of them sent twice
+// When the process is killed in the middle, and everything is sent again that was not acknowledged
+// Then every trail has each of them once, and every dashboard is as a plain sort says.
 func TestEveryAcknowledgedOrderSurvivesAKillExactlyOnceAndEveryDashboardIsExact(t *testing.T) {
+	ordersSurviveAKill(t, purchases(2026))
+}
+
+// The same beside each version of the event store. The test above has the newest.
+func TestOrdersAreExactOnEveryVersionOfTheEventStore(t *testing.T) {
+	for _, version := range embedded.Versions() {
+		t.Run(version, func(t *testing.T) {
+			t.Setenv(storetest.VersionVariable, version)
+			ordersSurviveAKill(t, purchases(19)[:200])
+		})
+	}
+}
+
+func ordersSurviveAKill(t *testing.T, all []*purchase) {
 	data := t.TempDir()
 	p := startDev(t, data)
-	all := purchases(2026)
 	open := newClient(t, p, data).postAll(all, p.kill)
 	if len(open) == 0 || len(open) == len(all) {
 		t.Fatalf("%d of %d orders were open after the kill: it came too late or too early to show anything", len(open), len(all))

@@ -14,8 +14,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// maxAppendBytes is the greatest size of one append: the sum of data, metadata and twice the type of each event. It is the limit of
-// EventStoreDB 22.10 to 25.0, counted as they count.
+// maxAppendBytes is the greatest size of one append in EventStoreDB 22.10 to 25.0. What counts is in the profile of each version.
 const maxAppendBytes = 1 << 20
 
 const (
@@ -32,7 +31,7 @@ const allStream = "$all"
 // Append receives options and events, and answers once they are synced. An error is sent after the client has sent everything: if it came
 // earlier, the client would see no more than that its connection ended.
 func (s *service) Append(stream streams.Streams_AppendServer) error {
-	var in incoming
+	in := incoming{dataOnly: s.profile.dataOnly}
 	if err := stream.RecvMsg(&in); err != nil {
 		return err
 	}
@@ -58,7 +57,7 @@ func (s *service) Append(stream streams.Streams_AppendServer) error {
 		switch {
 		case in.err != nil:
 			invalid, r.events = in.err, nil
-		case size > maxAppendBytes:
+		case size > maxAppendBytes, len(r.events) == mostEvents:
 			invalid, r.events = errTooBig{}, nil
 		default:
 			r.events = append(r.events, in.event)
@@ -153,10 +152,7 @@ func success(v decision) frame {
 		body = protowire.AppendBytes(body, nil)
 	}
 	if v.position > 0 {
-		position = protowire.AppendTag(make([]byte, 0, 24), positionCommit, protowire.VarintType)
-		position = protowire.AppendVarint(position, v.position)
-		position = protowire.AppendTag(position, positionPrepare, protowire.VarintType)
-		position = protowire.AppendVarint(position, v.position)
+		position = appendPosition(make([]byte, 0, 24), v.position)
 		body = protowire.AppendTag(body, successPosition, protowire.BytesType)
 	} else {
 		body = protowire.AppendTag(body, successNoPosition, protowire.BytesType)

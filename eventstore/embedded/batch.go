@@ -70,7 +70,8 @@ type batchCall struct {
 type batchAppend struct {
 	id       uuid.UUID
 	request  request
-	size     int
+	size     int // of its events, as maxAppendBytes counts
+	bytes    int // of its events, as batchOpenBytes counts
 	deadline time.Time
 	err      error // set if it did not get to the writer
 }
@@ -150,7 +151,9 @@ func (c *batchCall) add(a *batchAppend, messages []*streams.BatchAppendReq_Propo
 		eventType, hasType := m.GetMetadata()[metaType]
 		contentType, hasContent := m.GetMetadata()[metaContentType]
 		p.eventType, p.hasType, p.contentType, p.hasContent = []byte(eventType), hasType, []byte(contentType), hasContent
-		a.size, c.openBytes = a.size+p.size(), c.openBytes+p.size()
+		a.size += p.size(c.profile.dataOnly)
+		a.bytes += p.size(false)
+		c.openBytes += p.size(false)
 		if a.size > maxAppendBytes {
 			return errTooBig{}
 		}
@@ -171,7 +174,7 @@ func (c *batchCall) add(a *batchAppend, messages []*streams.BatchAppendReq_Propo
 
 func (c *batchCall) forget(a *batchAppend) {
 	delete(c.open, a.id)
-	c.openBytes -= a.size
+	c.openBytes -= a.bytes
 }
 
 func (c *batchCall) fail(a *batchAppend, err error) error {

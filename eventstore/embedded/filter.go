@@ -16,8 +16,8 @@ type filter struct {
 	byType   bool
 	prefixes [][]byte
 	pattern  *regexp.Regexp
-	// interval is the number of events considered between two checkpoints.
-	interval uint64
+	// window is the number of events that a server considers at a time, interval that between two checkpoints.
+	window, interval uint64
 }
 
 // newFilter reads a request's filter; nil if it has none. The error is an errInvalid.
@@ -34,11 +34,11 @@ func newFilter(options *streams.ReadReq_Options) (*filter, error) {
 	if expression == nil {
 		return nil, errInvalid("filter: neither an event type nor a stream name is given")
 	}
-	window := uint64(defaultWindow)
+	f.window = defaultWindow
 	if o.GetCount() == nil {
-		window = uint64(o.GetMax())
+		f.window = uint64(o.GetMax())
 	}
-	f.interval = window * uint64(o.GetCheckpointIntervalMultiplier())
+	f.interval = f.window * uint64(o.GetCheckpointIntervalMultiplier())
 	if options.GetSubscription() != nil && f.interval == 0 {
 		return nil, errInvalid("filter: the search window and the checkpoint interval must be at least 1")
 	}

@@ -11,7 +11,7 @@ import (
 	"google.golang.org/grpc/peer"
 )
 
-// Imitation makes a server behave in ways in which other servers of the protocol do and this one doesn't, for tests of clients. It is given
+// Imitation does to a server what befalls those of the protocol in production, for tests of clients. It is given
 // to Open in Options. A new one changes nothing. Its methods may be called at any time, before Open and after it, and are safe for concurrent
 // use. Those that the server calls may be called on nil.
 //
@@ -19,8 +19,8 @@ import (
 // at Addr.
 type Imitation struct {
 	mu       sync.Mutex
-	removed  map[uint64]bool
-	skips    bool
+	removed  map[uint64]bool // positions whose events are gone; true if no event begins there any more
+	timesOut bool
 	lags     bool
 	shown    uint64 // the last position that a lagging server shows
 	store    *store // nil until Open
@@ -30,24 +30,38 @@ type Imitation struct {
 
 // Scavenge removes events as a scavenge does: no read and no subscription shows them any more, and no position moves. The stream's revisions
 // stay as they are, too.
-func (i *Imitation) Scavenge(positions ...uint64) {
+func (i *Imitation) Scavenge(positions ...uint64) { i.remove(false, positions) }
+
+// Displace removes events as if they had never been, and other events had begun elsewhere: no read and no subscription shows them, and none
+// can begin at their positions. So it is in a log that was restored from an older copy, and has grown since.
+func (i *Imitation) Displace(positions ...uint64) { i.remove(true, positions) }
+
+func (i *Imitation) remove(refused bool, positions []uint64) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.removed == nil {
 		i.removed = make(map[uint64]bool)
 	}
 	for _, position := range positions {
-		i.removed[position] = true
+		i.removed[position] = refused
 	}
 }
 
-// ResumeAs2310 makes subscriptions to $all begin as on EventStoreDB 23.10: the server reads one event at or after the position that the
-// client gives, takes it for the one that the client has seen, and goes on behind it. If the event at that position was scavenged, the next
-// one is never delivered.
-func (i *Imitation) ResumeAs2310() {
+// TimeOutRepeats makes the server answer the repeat of an append that is still under way as a cluster often does: ABORTED, "Operation timed
+// out: Commit phase timeout.", which means that the outcome is unknown.
+func (i *Imitation) TimeOutRepeats() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.skips = true
+	i.timesOut = true
+}
+
+func (i *Imitation) timesOutRepeats() bool {
+	if i == nil {
+		return false
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.timesOut
 }
 
 // Lag makes the server show the log up to a position only, as a follower does that is behind its leader: in reads and subscriptions, which
@@ -102,26 +116,34 @@ func (i *Imitation) end(ctx context.Context, end uint64) uint64 {
 	return min(end, i.shown)
 }
 
-// resumed is the position after which a subscription begins that gives a position.
-func (i *Imitation) resumed(from, end uint64) uint64 {
+// firstLeft is the position of the first event at or after a position, up to the end. It is the position itself if there is none.
+func (i *Imitation) firstLeft(from, end uint64) uint64 {
 	if i == nil {
 		return from
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if !i.skips || from == 0 {
-		return from
-	}
 	for at := from; at <= end; at++ {
-		if !i.removed[at] {
+		if _, gone := i.removed[at]; !gone {
 			return at
 		}
 	}
 	return from
 }
 
-// hides reports whether the event at a position was scavenged.
+// hides reports whether the event at a position is gone.
 func (i *Imitation) hides(position uint64) bool {
+	if i == nil {
+		return false
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	_, gone := i.removed[position]
+	return gone
+}
+
+// refuses reports whether nobody can read from a position.
+func (i *Imitation) refuses(position uint64) bool {
 	if i == nil {
 		return false
 	}

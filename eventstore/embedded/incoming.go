@@ -19,6 +19,8 @@ type incoming struct {
 	stream  string                     // to be set after the first message
 	skip    bool                       // messages are received but not parsed
 
+	dataOnly bool // see profile
+
 	event proposal
 	size  int // of the event, as maxAppendBytes counts
 	err   error
@@ -62,7 +64,7 @@ func (in *incoming) unmarshal(data mem.BufferSlice) error {
 			if err := p.parse(value); err != nil {
 				return err
 			}
-			in.size = p.size()
+			in.size = p.size(in.dataOnly)
 			in.event, in.err = p.propose(in.stream)
 		}
 	}
@@ -162,7 +164,13 @@ func parseUUID(message []byte) (id uuid.UUID) {
 	return id
 }
 
-func (p *proposedEvent) size() int { return len(p.data) + len(p.custom) + 2*len(p.eventType) }
+// size is what counts against maxAppendBytes.
+func (p *proposedEvent) size(dataOnly bool) int {
+	if dataOnly {
+		return len(p.data)
+	}
+	return len(p.data) + len(p.custom) + 2*len(p.eventType)
+}
 
 func (p *proposedEvent) propose(stream string) (proposal, error) {
 	switch {

@@ -1,6 +1,8 @@
 package embedded
 
 import (
+	"time"
+
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -14,15 +16,19 @@ const (
 	pageBytes    = 256 << 10
 )
 
-// Field numbers of ReadResp and of the messages in it (streams.proto).
+// Field numbers of ReadResp and of the messages in it (streams.proto). Those of times, and those in CaughtUp, are of the protocol of 24.10.5
+// and later; the client's is older.
 const (
-	respEvent      = 1
-	respCheckpoint = 3
-	readEvent      = 1
-	readLink       = 2
-	readCommit     = 3
-	checkCommit    = 1
-	checkPrepare   = 2
+	respEvent        = 1
+	respCheckpoint   = 3
+	respCaughtUp     = 8
+	readEvent        = 1
+	readLink         = 2
+	readCommit       = 3
+	checkTime        = 3
+	caughtUpTime     = 1
+	caughtUpRevision = 2
+	caughtUpPosition = 3
 )
 
 // page holds encoded messages of a read until they are sent.
@@ -60,16 +66,59 @@ func (p *page) event(event, link []byte, position uint64) {
 	p.end()
 }
 
-// checkpoint adds a checkpoint of a filtered subscription: the position up to which it has read.
-func (p *page) checkpoint(position uint64) {
-	size := 2 + 2*protowire.SizeVarint(position)
-	b := protowire.AppendTag(p.buf, respCheckpoint, protowire.BytesType)
-	b = protowire.AppendVarint(b, uint64(size))
-	b = protowire.AppendTag(b, checkCommit, protowire.VarintType)
-	b = protowire.AppendVarint(b, position)
-	b = protowire.AppendTag(b, checkPrepare, protowire.VarintType)
-	p.buf = protowire.AppendVarint(b, position)
+// checkpoint adds a checkpoint of a filtered subscription, with a time if there is one.
+func (p *page) checkpoint(position uint64, now *time.Time) {
+	content := appendPosition(nil, position)
+	if now != nil {
+		content = appendTime(content, checkTime, *now)
+	}
+	p.buf = protowire.AppendTag(p.buf, respCheckpoint, protowire.BytesType)
+	p.buf = protowire.AppendBytes(p.buf, content)
 	p.end()
+}
+
+// caughtUpAt is how far a subscription has got: a position in $all, or the revision of a stream.
+type caughtUpAt struct {
+	position    uint64
+	revision    int64
+	hasPosition bool
+	hasRevision bool
+}
+
+// caughtUp adds that a subscription has caught up. Without a time it says nothing else.
+func (p *page) caughtUp(now *time.Time, at caughtUpAt) {
+	var content []byte
+	if now != nil {
+		content = appendTime(content, caughtUpTime, *now)
+		if at.hasRevision {
+			content = protowire.AppendTag(content, caughtUpRevision, protowire.VarintType)
+			content = protowire.AppendVarint(content, uint64(at.revision))
+		}
+		if at.hasPosition {
+			content = protowire.AppendTag(content, caughtUpPosition, protowire.BytesType)
+			content = protowire.AppendBytes(content, appendPosition(nil, at.position))
+		}
+	}
+	p.buf = protowire.AppendTag(p.buf, respCaughtUp, protowire.BytesType)
+	p.buf = protowire.AppendBytes(p.buf, content)
+	p.end()
+}
+
+func appendPosition(b []byte, position uint64) []byte {
+	b = protowire.AppendTag(b, positionCommit, protowire.VarintType)
+	b = protowire.AppendVarint(b, position)
+	b = protowire.AppendTag(b, positionPrepare, protowire.VarintType)
+	return protowire.AppendVarint(b, position)
+}
+
+// appendTime appends a google.protobuf.Timestamp.
+func appendTime(b []byte, field protowire.Number, t time.Time) []byte {
+	content := protowire.AppendTag(nil, 1, protowire.VarintType)
+	content = protowire.AppendVarint(content, uint64(t.Unix()))
+	content = protowire.AppendTag(content, 2, protowire.VarintType)
+	content = protowire.AppendVarint(content, uint64(t.Nanosecond()))
+	b = protowire.AppendTag(b, field, protowire.BytesType)
+	return protowire.AppendBytes(b, content)
 }
 
 // message adds any other message.

@@ -26,7 +26,7 @@ func (s *service) Read(req *streams.ReadReq, stream streams.Streams_ReadServer) 
 	if err != nil {
 		return err
 	}
-	r := render{store: s.store, imitation: s.imitation, upTo: s.end(stream), now: s.now, resolveLinks: o.GetResolveLinks(),
+	r := render{store: s.store, profile: s.profile, imitation: s.imitation, upTo: s.end(stream), now: s.now, resolveLinks: o.GetResolveLinks(),
 		stringIDs: o.GetUuidOption().GetString_() != nil}
 	backwards := o.GetReadDirection() == streams.ReadReq_Options_Backwards
 	_, counted := o.GetCountOption().(*streams.ReadReq_Options_Count)
@@ -39,7 +39,7 @@ func (s *service) Read(req *streams.ReadReq, stream streams.Streams_ReadServer) 
 	case o.GetStream() != nil && f != nil:
 		return errInvalid("read: only $all can be filtered")
 	case o.GetAll() != nil && subscription:
-		return s.subscribeToAll(stream, r, f, allFrom(o.GetAll(), r.upTo))
+		return s.subscribeToAll(stream, r, f, o.GetAll())
 	case o.GetAll() != nil:
 		return s.readAll(stream, r, f, o.GetAll(), backwards, o.GetCount())
 	case o.GetStream() != nil && subscription:
@@ -56,24 +56,44 @@ func (s *service) end(stream grpc.ServerStream) uint64 {
 }
 
 // allFrom is the position after which a subscription starts.
-func allFrom(o *streams.ReadReq_Options_AllOptions, end uint64) uint64 {
+func (s *service) allFrom(o *streams.ReadReq_Options_AllOptions, end uint64) (uint64, error) {
+	from := o.GetPosition().GetCommitPosition()
 	switch {
-	case o.GetPosition() != nil && o.GetPosition().GetCommitPosition() == math.MaxUint64, o.GetEnd() != nil:
-		return end
-	case o.GetPosition() != nil:
-		return o.GetPosition().GetCommitPosition()
+	case from == math.MaxUint64, o.GetEnd() != nil:
+		return end, nil
+	case s.imitation.refuses(from):
+		return 0, s.profile.noPosition.Err()
+	case from > end && s.profile.deliversBeyond:
+		return end, nil
 	}
-	return 0
+	return from, nil
 }
 
-// readAll reads the log as it is now: forwards from a position (inclusive), or backwards from a position (exclusive).
+// resumed is the position after which a subscription reads.
+func (s *service) resumed(from, end uint64) uint64 {
+	if from > 0 && s.profile.skipsScavenged {
+		return s.imitation.firstLeft(from, end)
+	}
+	return from
+}
+
+// readAll reads the log as it is now: forwards from a position (inclusive), or backwards from a position (exclusive). A position is two
+// numbers, which are the same but for events of transactions, of which no server has had any since version 20. Backwards from one whose second
+// number is smaller, the event before it is left out.
 func (s *service) readAll(stream grpc.ServerStream, r render, f *filter, o *streams.ReadReq_Options_AllOptions, backwards bool, count uint64) error {
 	scan := allScan{store: s.store, render: r, filter: f, backwards: backwards, end: r.upTo, left: count}
+	position, end := o.GetPosition(), r.upTo+1
+	commit, prepare := position.GetCommitPosition(), position.GetPreparePosition()
 	switch {
-	case o.GetEnd() != nil:
-		scan.next = r.upTo + 1
-	case o.GetPosition() != nil:
-		scan.next = min(o.GetPosition().GetCommitPosition(), r.upTo+1)
+	case o.GetEnd() != nil, commit == math.MaxUint64:
+		scan.next = end
+	case position == nil:
+	case s.imitation.refuses(commit), backwards && commit > end:
+		return s.profile.noPosition.Err()
+	case backwards && prepare < commit:
+		scan.next = commit - 1
+	default:
+		scan.next = min(commit, end)
 	}
 	if !backwards {
 		scan.next = max(scan.next, 1)

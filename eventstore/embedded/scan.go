@@ -16,12 +16,11 @@ type allScan struct {
 	render    render
 	filter    *filter
 	backwards bool
-	next      uint64 // forwards: the next position to read. Backwards: one above it.
-	end       uint64 // forwards: the last position to read
-	left      uint64 // events still wanted
-	// checkpoints adds a checkpoint to the page for every interval of the filter; considered counts the events since the last one.
-	checkpoints bool
-	considered  uint64
+	next      uint64    // forwards: the next position to read. Backwards: one above it.
+	end       uint64    // forwards: the last position to read
+	left      uint64    // events still wanted
+	last      uint64    // the position of the last event that was added to a page
+	progress  *progress // of a filtered subscription, which has checkpoints
 }
 
 func (a *allScan) done() bool {
@@ -88,20 +87,22 @@ func (a *allScan) step(iter *pebble.Iterator, p *page) error {
 	if a.render.imitation.hides(position) {
 		return nil
 	}
-	if a.filter.matches(r) {
-		a.left--
+	matches := a.filter.matches(r)
+	if matches {
+		a.left, a.last = a.left-1, position
 		if err := a.render.add(p, message, r); err != nil {
 			return err
 		}
 	}
-	if a.checkpoints {
-		if a.considered++; a.considered == a.filter.interval {
-			a.considered = 0
-			p.checkpoint(position)
+	if a.progress != nil {
+		if at, ok := a.progress.considered(position, matches); ok {
+			a.checkpoint(p, at)
 		}
 	}
 	return nil
 }
+
+func (a *allScan) checkpoint(p *page, at uint64) { p.checkpoint(at, a.render.stamp()) }
 
 // advance moves an iterator to its next key in a direction, at first to the first one.
 func advance(iter *pebble.Iterator, backwards bool) bool {
@@ -229,12 +230,16 @@ func (c *streamScan) locate(index *pebble.Iterator) (revision int64, position ui
 // render holds how a client wants its events.
 type render struct {
 	store        *store
+	profile      *profile
 	imitation    *Imitation // nil but in tests
 	upTo         uint64
 	now          func() time.Time
 	resolveLinks bool
 	stringIDs    bool
 }
+
+// stamp is the time for a checkpoint, or for having caught up.
+func (w render) stamp() *time.Time { return w.profile.stamp(w.now()) }
 
 // add adds one event to the page. If links are resolved, a link is sent with the event it points to, or alone if that can't be read.
 func (w render) add(p *page, message []byte, r record) error {

@@ -33,7 +33,9 @@ type Options struct {
 	Logger *slog.Logger
 	// Now is the clock for the times and ages of events; nil means time.Now.
 	Now func() time.Time
-	// Imitation is for tests of clients: it makes the server behave as others do. nil, as in every product, changes nothing.
+	// Version is the version of EventStoreDB or KurrentDB, one of Versions, as which the server behaves; empty means the newest.
+	Version string
+	// Imitation is for tests of clients: it does to the server what befalls one in production. nil, as in every product, changes nothing.
 	Imitation *Imitation
 
 	register func(grpc.ServiceRegistrar) // adds services, in tests
@@ -86,6 +88,10 @@ func open(ctx context.Context, o Options) (_ *Server, err error) {
 	if o.Dir == "" {
 		return nil, errors.New("Options.Dir is empty")
 	}
+	profile, err := profileOf(o.Version)
+	if err != nil {
+		return nil, err
+	}
 	if err := checkAccess(ctx, o); err != nil {
 		return nil, err
 	}
@@ -104,9 +110,10 @@ func open(ctx context.Context, o Options) (_ *Server, err error) {
 		return nil, errors.Join(err, s.store.close(func() {}), s.lock.Close())
 	}
 	s.writer = newWriter(s.store, o.Now, o.Logger)
+	s.writer.imitation = o.Imitation
 	s.service = &service{
 		store: s.store, writer: s.writer, now: o.Now, log: o.Logger, closing: make(chan struct{}), id: uuid.NewString(),
-		addr: o.Addr, authenticator: newAuthenticator(o.Users), imitation: o.Imitation,
+		addr: o.Addr, authenticator: newAuthenticator(o.Users), profile: profile, imitation: o.Imitation,
 	}
 	if s.tcp != "" {
 		s.service.tcp = listeners[1].Addr()

@@ -20,9 +20,6 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// protocolVersion is the version of EventStoreDB whose behaviour this server follows.
-const protocolVersion = "24.10.0"
-
 // maxMessageBytes is the largest message from a client. With gRPC's default of 4 MiB, an oversized append would fail before it could get a
 // proper error.
 const maxMessageBytes = 16 << 20
@@ -49,6 +46,7 @@ type service struct {
 	addr          string        // the TCP address of Options, empty if there is only the Unix socket
 	tcp           net.Addr      // the address that the server listens on, or nil
 	authenticator authenticator
+	profile       *profile
 	imitation     *Imitation // nil but in tests
 	id            string     // a UUID of this server while it runs
 
@@ -119,7 +117,7 @@ func drain(stream grpc.ServerStream) {
 func (s *service) GetSupportedMethods(context.Context, *shared.Empty) (*serverfeatures.SupportedMethods, error) {
 	const streamsName = "event_store.client.streams.streams"
 	return &serverfeatures.SupportedMethods{
-		EventStoreServerVersion: protocolVersion,
+		EventStoreServerVersion: s.profile.version,
 		Methods: []*serverfeatures.SupportedMethod{
 			{ServiceName: streamsName, MethodName: "read", Features: []string{"position", "events"}},
 			{ServiceName: streamsName, MethodName: "append"},

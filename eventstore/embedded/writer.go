@@ -56,11 +56,12 @@ type answer struct {
 // writer has two goroutines: write decides requests and writes batches, answerSynced waits until a batch is synced and answers its requests.
 // The first gathers the next batch while the one before is being synced. All fields but the channels belong to the first.
 type writer struct {
-	store   *store
-	now     func() time.Time
-	log     *slog.Logger
-	queue   chan *request
-	pending chan pendingBatch
+	store     *store
+	now       func() time.Time
+	log       *slog.Logger
+	queue     chan *request
+	imitation *Imitation // nil but in tests
+	pending   chan pendingBatch
 
 	streams *recent[string, *streamState]
 	ids     *recent[uuid.UUID, uint64] // positions
@@ -192,6 +193,9 @@ func (w *writer) take(r *request) {
 	if errors.Is(err, errNotApplied) {
 		w.apply()
 		v, err = w.perform(r)
+	}
+	if err == nil && v.outcome == alreadyWritten && v.position > w.store.end() && w.imitation.timesOutRepeats() {
+		err = errCommitTimeout
 	}
 	w.next.waiting = append(w.next.waiting, r)
 	w.next.answers = append(w.next.answers, answer{v, err})

@@ -145,23 +145,34 @@ type still struct {
 func (s still) Context() context.Context { return s.ctx }
 func (s still) SendMsg(any) error        { return nil }
 
+// movingFeed has the log's end move after each time it was read, until the third.
+type movingFeed struct {
+	feed
+	store *store
+	ends  []uint64
+}
+
+func (f *movingFeed) fill(_ *page, end uint64, _ bool) (bool, error) {
+	f.ends = append(f.ends, end)
+	if end < 3 {
+		f.store.advance(end + 1)
+		return false, nil
+	}
+	return false, errClosing
+}
+
+func (f *movingFeed) caughtUp(*page) bool { return true }
+
 // TestAMoveWhileReadingWakesTheSubscription has the log's end move after a subscription has read and before it waits.
 func TestAMoveWhileReadingWakesTheSubscription(t *testing.T) {
 	w := idleWriter(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	var ends []uint64
-	l := listener{service: &service{store: w.store, closing: make(chan struct{})}, stream: still{ctx: ctx}}
-	err := l.run(func(end uint64, _ *page) (bool, error) {
-		ends = append(ends, end)
-		if end < 3 {
-			w.store.advance(end + 1)
-			return false, nil
-		}
-		return false, errClosing
-	})
-	if !errors.Is(err, errClosing) || !slices.Equal(ends, []uint64{0, 1, 2, 3}) {
-		t.Errorf("read with the ends %v, then %v", ends, err)
+	moving := &movingFeed{store: w.store}
+	l := listener{service: &service{store: w.store, closing: make(chan struct{}), profile: &profiles[0]}, stream: still{ctx: ctx}, feed: moving}
+	err := l.run()
+	if !errors.Is(err, errClosing) || !slices.Equal(moving.ends, []uint64{0, 1, 2, 3}) {
+		t.Errorf("read with the ends %v, then %v", moving.ends, err)
 	}
 	w.store.last.Store(0)
 	_ = w.next.batch.Close()

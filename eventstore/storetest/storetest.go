@@ -2,6 +2,7 @@
 package storetest
 
 import (
+	"os"
 	"testing"
 
 	"loyalty/eventstore"
@@ -12,13 +13,20 @@ import (
 // which any client reaches the store.
 func Start(t testing.TB) (dir, target string) {
 	t.Helper()
-	return embeddedtest.Start(t)
+	return embeddedtest.StartVersion(t, Version())
 }
 
-// Imitate is Start for a test in which the store lags, loses events to a scavenge or resumes as an older server does.
+// VersionVariable is the environment variable with the version of EventStoreDB or KurrentDB as which the stores of tests behave, one
+// of embedded.Versions. The program reads it too.
+const VersionVariable = "LOYALTY_EVENTSTORE_VERSION"
+
+// Version is the value of VersionVariable, empty for the newest.
+func Version() string { return os.Getenv(VersionVariable) }
+
+// Imitate is Start for a test in which the store lags, loses events to a scavenge or times out repeats.
 func Imitate(t testing.TB) *embeddedtest.Imitator {
 	t.Helper()
-	return embeddedtest.Imitate(t)
+	return embeddedtest.Imitate(t, Version())
 }
 
 // Connect opens the store at a connection string, with every event type of this system, and closes it when the test ends.

@@ -6,9 +6,11 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
+	"loyalty/eventstore/embedded"
 	"loyalty/internal/app"
 	"loyalty/internal/cli/analyst"
 	"loyalty/internal/cli/flags"
@@ -62,7 +64,7 @@ func Run(ctx context.Context, args []string, std Streams) int {
 	exited := -1
 	parser, err := kong.New(&line,
 		kong.Name("loyalty"), kong.Description(description), kong.Writers(std.Out, std.Err),
-		kong.Vars{"data": app.DefaultFolder, "version": version(debug.ReadBuildInfo())},
+		kong.Vars{"data": app.DefaultFolder, "version": version(debug.ReadBuildInfo()), "eventstore_versions": strings.Join(embedded.Versions(), ", ")},
 		kong.Exit(func(status int) { exited = status }), kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(std),

@@ -54,8 +54,14 @@ func connect(t testing.TB, target string) *esdb.Client {
 // target at which clients reach the store, a Unix socket.
 func Start(t testing.TB) (dir, target string) {
 	t.Helper()
+	return StartVersion(t, "")
+}
+
+// StartVersion is Start for a store that behaves as one of embedded.Versions, or as the newest.
+func StartVersion(t testing.TB, version string) (dir, target string) {
+	t.Helper()
 	dir = filepath.Join(t.TempDir(), "eventstore")
-	_, target = serve(t, embedded.Options{Dir: dir})
+	_, target = serve(t, embedded.Options{Dir: dir, Version: version})
 	return dir, target
 }
 
@@ -78,7 +84,7 @@ func serve(t testing.TB, o embedded.Options) (server *embedded.Server, target st
 	return server, target
 }
 
-// Imitator is a store that a test makes behave as other servers do: see embedded.Imitation.
+// Imitator is a store to which a test does what befalls others in production: see embedded.Imitation.
 type Imitator struct {
 	*embedded.Imitation
 	// Target is the connection string of the Unix socket. Leader and Follower are those of two nodes of the cluster that the store then
@@ -87,11 +93,14 @@ type Imitator struct {
 	client                   *esdb.Client
 }
 
-// Imitate starts a store that behaves as any, until the test says otherwise, and closes it at the end of the test.
-func Imitate(t testing.TB) *Imitator {
+// Imitate starts a store that behaves as one of embedded.Versions, or as the newest, to which nothing happens until the test says so. It closes
+// it at the end of the test.
+func Imitate(t testing.TB, version string) *Imitator {
 	t.Helper()
 	i := &embedded.Imitation{}
-	server, target := serve(t, embedded.Options{Dir: filepath.Join(t.TempDir(), "eventstore"), Addr: "127.0.0.1:0", Imitation: i})
+	server, target := serve(t, embedded.Options{
+		Dir: filepath.Join(t.TempDir(), "eventstore"), Addr: "127.0.0.1:0", Version: version, Imitation: i,
+	})
 	address := func(node string) string { return "esdb://" + node + "?tls=false" }
 	return &Imitator{Imitation: i, Target: target, Leader: address(server.Addr()), Follower: address(i.Follower()), client: connect(t, target)}
 }

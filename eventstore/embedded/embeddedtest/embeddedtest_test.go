@@ -11,7 +11,7 @@ import (
 )
 
 func TestAnImitatorLagsAndForgetsWhatTheTestSays(t *testing.T) {
-	server := embeddedtest.Imitate(t)
+	server := embeddedtest.Imitate(t, "")
 	config, err := esdb.ParseConnectionString(server.Follower)
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"loyalty/eventstore/embedded"
@@ -16,11 +17,16 @@ type EventStoreAccess struct {
 	EventstoreCert  string `help:"File with its certificate, in PEM." placeholder:"FILE"`
 	EventstoreKey   string `help:"File with the certificate's private key, in PEM." placeholder:"FILE"`
 	EventstoreUsers string `help:"File with who may use it, a line of NAME:PASSWORD each; those below a line [administrators] may do everything. Readable by you alone." placeholder:"FILE"`
+
+	EventstoreVersion string `help:"Version of EventStoreDB or KurrentDB as which it behaves, to try things with the one you run: one of ${eventstore_versions}; the newest by default." env:"LOYALTY_EVENTSTORE_VERSION" placeholder:"VERSION"`
 }
 
 // options checks the flags and reads their files.
 func (a EventStoreAccess) options() (embedded.Options, error) {
-	o := embedded.Options{Addr: a.EventstoreAddr}
+	o := embedded.Options{Addr: a.EventstoreAddr, Version: a.EventstoreVersion}
+	if known := embedded.Versions(); o.Version != "" && !slices.Contains(known, o.Version) {
+		return o, fmt.Errorf("--eventstore-version %s is not known: choose one of %s", o.Version, strings.Join(known, ", "))
+	}
 	if a.EventstoreAddr == "" {
 		if a.EventstoreCert != "" || a.EventstoreKey != "" || a.EventstoreUsers != "" {
 			return o, errors.New("a certificate and users for the event store need --eventstore-addr: without it, nothing listens")
