@@ -282,3 +282,31 @@ func TestFollowGoesOnWhereItWasWhenTheStoreIsBack(t *testing.T) {
 		t.Error("it never told that the connection was lost")
 	}
 }
+
+// Given a cluster that times out the repeat of an append that is still under way
+// When sixteen callers send one append at once
+// Then all get the same answer, and it is stored once.
+func TestRepeatsThatMeetEachOtherHaveOneAnswer(t *testing.T) {
+	server := storetest.Imitate(t)
+	server.TimeOutRepeats()
+	store := storetest.Connect(t, server.Target)
+	var mu sync.Mutex
+	answers := map[domain.Position]int{}
+	command := uuid.New()
+	var all sync.WaitGroup
+	for range 16 {
+		all.Go(func() {
+			at, err := store.Append(bounded(t), "account-a", eventstore.NoStream, command, eventstore.Metadata{}, storetest.Adjusted("a", 1))
+			if err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			answers[at]++
+		})
+	}
+	all.Wait()
+	if events, _, err := store.Load(bounded(t), "account-a"); err != nil || len(events) != 1 || len(answers) != 1 {
+		t.Errorf("%d events are stored, %v; answered were %v", len(events), err, answers)
+	}
+}
