@@ -108,6 +108,9 @@ func (s *Store) Close() error {
 // returns the position of the last. The ids of the events are EventID(command, i), so an append whose outcome is unknown can
 // be repeated: the store then answers as it did the first time. A stream at another revision is domain.ErrWrongRevision. After
 // domain.ErrUnavailable it is unknown whether the events were stored.
+//
+// A server that repeats its answer but can no longer read the events, because they are truncated or deleted by now, leaves the position out
+// (EventStoreDB 23.10 and later). Append then returns the end of the log, which is at or behind it.
 func (s *Store) Append(ctx context.Context, stream string, expected int64, command uuid.UUID, metadata Metadata, events ...domain.Event) (domain.Position, error) {
 	data := make([]esdb.EventData, len(events))
 	for i, event := range events {
@@ -120,7 +123,11 @@ func (s *Store) Append(ctx context.Context, stream string, expected int64, comma
 			Data: encoded.Data, Metadata: encoded.Metadata,
 		}
 	}
-	return s.append(ctx, stream, expected, data)
+	at, err := s.append(ctx, stream, expected, data)
+	if err == nil && at == (domain.Position{}) {
+		return s.End(ctx)
+	}
+	return at, err
 }
 
 // changeAttempts is how often a change of a stream is tried at most.
@@ -141,6 +148,7 @@ func (s *Store) RetryWrongRevision(ctx context.Context, change func() error) err
 	}
 }
 
+// append appends events and returns the position of the last, zero if the server doesn't know it any more.
 func (s *Store) append(ctx context.Context, stream string, expected int64, data []esdb.EventData) (domain.Position, error) {
 	var at domain.Position
 	err := s.writes.do(ctx, "append to "+redacted(stream), func(ctx context.Context, client *esdb.Client) error {
@@ -194,7 +202,8 @@ func (s *Store) Load(ctx context.Context, stream string) (events []Recorded, rev
 }
 
 // PositionOf is the position of an event that Load returned. If the server did not give it, PositionOf appends the event again at
-// its own revision: appends are idempotent, so the store adds nothing and answers with the position of the first time.
+// its own revision: appends are idempotent, so the store adds nothing and answers with the position of the first time. An event that was truncated
+// or deleted since Load is domain.ErrNotFound.
 func (s *Store) PositionOf(ctx context.Context, r Recorded) (domain.Position, error) {
 	if r.Positioned() {
 		return r.Position, nil
@@ -206,6 +215,9 @@ func (s *Store) PositionOf(ctx context.Context, r Recorded) (domain.Position, er
 	at, err := s.append(ctx, r.Stream, int64(r.Revision)-1, []esdb.EventData{{
 		EventID: r.ID, EventType: r.Event.EventType(), ContentType: esdb.ContentTypeJson, Data: encoded.Data, Metadata: encoded.Metadata,
 	}})
+	if err == nil && at == (domain.Position{}) {
+		err = fmt.Errorf("%w: its stream does not show it any more", domain.ErrNotFound)
+	}
 	if err != nil {
 		return at, fmt.Errorf("position of event %s: %w", r.ID, err)
 	}

@@ -138,6 +138,32 @@ func TestAnAppendRepeatedAfterARestartIsStoredOnceAndAnsweredAlike(t *testing.T)
 	}
 }
 
+// TestARepeatOfWhatWasTruncatedIsAnsweredWithTheEndOfTheLog: whoever waits until a read model has got to that position has seen the events' effect.
+func TestARepeatOfWhatWasTruncatedIsAnsweredWithTheEndOfTheLog(t *testing.T) {
+	_, target := storetest.Start(t)
+	store := storetest.Connect(t, target)
+	again := func() (domain.Position, error) {
+		return store.Append(bounded(t), "account-a", eventstore.NoStream, uuid.MustParse("7b1c1f5e-0000-4000-8000-000000000001"), eventstore.Metadata{}, storetest.Adjusted("a", 1))
+	}
+	if _, err := again(); err != nil {
+		t.Fatal(err)
+	}
+	loaded, _, err := store.Load(bounded(t), "account-a")
+	if err != nil || len(loaded) != 1 {
+		t.Fatal(loaded, err)
+	}
+	storetest.Add(t, store, "account-a", storetest.Adjusted("a", 2))
+	end := appendRaw(t, target, "$$account-a", "$metadata", `{"$tb":1}`)
+
+	if at, err := again(); err != nil || at != end {
+		t.Errorf("got %s, %v; want the end %s", at, err, end)
+	}
+	loaded[0].Position = domain.Position{Commit: math.MaxUint64, Prepare: math.MaxUint64}
+	if at, err := store.PositionOf(bounded(t), loaded[0]); !errors.Is(err, domain.ErrNotFound) {
+		t.Errorf("the event's own position is %s, %v", at, err)
+	}
+}
+
 func TestCallersDoNotHangWhileTheStoreIsDownAndGoOnWhenItIsBack(t *testing.T) {
 	s := startServer(t)
 	store := s.open()

@@ -17,6 +17,9 @@ import (
 // maxAppendBytes is the greatest size of one append in EventStoreDB 22.10 to 25.0. What counts is in the profile of each version.
 const maxAppendBytes = 1 << 20
 
+// maxStoredBytes is the greatest size of one append as it is stored. A long stream name and many small events can get there.
+const maxStoredBytes = 64 << 20
+
 const (
 	// maxStoredName is the longest name of a stream in the store, in bytes: its keys have 16 bits for the length.
 	maxStoredName = math.MaxUint16
@@ -32,7 +35,9 @@ const allStream = "$all"
 // earlier, the client would see no more than that its connection ended.
 func (s *service) Append(stream streams.Streams_AppendServer) error {
 	in := incoming{dataOnly: s.profile.dataOnly}
-	if err := stream.RecvMsg(&in); err != nil {
+	if err := stream.RecvMsg(&in); errors.Is(err, io.EOF) {
+		return errInvalid("append: the call ends before its first message")
+	} else if err != nil {
 		return err
 	}
 	r := &request{}
@@ -60,7 +65,7 @@ func (s *service) Append(stream streams.Streams_AppendServer) error {
 		case size > maxAppendBytes, len(r.events) == mostEvents:
 			invalid, r.events = errTooBig{}, nil
 		default:
-			r.events = append(r.events, in.event)
+			invalid = r.add(in.event)
 		}
 	}
 	if invalid != nil {
@@ -74,7 +79,7 @@ func (s *service) Append(stream streams.Streams_AppendServer) error {
 	case streamDeleted:
 		return errStreamDeleted(r.stream)
 	case wrongVersion:
-		return stream.SendAndClose(wrongVersionResponse(r.expected, v.revision))
+		return stream.SendAndClose(wrongVersionResponse(in.options, v.revision))
 	}
 	return stream.SendMsg(success(v))
 }
@@ -93,10 +98,11 @@ func (r *request) address(options target, given bool) (err error) {
 	if r.stream, err = streamName(options.GetStreamIdentifier()); err != nil {
 		return err
 	}
-	if r.stream == allStream {
-		return errAccessDenied{}
-	}
 	switch {
+	case r.stream == allStream:
+		return errAccessDenied{}
+	case r.stream == metaStreamPrefix && r.operation == opAppend:
+		return errInvalid("stream name " + metaStreamPrefix + " describes no stream")
 	case !given:
 		return errInvalid("expected revision is missing")
 	case options.GetNoStream() != nil:
@@ -105,11 +111,22 @@ func (r *request) address(options target, given bool) (err error) {
 		r.expected = expectAny
 	case options.GetStreamExists() != nil:
 		r.expected = expectExists
+	case options.GetRevision() == math.MaxUint64: // as an int64 it is -1
+		r.expected = expectNoStream
 	case options.GetRevision() > math.MaxInt64:
 		return errInvalid(fmt.Sprintf("expected revision %d is too large", options.GetRevision()))
 	default:
 		r.expected = int64(options.GetRevision())
 	}
+	return nil
+}
+
+// add adds an event to an append. Here its stream's name counts, with which each event is stored.
+func (r *request) add(p proposal) error {
+	if r.size += len(p.body); r.size > maxStoredBytes {
+		return errInvalid(fmt.Sprintf("append: with their stream's name, the events take more than %d bytes", maxStoredBytes))
+	}
+	r.events = append(r.events, p)
 	return nil
 }
 
@@ -122,8 +139,6 @@ func streamName(id *shared.StreamIdentifier) (string, error) {
 		return "", errInvalid(fmt.Sprintf("stream name is longer than %d bytes", maxStreamName))
 	case !utf8.Valid(name):
 		return "", errInvalid("stream name is not UTF-8")
-	case string(name) == metaStreamPrefix:
-		return "", errInvalid("stream name " + metaStreamPrefix + " describes no stream")
 	case bytes.HasPrefix(name, bytes.Repeat([]byte(metaStreamPrefix), maxDescribing+1)):
 		return "", errInvalid(fmt.Sprintf("stream name begins with %s more than %d times", metaStreamPrefix, maxDescribing))
 	}
@@ -161,8 +176,9 @@ func success(v decision) frame {
 	return protowire.AppendBytes(protowire.AppendTag(make([]byte, 0, 72), respSuccess, protowire.BytesType), body)
 }
 
-// wrongVersionResponse holds the actual and the expected revision, both in the current fields and in those for clients before 20.6.1.
-func wrongVersionResponse(expected, current int64) *streams.AppendResp {
+// wrongVersionResponse holds the actual and the expected revision, the latter as it was given, both in the current fields and in those for clients
+// before 20.6.1.
+func wrongVersionResponse(options *streams.AppendReq_Options, current int64) *streams.AppendResp {
 	wrong := &streams.AppendResp_WrongExpectedVersion{
 		CurrentRevisionOption:        &streams.AppendResp_WrongExpectedVersion_CurrentNoStream{CurrentNoStream: &shared.Empty{}},
 		CurrentRevisionOption_20_6_0: &streams.AppendResp_WrongExpectedVersion_NoStream_20_6_0{NoStream_20_6_0: &shared.Empty{}},
@@ -171,19 +187,19 @@ func wrongVersionResponse(expected, current int64) *streams.AppendResp {
 		wrong.CurrentRevisionOption = &streams.AppendResp_WrongExpectedVersion_CurrentRevision{CurrentRevision: uint64(current)}
 		wrong.CurrentRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_CurrentRevision_20_6_0{CurrentRevision_20_6_0: uint64(current)}
 	}
-	switch expected {
-	case expectAny:
+	switch expected := options.GetExpectedStreamRevision().(type) {
+	case *streams.AppendReq_Options_Any:
 		wrong.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedAny{ExpectedAny: &shared.Empty{}}
 		wrong.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_Any_20_6_0{Any_20_6_0: &shared.Empty{}}
-	case expectExists:
+	case *streams.AppendReq_Options_StreamExists:
 		wrong.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedStreamExists{ExpectedStreamExists: &shared.Empty{}}
 		wrong.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_StreamExists_20_6_0{StreamExists_20_6_0: &shared.Empty{}}
-	case expectNoStream:
+	case *streams.AppendReq_Options_NoStream:
 		wrong.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedNoStream{ExpectedNoStream: &shared.Empty{}}
 		wrong.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_ExpectedRevision_20_6_0{ExpectedRevision_20_6_0: math.MaxUint64}
-	default:
-		wrong.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedRevision{ExpectedRevision: uint64(expected)}
-		wrong.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_ExpectedRevision_20_6_0{ExpectedRevision_20_6_0: uint64(expected)}
+	case *streams.AppendReq_Options_Revision:
+		wrong.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedRevision{ExpectedRevision: expected.Revision}
+		wrong.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_ExpectedRevision_20_6_0{ExpectedRevision_20_6_0: expected.Revision}
 	}
 	return &streams.AppendResp{Result: &streams.AppendResp_WrongExpectedVersion_{WrongExpectedVersion: wrong}}
 }

@@ -1,6 +1,7 @@
 package embedded_test
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -85,7 +86,12 @@ func TestAppendDecision(t *testing.T) {
 		{"6 no events, an earlier revision: wrong version", ab, esdb.Revision(0), nil, esdb.ErrorCodeWrongExpectedVersion, []string{"a", "b"}},
 		{"6 no events, a later revision: wrong version", ab, esdb.Revision(2), nil, esdb.ErrorCodeWrongExpectedVersion, []string{"a", "b"}},
 		{"6 no events, to nothing: success", nothing, esdb.NoStream{}, nil, written(0), nil},
-		{"6 no events, soft-deleted: stays so", softDeleted, esdb.NoStream{}, nil, written(1), nil},
+		{"6 no events, soft-deleted: undeleted", softDeleted, esdb.NoStream{}, nil, written(1), nil},
+		{"6 no events, tombstoned: deleted", tombstoned, esdb.Any{}, nil, esdb.ErrorCodeStreamDeleted, nil},
+		{"6 no events, tombstoned, no stream: deleted", tombstoned, esdb.NoStream{}, nil, esdb.ErrorCodeStreamDeleted, nil},
+		{"7 the revision 2^64-1 is no stream", nothing, esdb.Revision(math.MaxUint64), events("x"), written(0), []string{"x"}},
+		{"7 the revision 2^64-1, the same events: the original answer", ab, esdb.Revision(math.MaxUint64), events("a", "b"), written(1), []string{"a", "b"}},
+		{"7 the revision 2^64-1, another event: wrong version", ab, esdb.Revision(math.MaxUint64), events("x"), esdb.ErrorCodeWrongExpectedVersion, []string{"a", "b"}},
 	} {
 		t.Run(c.clause, func(t *testing.T) {
 			t.Parallel()

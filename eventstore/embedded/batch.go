@@ -68,12 +68,13 @@ type batchCall struct {
 
 // batchAppend is one append of a call.
 type batchAppend struct {
-	id       uuid.UUID
-	request  request
-	size     int // of its events, as maxAppendBytes counts
-	bytes    int // of its events, as batchOpenBytes counts
-	deadline time.Time
-	err      error // set if it did not get to the writer
+	id          uuid.UUID
+	correlation *shared.UUID // the id as the client wrote it
+	request     request
+	size        int // of its events, as maxAppendBytes counts
+	bytes       int // of its events, as batchOpenBytes counts
+	deadline    time.Time
+	err         error // set if it did not get to the writer
 }
 
 // take receives messages until the client has sent its last or the server shuts down.
@@ -101,10 +102,14 @@ func (c *batchCall) message(m *streams.BatchAppendReq) error {
 	a, known := c.open[id]
 	switch {
 	case known:
+	case id == uuid.Nil:
+		a = &batchAppend{correlation: m.GetCorrelationId()}
+		a.request.stream = string(m.GetOptions().GetStreamIdentifier().GetStreamName())
+		return c.fail(a, errInvalid("batch append: the correlation id is missing or not a UUID"))
 	case m.GetOptions() == nil:
 		return nil // of an append that has failed already
 	default:
-		a = &batchAppend{id: id}
+		a = &batchAppend{id: id, correlation: m.GetCorrelationId()}
 		if err := c.begin(a, m.GetOptions()); err != nil {
 			return c.fail(a, err)
 		}
@@ -164,7 +169,9 @@ func (c *batchCall) add(a *batchAppend, messages []*streams.BatchAppendReq_Propo
 		if err != nil {
 			return err
 		}
-		a.request.events = append(a.request.events, event)
+		if err := a.request.add(event); err != nil {
+			return err
+		}
 	}
 	if !a.deadline.After(c.now()) {
 		return context.DeadlineExceeded
@@ -221,7 +228,7 @@ func (c *batchCall) response(a *batchAppend) *streams.BatchAppendResp {
 		err = errWrongVersion{a.request.stream, a.request.expected, v.revision}
 	}
 	resp := &streams.BatchAppendResp{
-		CorrelationId:    structuredUUID(a.id),
+		CorrelationId:    a.correlation,
 		StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte(a.request.stream)},
 	}
 	if err != nil {
@@ -271,11 +278,4 @@ func uuidOf(id *shared.UUID) (parsed uuid.UUID) {
 		return uuid.Nil
 	}
 	return parsed
-}
-
-func structuredUUID(id uuid.UUID) *shared.UUID {
-	return &shared.UUID{Value: &shared.UUID_Structured_{Structured: &shared.UUID_Structured{
-		MostSignificantBits:  int64(binary.BigEndian.Uint64(id[:8])),
-		LeastSignificantBits: int64(binary.BigEndian.Uint64(id[8:])),
-	}}}
 }

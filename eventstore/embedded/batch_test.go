@@ -94,7 +94,7 @@ func TestOneCallTakesManyAppends(t *testing.T) {
 	}
 	var got []outcome
 	for i, answer := range answers {
-		if want := []string{"first", "second", "in parts", "nothing", "again"}[i]; !slices.Equal(structured(want), bits(answer.GetCorrelationId())) {
+		if want := []string{"first", "second", "in parts", "nothing", "again"}[i]; !proto.Equal(stringUUID(want), answer.GetCorrelationId()) {
 			t.Errorf("answer %d is under %v, not %s's", i, answer.GetCorrelationId(), want)
 		}
 		success := answer.GetSuccess()
@@ -107,19 +107,6 @@ func TestOneCallTakesManyAppends(t *testing.T) {
 	if got := names(readAll(t, connect(t, dir), esdb.Forwards, esdb.Start{}, everything)); !slices.Equal(got, []string{"1", "2", "4", "3", "5"}) {
 		t.Errorf("the log holds %v", got)
 	}
-}
-
-func structured(name string) []int64 {
-	id := event(name).EventID
-	var high, low uint64
-	for i := range 8 {
-		high, low = high<<8|uint64(id[i]), low<<8|uint64(id[8+i])
-	}
-	return []int64{int64(high), int64(low)}
-}
-
-func bits(id *shared.UUID) []int64 {
-	return []int64{id.GetStructured().GetMostSignificantBits(), id.GetStructured().GetLeastSignificantBits()}
 }
 
 func TestAnAppendOfABatchFailsAlone(t *testing.T) {

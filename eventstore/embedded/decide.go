@@ -25,7 +25,15 @@ type streamState struct {
 	truncateBefore int64
 }
 
-func (s *streamState) softDeleted() bool { return s.truncateBefore == softDeleted }
+// softDeleted reports whether a stream is soft-deleted for an append. The deletion of a metadata stream counts only as long as it is the last event
+// of the log, and no read sees it: EventStoreDB's writer remembers it until the next write (23.10 to 24.10).
+func (w *writer) softDeleted(stream string, s *streamState) bool {
+	if s.truncateBefore != softDeleted {
+		return false
+	}
+	_, isMeta := describedBy(stream)
+	return !isMeta || s.metaPosition == w.next.last
+}
 
 // exists reports whether a stream exists for an append that expects it: metadata alone counts.
 func (s *streamState) exists() bool { return s.last >= 0 || s.metaLast >= 0 }
@@ -40,7 +48,7 @@ const (
 )
 
 // decision is the decision on an append. With alreadyWritten, revision and position are those of the append's last event as it was first
-// written; otherwise they are the stream's.
+// written, the position 0 if reads no longer show the event; otherwise they are the stream's.
 type decision struct {
 	outcome  outcome
 	revision int64
@@ -55,29 +63,54 @@ type decision struct {
 func (w *writer) decide(stream string, expected int64, events []proposal, state *streamState) (decision, error) {
 	is := func(o outcome) (decision, error) { return decision{o, state.last, state.position}, nil }
 	switch {
-	case state.last == tombstoned && len(events) > 0:
-		return is(streamDeleted)
 	case state.last == tombstoned:
-		if expected == expectAny || expected == expectNoStream || expected == tombstoned {
-			return is(write)
-		}
-		return is(wrongVersion)
-	case expected == expectExists && state.softDeleted():
+		return is(streamDeleted)
+	case expected == expectExists && w.softDeleted(stream, state):
 		return is(streamDeleted)
 	case expected == expectExists && !state.exists():
 		return is(wrongVersion)
-	case expected == expectAny || expected == expectExists:
-		return w.decideByRecentIDs(stream, events, state)
-	case expected < state.last:
-		return w.decideByRevision(stream, expected, events, state)
 	case expected > state.last:
 		return is(wrongVersion)
+	case expected == state.last:
+		return is(write)
 	}
-	return is(write)
+	decideBy := w.decideByRevision
+	if expected == expectAny || expected == expectExists {
+		decideBy = w.decideByRecentIDs
+	}
+	v, err := decideBy(stream, expected, events, state)
+	if err != nil || v.outcome != alreadyWritten {
+		return v, err
+	}
+	shown, err := w.shows(stream, v, state)
+	if !shown {
+		v.position = 0
+	}
+	return v, err
 }
 
-// decideByRecentIDs is weak idempotency. First id unseen: write. All seen: already written. Seen, then unseen: wrong version.
-func (w *writer) decideByRecentIDs(stream string, events []proposal, state *streamState) (decision, error) {
+// shows reports whether a read shows an event that was written before. EventStoreDB reads the event to answer a repeated append with its
+// position, and answers without one if it is truncated, expired or deleted by now.
+func (w *writer) shows(stream string, v decision, state *streamState) (bool, error) {
+	if state.position > w.applied || state.metaPosition > w.applied {
+		return false, errNotApplied
+	}
+	x, err := w.store.extent(stream, w.applied, w.now())
+	switch {
+	case err != nil:
+		return false, err
+	case x.deleted, v.revision < x.lowest:
+		return false, nil
+	case x.oldest == 0:
+		return true, nil
+	}
+	_, r, err := w.store.read(v.position)
+	return err == nil && r.created >= x.oldest, err
+}
+
+// decideByRecentIDs is weak idempotency. First id unseen: write. All seen: already written. Seen, then unseen: wrong version. An id is known in the
+// stream that it was first written to, and nowhere else.
+func (w *writer) decideByRecentIDs(stream string, _ int64, events []proposal, state *streamState) (decision, error) {
 	v := decision{write, state.last, state.position}
 	for i, e := range events {
 		revision, position, seen, err := w.seen(stream, e.id)
@@ -110,7 +143,7 @@ func (w *writer) seen(stream string, id uuid.UUID) (revision int64, position uin
 
 // decideByRevision is strong idempotency: the i-th event must be at the i-th revision after the expected one, with the same id.
 func (w *writer) decideByRevision(stream string, expected int64, events []proposal, state *streamState) (decision, error) {
-	revives := expected == expectNoStream && state.softDeleted()
+	revives := expected == expectNoStream && w.softDeleted(stream, state)
 	if len(events) == 0 && revives {
 		return decision{write, state.last, state.position}, nil
 	}

@@ -24,6 +24,11 @@ type errInvalid string
 
 func (e errInvalid) Error() string { return string(e) }
 
+// errUnanswerable is the error of a request that EventStoreDB answers with Unknown, so that clients may know it by that.
+type errUnanswerable string
+
+func (e errUnanswerable) Error() string { return string(e) }
+
 // errTooBig is the error of an append larger than maxAppendBytes.
 type errTooBig struct{}
 
@@ -68,6 +73,7 @@ func (errUnauthenticated) Error() string { return "Unauthenticated" }
 func reply(err error) (codes.Code, []string) {
 	var (
 		invalid  errInvalid
+		edge     errUnanswerable
 		tooBig   errTooBig
 		property errNoProperty
 		deleted  errStreamDeleted
@@ -83,6 +89,8 @@ func reply(err error) (codes.Code, []string) {
 		return codes.NotFound, leader.trailers()
 	case errors.As(err, &invalid):
 		return codes.InvalidArgument, nil
+	case errors.As(err, &edge):
+		return codes.Unknown, nil
 	case errors.As(err, &tooBig):
 		return codes.InvalidArgument, []string{
 			"exception", "maximum-append-size-exceeded", "maximum-append-size", strconv.Itoa(maxAppendBytes)}

@@ -100,6 +100,7 @@ func TestWhatAClientIsToldOfAnError(t *testing.T) {
 		{"append to $all", appending(options("$all"), proposed(1, good)), codes.PermissionDenied,
 			map[string]string{"exception": "access-denied"}},
 		{"append without options", appending(proposed(1, good)), codes.InvalidArgument, nil},
+		{"append without any message", appending(), codes.InvalidArgument, nil},
 		{"append without an expected revision", appending(&streams.AppendReq{Content: &streams.AppendReq_Options_{
 			Options: &streams.AppendReq_Options{StreamIdentifier: named("s")}}}, proposed(1, good)), codes.InvalidArgument, nil},
 		{"options where an event is due", appending(options("s"), options("s")), codes.InvalidArgument, nil},
@@ -155,6 +156,10 @@ func TestWrongVersionSaysWhatWasExpectedAndWhatIs(t *testing.T) {
 	w = ask(&streams.AppendReq_Options{StreamIdentifier: stream, ExpectedStreamRevision: &streams.AppendReq_Options_NoStream{NoStream: &shared.Empty{}}})
 	if w.GetCurrentRevision() != 1 || w.GetExpectedNoStream() == nil || w.GetExpectedRevision_20_6_0() != 1<<64-1 {
 		t.Errorf("no stream: %v", w)
+	}
+	w = ask(&streams.AppendReq_Options{StreamIdentifier: stream, ExpectedStreamRevision: &streams.AppendReq_Options_Revision{Revision: 1<<64 - 1}})
+	if w.GetCurrentRevision() != 1 || w.GetExpectedRevision() != 1<<64-1 || w.GetExpectedRevision_20_6_0() != 1<<64-1 || w.GetExpectedNoStream() != nil {
+		t.Errorf("no stream, given as a revision: %v", w)
 	}
 	w = ask(&streams.AppendReq_Options{StreamIdentifier: nothing, ExpectedStreamRevision: &streams.AppendReq_Options_StreamExists{StreamExists: &shared.Empty{}}})
 	if w.GetCurrentNoStream() == nil || w.GetNoStream_20_6_0() == nil || w.GetExpectedStreamExists() == nil || w.GetStreamExists_20_6_0() == nil {

@@ -10,8 +10,8 @@ import (
 // defaultWindow is EventStoreDB's default of the search window: the number of events that a filtered read considers at a time.
 const defaultWindow = 32
 
-// filter selects events by a prefix or a regular expression on their type or on their stream's name. A nil filter selects everything,
-// including system events, as $all does.
+// filter selects events by a prefix or a regular expression on their type or on their stream's name. With neither it selects nothing. A nil
+// filter selects everything, including system events, as $all does.
 type filter struct {
 	byType   bool
 	prefixes [][]byte
@@ -51,12 +51,9 @@ func newFilter(options *streams.ReadReq_Options) (*filter, error) {
 			return nil, errInvalid("filter: " + err.Error())
 		}
 		f.pattern = pattern
-	case len(expression.GetPrefix()) > 0:
-		for _, prefix := range expression.GetPrefix() {
-			f.prefixes = append(f.prefixes, []byte(prefix))
-		}
-	default:
-		return nil, errInvalid("filter: neither a regular expression nor a prefix is given")
+	}
+	for _, prefix := range expression.GetPrefix() {
+		f.prefixes = append(f.prefixes, []byte(prefix))
 	}
 	return f, nil
 }

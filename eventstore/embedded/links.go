@@ -7,14 +7,15 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// linkTarget reads the data of a link event, "revision@stream".
+// lastRevision stands in a link for the last event of its stream.
+const lastRevision int64 = -1
+
+// linkTarget reads the data of a link event, "revision@stream". As on EventStoreDB, ok is false, and the event one like others, only if the data
+// doesn't begin with a number, which may have a sign and white space around it. Without an @ and a stream it is a link to nothing.
 func linkTarget(data []byte) (stream string, revision int64, ok bool) {
-	number, stream, ok := strings.Cut(string(data), "@")
-	if !ok || stream == "" {
-		return "", 0, false
-	}
-	revision, err := strconv.ParseInt(number, 10, 64)
-	return stream, revision, err == nil && revision >= 0
+	number, stream, _ := strings.Cut(string(data), "@")
+	revision, err := strconv.ParseInt(strings.Trim(number, " \t\n\v\f\r"), 10, 64)
+	return stream, revision, err == nil
 }
 
 // withStringID is a RecordedEvent with its id as text, for clients that ask for that, and otherwise unchanged.

@@ -6,51 +6,69 @@ import (
 	"github.com/google/uuid"
 )
 
-// append decides an append and stages its events in the batch, and the metadata that makes a soft-deleted stream readable again. Everything that
-// can fail comes before the first event.
+// append decides an append and stages its events in the batch, and the metadata that makes soft-deleted streams readable again: the stream itself,
+// even if there are no events, and the one that it describes. Everything that can fail comes before the first event.
 func (w *writer) append(r *request, state *streamState) (decision, error) {
 	v, err := w.decide(r.stream, r.expected, r.events, state)
 	if err != nil || v.outcome != write {
 		return v, err
 	}
-	if len(r.events) == 0 {
-		return decision{write, state.last, w.next.last}, nil
-	}
+	count := len(r.events)
 	next := state.last + 1
-	last := next + int64(len(r.events)) - 1
-	additions := append(make([]addition, 0, 2), addition{stream: r.stream, state: state, from: next, events: r.events})
-	describe := func() {}
-	described, isMeta := describedBy(r.stream)
-	switch {
-	case isMeta:
-		other, err := w.state(described)
+	v = decision{write, state.last + int64(count), w.next.last + uint64(count)}
+	var additions []addition
+	before := count
+	if count > 0 {
+		additions = append(make([]addition, 0, 3), addition{stream: r.stream, state: state, from: next, events: r.events})
+	}
+
+	var own *streamState // the metadata stream, if it is written to
+	var ownData []byte
+	if w.softDeleted(r.stream, state) {
+		meta, data, err := w.revivable(r.stream, state)
 		if err != nil {
 			return decision{}, err
 		}
-		data := r.events[len(r.events)-1].data
-		if other.softDeleted() {
-			// New metadata of a soft-deleted stream makes further appends readable: it is written again with $tb behind the last event.
-			if revised, ok := withTruncateBefore(data, max(other.last+1, 0)); ok {
-				data = revised
-				additions = append(additions, w.metadataOf(described, state, last+1, data, len(r.events)))
+		if revised, ok := withTruncateBefore(data, next); ok {
+			own, ownData = meta, revised
+			additions = append(additions, w.metadataOf(r.stream, meta, meta.last+1, revised, before))
+			before++
+		}
+	}
+	var other *streamState // the described stream, if there is one
+	var otherData []byte
+	described, isMeta := describedBy(r.stream)
+	if isMeta {
+		if other, err = w.state(described); err != nil {
+			return decision{}, err
+		}
+		if count > 0 {
+			otherData = r.events[count-1].data
+		}
+		if w.softDeleted(described, other) {
+			if count == 0 {
+				if _, otherData, err = w.revivable(described, other); err != nil {
+					return decision{}, err
+				}
+			}
+			if revised, ok := withTruncateBefore(otherData, other.last+1); ok {
+				otherData = revised
+				additions = append(additions, w.metadataOf(described, state, next+int64(count), revised, before))
 			}
 		}
-		describe = func() { w.setMetadata(described, other, state, data) }
-	case state.softDeleted():
-		meta, metadata, err := w.revivable(r.stream, state)
-		if err != nil {
-			return decision{}, err
-		}
-		if data, ok := withTruncateBefore(metadata, next); ok {
-			additions = append(additions, w.metadataOf(r.stream, meta, meta.last+1, data, len(r.events)))
-			describe = func() { w.setMetadata(r.stream, state, meta, data) }
-		}
 	}
-	v = decision{write, last, w.next.last + uint64(len(r.events))}
+	if len(additions) == 0 {
+		return v, nil
+	}
 	if err := w.stage(additions...); err != nil {
 		return decision{}, err
 	}
-	describe()
+	if own != nil {
+		w.setMetadata(r.stream, state, own, ownData)
+	}
+	if other != nil {
+		w.setMetadata(described, other, state, otherData)
+	}
 	return v, nil
 }
 
@@ -75,13 +93,11 @@ func (w *writer) metadataOf(stream string, meta *streamState, revision int64, da
 		events: []proposal{propose(w.nextID(before), name, []byte(typeMetadata), true, data, nil)}}
 }
 
-// setMetadata sets the newest metadata of a stream in its state. That of a metadata stream is fixed, whatever is written.
+// setMetadata sets the newest metadata of a stream in its state.
 func (w *writer) setMetadata(stream string, state, meta *streamState, data []byte) {
 	w.store.described.Store(true)
 	state.metaLast, state.metaPosition = meta.last, meta.position
-	if _, isMeta := describedBy(stream); !isMeta {
-		state.truncateBefore = parseMetadata(data).truncateBefore
-	}
+	state.truncateBefore = parseMetadata(data).truncateBefore
 }
 
 // softDelete hides a stream by metadata that truncates all of it.

@@ -147,6 +147,12 @@ func (s *service) readStream(stream grpc.ServerStream, r render, o *streams.Read
 	if err != nil {
 		return err
 	}
+	switch {
+	case o.GetCount() == 0:
+		return errUnanswerable("read: of a stream, at least one event must be asked for")
+	case !backwards && endOfStream(o.GetStream()):
+		return errUnanswerable("read: a stream can't be read forwards from its end")
+	}
 	x, err := s.store.extent(name, r.upTo, s.now())
 	if err != nil {
 		return err
@@ -198,13 +204,18 @@ func (s *service) sendWithEnds(stream grpc.ServerStream, scan *streamScan, from 
 	return stream.SendMsg(&streams.ReadResp{Content: &streams.ReadResp_LastStreamPosition{LastStreamPosition: uint64(x.last)}})
 }
 
+// endOfStream reports whether a read or a subscription starts at the end of its stream.
+func endOfStream(o *streams.ReadReq_Options_StreamOptions) bool {
+	_, given := o.GetRevisionOption().(*streams.ReadReq_Options_StreamOptions_Revision)
+	return o.GetEnd() != nil || given && o.GetRevision() == math.MaxUint64
+}
+
 // streamFrom is the revision at which a read starts; it is end for the end of the stream.
 func streamFrom(o *streams.ReadReq_Options_StreamOptions, end int64) (int64, error) {
-	_, given := o.GetRevisionOption().(*streams.ReadReq_Options_StreamOptions_Revision)
 	switch revision := o.GetRevision(); {
-	case o.GetEnd() != nil, given && revision == math.MaxUint64:
+	case endOfStream(o):
 		return end, nil
-	case given && revision > math.MaxInt64:
+	case revision > math.MaxInt64:
 		return 0, errInvalid(fmt.Sprintf("revision %d is too large", revision))
 	default:
 		return int64(revision), nil

@@ -267,6 +267,9 @@ func (w render) add(p *page, message []byte, r record) error {
 // target reads the event that a link points to; nil if it doesn't exist or can't be read.
 func (w render) target(stream string, revision int64) ([]byte, record, error) {
 	x, err := w.store.extent(stream, w.upTo, w.now())
+	if revision == lastRevision {
+		revision = x.last
+	}
 	if err != nil || x.last == tombstoned || x.deleted || revision < x.lowest || revision > x.last {
 		return nil, record{}, err
 	}

@@ -39,6 +39,7 @@ type request struct {
 	stream    string
 	expected  int64
 	events    []proposal
+	size      int // of the events, as they are stored
 	answer    chan answer
 
 	disk    *disk
@@ -353,8 +354,10 @@ func (w *writer) stageEvent(stream string, state *streamState, e proposal, revis
 		w.key = streamKey(w.key, stream, revision)
 		w.set(w.key, w.scratch)
 	}
-	w.ids.put(e.id, w.next.last)
-	w.ids.age()
+	if _, known := w.ids.get(e.id); !known { // the first event with an id keeps it
+		w.ids.put(e.id, w.next.last)
+		w.ids.age()
+	}
 }
 
 func (w *writer) set(key, value []byte) {
