@@ -82,6 +82,7 @@ var arrows = map[string][]string{
 var homes = map[string][]string{
 	"github.com/EventStore/EventStore-Client-Go":     {"eventstore"},
 	"github.com/cockroachdb/pebble":                  {"eventstore/embedded"},
+	"github.com/dlclark/regexp2":                     {"eventstore/embedded"},
 	"github.com/labstack/echo":                       {"api"},
 	"github.com/go-json-experiment/json":             {"internal/strictjson"},
 	"github.com/golang-jwt/jwt":                      {"api/auth"},

@@ -27,7 +27,7 @@ func (a *allScan) done() bool {
 	return a.left == 0 || (a.backwards && a.next <= 1) || (!a.backwards && a.next > a.end)
 }
 
-// fill reads on until the page is full, the scan is done, or scanLimit events were read.
+// fill reads on until the page is full, the scan is done, scanLimit events were read, or the filter has taken long.
 func (a *allScan) fill(p *page) (err error) {
 	if a.done() {
 		return nil
@@ -45,8 +45,9 @@ func (a *allScan) fill(p *page) (err error) {
 			err = closeErr
 		}
 	}()
+	begun := time.Now()
 	for range scanLimit {
-		if a.done() || p.full() {
+		if a.done() || p.full() || a.filter.pauses(begun) {
 			return nil
 		}
 		if err := a.step(iter, p); err != nil {
@@ -87,7 +88,10 @@ func (a *allScan) step(iter *pebble.Iterator, p *page) error {
 	if a.render.imitation.hides(position) {
 		return nil
 	}
-	matches := a.filter.matches(r)
+	matches, err := a.filter.matches(r)
+	if err != nil {
+		return err
+	}
 	if matches {
 		a.left, a.last = a.left-1, position
 		if err := a.render.add(p, message, r); err != nil {
