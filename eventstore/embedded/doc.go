@@ -5,7 +5,7 @@
 //
 // Package embeddedtest opens a store for a test and connects the client, in one line. Without it, a test opens a Server on a
 // folder of its own (t.TempDir), connects to "esdb://" + Server.Addr() + "?tls=false" or to the socket that SocketTarget names, and
-// closes the client before the Server; the package's example does so. The package imports the standard library, Pebble, gRPC and the
+// closes the client before the Server; the package's example does so. The package imports the standard library, Pebble, gRPC, regexp2 and the
 // client's messages, and nothing else of this module.
 //
 // # Files

@@ -58,6 +58,18 @@ func TestAPatternThatIsNoneIsInvalid(t *testing.T) {
 	}
 }
 
+func TestAPatternAndPrefixesAreRefusedTogether(t *testing.T) {
+	for regex, prefixes := range map[string][]string{"^a": {"a"}, "^b": {"a", "b"}} {
+		_, err := newFilter(&streams.ReadReq_Options{FilterOption: &streams.ReadReq_Options_Filter{Filter: &streams.ReadReq_Options_FilterOptions{
+			Filter: &streams.ReadReq_Options_FilterOptions_EventType{
+				EventType: &streams.ReadReq_Options_FilterOptions_Expression{Regex: regex, Prefix: prefixes}},
+		}}})
+		if err == nil || !strings.Contains(err.Error(), "not both") {
+			t.Errorf("%s and %v: %v", regex, prefixes, err)
+		}
+	}
+}
+
 // TestAPatternThatTakesTooLongEndsTheRead: it would take longer than the universe has existed.
 func TestAPatternThatTakesTooLongEndsTheRead(t *testing.T) {
 	w := idleWriter(t)
