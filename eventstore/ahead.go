@@ -84,6 +84,10 @@ func (b *rawBatch) empty() { b.events, b.ends, b.text = b.events[:0], b.ends[:0]
 // deliver in the caller's goroutine. Events are not decoded: Decode does that. A Raw is valid during the call only. After an error,
 // also ctx's, some of the events that were read are not delivered.
 func (s *Store) ReadAhead(ctx context.Context, after domain.Checkpoint, until domain.Position, types []string, deliver func(*Raw) error) error {
+	wanted, err := s.registry.familiesOf(types)
+	if err != nil {
+		return err
+	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	// Both channels have room for all batches, so that no send waits.
@@ -95,7 +99,7 @@ func (s *Store) ReadAhead(ctx context.Context, after domain.Checkpoint, until do
 	go func() {
 		defer close(full)
 		b := <-free
-		_, reading = s.between(ctx, after, until, types, func(e *esdb.RecordedEvent) error {
+		_, reading = s.between(ctx, after, until, wanted, func(e *esdb.RecordedEvent) error {
 			b.add(e)
 			if len(b.events) < aheadBatch {
 				return nil

@@ -14,7 +14,11 @@ import (
 // once. When there are no more it returns the checkpoint there, with the Fold of the first. A lost connection is restored for as long as ctx
 // lasts. It ends with deliver's error, with those of Follow, and when the store refuses for good, as where the log is damaged.
 func (s *Store) Between(ctx context.Context, after domain.Checkpoint, until domain.Position, types []string, deliver func(Recorded) error) (domain.Checkpoint, error) {
-	return s.between(ctx, after, until, types, func(e *esdb.RecordedEvent) error {
+	wanted, err := s.registry.familiesOf(types)
+	if err != nil {
+		return after, err
+	}
+	return s.between(ctx, after, until, wanted, func(e *esdb.RecordedEvent) error {
 		recorded, err := s.decoded(e)
 		if err != nil {
 			return err
@@ -23,14 +27,24 @@ func (s *Store) Between(ctx context.Context, after domain.Checkpoint, until doma
 	})
 }
 
-func (s *Store) between(ctx context.Context, after domain.Checkpoint, until domain.Position, types []string, deliver func(*esdb.RecordedEvent) error) (domain.Checkpoint, error) {
+// between ends before until, without an error, if deliver returns errReached.
+func (s *Store) between(ctx context.Context, after domain.Checkpoint, until domain.Position, wanted families, deliver func(*esdb.RecordedEvent) error) (domain.Checkpoint, error) {
 	if !after.Position.Before(until) {
 		return after, nil
 	}
-	wanted, err := s.registry.familiesOf(types)
-	if err != nil {
-		return after, err
+	f := upTo(until, after, wanted, deliver)
+	if err := s.follow(ctx, f); !errors.Is(err, errReached) {
+		return f.at, err
 	}
+	f.at.Position = until
+	return f.at, nil
+}
+
+// errReached ends a subscription that has reached what it was for.
+var errReached = errors.New("the position asked for is reached")
+
+// upTo is a subscription that ends with errReached at a position.
+func upTo(until domain.Position, after domain.Checkpoint, wanted families, deliver func(*esdb.RecordedEvent) error) *subscription {
 	f := &subscription{at: after, families: wanted}
 	f.event = func(e *esdb.RecordedEvent, at domain.Checkpoint) error {
 		if until.Before(at.Position) {
@@ -55,11 +69,5 @@ func (s *Store) between(ctx context.Context, after domain.Checkpoint, until doma
 		}
 		return nil
 	}
-	if err := s.follow(ctx, f); !errors.Is(err, errReached) {
-		return f.at, err
-	}
-	f.at.Position = until
-	return f.at, nil
+	return f
 }
-
-var errReached = errors.New("the position asked for is reached")

@@ -67,7 +67,7 @@ func TestACheckpointDoesNotDisturbSubscriptionsToEvents(t *testing.T) {
 	if err != nil || len(points) != 2 {
 		t.Errorf("got %v, %v", points, err)
 	}
-	if n, err := store.CountAfter(t.Context(), domain.Position{}, []string{account.TypePointsAdjusted}, 10); err != nil || n != 2 {
+	if n, err := store.CountAfter(t.Context(), domain.Checkpoint{}, []string{account.TypePointsAdjusted}, 10); err != nil || n != 2 {
 		t.Errorf("counted %d, %v", n, err)
 	}
 }

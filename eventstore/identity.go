@@ -176,29 +176,26 @@ func isNoPosition(err error) bool {
 	return false
 }
 
-// lastOf is the last event of some families at or before a position.
+// lastOf is the last event of some families at or before a position. It is zero if others have filled the 4,096 events there: a subscription then
+// begins at the start of the log, and passes over what was delivered.
 func (s *Store) lastOf(ctx context.Context, at domain.Position, families families) (last domain.EventRef, err error) {
 	there, err := s.eventAt(ctx, at)
 	if err != nil {
 		return last, err
 	}
-	if there != nil && families.has(there.EventType) {
-		return refOf(there), nil
-	}
-	err = s.reads.do(ctx, "read the log back from "+at.String(), func(ctx context.Context, client *esdb.Client) error {
-		last = domain.EventRef{}
-		var from esdb.AllPosition = esdb.Position{Commit: at.Commit, Prepare: at.Prepare}
-		if there == nil {
-			from = esdb.End{} // the event at the position is gone, and a server may refuse to read from there
+	var from esdb.AllPosition = esdb.End{} // if the event at the position is gone, a server may refuse to read from there
+	if there != nil {
+		if families.has(there.EventType) {
+			return refOf(there), nil
 		}
-		o := esdb.ReadAllOptions{Direction: esdb.Backwards, From: from}
-		return readAll(ctx, client, o, math.MaxUint64, func(e *esdb.RecordedEvent) (bool, error) {
-			if !families.has(e.EventType) || at.Before(position(e.Position)) {
-				return true, nil
-			}
-			last = refOf(e)
-			return false, nil
-		})
+		from = esdb.Position{Commit: at.Commit, Prepare: at.Prepare}
+	}
+	err = s.readBack(ctx, from, lookBack, func(e *esdb.RecordedEvent) (bool, error) {
+		if !families.has(e.EventType) || at.Before(position(e.Position)) {
+			return true, nil
+		}
+		last = refOf(e)
+		return false, nil
 	})
 	return last, err
 }

@@ -1,6 +1,7 @@
 package eventstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +15,8 @@ import (
 	"loyalty/domain"
 )
 
-// lookBack is how many events from the end of the log End looks through for one of the types it is given.
+// lookBack is how many events at the end of the log are looked through for one of some types. The client can't have a read filtered, so beyond
+// that the log is read by a subscription, which passes over events of other applications at the server.
 const lookBack = 4096
 
 // Ping asks the store for the log's last event and returns domain.ErrUnavailable if that fails.
@@ -35,92 +37,110 @@ func (s *Store) End(ctx context.Context, types ...string) (domain.Position, erro
 		count = lookBack
 	}
 	var end domain.Position
-	err = s.reads.do(ctx, "read the end of the log", func(ctx context.Context, client *esdb.Client) error {
-		end = domain.Position{}
-		return readAll(ctx, client, esdb.ReadAllOptions{Direction: esdb.Backwards, From: esdb.End{}}, count, func(e *esdb.RecordedEvent) (bool, error) {
-			end = position(e.Position)
-			return !wanted.has(e.EventType), nil
-		})
+	err = s.readBack(ctx, esdb.End{}, count, func(e *esdb.RecordedEvent) (bool, error) {
+		end = position(e.Position)
+		return !wanted.has(e.EventType), nil
 	})
 	return end, err
 }
 
-// CountAfter counts the events of the given types after a position, at most limit. It reads them, so limit bounds the work. With the
-// error of a ctx that ended meanwhile comes the number counted by then.
-func (s *Store) CountAfter(ctx context.Context, after domain.Position, types []string, limit int) (int, error) {
+// CountAfter counts the events of the given types after a checkpoint, at most limit. It reads them, so limit bounds the work. With an error, also
+// that of a ctx that ended meanwhile, comes the number counted by then.
+func (s *Store) CountAfter(ctx context.Context, after domain.Checkpoint, types []string, limit int) (count int, err error) {
 	wanted, err := s.registry.familiesOf(types)
 	if err != nil || limit < 1 {
 		return 0, err
 	}
-	o := esdb.ReadAllOptions{Direction: esdb.Forwards, From: esdb.Start{}}
-	if after != (domain.Position{}) {
-		o.From = esdb.Position{Commit: after.Commit, Prepare: after.Prepare}
+	end, err := s.End(ctx)
+	if err != nil || !after.Position.Before(end) {
+		return 0, err
 	}
-	var count int
-	err = s.reads.do(ctx, "count the events after "+after.String(), func(ctx context.Context, client *esdb.Client) error {
-		count = 0
-		return readAll(ctx, client, o, math.MaxUint64, func(e *esdb.RecordedEvent) (bool, error) {
-			// Reading forwards begins with the event at the position, which is not after it.
-			if wanted.has(e.EventType) && after.Before(position(e.Position)) {
-				count++
-			}
-			return count < limit, nil
-		})
+	f := upTo(end, after, wanted, func(*esdb.RecordedEvent) error {
+		if count++; count == limit {
+			return errReached
+		}
+		return nil
 	})
+	if err = cmp.Or(s.subscribe(ctx, f), f.failed); errors.Is(err, errReached) {
+		err = nil
+	}
 	return count, err
 }
 
-// First is the first event of the log of a type that the registry knows. It is false if there is none.
-func (s *Store) First(ctx context.Context) (first Recorded, found bool, err error) {
-	err = s.scan(ctx, esdb.Forwards, esdb.Start{}, func(r Recorded) bool {
-		first, found = r, true
-		return false
-	})
-	return first, found, err
-}
-
-// Last is the last event of the log of a type that the registry knows. It is false if there is none.
-func (s *Store) Last(ctx context.Context) (last Recorded, found bool, err error) {
-	err = s.scan(ctx, esdb.Backwards, esdb.End{}, func(r Recorded) bool {
-		last, found = r, true
-		return false
-	})
-	return last, found, err
+// Extent is the first and the last event of the log of types that the registry knows. It is false if there is none. If none is among the last 4,096
+// events of the log, those of other applications not least, it reads all events of these types.
+func (s *Store) Extent(ctx context.Context) (first, last Recorded, found bool, err error) {
+	known := s.registry.allFamilies()
+	end, err := s.End(ctx)
+	if err != nil {
+		return first, last, false, err
+	}
+	var oldest, newest *esdb.RecordedEvent
+	if err = s.readBack(ctx, esdb.End{}, lookBack, func(e *esdb.RecordedEvent) (more bool, err error) {
+		if !known.has(e.EventType) {
+			return true, nil
+		}
+		if _, err := s.registry.decode(e); err != nil {
+			return s.isQuarantined(ctx, e.EventID, err)
+		}
+		newest = e
+		return false, nil
+	}); err != nil {
+		return first, last, false, err
+	}
+	near := newest != nil
+	if _, err = s.between(ctx, domain.Checkpoint{}, end, known, func(e *esdb.RecordedEvent) error {
+		if oldest == nil {
+			oldest = e
+		}
+		if near {
+			return errReached
+		}
+		newest = e
+		return nil
+	}); err != nil || oldest == nil {
+		return first, last, false, err
+	}
+	if first, err = s.registry.decode(oldest); err == nil {
+		last, err = s.registry.decode(newest)
+	}
+	return first, last, err == nil, err
 }
 
 // AppendEnd is the position of the last event of the append that the event at a position belongs to. One command appends once, and
-// its events follow each other in the log. For a position without an event it is the position itself.
+// its events follow each other in the log. For a position without an event of this program it is the position itself.
 func (s *Store) AppendEnd(ctx context.Context, at domain.Position) (domain.Position, error) {
-	end := at
 	if at == (domain.Position{}) {
-		return end, nil
+		return at, nil
 	}
-	var before *Recorded
-	err := s.scan(ctx, esdb.Forwards, esdb.Position{Commit: at.Commit, Prepare: at.Prepare}, func(r Recorded) bool {
-		same := r.Position == at || before != nil && r.Metadata.Causation != "" &&
-			before.Metadata.Causation == r.Metadata.Causation && before.Stream == r.Stream && before.Revision+1 == r.Revision
-		if same {
-			before, end = &r, r.Position
+	known := s.registry.allFamilies()
+	var last Recorded
+	err := s.readFrom(ctx, at, math.MaxUint64, func(e *esdb.RecordedEvent) (bool, error) {
+		first := position(e.Position) == at
+		if !known.has(e.EventType) || !first && (e.StreamID != last.Stream || e.EventNumber != last.Revision+1) {
+			return false, nil
 		}
-		return same
+		recorded, err := s.registry.decode(e)
+		if err != nil {
+			_, err := s.isQuarantined(ctx, e.EventID, err)
+			return false, err
+		}
+		if cause := recorded.Metadata.Causation; !first && (cause == "" || cause != last.Metadata.Causation) {
+			return false, nil
+		}
+		last = recorded
+		return true, nil
 	})
-	return end, err
+	if last.Event == nil {
+		return at, err
+	}
+	return last.Position, err
 }
 
-// scan decodes the events of known families, but for the quarantined ones, until yield is false.
-func (s *Store) scan(ctx context.Context, direction esdb.Direction, from esdb.AllPosition, yield func(Recorded) bool) error {
-	known := s.registry.allFamilies()
-	return s.reads.do(ctx, "read the log", func(ctx context.Context, client *esdb.Client) error {
-		return readAll(ctx, client, esdb.ReadAllOptions{Direction: direction, From: from}, math.MaxUint64, func(e *esdb.RecordedEvent) (bool, error) {
-			if !known.has(e.EventType) {
-				return true, nil
-			}
-			recorded, err := s.registry.decode(e)
-			if err != nil {
-				return s.isQuarantined(ctx, e.EventID, err)
-			}
-			return yield(recorded), nil
-		})
+// readBack reads at most count events of the log backwards, until yield is false or returns an error.
+func (s *Store) readBack(ctx context.Context, from esdb.AllPosition, count uint64, yield func(*esdb.RecordedEvent) (more bool, err error)) error {
+	return s.reads.do(ctx, "read the end of the log", func(ctx context.Context, client *esdb.Client) error {
+		return readAll(ctx, client, esdb.ReadAllOptions{Direction: esdb.Backwards, From: from}, count, yield)
 	})
 }
 

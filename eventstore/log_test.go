@@ -20,11 +20,8 @@ import (
 
 func TestTheEndsOfTheLogAndOfAppendsAreFound(t *testing.T) {
 	store := storetest.Open(t)
-	if _, found, err := store.First(t.Context()); found || err != nil {
-		t.Errorf("the first of none: %t, %v", found, err)
-	}
-	if _, found, err := store.Last(t.Context()); found || err != nil {
-		t.Errorf("the last of none: %t, %v", found, err)
+	if _, _, found, err := store.Extent(t.Context()); found || err != nil {
+		t.Errorf("the ends of an empty log: %t, %v", found, err)
 	}
 	var ends []domain.Position
 	for i, n := range []int{1, 3, 2, 1} {
@@ -46,13 +43,9 @@ func TestTheEndsOfTheLogAndOfAppendsAreFound(t *testing.T) {
 			ends = append(ends, end)
 		}
 	}
-	first, _, err := store.First(t.Context())
-	if err != nil || first.Revision != 0 {
-		t.Errorf("the first is %+v, %v", first, err)
-	}
-	last, _, err := store.Last(t.Context())
-	if err != nil || last.Position != ends[6] {
-		t.Errorf("the last is %+v, %v", last, err)
+	first, last, found, err := store.Extent(t.Context())
+	if err != nil || !found || first.Revision != 0 || last.Position != ends[6] {
+		t.Errorf("from %+v to %+v, %v", first, last, err)
 	}
 	var all []eventstore.Recorded
 	if _, err := store.Between(t.Context(), domain.Checkpoint{}, last.Position, []string{account.TypePointsAdjusted}, func(r eventstore.Recorded) error { all = append(all, r); return nil }); err != nil {
@@ -74,7 +67,7 @@ func TestEventsCanBeReadUndecodedAndDecodedOneByOne(t *testing.T) {
 		storetest.Add(t, store, fmt.Sprint("account-", i), storetest.Adjusted("a", domain.Points(i+1)))
 		storetest.Add(t, store, fmt.Sprint("order-", i), storetest.Placed("a"))
 	}
-	last, _, err := store.Last(t.Context())
+	_, last, _, err := store.Extent(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

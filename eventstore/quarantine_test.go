@@ -75,7 +75,7 @@ func TestAQuarantinedEventCountsForNobody(t *testing.T) {
 	if events, revision, err := store.Load(t.Context(), "account-a"); err != nil || len(events) != 1 || revision != 1 {
 		t.Errorf("loaded %d events at revision %d, %v; want 1 at 1", len(events), revision, err)
 	}
-	if r, found, err := store.Last(t.Context()); err != nil || !found || r.Position != last {
+	if _, r, found, err := store.Extent(t.Context()); err != nil || !found || r.Position != last {
 		t.Errorf("the last event is %+v, %v", r, err)
 	}
 	f := storetest.Follow(t, store, domain.Position{})

@@ -243,7 +243,7 @@ func TestACountThatIsCutShortTellsHowFarItGot(t *testing.T) {
 	partly := 0
 	for wait := time.Millisecond; ; wait += wait / 4 {
 		ctx, cancel := context.WithTimeout(t.Context(), wait)
-		count, err := store.CountAfter(ctx, domain.Position{}, []string{account.TypePointsAdjusted}, math.MaxInt)
+		count, err := store.CountAfter(ctx, domain.Checkpoint{}, []string{account.TypePointsAdjusted}, math.MaxInt)
 		cancel()
 		if err == nil {
 			if count != rounds*len(many) {

@@ -151,7 +151,8 @@ func (f *subscription) deliver(received *esdb.SubscriptionEvent) error {
 	case received.EventAppeared != nil:
 		event := received.EventAppeared.OriginalEvent()
 		if at.Last = refOf(event); !f.at.Position.Before(at.Last.Position) {
-			return nil // delivered before the connection was lost
+			f.at.Last = at.Last
+			return nil // delivered before
 		}
 		at.Position = at.Last.Position
 		if f.log.Quarantines(event.EventID) {

@@ -17,7 +17,7 @@ func (s *session) apply(ctx context.Context, batch Batch) error {
 	}
 	s.at = batch.To
 	s.update(func(status *Status) {
-		status.Position, status.Stopped = batch.To.Position, nil
+		status.Position, status.Stopped, s.Runner.at = batch.To.Position, nil, batch.To
 		status.Applied += uint64(len(batch.Events))
 		if batch.AsOf.After(status.AsOf) {
 			status.AsOf = batch.AsOf
@@ -33,7 +33,7 @@ func (s *session) confirm(ctx context.Context) error {
 	end, err := s.store.End(ctx)
 	behind := 0
 	if err == nil {
-		behind, err = s.store.CountAfter(ctx, s.at.Position, s.projection.Types(), 1)
+		behind, err = s.store.CountAfter(ctx, s.at, s.projection.Types(), 1)
 	}
 	if err != nil {
 		s.options.Logger.Warn("a projection can't tell whether it is complete", "projection", s.projection.Name(), "error", err)

@@ -90,6 +90,7 @@ type Runner struct {
 
 	mu     sync.Mutex
 	status Status
+	at     domain.Checkpoint // whose position is that of the status
 }
 
 // NewRunner makes a runner for a projection of the log in store. Run starts it.
@@ -107,7 +108,10 @@ func (r *Runner) Status() Status {
 // Behind counts the events of the projection's types that are not applied yet, at most limit. If ctx ends meanwhile, it returns the number
 // counted by then and ctx's error.
 func (r *Runner) Behind(ctx context.Context, limit int) (int, error) {
-	return r.store.CountAfter(ctx, r.Status().Position, r.projection.Types(), limit)
+	r.mu.Lock()
+	at := r.at
+	r.mu.Unlock()
+	return r.store.CountAfter(ctx, at, r.projection.Types(), limit)
 }
 
 func (r *Runner) update(change func(*Status)) {
@@ -185,7 +189,7 @@ func (r *Runner) session(ctx context.Context) error {
 	if newest := r.projection.Fold(); at.Fold > newest {
 		return fmt.Errorf("%w: its fold is of version %d, and this program's of version %d", domain.ErrNewerFold, at.Fold, newest)
 	}
-	r.update(func(s *Status) { s.Position = at.Position })
+	r.update(func(s *Status) { s.Position, r.at = at.Position, at })
 	if err := r.standBy(ctx, at.Position); err != nil {
 		return err
 	}

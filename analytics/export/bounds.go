@@ -83,11 +83,8 @@ func extentOf(ctx context.Context, store *eventstore.Store) (e extent, err error
 		return e, err
 	}
 	var found bool
-	if e.first, found, err = store.First(ctx); err != nil || !found {
-		e.empty = true
-		return e, err
-	}
-	e.last, _, err = store.Last(ctx)
+	e.first, e.last, found, err = store.Extent(ctx)
+	e.empty = !found
 	return e, err
 }
 

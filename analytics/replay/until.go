@@ -82,15 +82,11 @@ func placeOf(r eventstore.Recorded) place { return place{r.Position, r.Created} 
 // check returns the position up to which to read; a time may end reading before it. A moment outside the log, and a position in the
 // middle of an append, are errors.
 func (u Until) check(ctx context.Context, store *eventstore.Store) (domain.Position, error) {
-	first, some, err := store.First(ctx)
+	first, last, some, err := store.Extent(ctx)
 	if err != nil || !some {
 		if err == nil && u != (Until{}) {
 			err = u.invalid("until_empty", "can't be found: there are no events yet")
 		}
-		return domain.Position{}, err
-	}
-	last, _, err := store.Last(ctx)
-	if err != nil {
 		return domain.Position{}, err
 	}
 	if err := cmp.Or(u.notBefore(placeOf(first)), u.notAfter(placeOf(last))); err != nil {

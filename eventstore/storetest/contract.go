@@ -271,7 +271,7 @@ func countAfter(t *testing.T, store *eventstore.Store) {
 		Add(t, store, ownStream(), Adjusted("a", 1))
 	}
 	for limit, want := range map[int]int{100: 4, 3: 3} {
-		if got, err := store.CountAfter(bounded(t), first, []string{account.TypePointsAdjusted}, limit); err != nil || got != want {
+		if got, err := store.CountAfter(bounded(t), domain.CheckpointAt(first), []string{account.TypePointsAdjusted}, limit); err != nil || got != want {
 			t.Errorf("at most %d: got %d, %v; want %d", limit, got, err, want)
 		}
 	}

@@ -31,6 +31,7 @@ type Front struct {
 	Target  string
 	answer  atomic.Pointer[func(*Call) error]
 	backend *grpc.ClientConn
+	passed  atomic.Int64
 }
 
 // Call is a call from a client.
@@ -39,8 +40,8 @@ type Call struct {
 	// Request is the first message.
 	Request []byte
 
-	client  grpc.ServerStream
-	backend *grpc.ClientConn
+	client grpc.ServerStream
+	front  *Front
 }
 
 // InFrontOf starts a front of the store at a target, which ends with the test.
@@ -67,6 +68,9 @@ func InFrontOf(t testing.TB, target string) *Front {
 	return f
 }
 
+// Passed is how many messages the store has sent to clients so far.
+func (f *Front) Passed() int64 { return f.passed.Load() }
+
 // Answer has answer decide on each call from now on; nil passes all calls on. It is called from many goroutines at once. An error is the answer.
 func (f *Front) Answer(answer func(*Call) error) {
 	if answer == nil {
@@ -78,7 +82,7 @@ func (f *Front) Answer(answer func(*Call) error) {
 
 func (f *Front) handle(_ any, client grpc.ServerStream) error {
 	method, _ := grpc.MethodFromServerStream(client)
-	c := &Call{Method: method, client: client, backend: f.backend}
+	c := &Call{Method: method, client: client, front: f}
 	if err := client.RecvMsg(&c.Request); err != nil {
 		return err
 	}
@@ -89,7 +93,12 @@ func (f *Front) handle(_ any, client grpc.ServerStream) error {
 }
 
 // Pass has the store carry out the call, and passes its answers on.
-func (c *Call) Pass() error { return c.carryOut(c.client.SendMsg) }
+func (c *Call) Pass() error {
+	return c.carryOut(func(message any) error {
+		c.front.passed.Add(1)
+		return c.client.SendMsg(message)
+	})
+}
 
 // Reply answers with a message of the test's own.
 func (c *Call) Reply(message []byte) error { return c.client.SendMsg(&message) }
@@ -134,7 +143,7 @@ func (c *Call) carryOut(answer func(any) error) error {
 	if headers, ok := metadata.FromIncomingContext(ctx); ok {
 		ctx = metadata.NewOutgoingContext(ctx, headers)
 	}
-	stream, err := c.backend.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, c.Method)
+	stream, err := c.front.backend.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, c.Method)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,9 @@ import (
 	"os"
 	"testing"
 
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/google/uuid"
+
 	"loyalty/eventstore"
 	"loyalty/eventstore/embedded/embeddedtest"
 )
@@ -53,4 +56,30 @@ func Open(t testing.TB) *eventstore.Store {
 	t.Helper()
 	_, target := Start(t)
 	return Connect(t, target)
+}
+
+// Others appends n events of another application to the store at a target, by the thousand.
+func Others(t testing.TB, target string, n int) {
+	t.Helper()
+	config, err := esdb.ParseConnectionString("esdb://localhost?tls=false")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Address, config.Logger = target, esdb.NoopLogging()
+	client, err := esdb.NewClient(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	for n > 0 {
+		events := make([]esdb.EventData, min(n, 1000))
+		for i := range events {
+			events[i] = esdb.EventData{EventID: uuid.New(), EventType: "other-happened", ContentType: esdb.ContentTypeJson, Data: []byte(`{}`)}
+		}
+		o := esdb.AppendToStreamOptions{ExpectedRevision: esdb.NoStream{}}
+		if _, err := client.AppendToStream(t.Context(), "others-"+uuid.NewString(), o, events...); err != nil {
+			t.Fatal(err)
+		}
+		n -= len(events)
+	}
 }
