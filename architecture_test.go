@@ -24,6 +24,7 @@ var arrows = map[string][]string{
 	"eventstore":                       {"domain"},
 	"eventstore/embedded":              {},
 	"eventstore/embedded/embeddedtest": {"eventstore/embedded"},
+	"eventstore/grant":                 {"domain", "eventstore"},
 	"eventstore/storetest":             {"domain", "eventstore", "eventstore/embedded/embeddedtest"},
 	"projections":                      {"domain", "eventstore", "readmodels/ledger", "readmodels/leaderboard", "readmodels/history"},
 	"readmodels/ledger":                {"domain"},
@@ -67,7 +68,7 @@ var arrows = map[string][]string{
 		"readmodels/leaderboard/memory", "readmodels/leaderboard/redis", "readmodels/history", "analytics/replay", "queries", "bus", "bus/redis", "api", "api/admin", "api/admission", "api/auth", "api/web",
 	},
 	"internal/cli": {
-		"domain", "eventstore", "eventstore/embedded", "projections", "readmodels/ledger", "readmodels/history", "bus/redis", "api/auth",
+		"domain", "eventstore", "eventstore/embedded", "eventstore/grant", "projections", "readmodels/ledger", "readmodels/history", "bus/redis", "api/auth",
 		"internal/app", "internal/bench", "internal/cli/analyst", "internal/cli/flags", "internal/english", "internal/cli/output", "internal/cli/support",
 	},
 	"internal/cli/flags":   {"domain", "commands", "eventstore/embedded", "projections", "api/admission", "api/auth", "api/auth/signin", "api/web", "internal/app"},

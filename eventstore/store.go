@@ -233,3 +233,30 @@ func redacted(stream string) string {
 	category, _, _ := strings.Cut(stream, "-")
 	return category + "-…"
 }
+
+// Newest is the data of the newest event of any stream, and its revision: nil and NoStream if there is none.
+func (s *Store) Newest(ctx context.Context, stream string) (data []byte, revision int64, err error) {
+	err = s.reads.do(ctx, "read the newest event of "+redacted(stream), func(ctx context.Context, client *esdb.Client) error {
+		read, err := client.ReadStream(ctx, stream, esdb.ReadStreamOptions{Direction: esdb.Backwards, From: esdb.End{}}, 1)
+		if err != nil {
+			return err
+		}
+		defer read.Close()
+		event, err := read.Recv()
+		if err != nil {
+			return err
+		}
+		data, revision = event.OriginalEvent().Data, int64(event.OriginalEvent().EventNumber)
+		return nil
+	})
+	if errors.Is(err, domain.ErrNotFound) {
+		return nil, NoStream, nil
+	}
+	return data, revision, err
+}
+
+// AppendJSON appends an event that is none of the registry's, with a new id. For errors see Append.
+func (s *Store) AppendJSON(ctx context.Context, stream string, expected int64, eventType string, data []byte) error {
+	_, err := s.append(ctx, stream, expected, []esdb.EventData{{EventID: uuid.New(), EventType: eventType, ContentType: esdb.ContentTypeJson, Data: data}})
+	return err
+}

@@ -43,7 +43,7 @@ type commandLine struct {
 	Poison     poisonCommand     `cmd:"" help:"Deal with commands from the command bus that could not be carried out."`
 	Bench      benchCommand      `cmd:"" help:"Measure dashboards or orders, over HTTP."`
 	Health     healthCommand     `cmd:"" help:"Ask a process whether it is ready."`
-	Eventstore eventstoreCommand `cmd:"" help:"Check the event store in a data folder, or back it up."`
+	Eventstore eventstoreCommand `cmd:"" help:"Check the event store in a data folder, back it up, or let a user read one."`
 
 	Version kong.VersionFlag `help:"Print the version and the revision that it was built from."`
 }

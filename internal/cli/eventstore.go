@@ -19,10 +19,11 @@ import (
 	"loyalty/internal/english"
 )
 
-// eventstoreCommand has the commands for the embedded event store of a data folder.
+// eventstoreCommand has the commands for the event store itself: the embedded one of a data folder, and the right to read any.
 type eventstoreCommand struct {
 	Check  checkCommand  `cmd:"" help:"Verify the event store of a data folder, from end to end."`
 	Backup backupCommand `cmd:"" help:"Copy the event store of a data folder, running or not, to a data folder of its own."`
+	Grant  grantCommand  `cmd:"" help:"Let a user of a secured event store read the whole log, as this program must."`
 }
 
 // checkCommand verifies the event store of a process that has stopped.
