@@ -109,28 +109,22 @@ func parseConnectionString(connectionString string) (*esdb.Configuration, error)
 
 // do makes a call with a working client. While the store is unavailable it retries after a pause, as attempts says. Errors are the domain's, and begin with what.
 func (c *connection) do(ctx context.Context, what string, call func(context.Context, *esdb.Client) error) error {
+	_, bounded := ctx.Deadline()
 	for attempt := 1; ; attempt++ {
 		err := c.once(ctx, call)
 		if err == nil {
 			return nil
 		}
 		err = fmt.Errorf("%s: %w", what, err)
-		if !errors.Is(err, domain.ErrUnavailable) || errors.Is(err, errClosed) || attempt >= attempts && !(isUnknown(err) && hasDeadline(ctx)) {
+		// A cluster says Aborted to a repeat of an append that is still under way, after 2 to 3 seconds, although the append is stored.
+		unknown := status.Code(err) == codes.Aborted
+		if !errors.Is(err, domain.ErrUnavailable) || errors.Is(err, errClosed) || attempt >= attempts && !(unknown && bounded) {
 			return err
 		}
 		if pause(ctx, c.options.Backoff(attempt)) != nil {
 			return err
 		}
 	}
-}
-
-// isUnknown reports whether the server could not tell in time what became of a call. A cluster answers so to a repeat of an append that is still under
-// way, after 2 to 3 seconds, although the append is stored.
-func isUnknown(err error) bool { return status.Code(err) == codes.Aborted }
-
-func hasDeadline(ctx context.Context) bool {
-	_, has := ctx.Deadline()
-	return has
 }
 
 // once makes calls one after the other on one connection, until one fails.
@@ -153,7 +147,7 @@ func (c *connection) once(ctx context.Context, calls ...func(context.Context, *e
 	return nil
 }
 
-var errClosed = errors.New("the event store client is closed")
+var errClosed, errTooOld = errors.New("the event store client is closed"), errors.New("the event store is too old")
 
 // enter returns a generation, to be used until its leave is called. It waits for one for as long as ctx lasts.
 func (c *connection) enter(ctx context.Context) (*generation, error) {
@@ -226,7 +220,7 @@ func (c *connection) discover() (*generation, error) {
 		if err == nil {
 			return g, nil
 		}
-		if attempt >= most || !errors.Is(err, domain.ErrUnavailable) || pause(c.open, interval) != nil {
+		if attempt >= most || !errors.Is(err, domain.ErrUnavailable) || errors.Is(err, errTooOld) || pause(c.open, interval) != nil {
 			c.options.Logger.Warn("no connection to the event store", "attempts", attempt, "error", err)
 			return nil, err
 		}
@@ -239,11 +233,32 @@ func dial(config *esdb.Configuration) (_ *generation, err error) {
 	if g.client, err = esdb.NewClient(config); err != nil {
 		return nil, fmt.Errorf("event store client: %w", err)
 	}
-	if _, err := g.client.GetServerVersion(); err != nil {
+	version, err := g.client.GetServerVersion()
+	if g.version = version; err == nil && *version != (esdb.ServerVersion{}) && number(version) < oldest {
+		err = fmt.Errorf("%w: it is of version %d.%d.%d, and 23.10 or later is needed", errTooOld, version.Major, version.Minor, version.Patch)
+	}
+	if err != nil {
 		g.retire()
 		return nil, fmt.Errorf("%w: %w", domain.ErrUnavailable, err)
 	}
 	return g, nil
+}
+
+// oldest is the first version that says when a subscription has caught up, newest the last that was tried; each as a number.
+const oldest, newest = 23_10, 25_00
+
+func number(v *esdb.ServerVersion) int { return 100*v.Major + v.Minor }
+
+// noteVersion logs a version that nobody has tried. One that is no three numbers is refused by the client.
+func (c *connection) noteVersion() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch v := c.current.version; {
+	case *v == esdb.ServerVersion{}:
+		c.options.Logger.Warn("the event store does not tell its version; 23.10 or later is needed")
+	case number(v) > newest:
+		c.options.Logger.Warn("the event store is newer than those that this program was tried with", "version", fmt.Sprintf("%d.%d.%d", v.Major, v.Minor, v.Patch))
+	}
 }
 
 // closing rejects new calls, and stops a renewal after the attempt in progress.
@@ -269,7 +284,8 @@ func (c *connection) wait() {
 
 // generation is one client of the official library, with the number of its users.
 type generation struct {
-	client *esdb.Client
+	client  *esdb.Client
+	version *esdb.ServerVersion
 	// A call holds entry shared until it has a connection from the client. hear holds it exclusively before the client drops its
 	// connection: no call may be asking for one then.
 	entry sync.RWMutex

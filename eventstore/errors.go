@@ -54,10 +54,8 @@ func meaningOf(err error) error {
 			}
 		}
 	}
-	switch {
-	case coded && answer.Code() == codes.InvalidArgument: // an append that is too large among them
-		return errRefused
-	case coded && answer.Code() == codes.DataLoss: // the bytes on the disk stay as they are until an operator restores them
+	// An append that is too large is an invalid argument. Data that is lost stays so until an operator restores it.
+	if coded && (answer.Code() == codes.InvalidArgument || answer.Code() == codes.DataLoss) {
 		return errRefused
 	}
 	return domain.ErrUnavailable

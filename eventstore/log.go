@@ -15,8 +15,7 @@ import (
 	"loyalty/domain"
 )
 
-// lookBack is how many events at the end of the log are looked through for one of some types. The client can't have a read filtered, so beyond
-// that the log is read by a subscription, which passes over events of other applications at the server.
+// lookBack is how many events at the end of the log are looked through for one of some types. The client can't filter a read; a subscription can.
 const lookBack = 4096
 
 // Ping asks the store for the log's last event and returns domain.ErrUnavailable if that fails.
@@ -137,7 +136,7 @@ func (s *Store) AppendEnd(ctx context.Context, at domain.Position) (domain.Posit
 	return last.Position, err
 }
 
-// readBack reads at most count events of the log backwards, until yield is false or returns an error.
+// readBack is readAll backwards.
 func (s *Store) readBack(ctx context.Context, from esdb.AllPosition, count uint64, yield func(*esdb.RecordedEvent) (more bool, err error)) error {
 	return s.reads.do(ctx, "read the end of the log", func(ctx context.Context, client *esdb.Client) error {
 		return readAll(ctx, client, esdb.ReadAllOptions{Direction: esdb.Backwards, From: from}, count, yield)

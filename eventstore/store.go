@@ -62,7 +62,7 @@ type Store struct {
 }
 
 // Open connects to the event store that the connection string names: esdb://…, esdb+discover://…, or unix:///… for the
-// embedded one. It makes one call, so that a wrong address is found here, as domain.ErrUnavailable. A malformed connection string is
+// embedded one. It calls the server, so that a wrong address and a server older than 23.10 are found here, as domain.ErrUnavailable. A malformed connection string is
 // domain.ErrInvalid.
 func Open(ctx context.Context, connectionString string, registry *Registry, o Options) (*Store, error) {
 	o = o.withDefaults()
@@ -77,13 +77,14 @@ func Open(ctx context.Context, connectionString string, registry *Registry, o Op
 	if err := s.Ping(ctx); err != nil {
 		return nil, errors.Join(advised(err), s.Close())
 	}
+	s.reads.noteVersion()
 	return s, nil
 }
 
-// advised adds to the error of a store that can't be opened what to look at. That of a user without the right to read says it itself.
+// advised adds to the error of a store that can't be opened what to look at, unless it says that itself.
 func advised(err error) error {
 	switch {
-	case !errors.Is(err, domain.ErrUnavailable) || errors.Is(err, errNotGranted):
+	case !errors.Is(err, domain.ErrUnavailable) || errors.Is(err, errNotGranted) || errors.Is(err, errTooOld):
 		return err
 	case status.Code(err) == codes.Unauthenticated:
 		return fmt.Errorf("%w; check the user and the password in the connection string", err)
