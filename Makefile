@@ -7,10 +7,10 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 # The race detector needs cgo, and cgo a C compiler.
 export CGO_ENABLED := 1
 
-.PHONY: help run test client-tests chaos duckdb screenshots house lint bench fuzz packages
+.PHONY: help run test client-tests test-eventstore chaos duckdb screenshots house lint bench fuzz packages
 
 help: ## List what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Run everything on this machine, with simulated shoppers
 	go run ./cmd/loyalty dev --demo
@@ -31,6 +31,10 @@ test: packages ## Run every test, with the race detector
 
 client-tests: ## Run the event store client's own tests against the embedded store (part of test)
 	go test -count=1 -run '^TestTheClientsOwnTests$$' -v ./eventstore/embedded
+
+test-eventstore: ## Try an event store (LOYALTY_TEST_EVENTSTORE=esdb://…): the contract, and the program on it. LOYALTY_TEST_ORDERS_FOR=60s leaves time to kill a node
+	go test -count=1 -timeout 30m -run '^TestTheServerKeepsTheContract$$' -v ./eventstore
+	go test -count=1 -timeout 30m -run '^TestTheProgramKeepsItsWordOnAnyEventStore$$' -v ./cmd/loyalty
 
 chaos: packages ## Kill every part of a busy system at random, for long (LOYALTY_CHAOS=10m, PROFILE=23.10.8 for an older event store); a short form is part of test
 	LOYALTY_EVENTSTORE_VERSION=$(PROFILE) LOYALTY_CHAOS=$${LOYALTY_CHAOS:-10m} go test -race -count=1 -timeout 24h -run '^TestNothingIsLostOrDoubledInChaos$$' -v ./cmd/loyalty

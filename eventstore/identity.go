@@ -44,28 +44,20 @@ func (s *Store) BeginLog(ctx context.Context) (log Log, err error) {
 			return err
 		}
 		log = Log{ID: id.String()}
-		_, err = s.append(ctx, logStream, NoStream, []esdb.EventData{{
-			EventID: id, EventType: typeLogBegun, ContentType: esdb.ContentTypeJson, Data: []byte("{}"),
-		}})
-		return err
+		return s.AppendJSON(ctx, logStream, NoStream, id, typeLogBegun, []byte("{}"))
 	})
 	return log, err
 }
 
 // Log reads what the log says of itself. A log in which this program has never written has no id. Errors are domain.ErrUnavailable and
 // domain.ErrUndecodable.
-func (s *Store) Log(ctx context.Context) (log Log, err error) {
-	err = s.reads.do(ctx, "read the log's own facts", func(ctx context.Context, client *esdb.Client) error {
-		log = Log{revision: NoStream}
-		return readStream(ctx, client, logStream, func(e *esdb.RecordedEvent) error {
-			if err := log.add(e); err != nil {
-				return fmt.Errorf("%w: fact %d about the log: %w", domain.ErrUndecodable, e.EventNumber, err)
-			}
-			return nil
-		})
-	})
-	if errors.Is(err, domain.ErrNotFound) {
-		return Log{revision: NoStream}, nil
+func (s *Store) Log(ctx context.Context) (Log, error) {
+	log := Log{revision: NoStream}
+	facts, err := s.stored(ctx, "read the log's own facts", logStream)
+	for _, e := range facts {
+		if err := log.add(e); err != nil {
+			return log, fmt.Errorf("%w: fact %d about the log: %w", domain.ErrUndecodable, e.EventNumber, err)
+		}
 	}
 	return log, err
 }
@@ -202,23 +194,28 @@ func refOf(e *esdb.RecordedEvent) domain.EventRef {
 	return domain.EventRef{Position: position(e.Position), ID: e.EventID.String()}
 }
 
-// readStream calls yield with the events of a stream.
-func readStream(ctx context.Context, client *esdb.Client, stream string, yield func(*esdb.RecordedEvent) error) error {
-	read, err := client.ReadStream(ctx, stream, esdb.ReadStreamOptions{Direction: esdb.Forwards, From: esdb.Start{}}, math.MaxUint64)
-	if err != nil {
-		return err
-	}
-	defer read.Close()
-	for {
-		resolved, err := read.Recv()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
+// stored are the events of a stream as they are stored, none if there is no such stream.
+func (s *Store) stored(ctx context.Context, what, stream string) (events []*esdb.RecordedEvent, err error) {
+	err = s.reads.do(ctx, what, func(ctx context.Context, client *esdb.Client) error {
+		events = nil
+		read, err := client.ReadStream(ctx, stream, esdb.ReadStreamOptions{Direction: esdb.Forwards, From: esdb.Start{}}, math.MaxUint64)
 		if err != nil {
 			return err
 		}
-		if err := yield(resolved.OriginalEvent()); err != nil {
-			return err
+		defer read.Close()
+		for {
+			resolved, err := read.Recv()
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			events = append(events, resolved.OriginalEvent())
 		}
+	})
+	if errors.Is(err, domain.ErrNotFound) {
+		return nil, nil
 	}
+	return events, err
 }

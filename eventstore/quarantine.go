@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/google/uuid"
 
 	"loyalty/domain"
@@ -70,10 +69,7 @@ func (s *Store) Quarantine(ctx context.Context, at domain.Position, reason, acto
 			decision = log.Quarantined[i]
 			return nil
 		}
-		_, err = s.append(ctx, logStream, log.revision, []esdb.EventData{{
-			EventID: uuid.NewSHA1(event.EventID, []byte(typeEventQuarantined)), EventType: typeEventQuarantined, ContentType: esdb.ContentTypeJson, Data: data,
-		}})
-		return err
+		return s.AppendJSON(ctx, logStream, log.revision, uuid.NewSHA1(event.EventID, []byte(typeEventQuarantined)), typeEventQuarantined, data)
 	})
 	return decision, err
 }

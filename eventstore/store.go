@@ -173,17 +173,7 @@ func expectation(revision int64) esdb.ExpectedRevision {
 // Load reads a whole stream, and the revision at which it stands. A stream that does not exist has no events and stands at NoStream. An event
 // that can't be decoded is domain.ErrUndecodable; a quarantined one is left out, but counts in the revision.
 func (s *Store) Load(ctx context.Context, stream string) (events []Recorded, revision int64, err error) {
-	var stored []*esdb.RecordedEvent
-	err = s.reads.do(ctx, "read "+redacted(stream), func(ctx context.Context, client *esdb.Client) error {
-		stored = stored[:0]
-		return readStream(ctx, client, stream, func(e *esdb.RecordedEvent) error {
-			stored = append(stored, e)
-			return nil
-		})
-	})
-	if errors.Is(err, domain.ErrNotFound) {
-		return nil, NoStream, nil
-	}
+	stored, err := s.stored(ctx, "read "+redacted(stream), stream)
 	if err != nil {
 		return nil, NoStream, err
 	}
@@ -235,29 +225,18 @@ func redacted(stream string) string {
 	return category + "-…"
 }
 
-// Newest is the data of the newest event of any stream, and its revision: nil and NoStream if there is none.
+// Newest is the data of the newest event of any stream, and its revision: nil and NoStream if there is none. It reads all of the stream.
 func (s *Store) Newest(ctx context.Context, stream string) (data []byte, revision int64, err error) {
-	err = s.reads.do(ctx, "read the newest event of "+redacted(stream), func(ctx context.Context, client *esdb.Client) error {
-		read, err := client.ReadStream(ctx, stream, esdb.ReadStreamOptions{Direction: esdb.Backwards, From: esdb.End{}}, 1)
-		if err != nil {
-			return err
-		}
-		defer read.Close()
-		event, err := read.Recv()
-		if err != nil {
-			return err
-		}
-		data, revision = event.OriginalEvent().Data, int64(event.OriginalEvent().EventNumber)
-		return nil
-	})
-	if errors.Is(err, domain.ErrNotFound) {
-		return nil, NoStream, nil
+	stored, err := s.stored(ctx, "read the newest event of "+redacted(stream), stream)
+	if err != nil || len(stored) == 0 {
+		return nil, NoStream, err
 	}
-	return data, revision, err
+	newest := stored[len(stored)-1]
+	return newest.Data, int64(newest.EventNumber), nil
 }
 
-// AppendJSON appends an event that is none of the registry's, with a new id. For errors see Append.
-func (s *Store) AppendJSON(ctx context.Context, stream string, expected int64, eventType string, data []byte) error {
-	_, err := s.append(ctx, stream, expected, []esdb.EventData{{EventID: uuid.New(), EventType: eventType, ContentType: esdb.ContentTypeJson, Data: data}})
+// AppendJSON appends an event that is none of the registry's. For errors see Append.
+func (s *Store) AppendJSON(ctx context.Context, stream string, expected int64, id uuid.UUID, eventType string, data []byte) error {
+	_, err := s.append(ctx, stream, expected, []esdb.EventData{{EventID: id, EventType: eventType, ContentType: esdb.ContentTypeJson, Data: data}})
 	return err
 }

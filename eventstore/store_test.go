@@ -102,12 +102,22 @@ func TestTheEmbeddedStoreKeepsTheContract(t *testing.T) {
 	}
 }
 
-// With LOYALTY_TEST_EVENTSTORE=esdb://… the contract also runs on that cluster.
-func TestTheClusterKeepsTheContract(t *testing.T) {
+// With LOYALTY_TEST_EVENTSTORE=esdb://… the contract runs on the server there, else on an embedded one over TCP.
+func TestTheServerKeepsTheContract(t *testing.T) {
 	target := os.Getenv("LOYALTY_TEST_EVENTSTORE")
 	if target == "" {
-		t.Log("LOYALTY_TEST_EVENTSTORE names no cluster")
-		return
+		server, err := embedded.Open(t.Context(), embedded.Options{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), timeout)
+			defer cancel()
+			if err := server.Close(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+		target = "esdb://" + server.Addr() + "?tls=false"
 	}
 	storetest.Run(t, func(t testing.TB) *eventstore.Store { return storetest.Connect(t, target) })
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -58,7 +59,7 @@ func Log(ctx context.Context, store *eventstore.Store, user string, carriedOut b
 		if err != nil || changed == nil || !carriedOut {
 			return err
 		}
-		return store.AppendJSON(ctx, metadataOfAll, revision, typeMetadata, changed)
+		return store.AppendJSON(ctx, metadataOfAll, revision, uuid.New(), typeMetadata, changed)
 	})
 	return g, err
 }
