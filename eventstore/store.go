@@ -1,6 +1,6 @@
 // Package eventstore appends events to an event store and reads them back. It supervises the official EventStoreDB client,
-// encodes and decodes domain events with a registry of their types, and offers the log to projections as a Watermill
-// subscriber. The server is a KurrentDB/EventStoreDB cluster or the one in package embedded.
+// encodes and decodes domain events with a registry of their types, and follows the log; package topics offers it to Watermill.
+// The server is a KurrentDB/EventStoreDB cluster or the one in package embedded.
 package eventstore
 
 import (

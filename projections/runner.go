@@ -13,6 +13,7 @@ import (
 
 	"loyalty/domain"
 	"loyalty/eventstore"
+	"loyalty/eventstore/topics"
 )
 
 // Options tune a Runner. The zero value of each field means its default.
@@ -193,7 +194,7 @@ func (r *Runner) session(ctx context.Context) error {
 	if err := r.standBy(ctx, at.Position); err != nil {
 		return err
 	}
-	subscriber := eventstore.NewSubscriber(r.store, 2*r.options.BatchSize, r.options.Logger, map[string]eventstore.Topic{
+	subscriber := topics.NewSubscriber(r.store, 2*r.options.BatchSize, r.options.Logger, map[string]topics.Topic{
 		r.projection.Name(): {
 			Types: r.projection.Types(),
 			From:  func(context.Context) (domain.Checkpoint, error) { return at, nil },
@@ -346,7 +347,7 @@ collect:
 
 // take adds a message to the batch. It returns an error if no message can follow.
 func (s *session) take(batch *Batch, m *message.Message) error {
-	item := eventstore.ItemOf(m)
+	item := topics.ItemOf(m)
 	switch {
 	case item.Lost != nil:
 		s.caughtUp = false

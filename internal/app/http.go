@@ -6,11 +6,15 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"loyalty/internal/outage"
 )
 
 // shutdownTimeout bounds the time that a stop waits for requests under way, and again for stores to close.
@@ -28,6 +32,9 @@ type Addresses struct {
 // if c can't work.
 func Run(ctx context.Context, c Config) (err error) {
 	UseServingGCTarget()
+	var stopLimiting func()
+	c.EventStore.Logger, stopLimiting = limited(c.EventStore.Logger)
+	defer stopLimiting()
 	listener, err := net.Listen("tcp", c.Addr)
 	if err != nil {
 		return fmt.Errorf("the API needs a free address, choose one with --addr (%w)", err)
@@ -71,6 +78,20 @@ func Run(ctx context.Context, c Config) (err error) {
 	defer cancel()
 	err = errors.Join(err, public.Shutdown(closing), admin.Shutdown(closing))
 	return errors.Join(err, <-failed, <-failed)
+}
+
+// limited is a logger that writes one line a second of each outage, until stop, which writes the last counts.
+func limited(log *slog.Logger) (_ *slog.Logger, stop func()) {
+	handler := outage.Limit(log.Handler(), time.Now)
+	ctx, cancel := context.WithCancel(context.Background())
+	ticker := time.NewTicker(outage.Interval)
+	var running sync.WaitGroup
+	running.Go(func() { handler.Run(ctx, ticker.C) })
+	return slog.New(handler), func() {
+		ticker.Stop()
+		cancel()
+		running.Wait()
+	}
 }
 
 // Serve serves until the server is shut down, which is no error.

@@ -1,4 +1,4 @@
-package eventstore_test
+package topics_test
 
 import (
 	"context"
@@ -15,12 +15,23 @@ import (
 	"loyalty/domain/account"
 	"loyalty/eventstore"
 	"loyalty/eventstore/storetest"
+	"loyalty/eventstore/topics"
 )
 
-// subscribe opens a topic of adjustments that starts after a position.
-func subscribe(t *testing.T, store *eventstore.Store, window int, from domain.Position) (<-chan *message.Message, *eventstore.Subscriber) {
+// timeout bounds every wait in these tests. None takes nearly as long.
+const timeout = 30 * time.Second
+
+func bounded(t *testing.T) context.Context {
 	t.Helper()
-	subscriber := eventstore.NewSubscriber(store, window, slog.New(slog.DiscardHandler), map[string]eventstore.Topic{"points": {
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// subscribe opens a topic of adjustments that starts after a position.
+func subscribe(t *testing.T, store *eventstore.Store, window int, from domain.Position) (<-chan *message.Message, *topics.Subscriber) {
+	t.Helper()
+	subscriber := topics.NewSubscriber(store, window, slog.New(slog.DiscardHandler), map[string]topics.Topic{"points": {
 		Types: []string{account.TypePointsAdjusted},
 		From:  func(context.Context) (domain.Checkpoint, error) { return domain.CheckpointAt(from), nil },
 	}})
@@ -41,7 +52,7 @@ func next(t *testing.T, messages <-chan *message.Message) *message.Message {
 			if !open {
 				t.Fatal("the subscription has ended")
 			}
-			if eventstore.ItemOf(m).Event != nil {
+			if topics.ItemOf(m).Event != nil {
 				return m
 			}
 			m.Ack()
@@ -52,7 +63,7 @@ func next(t *testing.T, messages <-chan *message.Message) *message.Message {
 }
 
 func TestMessagesComeInTheOrderOfTheLogUpToTheWindow(t *testing.T) {
-	store := startServer(t).open()
+	store := storetest.Open(t)
 	for i := range 10 {
 		storetest.Add(t, store, "account-a", storetest.Adjusted("a", domain.Points(i+1)))
 	}
@@ -61,10 +72,10 @@ func TestMessagesComeInTheOrderOfTheLogUpToTheWindow(t *testing.T) {
 	var held []*message.Message
 	for i := range window {
 		m := next(t, messages)
-		if got := eventstore.ItemOf(m).Event.Event.(account.PointsAdjusted).Points; got != domain.Points(i+1) {
+		if got := topics.ItemOf(m).Event.Event.(account.PointsAdjusted).Points; got != domain.Points(i+1) {
 			t.Fatalf("message %d tells %d points", i, got)
 		}
-		if m.Metadata.Get("type") != account.TypePointsAdjusted || m.UUID != eventstore.ItemOf(m).Event.ID.String() || len(m.Payload) == 0 {
+		if m.Metadata.Get("type") != account.TypePointsAdjusted || m.UUID != topics.ItemOf(m).Event.ID.String() || len(m.Payload) == 0 {
 			t.Errorf("message %d is %+v", i, m)
 		}
 		held = append(held, m)
@@ -77,14 +88,14 @@ func TestMessagesComeInTheOrderOfTheLogUpToTheWindow(t *testing.T) {
 	for i := range 7 {
 		held[0].Ack()
 		held = append(held[1:], next(t, messages))
-		if got := eventstore.ItemOf(held[len(held)-1]).Event.Event.(account.PointsAdjusted).Points; got != domain.Points(window+i+1) {
+		if got := topics.ItemOf(held[len(held)-1]).Event.Event.(account.PointsAdjusted).Points; got != domain.Points(window+i+1) {
 			t.Fatalf("after %d messages came %d points", window+i, got)
 		}
 	}
 }
 
 func TestANackEndsTheSubscription(t *testing.T) {
-	store := startServer(t).open()
+	store := storetest.Open(t)
 	for i := range 3 {
 		storetest.Add(t, store, "account-a", storetest.Adjusted("a", domain.Points(i+1)))
 	}
@@ -101,7 +112,7 @@ func TestANackEndsTheSubscription(t *testing.T) {
 }
 
 func TestCloseEndsEverySubscription(t *testing.T) {
-	store := startServer(t).open()
+	store := storetest.Open(t)
 	storetest.Add(t, store, "account-a", storetest.Adjusted("a", 1))
 	messages, subscriber := subscribe(t, store, 1, domain.Position{})
 	if err := subscriber.Close(); err != nil {
@@ -117,10 +128,10 @@ func TestCloseEndsEverySubscription(t *testing.T) {
 }
 
 func TestAnEventThatCannotBeDecodedEndsTheSubscriptionLoudly(t *testing.T) {
-	s := startServer(t)
-	store := s.open()
+	_, target := storetest.Start(t)
+	store := storetest.Connect(t, target)
 	storetest.Add(t, store, "account-a", storetest.Adjusted("a", 1))
-	client, err := esdb.NewClient(&esdb.Configuration{Address: s.target, DisableTLS: true, MaxDiscoverAttempts: 1, GossipTimeout: 5, Logger: esdb.NoopLogging()})
+	client, err := esdb.NewClient(&esdb.Configuration{Address: target, DisableTLS: true, MaxDiscoverAttempts: 1, GossipTimeout: 5, Logger: esdb.NoopLogging()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +147,7 @@ func TestAnEventThatCannotBeDecodedEndsTheSubscriptionLoudly(t *testing.T) {
 	var told []domain.Points
 	var lost error
 	for m := range messages {
-		item := eventstore.ItemOf(m)
+		item := topics.ItemOf(m)
 		if item.Event != nil {
 			told = append(told, item.Event.Event.(account.PointsAdjusted).Points)
 		}
@@ -154,14 +165,14 @@ func TestAnEventThatCannotBeDecodedEndsTheSubscriptionLoudly(t *testing.T) {
 }
 
 func TestAnEventIsDecodedOnceForAllSubscriptions(t *testing.T) {
-	store := startServer(t).open()
+	store := storetest.Open(t)
 	storetest.Add(t, store, "account-a", storetest.Adjusted("a", 1))
 	storetest.Add(t, store, "account-b", storetest.Adjusted("b", 2))
 	var seen [2][]*eventstore.Recorded
 	for follower := range seen {
 		messages, _ := subscribe(t, store, 2, domain.Position{})
 		for range 2 {
-			seen[follower] = append(seen[follower], eventstore.ItemOf(next(t, messages)).Event)
+			seen[follower] = append(seen[follower], topics.ItemOf(next(t, messages)).Event)
 		}
 	}
 	if !slices.Equal(seen[0], seen[1]) || seen[0][0] == seen[0][1] {

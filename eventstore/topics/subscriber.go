@@ -1,4 +1,5 @@
-package eventstore
+// Package topics offers the log to Watermill, as a subscriber to topics that are made of types of events.
+package topics
 
 import (
 	"context"
@@ -9,6 +10,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"loyalty/domain"
+	"loyalty/eventstore"
 )
 
 // Topic is the events of some types after a checkpoint.
@@ -24,7 +26,7 @@ type Topic struct {
 // they can be committed in batches. And a Nack ends the subscription, because delivering further messages would break the order.
 // Subscribing again starts at the checkpoint.
 type Subscriber struct {
-	store  *Store
+	store  *eventstore.Store
 	topics map[string]Topic
 	window int
 	logger *slog.Logger
@@ -38,7 +40,7 @@ var _ message.Subscriber = (*Subscriber)(nil)
 
 // NewSubscriber makes a subscriber to topics of the log, by name. The window, at least 1, is how many messages of a subscription may
 // be unacknowledged.
-func NewSubscriber(store *Store, window int, logger *slog.Logger, topics map[string]Topic) *Subscriber {
+func NewSubscriber(store *eventstore.Store, window int, logger *slog.Logger, topics map[string]Topic) *Subscriber {
 	ctx, stop := context.WithCancel(context.Background())
 	return &Subscriber{store: store, topics: topics, window: max(window, 1), logger: logger, ctx: ctx, stop: stop}
 }
@@ -47,13 +49,13 @@ type itemKey struct{}
 
 // ItemOf is the item that a message of a Subscriber carries. A message with an empty payload carries an item that is not an event. It
 // must be acknowledged like any other.
-func ItemOf(m *message.Message) Item {
-	item, _ := m.Context().Value(itemKey{}).(Item)
+func ItemOf(m *message.Message) eventstore.Item {
+	item, _ := m.Context().Value(itemKey{}).(eventstore.Item)
 	return item
 }
 
-// Subscribe starts to deliver a topic. The channel is closed when ctx ends, after Close, after a Nack, and when Store.Follow ends
-// with an error. The error is then in the last message as Item.Lost. An unknown topic is domain.ErrInvalid.
+// Subscribe starts to deliver a topic. The channel is closed when ctx ends, after Close, after a Nack, and when eventstore.Store.Follow ends
+// with an error. The error is then in the last message as eventstore.Item.Lost. An unknown topic is domain.ErrInvalid.
 func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
 	t, known := s.topics[topic]
 	if !known {
@@ -93,19 +95,19 @@ type delivery struct {
 	pending chan *message.Message
 }
 
-func (d *delivery) follow(store *Store, from domain.Checkpoint, types []string, topic string, logger *slog.Logger) {
+func (d *delivery) follow(store *eventstore.Store, from domain.Checkpoint, types []string, topic string, logger *slog.Logger) {
 	defer close(d.out)
 	defer close(d.pending)
 	err := store.Follow(d.ctx, from, types, d.deliver)
 	if d.ctx.Err() != nil {
 		return
 	}
-	if err := d.deliver(Item{Lost: err}); err != nil && !errors.Is(err, context.Canceled) {
+	if err := d.deliver(eventstore.Item{Lost: err}); err != nil && !errors.Is(err, context.Canceled) {
 		logger.Error("a subscription could not tell why it stopped", "topic", topic, "error", err)
 	}
 }
 
-func (d *delivery) deliver(item Item) error {
+func (d *delivery) deliver(item eventstore.Item) error {
 	m := newMessage(d.ctx, item)
 	select {
 	case d.pending <- m:
@@ -133,7 +135,7 @@ func (d *delivery) awaitAcks() {
 	}
 }
 
-func newMessage(ctx context.Context, item Item) *message.Message {
+func newMessage(ctx context.Context, item eventstore.Item) *message.Message {
 	m := message.NewMessage("", nil)
 	if e := item.Event; e != nil {
 		m.UUID, m.Payload = e.ID.String(), e.Data
