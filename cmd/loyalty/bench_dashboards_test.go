@@ -12,7 +12,7 @@ import (
 
 func TestBenchDashboardsMeasuresAndChecks(t *testing.T) {
 	for _, board := range []string{"memory:", redistest.Start(t).URL()} {
-		stdout, stderr, status := runProgram(t, "bench", "dashboards", "--customers", "3000", "--seconds", "2", "--rounds", "1", "--clients", "8", "--leaderboard", board, "--json")
+		stdout, stderr, status := runProgram(t, "bench", "dashboards", "--customers", "1000", "--seconds", "1", "--rounds", "1", "--clients", "8", "--leaderboard", board, "--json")
 		var got bench.DashboardFigures
 		if err := json.Unmarshal([]byte(stdout), &got); err != nil || status != cli.ExitOK {
 			t.Fatalf("%s: exit status %d, %q, %q: %v", board, status, stdout, stderr, err)
