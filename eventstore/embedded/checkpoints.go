@@ -2,7 +2,7 @@ package embedded
 
 import "math"
 
-// readBatch is how many events of a filtered subscription EventStoreDB reads at a time.
+// readBatch is how many events for the client a server puts into one page of a filtered subscription.
 const readBatch = 32
 
 // nowhere is the position of a checkpoint that says nothing.
@@ -16,48 +16,54 @@ type progress struct {
 	*profile
 	window, interval uint64
 
-	at      uint64 // the last event that was sent, or the last place for a checkpoint
-	somehow bool   // there is such a place: something was sent, or the client gave a position
-	counter uint64 // events considered since the last checkpoint
-	sent    uint64 // the highest checkpoint that was sent
-	sentAny bool
+	live    bool
+	counter uint64      // events considered since the last checkpoint
+	page    *searchPage // that is being read
+	pages   int         // read since the subscription began or fell behind, with the one that is being read
 
-	live             bool
-	begun            bool   // a page is being read
-	first            uint64 // position of its first event, if it is not the first page
-	hasFirst         bool
-	looked, matching uint64 // events of the page
-	pages            int
+	// at is where the next checkpoint would be, if it is known: at the beginning nothing was sent.
+	at    uint64
+	known bool
+	// sent is the highest checkpoint that was sent, if any was.
+	sent    uint64
+	hasSent bool
+}
+
+type searchPage struct {
+	begins               uint64
+	considered, matching uint64
 }
 
 // begin is the progress of a subscription that begins after a position, or at the start of the log.
 func (f *filter) begin(p *profile, from uint64) *progress {
-	return &progress{profile: p, window: f.window, interval: f.interval, at: from, somehow: from > 0}
+	return &progress{profile: p, window: f.window, interval: f.interval, at: from, known: from > 0}
 }
+
+func (g *progress) reach(position uint64) { g.at, g.known = position, true }
 
 // considered records that an event was considered, and sent if it matches. A checkpoint is due if ok.
 func (g *progress) considered(position uint64, matches bool) (checkpoint uint64, ok bool) {
 	g.counter++
 	if matches {
-		g.at, g.somehow = position, true
+		g.reach(position)
 	}
 	if g.live {
 		if g.counter < g.interval {
 			return 0, false
 		}
-		g.counter, g.at, g.somehow = 0, position, true
+		g.counter = 0
+		g.reach(position)
 		return g.due()
 	}
-	if !g.begun {
-		g.begun, g.looked, g.matching = true, 0, 0
-		g.first, g.hasFirst = position, g.pages > 0
+	if g.page == nil {
+		g.page = &searchPage{begins: position}
 		g.pages++
 	}
-	g.looked++
+	g.page.considered++
 	if matches {
-		g.matching++
+		g.page.matching++
 	}
-	if g.looked < g.window && g.matching < readBatch {
+	if g.page.considered < g.window && g.page.matching < readBatch {
 		return 0, false
 	}
 	g.endPage()
@@ -68,11 +74,12 @@ func (g *progress) considered(position uint64, matches bool) (checkpoint uint64,
 	return g.due()
 }
 
+// endPage ends the page that is being read. The first page begins where the client said, which is no news.
 func (g *progress) endPage() {
-	if g.begun && g.hasFirst && g.at < g.first {
-		g.at, g.somehow = g.first, true
+	if g.page != nil && g.pages > 1 && g.at < g.page.begins {
+		g.reach(g.page.begins)
 	}
-	g.begun = false
+	g.page = nil
 }
 
 // reachedEnd records that the subscription goes live.
@@ -84,11 +91,11 @@ func (g *progress) reachedEnd() (checkpoint uint64, ok bool) {
 		return 0, false
 	}
 	g.counter = 0
-	if !g.somehow && g.checkpointNowhere {
-		g.sent, g.sentAny = nowhere, true
+	if !g.known && g.checkpointNowhere {
+		g.sent, g.hasSent = nowhere, true
 		return nowhere, true
 	}
-	g.somehow = true
+	g.known = true
 	return g.due()
 }
 
@@ -100,9 +107,9 @@ func (g *progress) fellBehind() (checkpoint uint64, ok bool) {
 
 // due is the checkpoint to be sent. From 24.2 on, none is sent again, and none that is before another.
 func (g *progress) due() (checkpoint uint64, ok bool) {
-	if g.checkpointAtEnd && (!g.somehow || g.sentAny && g.at <= g.sent) {
+	if g.checkpointAtEnd && (!g.known || g.hasSent && g.at <= g.sent) {
 		return 0, false
 	}
-	g.sent, g.sentAny = g.at, true
+	g.sent, g.hasSent = g.at, true
 	return g.at, true
 }
