@@ -43,8 +43,6 @@ func after(p domain.Position) http.Header {
 	return http.Header{"Loyalty-Min-Position": {p.String()}}
 }
 
-func TestWhatCallersAskForIsDone(t *testing.T) { runAccepted(t, loadDocument(t)) }
-
 // runAccepted tells the story of a few customers, in which every route does what it is for.
 func runAccepted(t *testing.T, doc *document) {
 	s := startStack(t, doc)

@@ -48,8 +48,6 @@ type earnings struct {
 	AsOf        *time.Time
 }
 
-func TestAnalystsAreTold(t *testing.T) { runAnalyses(t, loadDocument(t)) }
-
 // runAnalyses has a shop go through a hundred days, and asks what analysts ask.
 func runAnalyses(t *testing.T, doc *document) {
 	s := startStack(t, doc)

@@ -81,8 +81,6 @@ func (s *site) batch(t testing.TB, lines ...string) []lineAnswer {
 	return lineAnswers(t, bytes.NewReader(got.body))
 }
 
-func TestBatches(t *testing.T) { runBatches(t, loadDocument(t)) }
-
 // runBatches has a batch answered in every way there is.
 func runBatches(t *testing.T, doc *document) {
 	s := startStack(t, doc)

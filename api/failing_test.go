@@ -116,8 +116,6 @@ func (f fixed) Replay(context.Context, replay.Options, int) (replay.Report, erro
 }
 func (f fixed) Wait(context.Context, domain.Position) error { return f.fail() }
 
-func TestEveryErrorHasItsAnswer(t *testing.T) { runFailing(t, loadDocument(t)) }
-
 // runFailing goes through the errors that a route can meet inside, and what its caller is told of each.
 func runFailing(t *testing.T, doc *document) {
 	writes := []exchange{

@@ -10,8 +10,6 @@ import (
 	"testing"
 )
 
-func TestNothingIsAppendedForBadInput(t *testing.T) { runInvalid(t, loadDocument(t)) }
-
 // runInvalid sends everything that is not to be accepted to a stack in which ann has placed order o-1 for £129.99, and
 // makes sure that it is answered with its own code and leaves the log as it was.
 func runInvalid(t *testing.T, doc *document) {

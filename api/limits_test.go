@@ -53,8 +53,6 @@ func oneByOne(t *testing.T) (writes, reads []exchange) {
 		)
 }
 
-func TestCallersAreKeptWithinLimits(t *testing.T) { runLimits(t, loadDocument(t)) }
-
 // runLimits has every route reject what is too often or too much.
 func runLimits(t *testing.T, doc *document) {
 	t.Run("a client that asks more often than its rate is told when to come again", func(t *testing.T) { runRates(t, doc) })

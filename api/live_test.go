@@ -20,8 +20,6 @@ import (
 	"loyalty/readmodels/leaderboard/memory"
 )
 
-func TestALivePageIsAnsweredAsDocumented(t *testing.T) { runLive(t, loadDocument(t)) }
-
 // runLive asks for live pages in every way that has an answer. The server's clock is an hour ahead of the tokens' issuer, so that
 // they expire at once and the streams end.
 func runLive(t *testing.T, doc *document) {

@@ -95,8 +95,6 @@ func get[T any](t *testing.T, s *stack, as auth.Claims, path string) T {
 	return decode[T](t, s.do(t, exchange{as: as, method: "GET", path: path, header: after(s.end()), status: 200}))
 }
 
-func TestSupportFindsAndExplains(t *testing.T) { runLookups(t, loadDocument(t)) }
-
 // runLookups is what support and auditors ask about ann, who bought, brought something back and was given points, of which some
 // still wait; and about gus, who was forgotten.
 func runLookups(t *testing.T, doc *document) {

@@ -15,8 +15,6 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-func TestOperators(t *testing.T) { runOperations(t, loadDocument(t)) }
-
 // runOperations asks what operators ask, on the admin address.
 func runOperations(t *testing.T, doc *document) {
 	var unready, orderless error

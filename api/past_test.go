@@ -31,8 +31,6 @@ type changes struct {
 	Text                            []string
 }
 
-func TestThePastIsKept(t *testing.T) { runPast(t, loadDocument(t)) }
-
 // runPast tells the story of a leaderboard: at first zoe has 20 points, ann 13, bob 5 and cleo 3, in this order. Then dan joins
 // with 30, ann brings back what had earned her 9, cleo is given 50, and zoe is forgotten.
 func runPast(t *testing.T, doc *document) {

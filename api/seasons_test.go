@@ -39,8 +39,6 @@ type bounds struct {
 	From, Until time.Time
 }
 
-func TestADashboardOfASeasonHasNamesOfItsOwn(t *testing.T) { runSeasons(t, loadDocument(t)) }
-
 // runSeasons looks at a season that everything falls into, so that it is like all time but for the names.
 func runSeasons(t *testing.T, doc *document) {
 	s := startStack(t, doc)

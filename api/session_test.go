@@ -22,8 +22,6 @@ type sessionSeen struct {
 	ExpiresIn     int64
 }
 
-func TestASessionIsATokenInACookie(t *testing.T) { runSessions(t, loadDocument(t)) }
-
 // opening is the request that makes a token a session.
 func opening(token string) exchange {
 	return exchange{method: "POST", path: "/session", body: `{"token": "` + token + `"}`, status: 204}

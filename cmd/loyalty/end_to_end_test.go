@@ -29,19 +29,21 @@ type purchase struct {
 }
 
 const (
-	historyOrders    = 2000
-	historyCustomers = 300
+	historyOrders    = 1500
+	historyCustomers = 150
 	historyClients   = 16
 	historyRepeats   = 5 // one order in so many is posted twice
 	historyReturns   = 4 // one order in so many is returned in part
 )
 
-func purchases(seed uint64) []*purchase {
+func purchases(seed uint64) []*purchase { return purchasesOf(seed, historyOrders, historyCustomers) }
+
+func purchasesOf(seed uint64, orders, customers int) []*purchase {
 	random := rand.New(rand.NewPCG(seed, 0))
-	all := make([]*purchase, historyOrders)
+	all := make([]*purchase, orders)
 	for i := range all {
 		// Few distinct amounts, so that many totals are equal.
-		p := &purchase{id: fmt.Sprintf("o-%d", i), customer: fmt.Sprintf("c-%d", random.IntN(historyCustomers)), pence: int64(random.IntN(12)) * 499}
+		p := &purchase{id: fmt.Sprintf("o-%d", i), customer: fmt.Sprintf("c-%d", random.IntN(customers)), pence: int64(random.IntN(12)) * 499}
 		if random.IntN(historyReturns) == 0 && p.pence > 0 {
 			p.refund = 1 + random.Int64N(p.pence)
 		}
@@ -125,7 +127,7 @@ func TestOrdersAreExactOnEveryVersionOfTheEventStore(t *testing.T) {
 	for _, version := range embedded.Versions() {
 		t.Run(version, func(t *testing.T) {
 			t.Setenv(storetest.VersionVariable, version)
-			ordersSurviveAKill(t, purchases(19)[:200])
+			ordersSurviveAKill(t, purchasesOf(19, 200, 20))
 		})
 	}
 }
