@@ -90,7 +90,7 @@ func crashEvents(stream string, revision int) []esdb.EventData {
 
 // TestAKilledProcessLosesNothing kills the process that appends to one growing store, many times over, at random moments.
 func TestAKilledProcessLosesNothing(t *testing.T) {
-	const rounds = 50
+	const rounds = 25
 	dir := t.TempDir()
 	acknowledged := map[string]int{} // stream → events
 	for round := range rounds {
@@ -108,7 +108,7 @@ func TestAKilledProcessLosesNothing(t *testing.T) {
 		repeatLastAppends(t, db, streams, acknowledged)
 		_ = db.Close()
 		shut(t, server)
-		if round%10 == 0 {
+		if round%5 == 0 {
 			soundStore(t, dir)
 		}
 	}
