@@ -2,6 +2,7 @@ package ledgertest
 
 import (
 	"errors"
+	"flag"
 	"reflect"
 	"slices"
 	"testing"
@@ -17,6 +18,7 @@ import (
 // duplicate events, totals beyond the limit and reopening in between. It compares the account and trail of one customer at each step, and
 // all answers every few steps and at the end.
 func anyHistory(t *testing.T, place Place) {
+	fewer(t)
 	rapid.Check(t, func(r *rapid.T) {
 		f := given(t, place)
 		defer func() { _ = f.Close() }()
@@ -35,6 +37,19 @@ func anyHistory(t *testing.T, place Place) {
 		})
 		h.same(r)
 	})
+}
+
+// fewer has a random test make 40 histories, unless -rapid.checks says how many: each is a database of its own, and takes seconds.
+func fewer(t *testing.T) {
+	t.Helper()
+	checks := flag.Lookup("rapid.checks")
+	if checks.Value.String() != checks.DefValue {
+		return
+	}
+	if err := checks.Value.Set("40"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = checks.Value.Set(checks.DefValue) }) // which it has had
 }
 
 type history struct {
