@@ -23,11 +23,9 @@ test: packages ## Run every test, with the race detector
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt would change: $$unformatted"; exit 1; }
 	go vet -race ./... # what it compiles, the tests need
 	go test -race -timeout 20m ./...
-	CGO_ENABLED=0 go build -o /dev/null ./cmd/loyalty # as the Dockerfile does
 	@if docker compose version >/dev/null 2>&1; then POSTGRES_PASSWORD=x REDIS_PASSWORD=x LOYALTY_PROXY_SECRET=x LOYALTY_TOKEN_SECRET=x docker compose config --quiet; \
 	else echo "docker-compose.yml is not checked: there is no docker compose here"; fi
 	CGO_ENABLED=0 go test ./readmodels/leaderboard/memory # its memory outside Go's heap, which the race detector can't follow
-	CGO_ENABLED=0 go test -run '^TestABatchOfManyOrdersTakesLittleMemory$$' ./cmd/loyalty # whose memory the race detector's own would hide
 
 client-tests: ## Run the event store client's own tests against the embedded store (part of test)
 	go test -count=1 -run '^TestTheClientsOwnTests$$' -v ./eventstore/embedded

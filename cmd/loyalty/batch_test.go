@@ -18,14 +18,8 @@ import (
 	"loyalty/internal/app"
 )
 
-// batchOrders is how many orders the batch of these tests has. Under the race detector all costs ten times as much, and memory says nothing: make
-// test runs them without it, too.
-func batchOrders() int {
-	if raceDetector {
-		return 2_000
-	}
-	return 100_000
-}
+// batchOrders is how many orders the batch of these tests has.
+const batchOrders = 100_000
 
 // batchOf sends a batch of n orders while it reads the answer, and calls answered for each line of that.
 func (p *process) batchOf(t testing.TB, secret []byte, prefix string, n int, answered func(line []byte)) {
@@ -127,13 +121,12 @@ func TestABatchOfManyOrdersTakesLittleMemory(t *testing.T) {
 		t.Logf("%d orders %s, %.0f a second, at most %d MiB resident", n, want, float64(n)/time.Since(begun).Seconds(), most>>20)
 		return positions, most
 	}
-	n, token := batchOrders(), []byte(siteTokenSecret)
+	n, token := batchOrders, []byte(siteTokenSecret)
 	send(commands, token, "before", "placed", 1000)
 	before := commands.resident(t)
 	first, most := send(commands, token, "measured", "placed", n)
 	t.Logf("%d MiB before, at most %d MiB meanwhile", before>>20, most>>20)
-	// The race detector's own memory, several times the program's, grows with all that was ever touched.
-	if grown := most - before; grown >= 64<<20 && !raceDetector {
+	if grown := most - before; grown >= 64<<20 {
 		t.Errorf("the memory grew by %d MiB", grown>>20)
 	}
 	again, _ := send(everything, secret, "measured", "replayed", n)

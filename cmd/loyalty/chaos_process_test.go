@@ -18,6 +18,7 @@ import (
 type kept struct {
 	t           testing.TB
 	name        string
+	binary      string
 	environment []string
 	args        []string
 	base, admin string
@@ -30,11 +31,11 @@ type kept struct {
 	endings int // of lives that nobody killed
 }
 
-// keep starts a process that serves at free addresses, and keeps it until the test ends.
-func keep(t *testing.T, random *rand.Rand, name string, environment []string, args ...string) *kept {
+// keep starts a process of a program that serves at free addresses, and keeps it until the test ends.
+func keep(t *testing.T, random *rand.Rand, binary, name string, environment []string, args ...string) *kept {
 	t.Helper()
 	addr, admin := quietAddress(t, random), quietAddress(t, random)
-	k := &kept{t: t, name: name, environment: environment, base: "http://" + addr, admin: "http://" + admin}
+	k := &kept{t: t, name: name, binary: binary, environment: environment, base: "http://" + addr, admin: "http://" + admin}
 	k.args = append([]string{"serve", "--addr", addr, "--admin-addr", admin, "--log-level", "warn"}, args...)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -60,7 +61,7 @@ const afterAnEnd = 200 * time.Millisecond
 
 func (k *kept) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		command := exec.CommandContext(ctx, program, k.args...)
+		command := exec.CommandContext(ctx, k.binary, k.args...)
 		command.Env = append(os.Environ(), k.environment...)
 		command.Stdout, command.Stderr = &k.out, &k.err
 		k.mu.Lock()

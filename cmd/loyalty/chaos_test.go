@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -127,19 +128,27 @@ func TestNothingIsLostOrDoubledInChaos(t *testing.T) {
 	})
 
 	// Given every part in a process of its own
+	binary := program
+	if raceDetector {
+		binary = filepath.Join(t.TempDir(), "loyalty")
+		if err := buildRacingProgram(binary); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("GORACE", "atexit_sleep_ms=20 "+os.Getenv("GORACE")) // else each waits a second before it ends
+	}
 	s := &site{t: t, postgres: postgrestest.Start(t), redis: redistest.Start(t)}
 	storeAddress, folder := quietAddress(t, random), t.TempDir()
 	secrets := []string{"LOYALTY_TOKEN_SECRET=" + siteTokenSecret, "LOYALTY_PROXY_SECRET=" + siteProxySecret}
 	s.settings = append(secrets, "LOYALTY_EVENTSTORE=esdb://"+storeAddress+"?tls=false", "LOYALTY_LEDGER="+s.postgres.URL(), "LOYALTY_LEADERBOARD="+s.redis.URL())
 	// A process whose role needs no read model serves the event store of its folder to all others.
-	events := keep(t, random, "event store", append(secrets, "LOYALTY_EVENTSTORE=embedded:"+folder+"/events", "LOYALTY_LEDGER=sqlite:"+folder+"/none", "LOYALTY_LEADERBOARD=memory:"),
+	events := keep(t, random, binary, "event store", append(secrets, "LOYALTY_EVENTSTORE=embedded:"+folder+"/events", "LOYALTY_LEDGER=sqlite:"+folder+"/none", "LOYALTY_LEADERBOARD=memory:"),
 		"--roles", "command", "--eventstore-addr", storeAddress)
 	events.awaitReady()
-	command := keep(t, random, "command", s.settings, "--roles", "command")
-	first := keep(t, random, "first projecting", s.settings, "--roles", "project")
-	second := keep(t, random, "second projecting", s.settings, "--roles", "project")
-	query := keep(t, random, "query", s.settings, "--roles", "query")
-	local := keep(t, random, "query in memory", append(slices.Clone(s.settings), "LOYALTY_LEADERBOARD=memory:"), "--roles", "query")
+	command := keep(t, random, binary, "command", s.settings, "--roles", "command")
+	first := keep(t, random, binary, "first projecting", s.settings, "--roles", "project")
+	second := keep(t, random, binary, "second projecting", s.settings, "--roles", "project")
+	query := keep(t, random, binary, "query", s.settings, "--roles", "query")
+	local := keep(t, random, binary, "query in memory", append(slices.Clone(s.settings), "LOYALTY_LEADERBOARD=memory:"), "--roles", "query")
 	processes := []*kept{events, command, first, second, query, local}
 	for _, k := range processes {
 		k.awaitReady()

@@ -22,7 +22,7 @@ import (
 // patience bounds every wait in these tests; none takes nearly as long.
 const patience = time.Minute
 
-// program is the path of the real program, built once for all tests.
+// program is the path of the real program, built once for all tests, as it is shipped.
 var program string
 
 func TestMain(m *testing.M) {
@@ -34,23 +34,32 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(dir)
 		program = filepath.Join(dir, "loyalty")
-		args := []string{"build", "-o", program}
-		if raceDetector {
-			args = append(args, "-race")
-			// Every program would wait a second before it ends, for goroutines that might still race.
-			if err := os.Setenv("GORACE", "atexit_sleep_ms=20 "+os.Getenv("GORACE")); err != nil {
-				fmt.Fprintln(os.Stderr, err)
-				return 1
-			}
-		}
-		build := exec.Command("go", append(args, ".")...)
-		build.Stdout, build.Stderr = os.Stderr, os.Stderr
-		if err := build.Run(); err != nil {
-			fmt.Fprintln(os.Stderr, "build the program:", err)
+		if err := buildProgram(program); err != nil {
+			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
 		return browsertest.Main(m)
 	}())
+}
+
+// buildProgram builds the program as the Dockerfile does.
+func buildProgram(path string, args ...string) error {
+	return runBuild(append([]string{"-ldflags", "-s -w"}, args...), path, "CGO_ENABLED=0")
+}
+
+// buildRacingProgram builds the program with the race detector, which costs it ten times the time. Many threads of one process race in the
+// tests of all packages, which run with it; here, where processes do, one test has such programs.
+func buildRacingProgram(path string) error {
+	return runBuild([]string{"-race"}, path, "CGO_ENABLED=1")
+}
+
+func runBuild(args []string, path string, environment ...string) error {
+	build := exec.Command("go", append(append([]string{"build", "-o", path}, args...), ".")...)
+	build.Env = append(os.Environ(), environment...)
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the program: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // lockedBuffer gathers what a process prints, and can be read while it runs.
