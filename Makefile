@@ -32,8 +32,9 @@ client-tests: ## Run the event store client's own tests against the embedded sto
 	go test -count=1 -run '^TestTheClientsOwnTests$$' -v ./eventstore/embedded
 
 test-eventstore: ## Try an event store (LOYALTY_TEST_EVENTSTORE=esdb://…): the contract, and the program on it. LOYALTY_TEST_ORDERS_FOR=60s leaves time to kill a node
-	go test -count=1 -timeout 30m -run '^TestTheServerKeepsTheContract$$' -v ./eventstore
-	go test -count=1 -timeout 30m -run '^TestTheProgramKeepsItsWordOnAnyEventStore$$' -v ./cmd/loyalty
+	@[ -n "$${LOYALTY_TEST_EVENTSTORE:-}" ] || { echo "LOYALTY_TEST_EVENTSTORE names no event store, such as esdb://user:password@host1,host2,host3"; exit 2; }
+	CGO_ENABLED=0 go test -count=1 -timeout 30m -run '^TestTheServerKeepsTheContract$$' -v ./eventstore
+	CGO_ENABLED=0 go test -count=1 -timeout 30m -run '^TestTheProgramKeepsItsWordOnAnyEventStore$$' -v ./cmd/loyalty
 
 chaos: packages ## Kill every part of a busy system at random, for long (LOYALTY_CHAOS=10m, PROFILE=23.10.8 for an older event store); a short form is part of test
 	LOYALTY_EVENTSTORE_VERSION=$(PROFILE) LOYALTY_CHAOS=$${LOYALTY_CHAOS:-10m} go test -race -count=1 -timeout 24h -run '^TestNothingIsLostOrDoubledInChaos$$' -v ./cmd/loyalty

@@ -68,25 +68,22 @@ func (h *Handler) PlaceOrder(ctx context.Context, c PlaceOrder) (Placed, error) 
 	id, stream := h.newID(), orderStream(c.Order)
 	// An order is nearly always new: it is decided for a new stream, and the store says if that was wrong.
 	events, err := order.Decide(command, order.State{})
-	if errors.Is(err, domain.ErrOrderPoints) {
-		placed, err := h.placedBefore(ctx, command, err)
-		if err != nil {
-			return Placed{}, fmt.Errorf("place order %s: %w", c.Order, err)
-		}
-		return placed, nil
-	}
-	if err != nil {
-		return Placed{}, err
-	}
-	points := events[len(events)-1].(order.PointsAwarded).Points
 	var placed Placed
-	err = h.store.RetryWrongRevision(ctx, func() error {
-		position, err := h.store.Append(ctx, stream, eventstore.NoStream, id, h.metadata(c.Caller, id), events...)
-		if placed = (Placed{Order: c.Order, Points: points, Position: position}); errors.Is(err, domain.ErrWrongRevision) {
-			placed, err = h.placedBefore(ctx, command, err)
-		}
-		return err
-	})
+	switch {
+	case errors.Is(err, domain.ErrOrderPoints):
+		placed, err = h.placedBefore(ctx, command, err)
+	case err != nil:
+		return Placed{}, err
+	default:
+		points := events[len(events)-1].(order.PointsAwarded).Points
+		err = h.store.RetryWrongRevision(ctx, func() error {
+			position, err := h.store.Append(ctx, stream, eventstore.NoStream, id, h.metadata(c.Caller, id), events...)
+			if placed = (Placed{Order: c.Order, Points: points, Position: position}); errors.Is(err, domain.ErrWrongRevision) {
+				placed, err = h.placedBefore(ctx, command, err)
+			}
+			return err
+		})
+	}
 	if err != nil {
 		return Placed{}, fmt.Errorf("place order %s: %w", c.Order, err)
 	}

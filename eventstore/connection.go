@@ -147,7 +147,10 @@ func (c *connection) once(ctx context.Context, calls ...func(context.Context, *e
 	return nil
 }
 
-var errClosed, errTooOld = errors.New("the event store client is closed"), errors.New("the event store is too old")
+var (
+	errClosed = errors.New("the event store client is closed")
+	errTooOld = errors.New("the event store is too old")
+)
 
 // enter returns a generation, to be used until its leave is called. It waits for one for as long as ctx lasts.
 func (c *connection) enter(ctx context.Context) (*generation, error) {

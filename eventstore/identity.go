@@ -146,7 +146,9 @@ func (s *Store) eventAt(ctx context.Context, at domain.Position) (found *esdb.Re
 // readFrom reads at most count events from a position on, none if no event begins there.
 func (s *Store) readFrom(ctx context.Context, at domain.Position, count uint64, yield func(*esdb.RecordedEvent) (more bool, err error)) error {
 	o := esdb.ReadAllOptions{Direction: esdb.Forwards, From: esdb.Position{Commit: at.Commit, Prepare: at.Prepare}}
-	err := s.reads.do(ctx, "read the log from "+at.String(), func(ctx context.Context, client *esdb.Client) error { return readAll(ctx, client, o, count, yield) })
+	err := s.reads.do(ctx, "read the log from "+at.String(), func(ctx context.Context, client *esdb.Client) error {
+		return readAll(ctx, client, o, count, yield)
+	})
 	if ctx.Err() == nil && isNoPosition(err) {
 		return nil
 	}

@@ -162,6 +162,12 @@ func (s *Store) append(ctx context.Context, stream string, expected int64, data 
 	return at, err
 }
 
+// AppendJSON appends an event that is none of the registry's. For errors see Append.
+func (s *Store) AppendJSON(ctx context.Context, stream string, expected int64, id uuid.UUID, eventType string, data []byte) error {
+	_, err := s.append(ctx, stream, expected, []esdb.EventData{{EventID: id, EventType: eventType, ContentType: esdb.ContentTypeJson, Data: data}})
+	return err
+}
+
 // expectation is never nil: the client would take nil for Any, with which the store finds repeated ids only for some time.
 func expectation(revision int64) esdb.ExpectedRevision {
 	if revision == NoStream {
@@ -190,6 +196,16 @@ func (s *Store) Load(ctx context.Context, stream string) (events []Recorded, rev
 		events = append(events, recorded)
 	}
 	return events, revision, nil
+}
+
+// Newest is the data of the newest event of any stream, and its revision: nil and NoStream if there is none. It reads all of the stream.
+func (s *Store) Newest(ctx context.Context, stream string) (data []byte, revision int64, err error) {
+	stored, err := s.stored(ctx, "read the newest event of "+redacted(stream), stream)
+	if err != nil || len(stored) == 0 {
+		return nil, NoStream, err
+	}
+	newest := stored[len(stored)-1]
+	return newest.Data, int64(newest.EventNumber), nil
 }
 
 // PositionOf is the position of an event that Load returned. If the server did not give it, PositionOf appends the event again at
@@ -223,20 +239,4 @@ func position(p esdb.Position) domain.Position {
 func redacted(stream string) string {
 	category, _, _ := strings.Cut(stream, "-")
 	return category + "-…"
-}
-
-// Newest is the data of the newest event of any stream, and its revision: nil and NoStream if there is none. It reads all of the stream.
-func (s *Store) Newest(ctx context.Context, stream string) (data []byte, revision int64, err error) {
-	stored, err := s.stored(ctx, "read the newest event of "+redacted(stream), stream)
-	if err != nil || len(stored) == 0 {
-		return nil, NoStream, err
-	}
-	newest := stored[len(stored)-1]
-	return newest.Data, int64(newest.EventNumber), nil
-}
-
-// AppendJSON appends an event that is none of the registry's. For errors see Append.
-func (s *Store) AppendJSON(ctx context.Context, stream string, expected int64, id uuid.UUID, eventType string, data []byte) error {
-	_, err := s.append(ctx, stream, expected, []esdb.EventData{{EventID: id, EventType: eventType, ContentType: esdb.ContentTypeJson, Data: data}})
-	return err
 }

@@ -17,7 +17,7 @@ func (s *session) apply(ctx context.Context, batch Batch) error {
 	}
 	s.at = batch.To
 	s.update(func(status *Status) {
-		status.Position, status.Stopped, s.Runner.at = batch.To.Position, nil, batch.To
+		status.Stopped, s.Runner.at = nil, batch.To
 		status.Applied += uint64(len(batch.Events))
 		if batch.AsOf.After(status.AsOf) {
 			status.AsOf = batch.AsOf

@@ -91,7 +91,7 @@ type Runner struct {
 
 	mu     sync.Mutex
 	status Status
-	at     domain.Checkpoint // whose position is that of the status
+	at     domain.Checkpoint // up to which the log is applied
 }
 
 // NewRunner makes a runner for a projection of the log in store. Run starts it.
@@ -103,7 +103,9 @@ func NewRunner(p Projection, store *eventstore.Store, o Options) *Runner {
 func (r *Runner) Status() Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.status
+	status := r.status
+	status.Position = r.at.Position
+	return status
 }
 
 // Behind counts the events of the projection's types that are not applied yet, at most limit. If ctx ends meanwhile, it returns the number
@@ -190,7 +192,7 @@ func (r *Runner) session(ctx context.Context) error {
 	if newest := r.projection.Fold(); at.Fold > newest {
 		return fmt.Errorf("%w: its fold is of version %d, and this program's of version %d", domain.ErrNewerFold, at.Fold, newest)
 	}
-	r.update(func(s *Status) { s.Position, r.at = at.Position, at })
+	r.update(func(*Status) { r.at = at })
 	if err := r.standBy(ctx, at.Position); err != nil {
 		return err
 	}

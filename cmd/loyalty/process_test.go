@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -137,9 +136,6 @@ func launchBinary(t testing.TB, binary string, environment []string, args ...str
 		p.ended <- <-p.ended
 		if t.Failed() {
 			t.Logf("the program's standard error ends with:\n%s", tail(p.err.String(), 4000))
-		}
-		if strings.Contains(p.err.String(), "DATA RACE") {
-			t.Errorf("a data race:\n%s", tail(p.err.String(), 10000))
 		}
 	})
 	waitFor(t, "the address", func() bool {

@@ -77,31 +77,25 @@ func (p *page) checkpoint(position uint64, now *time.Time) {
 	p.end()
 }
 
-// caughtUpAt is how far a subscription has got: a position in $all, or the revision of a stream.
-type caughtUpAt struct {
-	position    uint64
-	revision    int64
-	hasPosition bool
-	hasRevision bool
-}
-
-// caughtUp adds that a subscription has caught up. Without a time it says nothing else.
-func (p *page) caughtUp(now *time.Time, at caughtUpAt) {
+// caughtUp adds that a subscription has caught up, and where: place is caughtUpInAll, caughtUpInStream or nil. Without a time it says nothing.
+func (p *page) caughtUp(now *time.Time, place []byte) {
 	var content []byte
 	if now != nil {
-		content = appendTime(content, caughtUpTime, *now)
-		if at.hasRevision {
-			content = protowire.AppendTag(content, caughtUpRevision, protowire.VarintType)
-			content = protowire.AppendVarint(content, uint64(at.revision))
-		}
-		if at.hasPosition {
-			content = protowire.AppendTag(content, caughtUpPosition, protowire.BytesType)
-			content = protowire.AppendBytes(content, appendPosition(nil, at.position))
-		}
+		content = append(appendTime(content, caughtUpTime, *now), place...)
 	}
 	p.buf = protowire.AppendTag(p.buf, respCaughtUp, protowire.BytesType)
 	p.buf = protowire.AppendBytes(p.buf, content)
 	p.end()
+}
+
+// caughtUpInAll is a position in $all as the place where a subscription has caught up.
+func caughtUpInAll(position uint64) []byte {
+	return protowire.AppendBytes(protowire.AppendTag(nil, caughtUpPosition, protowire.BytesType), appendPosition(nil, position))
+}
+
+// caughtUpInStream is a revision of a stream as that place.
+func caughtUpInStream(revision int64) []byte {
+	return protowire.AppendVarint(protowire.AppendTag(nil, caughtUpRevision, protowire.VarintType), uint64(revision))
 }
 
 func appendPosition(b []byte, position uint64) []byte {

@@ -19,7 +19,7 @@ type allScan struct {
 	next      uint64    // forwards: the next position to read. Backwards: one above it.
 	end       uint64    // forwards: the last position to read
 	left      uint64    // events still wanted
-	last      uint64    // the position of the last event that was added to a page
+	last      uint64    // the position of the last event that was added to a page, or where a subscription began
 	progress  *progress // of a filtered subscription, which has checkpoints
 }
 

@@ -12,7 +12,7 @@ func (s *service) subscribeToAll(stream grpc.ServerStream, r render, f *filter, 
 	if err != nil {
 		return err
 	}
-	feed := &allFeed{scan: &allScan{store: s.store, render: r, filter: f, next: s.resumed(from, r.upTo) + 1}, at: from}
+	feed := &allFeed{scan: &allScan{store: s.store, render: r, filter: f, next: s.resumed(from, r.upTo) + 1, last: from}}
 	if f != nil {
 		feed.scan.progress = f.begin(s.profile, from)
 	}
@@ -60,7 +60,6 @@ type feed interface {
 // allFeed reads $all.
 type allFeed struct {
 	scan *allScan
-	at   uint64 // where the subscription began
 }
 
 func (f *allFeed) fill(p *page, end uint64, _ bool) (more bool, err error) {
@@ -70,14 +69,18 @@ func (f *allFeed) fill(p *page, end uint64, _ bool) (more bool, err error) {
 }
 
 func (f *allFeed) caughtUp(p *page) bool {
-	at := max(f.at, f.scan.last)
+	at := f.scan.last
 	if g := f.scan.progress; g != nil {
 		if checkpoint, ok := g.reachedEnd(); ok {
 			f.scan.checkpoint(p, checkpoint)
 		}
 		at = g.at
 	}
-	p.caughtUp(f.scan.render.stamp(), caughtUpAt{position: at, hasPosition: at > 0})
+	var place []byte
+	if at > 0 {
+		place = caughtUpInAll(at)
+	}
+	p.caughtUp(f.scan.render.stamp(), place)
 	return true
 }
 
@@ -121,7 +124,11 @@ func (f *streamFeed) caughtUp(p *page) bool {
 	if f.profile.awaitsStream && f.scan.head.last == noRevision {
 		return false
 	}
-	p.caughtUp(f.scan.render.stamp(), caughtUpAt{revision: f.scan.next - 1, hasRevision: f.scan.next > 0})
+	var place []byte
+	if next := f.scan.next; next > 0 {
+		place = caughtUpInStream(next - 1)
+	}
+	p.caughtUp(f.scan.render.stamp(), place)
 	return true
 }
 
