@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
@@ -54,6 +55,7 @@ type connection struct {
 	config  func() (*esdb.Configuration, error)
 	options Options
 	leader  bool // calls are for the leader only
+	notes   bool // logs a version of the server that nobody has tried
 	// open ends at close. making counts the goroutines that make a client.
 	open   context.Context
 	stop   context.CancelFunc
@@ -91,22 +93,6 @@ func newConnection(connectionString string, anyNode bool, o Options) (*connectio
 	return c, nil
 }
 
-// parseConnectionString accepts what the official client accepts, and unix:///path for a Unix socket.
-func parseConnectionString(connectionString string) (*esdb.Configuration, error) {
-	if strings.HasPrefix(connectionString, "unix:") {
-		return &esdb.Configuration{
-			Address: connectionString, DisableTLS: true, NodePreference: esdb.NodePreferenceLeader, MaxDiscoverAttempts: 1, GossipTimeout: 5,
-			KeepAliveInterval: 10 * time.Second, KeepAliveTimeout: 10 * time.Second,
-		}, nil
-	}
-	config, err := esdb.ParseConnectionString(connectionString)
-	if err != nil {
-		// The error does not repeat the string, which may hold a password.
-		return nil, domain.Invalid("eventstore", "connection_string_malformed", "the event store is esdb://host:port, esdb+discover://…, or unix:///path")
-	}
-	return config, nil
-}
-
 // do makes a call with a working client. While the store is unavailable it retries after a pause, as attempts says. Errors are the domain's, and begin with what.
 func (c *connection) do(ctx context.Context, what string, call func(context.Context, *esdb.Client) error) error {
 	_, bounded := ctx.Deadline()
@@ -140,7 +126,7 @@ func (c *connection) once(ctx context.Context, calls ...func(context.Context, *e
 		ctx = metadata.AppendToOutgoingContext(ctx, "requires-leader", "true")
 	}
 	for _, call := range calls {
-		if err := translate(ctx, g.run(ctx, call), g); err != nil {
+		if err := translate(ctx, g.try(ctx, call)); err != nil {
 			return err
 		}
 	}
@@ -203,6 +189,9 @@ func (c *connection) renew(r *renewal) {
 		g.retire()
 		r.err = fmt.Errorf("%w: %w", domain.ErrUnavailable, errClosed)
 	default:
+		if c.notes && (c.current == nil || *c.current.version != *g.version) {
+			c.noteVersion(*g.version)
+		}
 		c.current = g
 	}
 	c.next = nil
@@ -253,13 +242,11 @@ const oldest, newest = 23_10, 25_00
 func number(v *esdb.ServerVersion) int { return 100*v.Major + v.Minor }
 
 // noteVersion logs a version that nobody has tried. One that is no three numbers is refused by the client.
-func (c *connection) noteVersion() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch v := c.current.version; {
-	case *v == esdb.ServerVersion{}:
+func (c *connection) noteVersion(v esdb.ServerVersion) {
+	switch {
+	case v == esdb.ServerVersion{}:
 		c.options.Logger.Warn("the event store does not tell its version; 23.10 or later is needed")
-	case number(v) > newest:
+	case number(&v) > newest:
 		c.options.Logger.Warn("the event store is newer than those that this program was tried with", "version", fmt.Sprintf("%d.%d.%d", v.Major, v.Minor, v.Patch))
 	}
 }
@@ -289,6 +276,8 @@ func (c *connection) wait() {
 type generation struct {
 	client  *esdb.Client
 	version *esdb.ServerVersion
+	// answers is how many calls the server has answered.
+	answers atomic.Uint64
 	// A call holds entry shared until it has a connection from the client. hear holds it exclusively before the client drops its
 	// connection: no call may be asking for one then.
 	entry sync.RWMutex
@@ -335,6 +324,24 @@ func (g *generation) isRetired() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.retired
+}
+
+// silence is how long a server must have answered nobody before a caller's own deadline counts as a sign that it hangs.
+const silence = time.Second
+
+// try makes a call. If its error shows that the connection is unusable, g is retired. That a caller ran out of time is no such sign for a connection
+// that others use meanwhile.
+func (g *generation) try(ctx context.Context, call func(context.Context, *esdb.Client) error) error {
+	before, began := g.answers.Load(), time.Now()
+	err := g.run(ctx, call)
+	switch {
+	case err == nil || answered(err):
+		g.answers.Add(1)
+	case errors.Is(err, context.Canceled): // by the caller, or by the client, which has gone over to another node
+	case ctx.Err() == nil || time.Since(began) >= silence && g.answers.Load() == before:
+		g.retire()
+	}
+	return err
 }
 
 // run makes a call, which holds the entry while it asks the client for a connection. The client uses the context of the call

@@ -15,9 +15,9 @@ import (
 )
 
 // translate wraps an error of the client in the domain's error of the same meaning. The client's own esdb.FromError does not unwrap
-// errors, and errors of reads are plain gRPC errors. If the error shows that the connection is unusable, translate retires g. A call that was
-// canceled although its ctx has not ended was canceled by the client, which has gone over to another node.
-func translate(ctx context.Context, err error, g *generation) error {
+// errors, and errors of reads are plain gRPC errors. A call that was canceled although its ctx has not ended was canceled by the client, which has
+// gone over to another node.
+func translate(ctx context.Context, err error) error {
 	if err == nil || errors.Is(err, domain.ErrUndecodable) || errors.Is(err, domain.ErrUnavailable) {
 		return err
 	}
@@ -27,11 +27,7 @@ func translate(ctx context.Context, err error, g *generation) error {
 		}
 		return fmt.Errorf("%w: %w", context.Canceled, err)
 	}
-	meaning := meaningOf(err)
-	if meaning == domain.ErrUnavailable && !answered(err) {
-		g.retire()
-	}
-	return fmt.Errorf("%w: %w", meaning, err)
+	return fmt.Errorf("%w: %w", meaningOf(err), err)
 }
 
 // errRefused: the server has refused a call, or can't carry it out, for a reason that stays.
@@ -68,5 +64,6 @@ func answered(err error) bool {
 		return true // the client goes over to the leader, whose address came with the error
 	}
 	answer, coded := status.FromError(err)
-	return errors.Is(err, io.EOF) || coded && answer.Code() != codes.Unavailable && answer.Code() != codes.DeadlineExceeded
+	own := errors.Is(err, domain.ErrUndecodable) || errors.Is(err, domain.ErrUnavailable) && !errors.Is(err, errRetired)
+	return own || meaningOf(err) != domain.ErrUnavailable || errors.Is(err, io.EOF) || coded && answer.Code() != codes.Unavailable && answer.Code() != codes.DeadlineExceeded
 }

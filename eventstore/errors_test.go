@@ -293,3 +293,44 @@ func TestReadingALogThatIsDamagedEnds(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Given a store that many use
+// When one of them has less time than the server takes to answer them
+// Then the others keep their connection.
+func TestACallersOwnDeadlineRetiresNoConnectionThatOthersUse(t *testing.T) {
+	front, store := fronted(t)
+	var features atomic.Int64
+	front.Answer(func(c *storetest.Call) error {
+		switch {
+		case c.Method == storetest.MethodFeatures:
+			features.Add(1)
+		case c.Stream() == "account-slow":
+			<-c.Context().Done()
+			return c.Context().Err()
+		}
+		return c.Pass()
+	})
+	hurried, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+	defer cancel()
+	slow := make(chan error, 1)
+	go func() {
+		_, _, err := store.Load(hurried, "account-slow")
+		slow <- err
+	}()
+	for done := false; !done; {
+		if _, _, err := store.Load(bounded(t), "account-a"); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-slow:
+			if !errors.Is(err, domain.ErrUnavailable) {
+				t.Errorf("the one without time: %v", err)
+			}
+			done = true
+		default:
+		}
+	}
+	if _, _, err := store.Load(bounded(t), "account-a"); err != nil || features.Load() != 0 {
+		t.Errorf("afterwards: %v; the client has connected again %d times", err, features.Load())
+	}
+}

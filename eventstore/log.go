@@ -18,10 +18,10 @@ import (
 // lookBack is how many events at the end of the log are looked through for one of some types. The client can't filter a read; a subscription can.
 const lookBack = 4096
 
-// Ping asks the store for the log's last event and returns domain.ErrUnavailable if that fails.
+// Ping asks the store for the log's last event. If that fails it is domain.ErrUnavailable, with what to look at.
 func (s *Store) Ping(ctx context.Context) error {
 	_, err := s.End(ctx)
-	return err
+	return advised(err)
 }
 
 // End is the position of the log's last event, or, given types, of the last event of those types among the last 4,096 events.

@@ -12,6 +12,7 @@ import (
 	"loyalty/eventstore"
 	"loyalty/eventstore/embedded"
 	"loyalty/eventstore/storetest"
+	"loyalty/internal/proxytest"
 )
 
 // silence is a server that accepts connections and never answers, like a machine that hangs.
@@ -132,4 +133,39 @@ func TestAStoreThatSpeaksAgainIsFound(t *testing.T) {
 	storetest.WaitFor(t, "the store to be found", func() bool { events, err := load(time.Second); return err == nil && len(events) == 1 })
 	storetest.Add(t, store, "account-a", storetest.Adjusted("a", 2))
 	storetest.WaitFor(t, "the second event", func() bool { return len(f.Points()) == 2 })
+}
+
+// Given a connection to a server that hangs, without a word to the client
+// When a caller runs out of time, and nobody was answered meanwhile
+// Then the next one connects anew, where another node may answer.
+func TestAServerThatAnswersNobodyIsLeft(t *testing.T) {
+	server, err := embedded.Open(t.Context(), embedded.Options{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close(context.Background())
+	proxy := proxytest.Start(t, "tcp", server.Addr())
+	store, err := connect(bounded(t), t, proxy.Addr(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	storetest.Add(t, store, "account-a", storetest.Adjusted("a", 1))
+	opened := proxy.Opened()
+	proxy.Set(func(p proxytest.Part) proxytest.Verdict {
+		if p.Connection <= opened {
+			return proxytest.Hold
+		}
+		return proxytest.Pass
+	})
+	storetest.WaitFor(t, "an answer", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 1200*time.Millisecond)
+		defer cancel()
+		_, _, err := store.Load(ctx, "account-a")
+		return err == nil
+	})
 }

@@ -61,10 +61,9 @@ type Store struct {
 	recent                 [recentEvents]atomic.Pointer[Recorded]
 }
 
-// Open connects to the event store that the connection string names: esdb://…, esdb+discover://…, or unix:///… for the
-// embedded one. It calls the server, so that a wrong address and a server older than 23.10 are found here, as domain.ErrUnavailable. A malformed connection string is
-// domain.ErrInvalid.
-func Open(ctx context.Context, connectionString string, registry *Registry, o Options) (*Store, error) {
+// New is a store at the address that a connection string names: esdb://… or kurrentdb://…, either with +discover, or unix:///… for the embedded one.
+// It connects when it is first used, so that the server may be away. A malformed connection string is domain.ErrInvalid.
+func New(connectionString string, registry *Registry, o Options) (*Store, error) {
 	o = o.withDefaults()
 	s := &Store{registry: registry}
 	for _, c := range []**connection{&s.writes, &s.reads, &s.follows} {
@@ -74,14 +73,24 @@ func Open(ctx context.Context, connectionString string, registry *Registry, o Op
 		}
 		*c = connection
 	}
-	if err := s.Ping(ctx); err != nil {
-		return nil, errors.Join(advised(err), s.Close())
-	}
-	s.reads.noteVersion()
+	s.reads.notes = true
 	return s, nil
 }
 
-// advised adds to the error of a store that can't be opened what to look at, unless it says that itself.
+// Open is New for those who go on only with a store that answers. A wrong address and a server older than 23.10 are found here, as
+// domain.ErrUnavailable.
+func Open(ctx context.Context, connectionString string, registry *Registry, o Options) (*Store, error) {
+	s, err := New(connectionString, registry, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Ping(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// advised adds to the error of a store that does not answer what to look at, unless it says that itself.
 func advised(err error) error {
 	switch {
 	case !errors.Is(err, domain.ErrUnavailable) || errors.Is(err, errNotGranted) || errors.Is(err, errTooOld):

@@ -100,6 +100,9 @@ func (c *Call) Pass() error {
 	})
 }
 
+// Context ends when the client gives the call up.
+func (c *Call) Context() context.Context { return c.client.Context() }
+
 // Reply answers with a message of the test's own.
 func (c *Call) Reply(message []byte) error { return c.client.SendMsg(&message) }
 

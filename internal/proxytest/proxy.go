@@ -21,12 +21,14 @@ type Proxy struct {
 	delay   time.Duration
 	changed chan struct{} // closed when rule or delay is replaced
 	links   map[*link]bool
+	opened  int
 }
 
 // Part is what came over a connection in one read: a request, or an answer of the server. One without data is a connection that is opened.
 type Part struct {
-	Answer bool
-	Data   []byte
+	Connection int // that it came over: they are counted from 1 in the order in which they are opened
+	Answer     bool
+	Data       []byte
 }
 
 // Verdict is what becomes of a part.
@@ -129,6 +131,13 @@ func (p *Proxy) Open() int {
 	return len(p.links)
 }
 
+// Opened is the number of connections that were ever opened.
+func (p *Proxy) Opened() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.opened
+}
+
 func (p *Proxy) change(change func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -171,6 +180,8 @@ func (p *Proxy) accept() {
 func (p *Proxy) serve(l *link) {
 	p.mu.Lock()
 	p.links[l] = true
+	p.opened++
+	number := p.opened
 	p.mu.Unlock()
 	defer func() {
 		l.close()
@@ -178,7 +189,7 @@ func (p *Proxy) serve(l *link) {
 		defer p.mu.Unlock()
 		delete(p.links, l)
 	}()
-	if p.judge(l, Part{}) != Pass {
+	if p.judge(l, Part{Connection: number}) != Pass {
 		return
 	}
 	p.mu.Lock()
@@ -197,29 +208,29 @@ func (p *Proxy) serve(l *link) {
 	default:
 	}
 	var both sync.WaitGroup
-	both.Go(func() { p.pump(l, l.client, server, false) })
-	both.Go(func() { p.pump(l, server, l.client, true) })
+	both.Go(func() { p.pump(l, l.client, server, Part{Connection: number}) })
+	both.Go(func() { p.pump(l, server, l.client, Part{Connection: number, Answer: true}) })
 	both.Wait()
 }
 
 // pump passes parts on in one direction until the connection ends.
-func (p *Proxy) pump(l *link, from, to net.Conn, answers bool) {
+func (p *Proxy) pump(l *link, from, to net.Conn, part Part) {
 	defer l.close()
 	buffer := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buffer)
 		if n > 0 {
-			part := buffer[:n]
-			switch p.judge(l, Part{Answer: answers, Data: part}) {
+			part.Data = buffer[:n]
+			switch p.judge(l, part) {
 			case Cut:
 				return
 			case Halve:
-				_, _ = to.Write(part[:n/2])
+				_, _ = to.Write(part.Data[:n/2])
 				return
 			case Lose:
 				continue
 			}
-			if _, err := to.Write(part); err != nil {
+			if _, err := to.Write(part.Data); err != nil {
 				return
 			}
 		}
