@@ -40,15 +40,17 @@ func (h *Handler) Trail(ctx context.Context, c echo.Context, caller auth.Claims)
 		cursor, limit = "", ledger.MaxPage
 	}
 	var trail ledger.Trail
-	err := request.Reflecting(ctx, h.Ledger, position, func() (_ domain.Position, err error) {
-		trail, err = h.Ledger.Trail(ctx, customer, filter, cursor, limit)
+	bounded, cancel := context.WithTimeout(ctx, request.Timeout)
+	defer cancel()
+	err := request.Reflecting(bounded, h.Ledger, position, func() (_ domain.Position, err error) {
+		trail, err = h.Ledger.Trail(bounded, customer, filter, cursor, limit)
 		return trail.Position, err
 	})
 	if err != nil {
 		return err
 	}
 	if whole {
-		return sendCSV(c, ledger.PagesFrom(ctx, h.Ledger, customer, filter, limit, trail), caller.Role)
+		return sendCSV(c, ledger.PagesFrom(ctx, boundedPages{h.Ledger}, customer, filter, limit, trail), caller.Role)
 	}
 	return c.JSON(http.StatusOK, answerTrail(customer, trail, caller.Role))
 }

@@ -17,7 +17,7 @@ func (h *Handler) asOf(ctx context.Context, c echo.Context, customer domain.Cust
 	if h.History == nil {
 		return problem.ErrNoHistory
 	}
-	ctx, cancel := context.WithTimeout(ctx, request.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, request.PastTimeout)
 	defer cancel()
 	if err := request.CatchUp(ctx, h.History, position); err != nil {
 		return err

@@ -49,6 +49,8 @@ func (h *Handler) Changes(ctx context.Context, c echo.Context, _ auth.Claims) er
 	if err := domain.JoinInvalid(badCustomer, badQuery, badSince, badPosition); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, request.PastTimeout)
+	defer cancel()
 	if err := h.acquire(ctx, position); err != nil {
 		return err
 	}

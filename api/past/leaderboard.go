@@ -39,6 +39,8 @@ func (h *Handler) Leaderboard(ctx context.Context, c echo.Context, _ auth.Claims
 	if err := domain.JoinInvalid(badQuery, badTop, badMoment, badPosition); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, request.PastTimeout)
+	defer cancel()
 	if err := h.acquire(ctx, position); err != nil {
 		return err
 	}

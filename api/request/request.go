@@ -12,8 +12,12 @@ import (
 	"loyalty/commands"
 )
 
-// Timeout bounds the work on one request, unless its route bounds its own waits.
-const Timeout = 10 * time.Second
+const (
+	// Timeout bounds the work on one request, unless its route bounds its own waits: it is answered within 3 s, also while a store hangs.
+	Timeout = 2500 * time.Millisecond
+	// PastTimeout bounds the work on a question to the history in this process, which asks no store and may read all customers.
+	PastTimeout = 10 * time.Second
+)
 
 // The headers that more than one package reads or writes.
 const (

@@ -32,9 +32,12 @@ func (h *Handler) SignIn(c echo.Context) error {
 		write(c.Response(), http.StatusNotFound)
 }
 
+// providerTimeout bounds the talk with the identity provider at the end of a sign-in: it is asked for a token, and perhaps for its keys.
+const providerTimeout = 10 * time.Second
+
 // SignedIn opens a session for somebody who comes back from the identity provider, and sends them to the page that they wanted.
 func (h *Handler) SignedIn(c echo.Context) error {
-	ctx, cancel := context.WithTimeout(c.Request().Context(), request.Timeout)
+	ctx, cancel := context.WithTimeout(c.Request().Context(), providerTimeout)
 	defer cancel()
 	token, to, err := h.Provider.Finish(c.Response(), c.Request().WithContext(ctx))
 	to = auth.LocalPath(to)
