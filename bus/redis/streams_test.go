@@ -267,9 +267,10 @@ func TestACrashWhileRetryingDoublesAtMost(t *testing.T) {
 	}
 }
 
+// Each of the servers has a certificate for itself alone. The streams are on different masters of the cluster.
 func TestClustersAndSentinelsCarryTheBusAsWell(t *testing.T) {
-	cluster, sentinel := redistest.StartCluster(t), redistest.StartSentinel(t)
-	for _, address := range []string{"redis+cluster://" + cluster.Addrs(), "redis+sentinel://" + sentinel.Addrs() + "/" + redistest.MasterName} {
+	cluster, sentinel := redistest.StartTLSCluster(t), redistest.StartTLSSentinel(t)
+	for _, address := range []string{"rediss+cluster://" + cluster.Addrs(), "rediss+sentinel://" + sentinel.Addrs() + "/" + redistest.MasterName} {
 		b := open(t, address)
 		s := bustest.NewSystem(t, bustest.Broker{Publisher: b.Publisher(), Subscriber: b.Subscriber, Topics: b.Topics(), Concurrency: b.Concurrency()})
 		s.Start(nil)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -35,7 +36,8 @@ func (a Address) Own(name, usual string) string {
 
 // Parse reads redis://user:password@host:port/database, rediss://… with TLS, redis+cluster://h1,h2 or
 // redis+sentinel://h1,h2/master-name/database, with parameters: those of go-redis, sentinel_username, sentinel_password, and the
-// caller's own by name. What its errors say is for people, and never holds a password.
+// caller's own by name. Over TLS each server has to have a certificate for the host by which it is dialled. What its errors say is for people,
+// and repeats nothing of the address: whatever is misplaced in it may be a part of a password.
 func Parse(text string, own ...string) (Address, error) {
 	scheme, rest, found := strings.Cut(text, "://")
 	security, kind, _ := strings.Cut(scheme, "+")
@@ -43,6 +45,9 @@ func Parse(text string, own ...string) (Address, error) {
 		return Address{}, errors.New("an address starts with redis:// or rediss://, or one of these with +cluster or +sentinel")
 	}
 	user, hosts, path := split(rest)
+	if !plain(user, path) {
+		return Address{}, errEscape
+	}
 	port := "6379"
 	if kind == "sentinel" {
 		port = "26379"
@@ -54,9 +59,12 @@ func Parse(text string, own ...string) (Address, error) {
 	}
 	u, err := url.Parse(security + "://" + user + a.Hosts[0] + path)
 	if err != nil {
-		return Address{}, errors.New("it can't be read; characters such as @ or % in a password are written %40 and %25")
+		return Address{}, errEscape
 	}
-	query := u.Query()
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return Address{}, errEscape
+	}
 	take := func(name string) string { defer query.Del(name); return query.Get(name) }
 	for _, name := range own {
 		if query.Has(name) {
@@ -71,14 +79,50 @@ func Parse(text string, own ...string) (Address, error) {
 		}
 		u.Path = "/" + database
 	}
+	u.RawQuery = ""
+	if _, err = redis.ParseURL(u.String()); err != nil {
+		return Address{}, errors.New("after the hosts comes /database, which is a number")
+	}
+	if err := check(query, own); err != nil {
+		return Address{}, err
+	}
 	u.RawQuery = query.Encode()
 	if a.Options, err = redis.ParseURL(u.String()); err != nil {
-		return Address{}, fmt.Errorf("database or parameters are not understood: %w", err)
+		return Address{}, errors.New("its parameters do not go together")
 	}
 	if a.Cluster && a.Options.DB != 0 {
 		return Address{}, errors.New("a cluster has no databases")
 	}
+	if a.Options.TLSConfig != nil {
+		a.Options.TLSConfig.ServerName = "" // that of the first host; without one it is that of each host that is dialled
+	}
 	return a, nil
+}
+
+var errEscape = errors.New("in user and password, and in values of parameters, write %2F for /, %23 for #, %3F for ?, %40 for @, %3A for :, %25 for %, " +
+	"and all others but letters, digits and - . _ ~ in the same way")
+
+// plain reports whether user (with its @) and what follows the hosts have none of the characters that must be escaped: where one stands, user
+// and hosts may be parted at the wrong place, and then a part of a password is taken for a host, a database or a parameter.
+func plain(user, path string) bool {
+	_, password, _ := strings.Cut(strings.TrimSuffix(user, "@"), ":")
+	return !strings.ContainsAny(password, "@:") && !strings.ContainsAny(path, "@#")
+}
+
+// check says what is wrong with the parameters that are go-redis's.
+func check(query url.Values, own []string) error {
+	for name, values := range query {
+		_, err := redis.ParseURL("rediss://h?" + url.Values{name: values}.Encode())
+		switch {
+		case err == nil:
+		case strings.Contains(err.Error(), "unexpected option"):
+			known := append(slices.Clone(own), "sentinel_username", "sentinel_password")
+			return fmt.Errorf("one of its parameters is none: there are %s, and those of go-redis; in a value, write %%26 for &", strings.Join(known, ", "))
+		default:
+			return fmt.Errorf("its parameter %s is not understood", name)
+		}
+	}
+	return nil
 }
 
 // split parts what follows the scheme into user (with its @), hosts, and the rest.

@@ -30,15 +30,18 @@ var (
 
 // Board is a client of one leaderboard. It is safe for concurrent use.
 //
-// A failure of Redis is domain.ErrUnavailable. If the context of a write ends or its connection is lost, the checkpoint tells whether the
-// write took effect.
+// A failure of Redis, and whatever Redis refuses, is domain.ErrUnavailable: a server that loads its data, that is no master, that is full or busy, or
+// that denies our user may be put right, and then everything goes on. If the context of a write ends or its connection is lost, the checkpoint
+// tells whether the write took effect.
 type Board struct {
 	client redis.UniversalClient
 	name   string
 	// keys are the board's keys in Redis, indexed by keyState and so on.
 	keys []string
 	// rebuild names the rebuild that a copy belongs to; empty for the live leaderboard.
-	rebuild    string
+	rebuild string
+	// patience bounds how long a reader waits for an answer of Redis, whatever Redis does.
+	patience   time.Duration
 	tasks      *tasks
 	dashboards dashboardQueue
 	waiters    leaderboard.Waiters
@@ -69,26 +72,22 @@ const (
 // parameters sentinel_username and sentinel_password. The board is DefaultBoard unless it is named. Other parameters are go-redis's, such
 // as read_timeout=5s, dial_timeout=2s and pool_size=20.
 //
-// Open pings the server, so that a wrong password is found at the start, as domain.ErrUnavailable. A server that can't be reached is no
-// error: it may start later. A malformed address is domain.ErrInvalid.
-func Open(ctx context.Context, address string) (*Board, error) {
+// Open asks no server: one that is away or refuses the password is domain.ErrUnavailable when it is used. A malformed address is
+// domain.ErrInvalid.
+func Open(_ context.Context, address string) (*Board, error) {
 	a, err := parseAddress(address)
 	if err != nil {
 		return nil, err
 	}
 	logging.Disable() // errors have all that go-redis would print
 	client := redis.NewUniversalClient(&a.options)
-	var answered redis.Error
-	if err := client.Ping(ctx).Err(); errors.As(err, &answered) {
-		return nil, errors.Join(fmt.Errorf("the leaderboard's Redis: %w: %v", domain.ErrUnavailable, err), client.Close())
-	}
 	return newBoard(client, newTasks(), a.board, "loyalty:{"+a.board+"}:", ""), nil
 }
 
 func newBoard(client redis.UniversalClient, tasks *tasks, name, prefix, rebuild string) *Board {
 	return &Board{
 		client: client, tasks: tasks, name: name, rebuild: rebuild, loads: newLoads(),
-		keys: boardKeys(prefix),
+		keys: boardKeys(prefix), patience: readTimeout,
 	}
 }
 
@@ -121,6 +120,9 @@ func (b *Board) Checkpoint(ctx context.Context) (domain.Checkpoint, error) {
 	return at, nil
 }
 
+// readTimeout is a board's patience. Requests over HTTP are answered within 3 s.
+const readTimeout = 2 * time.Second
+
 var (
 	errNotLoaded = fmt.Errorf("the leaderboard in Redis is not loaded, or has lost something: %w", domain.ErrNotCaughtUp)
 	errCopyGone  = fmt.Errorf("%w: the copy is gone, or another rebuild's", domain.ErrUnavailable)
@@ -136,10 +138,7 @@ func (b *Board) callOn(ctx context.Context, what string, s script, keys []string
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
 	args = append([]any{b.rebuild}, args...)
-	answer, err := s.Run(ctx, b.client, keys, args...).Slice()
-	if s.kind == reads && connectionLost(err) && ctx.Err() == nil {
-		answer, err = s.Run(ctx, b.client, keys, args...).Slice()
-	}
+	answer, err := b.run(ctx, s, keys, args)
 	if err == nil {
 		answer, err = scriptResult(answer)
 	} else {
@@ -149,6 +148,20 @@ func (b *Board) callOn(ctx context.Context, what string, s script, keys []string
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
 	return answer, nil
+}
+
+// run runs a script; one that reads for b.patience at most, with all waiting for a connection.
+func (b *Board) run(ctx context.Context, s script, keys []string, args []any) ([]any, error) {
+	if s.kind != reads {
+		return s.Run(ctx, b.client, keys, args...).Slice()
+	}
+	ctx, cancel := context.WithTimeout(ctx, b.patience)
+	defer cancel()
+	answer, err := s.Run(ctx, b.client, keys, args...).Slice()
+	if connectionLost(err) && ctx.Err() == nil {
+		answer, err = s.Run(ctx, b.client, keys, args...).Slice()
+	}
+	return answer, err
 }
 
 // scriptResult returns the answer of a script after "ok", and turns other first words into errors.

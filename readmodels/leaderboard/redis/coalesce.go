@@ -36,8 +36,6 @@ const (
 	maxBatch = 128
 	// maxCalls is the most calls under way: while the answer of one is on its way, Redis works on another.
 	maxCalls = 2
-	// maxWait bounds how long a reader waits for an answer, with the time in the queue.
-	maxWait = 5 * time.Second
 )
 
 // request is a dashboard that a reader asked for. It is reused after its answer.
@@ -56,7 +54,7 @@ type request struct {
 }
 
 var requests = sync.Pool{New: func() any {
-	r := &request{done: make(chan struct{}, 1), timeout: time.NewTimer(maxWait)}
+	r := &request{done: make(chan struct{}, 1), timeout: time.NewTimer(readTimeout)}
 	r.timeout.Stop()
 	return r
 }}
@@ -91,14 +89,14 @@ func (b *Board) share(ctx context.Context, r *request) error {
 	if err := b.enqueue(r); err != nil {
 		return err
 	}
-	r.timeout.Reset(maxWait)
+	r.timeout.Reset(b.patience)
 	defer r.timeout.Stop()
 	select {
 	case <-r.done:
 		return nil
 	case <-r.timeout.C:
 		b.dashboards.leave(r)
-		return fmt.Errorf("%w: no answer within %s", domain.ErrUnavailable, maxWait)
+		return fmt.Errorf("%w: no answer within %s", domain.ErrUnavailable, b.patience)
 	case <-ctx.Done():
 		b.dashboards.leave(r)
 		return ctx.Err()

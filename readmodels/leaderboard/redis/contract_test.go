@@ -28,9 +28,9 @@ func TestALeaderboardIsRebuiltBesideTheLiveOne(t *testing.T) {
 	leaderboardtest.RunRebuilder(t, func(t *testing.T) leaderboardtest.Rebuildable { return open(t, fresh(address)) })
 }
 
-// The cluster's boards are spread over its three masters, so the clauses meet all of them.
+// The cluster's boards are spread over its three masters, so the clauses meet all of them. Each has a certificate for itself alone.
 func TestARedisClusterKeepsTheContract(t *testing.T) {
-	address := "redis+cluster://" + redistest.StartCluster(t).Addrs()
+	address := "rediss+cluster://" + redistest.StartTLSCluster(t).Addrs()
 	leaderboardtest.RunEssentials(t, func(t *testing.T) leaderboardtest.Adapter { return open(t, fresh(address)) })
 	leaderboardtest.RunRebuilder(t, func(t *testing.T) leaderboardtest.Rebuildable { return open(t, fresh(address)) })
 }

@@ -138,14 +138,6 @@ func TestAServerThatIsDownIsUnavailable(t *testing.T) {
 	has(t, early, 10, at(100))
 }
 
-func TestAWrongPasswordIsKnownAtTheStart(t *testing.T) {
-	server := redistest.Start(t, "requirepass", "right")
-	if _, err := redis.Open(t.Context(), "redis://:wrong@"+server.Addr()); !errors.Is(err, domain.ErrUnavailable) {
-		t.Errorf("got error %v, want %v", err, domain.ErrUnavailable)
-	}
-	loads(t, open(t, "redis://:right@"+server.Addr()))
-}
-
 func TestAFullRedisRefusesAndStaysWhole(t *testing.T) {
 	server := redistest.Start(t)
 	b := open(t, server.URL())
@@ -324,4 +316,10 @@ func TestAMasterKilledUnderAWriterAndReadersIsReplaced(t *testing.T) {
 func TestASentinelManagedPairKeepsTheContract(t *testing.T) {
 	address := "redis+sentinel://" + redistest.StartSentinel(t).Addrs() + "/" + redistest.MasterName
 	leaderboardtest.RunEssentials(t, func(t *testing.T) leaderboardtest.Adapter { return open(t, fresh(address)) })
+}
+
+func TestSentinelsAndMasterEachHaveACertificateOfTheirOwn(t *testing.T) {
+	b := open(t, "rediss+sentinel://"+redistest.StartTLSSentinel(t).Addrs()+"/"+redistest.MasterName)
+	loads(t, b)
+	has(t, b, 10, at(100))
 }

@@ -19,13 +19,26 @@ type Cluster struct{ Servers []*Server }
 // StartCluster starts a cluster.
 func StartCluster(t testing.TB) *Cluster {
 	t.Helper()
+	return startCluster(t, here, here, here)
+}
+
+// StartTLSCluster starts a cluster over TLS: on 127.0.0.1, 127.0.0.2 and 127.0.0.3, each with a certificate for itself alone. It has this process
+// trust them, until the test ends.
+func StartTLSCluster(t testing.TB) *Cluster {
+	t.Helper()
+	TrustAuthority(t)
+	return startCluster(t, place{"127.0.0.1", true}, place{"127.0.0.2", true}, place{"127.0.0.3", true})
+}
+
+func startCluster(t testing.TB, places ...place) *Cluster {
+	t.Helper()
 	c := new(Cluster)
-	for range 3 {
-		_, bus, err := net.SplitHostPort(freeAddress(t))
+	for _, at := range places {
+		_, bus, err := net.SplitHostPort(freeAddress(t, at.host))
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.Servers = append(c.Servers, Start(t, "cluster-enabled", "yes", "cluster-port", bus, "cluster-node-timeout", "2000"))
+		c.Servers = append(c.Servers, startAt(t, at, "cluster-enabled", "yes", "cluster-port", bus, "cluster-announce-ip", at.host, "cluster-node-timeout", "2000"))
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
@@ -99,7 +112,7 @@ func (s *Server) do(ctx context.Context, command ...any) error {
 
 // text runs one command and returns its answer as it would be printed.
 func (s *Server) text(ctx context.Context, command ...any) (string, error) {
-	client := redis.NewClient(&redis.Options{Addr: s.addr, Protocol: 2, DisableIdentity: true, MaxRetries: -1})
+	client := redis.NewClient(&redis.Options{Addr: s.addr, TLSConfig: s.tls, Protocol: 2, DisableIdentity: true, MaxRetries: -1})
 	defer client.Close()
 	answer, err := client.Do(ctx, command...).Result()
 	return fmt.Sprint(answer), err

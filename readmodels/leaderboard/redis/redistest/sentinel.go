@@ -30,7 +30,7 @@ func StartSentinel(t testing.TB) *Sentinel {
 		t.Fatal(err)
 	}
 	for range 3 {
-		s.sentinels = append(s.sentinels, startSentinel(t, host, port))
+		s.sentinels = append(s.sentinels, startSentinel(t, here, host, port, 2))
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
@@ -38,6 +38,23 @@ func StartSentinel(t testing.TB) *Sentinel {
 		sentinel.await(ctx, []any{"SENTINEL", "CKQUORUM", MasterName}, "OK 3 usable")
 		sentinel.await(ctx, []any{"INFO", "sentinel"}, "slaves=1,sentinels=3")
 	}
+	return s
+}
+
+// StartTLSSentinel starts a master on 127.0.0.2 and one sentinel on 127.0.0.1, over TLS, each with a certificate for itself alone. It has this
+// process trust them, until the test ends.
+func StartTLSSentinel(t testing.TB) *Sentinel {
+	t.Helper()
+	TrustAuthority(t)
+	s := &Sentinel{Master: startAt(t, place{"127.0.0.2", true})}
+	host, port, err := net.SplitHostPort(s.Master.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.sentinels = []*Server{startSentinel(t, place{"127.0.0.1", true}, host, port, 1)}
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
+	defer cancel()
+	s.sentinels[0].await(ctx, []any{"SENTINEL", "CKQUORUM", MasterName}, "OK 1 usable")
 	return s
 }
 
@@ -50,13 +67,13 @@ func (s *Sentinel) Addrs() string {
 	return strings.Join(addrs, ",")
 }
 
-// startSentinel starts one sentinel. Its configuration is a file, because it rewrites it.
-func startSentinel(t testing.TB, host, port string) *Server {
+// startSentinel starts one of the sentinels that watch the master at host and port. Its configuration is a file, because it rewrites it.
+func startSentinel(t testing.TB, at place, host, port string, quorum int) *Server {
 	t.Helper()
 	for {
-		s := newServer(t, nil)
-		config := fmt.Sprintf("sentinel monitor %[1]s %[2]s %[3]s 2\nsentinel down-after-milliseconds %[1]s 500\n"+
-			"sentinel failover-timeout %[1]s 3000\nsentinel parallel-syncs %[1]s 1\n", MasterName, host, port)
+		s := newServer(t, at, nil)
+		config := fmt.Sprintf("sentinel monitor %[1]s %[2]s %[3]s %[4]d\nsentinel down-after-milliseconds %[1]s 500\n"+
+			"sentinel failover-timeout %[1]s 3000\nsentinel parallel-syncs %[1]s 1\n", MasterName, host, port, quorum)
 		file := filepath.Join(s.dir, "sentinel.conf")
 		if err := os.WriteFile(file, []byte(config), 0o666); err != nil {
 			t.Fatal(err)

@@ -1,16 +1,18 @@
 // Package redistest starts throwaway Redis servers for tests: a single one, a cluster of three masters, or a master with a replica under
-// Sentinel. Each has a temporary folder and free loopback ports, runs as an unprivileged user if the tests run as root, and ends with its
+// Sentinel, the last two also over TLS with a certificate for each server. Each has a temporary folder and free loopback ports, runs as an unprivileged user if the tests run as root, and ends with its
 // test, or with the test process if that is killed.
 package redistest
 
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -38,29 +40,47 @@ type Server struct {
 	t         testing.TB
 	dir, addr string
 	args      []string
-	process   *process // nil while stopped
+	tls       *tls.Config // nil without TLS
+	process   *process    // nil while stopped
 }
+
+// place is where a server listens, and how.
+type place struct {
+	host string
+	tls  bool
+}
+
+var here = place{host: "127.0.0.1"}
 
 // Start starts a server with an append-only file, so that it has its data again after Stop and Start. config is pairs of names and values.
 func Start(t testing.TB, config ...string) *Server {
 	t.Helper()
+	return startAt(t, here, config...)
+}
+
+func startAt(t testing.TB, at place, config ...string) *Server {
+	t.Helper()
 	// Another process may take the port before the server does. Then another port is used.
 	for {
-		s := newServer(t, append([]string{"appendonly", "yes"}, config...))
+		s := newServer(t, at, append([]string{"appendonly", "yes"}, config...))
 		if s.start() {
 			return s
 		}
 	}
 }
 
-func newServer(t testing.TB, config []string) *Server {
+func newServer(t testing.TB, at place, config []string) *Server {
 	t.Helper()
-	s := &Server{t: t, dir: folder(t), addr: freeAddress(t)}
+	s := &Server{t: t, dir: folder(t), addr: freeAddress(t, at.host)}
 	_, port, err := net.SplitHostPort(s.addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, word := range append([]string{"port", port, "bind", "127.0.0.1", "dir", s.dir, "save", "", "logfile", "log"}, config...) {
+	ports := []string{"port", port}
+	if at.tls {
+		ports = s.secure(at.host, port)
+	}
+	for i, word := range slices.Concat(ports, []string{"bind", at.host, "dir", s.dir, "save", "", "logfile", "log"}, config) {
 		if i%2 == 0 {
 			word = "--" + word
 		}
@@ -74,7 +94,12 @@ func newServer(t testing.TB, config []string) *Server {
 func (s *Server) Addr() string { return s.addr }
 
 // URL is the address with its scheme.
-func (s *Server) URL() string { return "redis://" + s.addr }
+func (s *Server) URL() string {
+	if s.tls != nil {
+		return "rediss://" + s.addr
+	}
+	return "redis://" + s.addr
+}
 
 // Stop ends the server at once, as a crash would. It does nothing to a server that is stopped.
 func (s *Server) Stop() { s.end(syscall.SIGKILL) }
@@ -107,7 +132,7 @@ func (s *Server) Thaw() { s.process.signal(syscall.SIGCONT) }
 func (s *Server) start() bool {
 	s.t.Helper()
 	s.process = run(s.t, s.args...)
-	err := within(s.process, func() error { return ping(s.addr) })
+	err := within(s.process, func() error { return ping(s.addr, s.tls) })
 	if err == nil {
 		return true
 	}
@@ -142,12 +167,15 @@ func within(p *process, try func() error) error {
 }
 
 // ping returns nil if the server is ready for commands.
-func ping(addr string) error {
+func ping(addr string, secure *tls.Config) error {
 	conn, err := net.DialTimeout("tcp", addr, time.Second)
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
+	if secure != nil {
+		conn = tls.Client(conn, secure)
+	}
 	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
 		return err
 	}
@@ -178,10 +206,10 @@ func folder(t testing.TB) string {
 	return dir
 }
 
-// freeAddress is a loopback address with a free port.
-func freeAddress(t testing.TB) string {
+// freeAddress is a free port of a loopback host.
+func freeAddress(t testing.TB, host string) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}
