@@ -125,7 +125,7 @@ func launchBinary(t testing.TB, binary string, environment []string, args ...str
 	t.Helper()
 	p := &process{t: t, ended: make(chan error, 1)}
 	p.command = exec.Command(binary, args...)
-	p.command.Env = append(os.Environ(), environment...)
+	p.command.Env = append(append(os.Environ(), "LOYALTY_DRAIN=0s"), environment...) // no balancer is in front, and so a stop is quick
 	p.command.Stdout, p.command.Stderr = &p.out, &p.err
 	if err := p.command.Start(); err != nil {
 		t.Fatal(err)

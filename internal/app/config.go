@@ -55,6 +55,9 @@ type Config struct {
 	Limits admission.Limits
 	// MaxOrderPoints and MaxAdjustmentPoints are as in commands.Options.
 	MaxOrderPoints, MaxAdjustmentPoints domain.Points
+	// Drain is how long a process that is to stop is not ready and answers all the same, so that balancers send it nothing more before its
+	// listeners close. An interrupt or SIGTERM within that time ends it.
+	Drain time.Duration
 	// Secrets is called once the event store is open, whose lock tells that no other process uses the folder. What it starts must end
 	// with its context.
 	Secrets func(context.Context) (domain.Proxies, *auth.Verifier, error)

@@ -9,9 +9,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"loyalty/internal/outage"
@@ -27,9 +30,10 @@ type Addresses struct {
 	EventStore string
 }
 
-// Run opens a process and answers requests until ctx ends or a server fails. Then it stops in order: what Started returned, the servers,
-// once requests under way are answered, the projections, and the stores. It returns nil after a stop without failures, and a ConfigError
-// if c can't work.
+// Run opens a process and answers requests until ctx ends or a server fails. Then it stops in order: what Started returned; where ctx has
+// ended, nothing for the time of Config.Drain, in which the process says that it is not ready and answers; the API, once requests under way
+// are answered; what operators ask; the projections, and the stores. It returns nil after a stop without failures, and a ConfigError if c
+// can't work.
 func Run(ctx context.Context, c Config) (err error) {
 	UseServingGCTarget()
 	var stopLimiting func()
@@ -59,7 +63,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	}()
 
 	failed := make(chan error, 2)
-	public, admin := NewHTTPServer(p.api), NewHTTPServer(p.api.Admin())
+	public, admin := NewHTTPServer(p.leaving(p.api)), NewHTTPServer(p.api.Admin())
 	public.RegisterOnShutdown(p.api.Stop)
 	go func() { failed <- Serve(public, listener) }()
 	go func() { failed <- Serve(admin, adminListener) }()
@@ -70,14 +74,41 @@ func Run(ctx context.Context, c Config) (err error) {
 
 	select {
 	case <-ctx.Done():
+		p.stopping.Store(true)
+		err = beforeStop()
+		drain(c.Drain)
 	case err = <-failed:
 		failed <- nil
+		err = errors.Join(err, beforeStop())
 	}
-	err = errors.Join(err, beforeStop())
 	closing, cancel := stopping()
 	defer cancel()
-	err = errors.Join(err, public.Shutdown(closing), admin.Shutdown(closing))
+	err = errors.Join(err, public.Shutdown(closing))
+	err = errors.Join(err, admin.Shutdown(closing)) // last, so that operators can ask to the end
 	return errors.Join(err, <-failed, <-failed)
+}
+
+// drain waits for so long, or until the process is told to stop once more.
+func drain(long time.Duration) {
+	again, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	passed := time.NewTimer(long)
+	defer passed.Stop()
+	select {
+	case <-passed.C:
+	case <-again.Done():
+	}
+}
+
+// leaving has each answer of a process that stops end its connection: the next request comes on one to another process. It does not close
+// idle connections, on which a request may be coming.
+func (p *Process) leaving(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p.stopping.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // limited is a logger that writes one line a second of each outage, until stop, which writes the last counts.

@@ -35,7 +35,9 @@ type Process struct {
 	// board is the essential runner of a leaderboard in this process's memory; nil where it is shared.
 	board *projections.Runner
 	shown atomic.Bool // there was a leaderboard to show
-	api   *api.Server
+	// stopping is set once the process is to stop: it is not ready from then on.
+	stopping atomic.Bool
+	api      *api.Server
 
 	stop    context.CancelFunc
 	running sync.WaitGroup

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"loyalty/domain"
@@ -12,10 +13,18 @@ func (p *Process) readiness() map[string]func(context.Context) error {
 	checks := map[string]func(context.Context) error{"command": p.readyToCommand, "query": p.readyToQuery, "project": p.readyToProject}
 	ready := map[string]func(context.Context) error{}
 	for _, role := range p.Roles.names() {
-		ready[role] = checks[role]
+		ready[role] = func(ctx context.Context) error {
+			if p.stopping.Load() {
+				return errStopping
+			}
+			return checks[role](ctx)
+		}
 	}
 	return ready
 }
+
+// errStopping is why no role of a process that stops is ready, though it answers for a while.
+var errStopping = errors.New("stopping")
 
 // readyToCommand is nil while the event store answers.
 func (p *Process) readyToCommand(ctx context.Context) error {

@@ -49,5 +49,6 @@ func (c benchServe) Run(ctx context.Context, std output.Streams) error {
 		}
 		stop()
 	}()
+	c.Drain = 0 // no balancer is in front
 	return c.serveCommand.Run(ctx, std)
 }

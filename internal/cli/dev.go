@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"loyalty/eventstore/embedded"
 	"loyalty/internal/app"
@@ -26,8 +27,9 @@ type devCommand struct {
 	flags.EventStoreAccess
 	flags.Origins
 	flags.Limits
-	Demo     bool       `help:"Have simulated shoppers buy through the API, and show the dashboard of one."`
-	LogLevel slog.Level `help:"Least level of what is logged, to standard error: debug, info, warn or error." default:"warn"`
+	Demo     bool          `help:"Have simulated shoppers buy through the API, and show the dashboard of one."`
+	Drain    time.Duration `help:"How long it goes on answering once it is told to stop, while /readyz says 503, so that balancers notice. A second signal ends the wait." default:"0s" env:"LOYALTY_DRAIN"`
+	LogLevel slog.Level    `help:"Least level of what is logged, to standard error: debug, info, warn or error." default:"warn"`
 }
 
 // Help is shown with the command's flags.
@@ -52,7 +54,7 @@ func (c devCommand) Run(ctx context.Context, std output.Streams) error {
 		return err
 	}
 	config.Roles, config.Connections, config.History = app.Roles{Command: true, Query: true, Project: true}, c.Data.Connections(), c.Data.HistoryDir()
-	config.Exclusive, config.Secrets = true, c.Data.Secrets
+	config.Exclusive, config.Secrets, config.Drain = true, c.Data.Secrets, c.Drain
 	config.Started = func(at app.Addresses) (beforeStop func() error) {
 		c.greet(std.Out, at)
 		if !c.Demo {

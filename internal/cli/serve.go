@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"time"
 
 	"loyalty/api/auth"
 	"loyalty/domain"
@@ -28,7 +29,8 @@ type serveCommand struct {
 	flags.EventStoreAccess
 	flags.Origins
 	flags.Limits
-	LogLevel slog.Level `help:"Least level of what is logged, to standard error: debug, info, warn or error." default:"info" env:"LOYALTY_LOG_LEVEL"`
+	Drain    time.Duration `help:"How long it goes on answering once it is told to stop, while /readyz says 503, so that balancers notice. A second signal ends the wait." default:"5s" env:"LOYALTY_DRAIN"`
+	LogLevel slog.Level    `help:"Least level of what is logged, to standard error: debug, info, warn or error." default:"info" env:"LOYALTY_LOG_LEVEL"`
 }
 
 // Help is shown with the command's flags.
@@ -52,7 +54,7 @@ func (c serveCommand) Run(ctx context.Context, std output.Streams) error {
 	}
 	has := func(role string) bool { return slices.Contains(c.Roles, role) }
 	config.Roles = app.Roles{Command: has("command"), Query: has("query"), Project: has("project")}
-	config.Connections, config.History, config.NoWhatIf = app.Connections(c.Connections), c.History, c.NoWhatIf
+	config.Connections, config.History, config.NoWhatIf, config.Drain = app.Connections(c.Connections), c.History, c.NoWhatIf, c.Drain
 	config.Secrets = func(ctx context.Context) (domain.Proxies, *auth.Verifier, error) {
 		return c.Secrets.Open(ctx, config.EventStore.Logger)
 	}
