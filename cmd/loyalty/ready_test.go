@@ -140,7 +140,7 @@ func TestASpareThatProjectsIsReadyUnderLoad(t *testing.T) {
 	waitFor(t, "load", func() bool { return placed.Load() > 50 })
 	// The stores are far away for the spare, so that it always loses.
 	for _, setting := range []string{"LOYALTY_LEDGER", "LOYALTY_LEADERBOARD"} {
-		s.wired(setting, "").slow(20 * time.Millisecond)
+		s.wired(setting, "").Delay(20 * time.Millisecond)
 	}
 	spare := s.role("project") // which waits until it is ready
 	first.wantReady("beside a spare", map[string]string{"project": ""})

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"loyalty/api/admin"
+	"loyalty/internal/proxytest"
 )
 
 // operator asks for a status. It takes two seconds at most, and here ten times that is waited for.
@@ -90,12 +91,12 @@ func TestTheStatusSaysWhichStoreIsDown(t *testing.T) {
 // Then every status says so in time, and how the others fare; and all is well as soon as it answers.
 func TestAStoreThatIsSilentHidesNoOther(t *testing.T) {
 	s := openSite(t)
-	wires := map[string]*wire{
+	wires := map[string]*proxytest.Proxy{
 		"event store": s.wired("LOYALTY_EVENTSTORE", ""), "ledger": s.wired("LOYALTY_LEDGER", storePassword), "leaderboard": s.wired("LOYALTY_LEADERBOARD", ""),
 	}
 	p := s.role("command,query,project")
 	for _, silent := range slices.Sorted(maps.Keys(wires)) {
-		wires[silent].cut()
+		fallSilent(wires[silent])
 		var got admin.Status
 		waitFor(t, silent+" to be down", func() bool { got = p.status(); return down(got)[silent] != "" })
 		for range 2 {
@@ -110,7 +111,7 @@ func TestAStoreThatIsSilentHidesNoOther(t *testing.T) {
 				}
 			}
 		}
-		wires[silent].mend()
+		wires[silent].Set(proxytest.Healthy)
 		waitFor(t, "all to be up", func() bool { got := p.status(); return len(down(got)) == 0 && got.NotReady == "" })
 	}
 }
@@ -129,7 +130,7 @@ func TestASilentEventStoreHoldsNothingUp(t *testing.T) {
 	var placed placedAnswer
 	c.must(http.StatusCreated, &placed, webshop, http.MethodPost, "/order/first", orderBody("c-0", "10.00"))
 	c.must(http.StatusOK, nil, supportClaims, http.MethodGet, "/loyalty/c-0", nil, "Loyalty-Min-Position: "+placed.Position)
-	w.cut()
+	fallSilent(w)
 	waitFor(t, "the loss is noticed", func() bool { return strings.Contains(p.err.String(), "lost the event store") })
 
 	for path, want := range map[string]string{"/readyz": "the event store: ", "/metrics": `loyalty_projection_position{projection="ledger"}`} {
@@ -151,7 +152,7 @@ func TestASilentEventStoreHoldsNothingUp(t *testing.T) {
 	if c.must(http.StatusOK, &screen, supportClaims, http.MethodGet, "/loyalty/c-0", nil); screen.You == nil || screen.You.Points != 1 {
 		t.Errorf("the dashboard is %+v", screen)
 	}
-	stopping := time.AfterFunc(operator.Timeout, w.mend)
+	stopping := time.AfterFunc(operator.Timeout, func() { w.Set(proxytest.Healthy) })
 	p.stop(syscall.SIGTERM)
 	if !stopping.Stop() {
 		t.Error("it stopped only when the event store spoke again")
@@ -197,7 +198,7 @@ func TestTheStatusSaysHowFarAProjectionIsBehind(t *testing.T) {
 		}
 		return is
 	}
-	ledger.cut()
+	fallSilent(ledger)
 	p.batchOf(t, []byte(siteTokenSecret), "a", 3, func([]byte) {})
 	waitFor(t, "the leaderboard to have the orders", func() bool { is := lag("leaderboard"); return is.Applied == 3 && *is.LagEvents == 0 })
 	if is := lag("ledger"); *is.LagEvents != 3 || is.More || is.Applied != 0 {
@@ -212,7 +213,7 @@ func TestTheStatusSaysHowFarAProjectionIsBehind(t *testing.T) {
 	if is := lag("ledger"); *is.LagEvents <= 3 || *is.LagEvents > countUpTo || !is.More {
 		t.Errorf("after %d orders the ledger's projection is %+v, behind by %d", countUpTo+3, is, *is.LagEvents)
 	}
-	ledger.mend()
+	ledger.Set(proxytest.Healthy)
 	waitFor(t, "the ledger to have all orders", func() bool {
 		is := lag("ledger")
 		return *is.LagEvents == 0 && !is.More && is.Live && is.Applied == countUpTo+3
