@@ -58,6 +58,18 @@ func (h *Handler) Register(mux *http.ServeMux) {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(h.Metrics, promhttp.HandlerOpts{}))
 }
 
+// Starting answers operators while a process opens what is in it: it lives, and is not ready for anything yet.
+func Starting(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/healthz" {
+		writeState(w, "ok")
+		return
+	}
+	w.Header().Set("Retry-After", "1")
+	_ = request.WriteProblem(w, problem.Problem{ // a failure to write means that the client has gone
+		Type: "urn:problem-type:loyalty:not_ready", Title: "Not ready", Status: http.StatusServiceUnavailable, Code: "not_ready", Detail: "the process opens its stores",
+	})
+}
+
 func (h *Handler) readyz(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 	defer cancel()

@@ -113,10 +113,12 @@ func (p *plant) expect(when string, away []string) {
 		works bool
 		call  func() (answer, error)
 	}{
-		"an order":                 {!is(theEventStore), func() (answer, error) { return p.order(n) }},
-		"a dashboard":              {!is(theLeaderboard), func() (answer, error) { return p.screen.call(supportClaims, http.MethodGet, "/loyalty/c-0", nil) }},
-		"a dashboard in memory":    {true, func() (answer, error) { return p.localScreen.call(supportClaims, http.MethodGet, "/loyalty/c-0", nil) }},
-		"a trail":                  {!is(theLedger), func() (answer, error) { return p.support.call(supportClaims, http.MethodGet, "/loyalty/c-0/trail", nil) }},
+		"an order":              {!is(theEventStore), func() (answer, error) { return p.order(n) }},
+		"a dashboard":           {!is(theLeaderboard), func() (answer, error) { return p.screen.call(supportClaims, http.MethodGet, "/loyalty/c-0", nil) }},
+		"a dashboard in memory": {true, func() (answer, error) { return p.localScreen.call(supportClaims, http.MethodGet, "/loyalty/c-0", nil) }},
+		"a trail": {!is(theLedger), func() (answer, error) {
+			return p.support.call(supportClaims, http.MethodGet, "/loyalty/c-0/trail", nil)
+		}},
 		"whether it takes orders":  {!is(theEventStore), p.command.asked("/readyz?role=command")},
 		"whether it shows Redis":   {true, p.query.asked("/readyz?role=query")},
 		"whether it shows its own": {true, p.local.asked("/readyz?role=query")},

@@ -226,7 +226,9 @@ func (b *balancer) add(p *process) {
 	b.ready[p] = false
 	b.backend[p] = &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(address) }, Transport: once{connections},
-		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) { http.Error(w, "balancer: "+err.Error(), http.StatusBadGateway) },
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			http.Error(w, "balancer: "+err.Error(), http.StatusBadGateway)
+		},
 	}
 }
 

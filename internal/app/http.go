@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"loyalty/api/admin"
 	"loyalty/internal/outage"
 )
 
@@ -49,10 +50,22 @@ func Run(ctx context.Context, c Config) (err error) {
 		return fmt.Errorf("the admin API needs a free address, choose one with --admin-addr (%w)", err)
 	}
 	defer adminListener.Close()
+	// Operators are answered from the first moment: opening may take long where a store is in this process.
+	failed := make(chan error, 2)
+	var opened atomic.Pointer[http.Handler]
+	operators := NewHTTPServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if handler := opened.Load(); handler != nil {
+			(*handler).ServeHTTP(w, r)
+			return
+		}
+		admin.Starting(w, r)
+	}))
+	go func() { failed <- Serve(operators, adminListener) }()
 	p, err := Open(ctx, c)
 	if err != nil {
-		return err
+		return errors.Join(err, operators.Close(), <-failed)
 	}
+	opened.Store(new(p.api.Admin()))
 	stopping := func() (context.Context, context.CancelFunc) {
 		return context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	}
@@ -62,11 +75,9 @@ func Run(ctx context.Context, c Config) (err error) {
 		err = errors.Join(err, p.close(closing))
 	}()
 
-	failed := make(chan error, 2)
-	public, admin := NewHTTPServer(p.leaving(p.api)), NewHTTPServer(p.api.Admin())
+	public := NewHTTPServer(p.leaving(p.api))
 	public.RegisterOnShutdown(p.api.Stop)
 	go func() { failed <- Serve(public, listener) }()
-	go func() { failed <- Serve(admin, adminListener) }()
 	beforeStop := func() error { return nil }
 	if c.Started != nil {
 		beforeStop = c.Started(p.addresses(listener.Addr(), adminListener.Addr()))
@@ -84,7 +95,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	closing, cancel := stopping()
 	defer cancel()
 	err = errors.Join(err, public.Shutdown(closing))
-	err = errors.Join(err, admin.Shutdown(closing)) // last, so that operators can ask to the end
+	err = errors.Join(err, operators.Shutdown(closing)) // last, so that operators can ask to the end
 	return errors.Join(err, <-failed, <-failed)
 }
 

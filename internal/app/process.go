@@ -56,7 +56,7 @@ func Open(ctx context.Context, c Config) (_ *Process, err error) {
 		}
 	}()
 	// A process that only takes orders needs no read model. One that only projects needs a leaderboard if others read it.
-	want := Wanted{Ledger: c.Query || c.Project, Leaderboard: c.Query || c.Project && c.Leaderboard != MemoryScheme, Exclusive: c.Exclusive}
+	want := Wanted{Ledger: c.Query || c.Project, Leaderboard: c.Query || c.Project && c.Leaderboard != MemoryScheme, Exclusive: c.Exclusive, Patient: true}
 	if p.Stores, err = c.Open(ctx, want, c.EventStore); err != nil {
 		return nil, err
 	}
@@ -104,11 +104,15 @@ func Open(ctx context.Context, c Config) (_ *Process, err error) {
 		return nil, err
 	}
 	registry.MustRegister(newProjectionMetrics(p.runners, time.Now), quarantineMetric{p.Store})
-	config.Status = p.status(c.Roles.names(), time.Now(), p.storeChecks(c.Connections, c.Brokers))
+	checks := p.storeChecks(c.Connections, c.Brokers)
+	config.Status = p.status(c.Roles.names(), time.Now(), checks)
 	if p.api, err = api.New(config); err != nil {
 		return nil, err
 	}
 	p.start(running, log)
+	for _, each := range checks {
+		p.running.Go(func() { each.await(running, log) })
+	}
 	return p, nil
 }
 

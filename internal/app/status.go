@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -17,6 +18,42 @@ import (
 type storeCheck struct {
 	name, kind string
 	check      func(context.Context) error
+}
+
+// How long await waits for a store's answer, pauses before it asks again, and is silent about a store that it has named.
+const (
+	awaitTimeout = 5 * time.Second
+	awaitPause   = 500 * time.Millisecond
+	awaitSilence = 10 * time.Second
+)
+
+// await says what a process that was started waits for, until the store answers or ctx ends.
+func (c storeCheck) await(ctx context.Context, log *slog.Logger) {
+	var named time.Time
+	for {
+		asking, cancel := context.WithTimeout(ctx, awaitTimeout)
+		err := c.check(asking)
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil || errors.Is(err, domain.ErrNotCaughtUp):
+			if !named.IsZero() {
+				log.Info("a store answers", "store", c.name)
+			}
+			return
+		case time.Since(named) >= awaitSilence:
+			named = time.Now()
+			log.Warn("waiting for a store", "store", c.name, "error", err)
+		}
+		pause := time.NewTimer(awaitPause)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return
+		}
+	}
 }
 
 // storeChecks are the checks of all stores and brokers that this process uses.

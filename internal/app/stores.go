@@ -79,14 +79,19 @@ type Stores struct {
 	Shared sharedLeaderboard
 }
 
-// Wanted says which stores to open beside the event store. With Exclusive it is an error (embedded.ErrInUse) if another process serves an
-// embedded event store.
-type Wanted struct{ Ledger, Leaderboard, Exclusive bool }
+// Wanted says which stores to open beside the event store.
+type Wanted struct {
+	Ledger, Leaderboard bool
+	// Exclusive makes it an error (embedded.ErrInUse) if another process serves an embedded event store.
+	Exclusive bool
+	// Patient is for those who go on without an event store on another machine until it answers. For others that is an error.
+	Patient bool
+}
 
 // Open opens the stores that are wanted. The options are for an embedded event store, which this process serves unless another one does.
 // The caller closes the stores, also after an error. A connection string that is missing or wrong is a ConfigError.
 func (c Connections) Open(ctx context.Context, want Wanted, o embedded.Options) (s Stores, err error) {
-	if err := s.openEventStore(ctx, c.Eventstore, o, want.Exclusive); err != nil {
+	if err := s.openEventStore(ctx, c.Eventstore, o, want); err != nil {
 		return s, fmt.Errorf("the event store: %w", err)
 	}
 	if want.Ledger {
@@ -116,7 +121,7 @@ func missing(what string) error {
 	return ConfigError{fmt.Errorf("no %s is given: set LOYALTY_%s or use --%[2]s", what, strings.ToUpper(what), what)}
 }
 
-func (s *Stores) openEventStore(ctx context.Context, connection string, o embedded.Options, alone bool) error {
+func (s *Stores) openEventStore(ctx context.Context, connection string, o embedded.Options, want Wanted) error {
 	if connection == "" {
 		return missing("eventstore")
 	}
@@ -131,7 +136,7 @@ func (s *Stores) openEventStore(ctx context.Context, connection string, o embedd
 		if err != nil {
 			return err
 		}
-		if alone || !running {
+		if want.Exclusive || !running {
 			if s.Server, err = embedded.Open(ctx, o); err != nil {
 				return err
 			}
@@ -144,7 +149,12 @@ func (s *Stores) openEventStore(ctx context.Context, connection string, o embedd
 	if err != nil {
 		return err
 	}
-	s.Store, err = eventstore.Open(ctx, target, events, eventstore.Options{Logger: o.Logger})
+	options := eventstore.Options{Logger: o.Logger}
+	if want.Patient && !inFolder {
+		s.Store, err = eventstore.New(target, events, options)
+	} else {
+		s.Store, err = eventstore.Open(ctx, target, events, options)
+	}
 	return err
 }
 
