@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"loyalty/internal/proxytest"
 	"loyalty/readmodels/leaderboard/redis/redistest"
 	"loyalty/readmodels/ledger/postgres/postgrestest"
 )
@@ -139,7 +141,11 @@ func TestNothingIsLostOrDoubledInChaos(t *testing.T) {
 	s := &site{t: t, postgres: postgrestest.Start(t), redis: redistest.Start(t)}
 	storeAddress, folder := quietAddress(t, random), t.TempDir()
 	secrets := []string{"LOYALTY_TOKEN_SECRET=" + siteTokenSecret, "LOYALTY_PROXY_SECRET=" + siteProxySecret}
-	s.settings = append(secrets, "LOYALTY_EVENTSTORE=esdb://"+storeAddress+"?tls=false", "LOYALTY_LEDGER="+s.postgres.URL(), "LOYALTY_LEADERBOARD="+s.redis.URL())
+	s.settings = append(slices.Clone(secrets), theEventStore+"=esdb://"+storeAddress+"?tls=false", theLedger+"="+s.postgres.URL(), theLeaderboard+"="+s.redis.URL())
+	ways := map[string]*proxytest.Proxy{}
+	for _, setting := range []string{theEventStore, theLedger, theLeaderboard} {
+		ways[setting] = s.wired(setting, "")
+	}
 	// A process whose role needs no read model serves the event store of its folder to all others.
 	events := keep(t, random, binary, "event store", append(secrets, "LOYALTY_EVENTSTORE=embedded:"+folder+"/events", "LOYALTY_LEDGER=sqlite:"+folder+"/none", "LOYALTY_LEADERBOARD=memory:"),
 		"--roles", "command", "--eventstore-addr", storeAddress)
@@ -176,6 +182,13 @@ func TestNothingIsLostOrDoubledInChaos(t *testing.T) {
 		&victim{name: "Postgres", kill: func(time.Duration) bool { s.postgres.Kill(); return true }, revive: s.postgres.Start},
 		&victim{name: "Redis", kill: func(time.Duration) bool { s.redis.Stop(); return true }, revive: s.redis.Start},
 	)
+	for _, setting := range slices.Sorted(maps.Keys(ways)) {
+		way := ways[setting]
+		victims = append(victims, &victim{name: "the way to " + setting, kill: func(time.Duration) bool {
+			failures[random.IntN(len(failures))].begin(way)
+			return true
+		}, revive: func() { way.Set(proxytest.Healthy) }})
+	}
 	// The same server, which loses what it has as well.
 	c.began = time.Now()
 	c.run(append(victims, &victim{name: "what Redis has", kill: func(time.Duration) bool {
