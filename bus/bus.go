@@ -6,7 +6,6 @@ package bus
 
 import (
 	"context"
-	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -55,8 +54,8 @@ func backoff(attempt int) time.Duration {
 }
 
 // retry calls try, with growing pauses, until it succeeds, giveUp returns true for its error, or ctx ends. It returns nil, the
-// error given up on, or the error of ctx. An attempt that has begun when ctx ends is finished.
-func retry(ctx context.Context, log *slog.Logger, what string, try func(context.Context) error, giveUp func(error) bool) error {
+// error given up on, or the error of ctx. An attempt that has begun when ctx ends is finished. What is tried is one of a few.
+func retry(ctx context.Context, log limited, what string, try func(context.Context) error, giveUp func(error) bool) error {
 	for attempt := 1; ; attempt++ {
 		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), attemptTimeout)
 		err := try(bounded)
@@ -65,7 +64,7 @@ func retry(ctx context.Context, log *slog.Logger, what string, try func(context.
 			return err
 		}
 		if attempt&(attempt-1) == 0 {
-			log.Warn("the command bus tries again", "what", what, "attempt", attempt, "error", err)
+			log.warn("the command bus tries again", what, "attempt", attempt, "error", err)
 		}
 		if pause(ctx, backoff(attempt)) != nil {
 			return ctx.Err()

@@ -29,15 +29,17 @@ type IntakeOptions struct {
 	// Concurrency is the number of commands carried out at once (default 16). It is the number of subscriptions, so it must be 1
 	// with a broker that gives every message to every subscription.
 	Concurrency int
+	// PoisonDepth counts the poison topic. From PoisonLimit on, the content of a command that would be put there is discarded, and the sender
+	// told so. Without PoisonDepth there is no limit. It may be called by many goroutines at once.
+	PoisonDepth func(context.Context) (int64, error)
+	PoisonLimit int64
 	// OrderTimeout bounds how long a return waits for its order before it is poisoned (default 1 min).
 	OrderTimeout time.Duration
 	// RequeueDelay is the pause before a command goes to the back of the queue (default 250 ms).
 	RequeueDelay time.Duration
-	// RequeueAfter bounds how long a command is retried in its place while a store is unavailable (default 10 s). Then it goes
-	// to the back of the queue, because others may wait behind it.
+	// RequeueAfter bounds how long a command is retried in its place while it fails with an error that may pass (default 10 s). Then it goes
+	// to the back of the queue, because others may wait behind it. How often it does so is not bounded.
 	RequeueAfter time.Duration
-	// RetryTimeout bounds how long a command is retried that fails with an unknown error (default 1 min).
-	RetryTimeout time.Duration
 	// Now is the clock (default time.Now).
 	Now func() time.Time
 	// Logger gets retries and poisoned commands, never the content of a command (default: none).
@@ -55,7 +57,6 @@ func (o IntakeOptions) withDefaults() IntakeOptions {
 	or(&o.OrderTimeout, time.Minute)
 	or(&o.RequeueDelay, 250*time.Millisecond)
 	or(&o.RequeueAfter, 10*time.Second)
-	or(&o.RetryTimeout, time.Minute)
 	if o.Concurrency < 1 {
 		o.Concurrency = 16
 	}
@@ -73,8 +74,11 @@ func (o IntakeOptions) withDefaults() IntakeOptions {
 
 // Intake takes commands from a broker. A command is acknowledged when its events are in the log and its result is published, or
 // when it is poisoned. If the process fails before that, the broker delivers it again; commands are idempotent, so it counts once.
+//
+// Poisoned is only what a repeat can't change. A command waits for a store, and for whatever nobody knows yet, for as long as it takes.
 type Intake struct {
 	IntakeOptions
+	log    limited
 	queues *queues
 	router *message.Router
 	// running is the context of Run.
@@ -84,15 +88,15 @@ type Intake struct {
 // NewIntake returns an intake that Run starts.
 func NewIntake(o IntakeOptions) (*Intake, error) {
 	o = o.withDefaults()
-	log := newLogger(o.Logger)
+	log, limited := newLogger(o.Logger), newLimited(o.Logger)
 	// The router waits for handlers for longer than an attempt may take.
 	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: 2 * attemptTimeout}, log)
 	if err != nil {
 		return nil, err
 	}
 	in := &Intake{
-		IntakeOptions: o, router: router,
-		queues: newQueues(o.Subscriber, o.Topics.Commands, o.Concurrency, o.Logger, NamePlaceOrder, NameReturnItems, NameAdjustPoints),
+		IntakeOptions: o, router: router, log: limited,
+		queues: newQueues(o.Subscriber, o.Topics.Commands, o.Concurrency, limited, NamePlaceOrder, NameReturnItems, NameAdjustPoints),
 	}
 	processor, err := cqrs.NewCommandProcessorWithConfig(router, cqrs.CommandProcessorConfig{
 		GenerateSubscribeTopic: func(cqrs.CommandProcessorGenerateSubscribeTopicParams) (string, error) {
@@ -134,47 +138,47 @@ func (in *Intake) Run(ctx context.Context) error {
 func handler[C any](in *Intake, name string, carryOut func(context.Context, *Intake, C) (Result, error)) cqrs.CommandHandler {
 	return cqrs.NewCommandHandler(name, func(ctx context.Context, c *C) error {
 		var result Result
-		err := retry(ctx, in.Logger, name, func(ctx context.Context) (err error) {
+		m := cqrs.OriginalMessageFromCtx(ctx)
+		err := retry(ctx, in.log, name, func(ctx context.Context) (err error) {
 			result, err = carryOut(ctx, in, *c)
 			return err
-		}, in.giveUp())
-		m := cqrs.OriginalMessageFromCtx(ctx)
+		}, in.giveUp(m))
 		switch {
 		case err == nil:
 			return in.answer(ctx, m, result)
-		case errors.Is(err, domain.ErrNotFound) && in.orderMayCome(m):
-			return in.requeue(ctx, m, in.waitingSince(m))
-		case temporary(err) && ctx.Err() == nil:
-			// Its timeouts begin anew when it is delivered again.
-			return in.requeue(ctx, m, time.Time{})
-		case permanent(err) || ctx.Err() == nil:
+		case errors.Is(err, domain.ErrNotFound) && permanent(err) && in.orderMayCome(m):
+			return in.requeue(ctx, m, metadataWaitingSince)
+		case permanent(err):
 			return in.poison(ctx, m, result, err)
 		}
-		return err
+		return in.wait(ctx, m, err)
 	})
 }
 
-// giveUp returns a function that decides after each failed attempt at one command whether it was the last one in this place: if
-// the error is permanent, if it is temporary and RequeueAfter is over, or if it has been unknown for RetryTimeout. An outage
-// between uses up none of RetryTimeout.
-func (in *Intake) giveUp() func(error) bool {
-	began := in.Now()
-	var unknownSince time.Time
+// wait puts a command whose error may pass at the back of the queue. When the intake stops, the broker has the command still.
+func (in *Intake) wait(ctx context.Context, m *message.Message, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	if temporary(err) {
+		return in.requeue(ctx, m, "") // its timeouts begin anew when it is delivered again
+	}
+	in.log.warn("a command waits, and fails for a reason that nobody knows yet", knownName(m.Metadata.Get(MetadataName)),
+		"id", fmt.Sprintf("%.128q", m.UUID), "since", in.since(m, metadataFailingSince), "error", err)
+	return in.requeue(ctx, m, metadataFailingSince)
+}
+
+// giveUp returns a function that decides after each failed attempt at a command whether it was the last one in this place: if the error is
+// permanent, or if RequeueAfter is over. A command that has waited because of an unknown error has one attempt each time: it may be the command
+// that is at fault, or the program, and then it must not keep others waiting.
+func (in *Intake) giveUp(m *message.Message) func(error) bool {
+	began, failing := in.Now(), m.Metadata.Get(metadataFailingSince) != ""
 	return func(err error) bool {
-		switch {
-		case permanent(err):
-			return true
-		case temporary(err):
-			unknownSince = time.Time{}
-			return in.Now().Sub(began) > in.RequeueAfter
-		case unknownSince.IsZero():
-			unknownSince = in.Now()
-		}
-		return in.Now().Sub(unknownSince) > in.RetryTimeout
+		return permanent(err) || failing && !temporary(err) || in.Now().Sub(began) > in.RequeueAfter
 	}
 }
 
-// guard is a middleware of every handler. It poisons a command that can't be read or whose handler panics. It ends a handler's
+// guard is a middleware of every handler. It poisons a command that is too large, that can't be read or whose handler panics. It ends a handler's
 // context with that of Run: a message that the subscriber of Redis Streams hands out again has a context that never ends by itself.
 func (in *Intake) guard(next message.HandlerFunc) message.HandlerFunc {
 	return func(m *message.Message) ([]*message.Message, error) {
@@ -182,11 +186,17 @@ func (in *Intake) guard(next message.HandlerFunc) message.HandlerFunc {
 		defer cancel()
 		defer context.AfterFunc(in.running, cancel)()
 		m.SetContext(ctx)
-		_, err := next(m)
-		if err == nil || m.Context().Err() != nil {
-			return nil, err
+		err := checkSize(m)
+		if err == nil {
+			_, err = next(m)
 		}
-		return nil, in.poison(m.Context(), m, Result{}, err)
+		switch {
+		case err == nil || m.Context().Err() != nil:
+			return nil, err
+		case permanent(err):
+			return nil, in.poison(m.Context(), m, Result{}, err)
+		}
+		return nil, in.wait(m.Context(), m, err)
 	}
 }
 
@@ -234,40 +244,43 @@ func knownName(command string) string {
 
 // orderMayCome reports whether the order of a return may still arrive in time.
 func (in *Intake) orderMayCome(m *message.Message) bool {
-	return in.Now().Sub(in.waitingSince(m)) < in.OrderTimeout
+	return in.Now().Sub(in.since(m, metadataWaitingSince)) < in.OrderTimeout
 }
 
-// waitingSince is when a return was first requeued, now if it never was. A time in the future, which only a sender can have
+// since is when a command was first requeued for a reason, now if it never was. A time in the future, which only a sender can have
 // written, does not count: the command would be requeued until then.
-func (in *Intake) waitingSince(m *message.Message) time.Time {
+func (in *Intake) since(m *message.Message, reason string) time.Time {
 	now := in.Now()
-	if since, err := time.Parse(time.RFC3339Nano, m.Metadata.Get(metadataWaitingSince)); err == nil && since.Before(now) {
+	if since, err := time.Parse(time.RFC3339Nano, m.Metadata.Get(reason)); err == nil && since.Before(now) {
 		return since
 	}
 	return now
 }
 
 // requeue puts a command at the back of the queue; the order of a return may be in front of it. It pauses first, so that a
-// queue with nothing else in it is no busy loop.
-func (in *Intake) requeue(ctx context.Context, m *message.Message, waitingSince time.Time) error {
+// queue with nothing else in it is no busy loop. A reason is metadata that says since when.
+func (in *Intake) requeue(ctx context.Context, m *message.Message, reason string) error {
 	if err := pause(ctx, in.RequeueDelay); err != nil {
 		return err
 	}
 	again := m.Copy()
 	delete(again.Metadata, metadataWaitingSince)
-	if !waitingSince.IsZero() {
-		again.Metadata.Set(metadataWaitingSince, waitingSince.UTC().Format(time.RFC3339Nano))
+	delete(again.Metadata, metadataFailingSince)
+	if reason != "" {
+		again.Metadata.Set(reason, in.since(m, reason).UTC().Format(time.RFC3339Nano))
 	}
 	return in.publish(ctx, in.Topics.Commands, again)
 }
 
 // publish publishes a message, and retries until it succeeds or ctx ends.
 func (in *Intake) publish(ctx context.Context, topic string, m *message.Message) error {
-	return retry(ctx, in.Logger, "publish to "+topic, func(ctx context.Context) error {
+	return retry(ctx, in.log, "publish to "+topic, func(ctx context.Context) error {
 		again := m.Copy()
 		again.SetContext(ctx)
 		return in.Publisher.Publish(topic, again)
-	}, func(error) bool { return false })
+	}, never)
 }
+
+func never(error) bool { return false }
 
 var _ Commands = (*commands.Handler)(nil)

@@ -8,9 +8,13 @@ import (
 	"github.com/ThreeDotsLabs/watermill"
 )
 
-// repeatAfter is the least time between two log lines of the same error: every subscription repeats it twice a second while a
-// broker is away.
-const repeatAfter = 10 * time.Second
+const (
+	// repeatAfter is the least time between two log lines of the same error of Watermill's: every subscription repeats it twice a second while a
+	// broker is away.
+	repeatAfter = 10 * time.Second
+	// warnAfter is the same for warnings of ours about the same thing.
+	warnAfter = time.Second
+)
 
 // logger logs for Watermill: errors as warnings, because they are retried, and each once in repeatAfter; the rest as debugging.
 type logger struct {
@@ -39,7 +43,7 @@ const routerStopped = "All handlers stopped, closing router"
 
 // Error logs an error unless the same was logged less than repeatAfter ago.
 func (l logger) Error(text string, err error, fields watermill.LogFields) {
-	if text != routerStopped && l.logged.due(text) {
+	if text != routerStopped && l.logged.due(text, repeatAfter) {
 		l.LoggerAdapter.Error(text, err, fields)
 	}
 }
@@ -50,13 +54,30 @@ func (l logger) With(fields watermill.LogFields) watermill.LoggerAdapter {
 }
 
 // due reports whether an error may be logged now, and notes that it is.
-func (s *lastLogged) due(text string) bool {
+func (s *lastLogged) due(text string, after time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	if now.Sub(s.at[text]) < repeatAfter {
+	if now.Sub(s.at[text]) < after {
 		return false
 	}
 	s.at[text] = now
 	return true
+}
+
+// limited logs warnings that come for each of many commands while something is away.
+type limited struct {
+	*slog.Logger
+	logged *lastLogged
+}
+
+func newLimited(log *slog.Logger) limited {
+	return limited{log, &lastLogged{at: make(map[string]time.Time)}}
+}
+
+// warn logs a warning about a thing, one of a few, unless the last of the same about the same came less than warnAfter ago.
+func (l limited) warn(text, what string, args ...any) {
+	if l.logged.due(text+what, warnAfter) {
+		l.Warn(text, append([]any{"what", what}, args...)...)
+	}
 }

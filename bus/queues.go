@@ -2,11 +2,12 @@ package bus
 
 import (
 	"context"
-	"errors"
-	"log/slog"
+	"fmt"
 	"sync"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+
+	"loyalty/domain"
 )
 
 // queues divides the messages of one topic by name, so that each kind of command has its own handler on the Watermill
@@ -16,11 +17,11 @@ type queues struct {
 	topic      string
 	// readers is the number of subscriptions held at once. Each hands out one message at a time.
 	readers int
-	log     *slog.Logger
+	log     limited
 	byName  map[string]queue
 }
 
-func newQueues(subscriber message.Subscriber, topic string, readers int, log *slog.Logger, names ...string) *queues {
+func newQueues(subscriber message.Subscriber, topic string, readers int, log limited, names ...string) *queues {
 	q := &queues{subscriber: subscriber, topic: topic, readers: max(readers, 1), log: log, byName: make(map[string]queue)}
 	for _, name := range append(names, "") {
 		q.byName[name] = make(queue)
@@ -49,28 +50,39 @@ func (q *queues) run(ctx context.Context) {
 	}
 }
 
-var errSubscriptionEnded = errors.New("the subscription has ended")
+var errSubscriptionEnded = fmt.Errorf("%w: the subscription has ended", domain.ErrUnavailable)
 
-// read keeps one subscription until ctx ends. It subscribes again, with growing pauses, when the broker is away or has lost its
-// consumer groups.
+// read keeps one subscription until ctx ends. It subscribes again, with growing pauses, when the broker is away, refuses our user or has lost
+// its consumer groups.
 func (q *queues) read(ctx context.Context) {
 	for attempt := 1; ; attempt++ {
-		messages, err := q.subscriber.Subscribe(ctx, q.topic)
-		if err == nil {
-			for m := range messages {
-				attempt = 0
-				q.pass(ctx, m)
-			}
-			err = errSubscriptionEnded
-		}
+		received, err := q.subscribe(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		q.log.Warn("the command bus subscribes again", "topic", q.topic, "error", err)
+		if received {
+			attempt = 0
+		}
+		q.log.warn("the command bus subscribes again", q.topic, "error", err)
 		if pause(ctx, backoff(attempt+1)) != nil {
 			return
 		}
 	}
+}
+
+// subscribe reads one subscription to its end, and says whether anything came. What a failed one has left running ends with its context.
+func (q *queues) subscribe(ctx context.Context) (received bool, _ error) {
+	subscribed, cancel := context.WithCancel(ctx)
+	defer cancel()
+	messages, err := q.subscriber.Subscribe(subscribed, q.topic)
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", domain.ErrUnavailable, err)
+	}
+	for m := range messages {
+		received = true
+		q.pass(ctx, m)
+	}
+	return received, errSubscriptionEnded
 }
 
 // pass puts a message into its queue. After ctx has ended it gives the message back to the broker.

@@ -3,8 +3,10 @@ package bus
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
@@ -56,6 +58,9 @@ type Result struct {
 	Position string `json:"position,omitempty"`
 
 	Problem *Problem `json:"problem,omitempty"`
+	// Discarded is true for a poisoned command whose content is not kept, because it is too large or the poison topic is full: only the sender
+	// can send it again.
+	Discarded bool `json:"discarded,omitempty"`
 	// Reason is the operator's reason for dropping the command.
 	Reason string `json:"reason,omitempty"`
 }
@@ -77,14 +82,25 @@ func problemOf(err error) Problem {
 	return Problem{Code: p.Code, Detail: p.Detail, Errors: p.Errors}
 }
 
-// permanent reports whether an error will come again however often the command is repeated.
-func permanent(err error) bool {
-	status := problem.Of(err).Status
-	return status >= http.StatusBadRequest && status < http.StatusInternalServerError
+// lasting are the errors that a repeat can't change: what is wrong with the command itself, and a panic, which would meet every process.
+var lasting = []error{
+	domain.ErrInvalid, domain.ErrNotFound, domain.ErrConflict, domain.ErrDecided, domain.ErrForgotten, domain.ErrReturnExceedsPaid,
+	domain.ErrOrderPoints, domain.ErrAdjustmentPoints, errPanic,
 }
 
-// temporary reports whether an error ends when a store is available again or has caught up.
-func temporary(err error) bool { return problem.Of(err).Status == http.StatusServiceUnavailable }
+// passing are the errors that end when a store is available again or has caught up.
+var passing = []error{domain.ErrUnavailable, domain.ErrNotCaughtUp, context.DeadlineExceeded, context.Canceled}
+
+// permanent reports whether an error will come again however often the command is repeated. All other errors may pass, also those that nobody
+// knows yet: whoever waits loses nothing.
+func permanent(err error) bool { return isOneOf(err, lasting) && !temporary(err) }
+
+// temporary reports whether a store is known to be the reason.
+func temporary(err error) bool { return isOneOf(err, passing) }
+
+func isOneOf(err error, known []error) bool {
+	return slices.ContainsFunc(known, func(k error) bool { return errors.Is(err, k) })
+}
 
 // Commands carries out commands: *commands.Handler.
 type Commands interface {

@@ -29,7 +29,10 @@ func TestAnErrorIsPermanentOrTemporaryOrUnknown(t *testing.T) {
 		{domain.ErrUndecodable, isUnknown},
 		{domain.ErrWrongRevision, isUnknown},
 		{errors.New("nobody knows this"), isUnknown},
-		{errPanic, isUnknown},
+		{domain.ErrUnauthenticated, isUnknown}, // a store's, not a caller's: the bus has none
+		{domain.ErrForbidden, isUnknown},
+		{errPanic, isPermanent},
+		{fmt.Errorf("%w: %w", domain.ErrUnavailable, domain.ErrNotFound), isTemporary},
 	} {
 		err := fmt.Errorf("order o-1: %w", c.err)
 		got := isUnknown

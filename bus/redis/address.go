@@ -27,6 +27,10 @@ type address struct {
 	// claimAfter is the time after which a command of a dead consumer goes to another, and after which a consumer without a
 	// heartbeat counts as dead.
 	claimAfter time.Duration
+	// orderTimeout is how long a return waits for its order.
+	orderTimeout time.Duration
+	// poisonKeep is about how many commands the poison topic holds.
+	poisonKeep int64
 	// fromStart has the first start publish the whole history of events.
 	fromStart bool
 }
@@ -37,6 +41,9 @@ const (
 	defaultConcurrency = 16
 	defaultKeep        = 1_000_000
 	defaultClaimAfter  = 10 * time.Second
+	defaultOrderTime   = time.Minute
+	defaultPoisonKeep  = 10_000
+	maxOrderTime       = 24 * time.Hour
 )
 
 var prefixForm = regexp.MustCompile(`^[A-Za-z0-9_.:{}-]{1,64}$`)
@@ -46,7 +53,7 @@ func parseAddress(text string) (address, error) {
 	malformed := func(detail string) (address, error) {
 		return address{}, domain.Invalid("bus", "address_malformed", detail)
 	}
-	parsed, err := redisurl.Parse(text, "prefix", "concurrency", "keep", "claim_after", "from")
+	parsed, err := redisurl.Parse(text, "prefix", "concurrency", "keep", "claim_after", "order_timeout", "poison_keep", "from")
 	if err != nil {
 		return malformed(err.Error())
 	}
@@ -63,6 +70,12 @@ func parseAddress(text string) (address, error) {
 	}
 	if a.claimAfter, err = time.ParseDuration(parsed.Own("claim_after", defaultClaimAfter.String())); err != nil || a.claimAfter < 100*time.Millisecond {
 		return malformed("claim_after is a duration such as 30s, at least 100ms")
+	}
+	if a.orderTimeout, err = time.ParseDuration(parsed.Own("order_timeout", defaultOrderTime.String())); err != nil || a.orderTimeout < time.Second || a.orderTimeout > maxOrderTime {
+		return malformed("order_timeout is a duration such as 30m, from 1s to 24h")
+	}
+	if a.poisonKeep, err = strconv.ParseInt(parsed.Own("poison_keep", strconv.Itoa(defaultPoisonKeep)), 10, 64); err != nil || a.poisonKeep < 1 {
+		return malformed("poison_keep is a number of poisoned commands, at least 1")
 	}
 	switch parsed.Own("from", "now") {
 	case "start":

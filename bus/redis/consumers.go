@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -17,6 +18,8 @@ type consumers struct {
 	client redis.UniversalClient
 	prefix string
 	own    string
+	// held are the commands that have arrived here.
+	held *held
 	// ttl is how long a heartbeat counts.
 	ttl time.Duration
 
@@ -31,7 +34,7 @@ type liveness struct {
 }
 
 func newConsumers(client redis.UniversalClient, prefix string, ttl time.Duration) *consumers {
-	return &consumers{client: client, prefix: prefix + "consumer.", own: uuid.NewString(), ttl: ttl, known: make(map[string]liveness)}
+	return &consumers{client: client, prefix: prefix + "consumer.", own: uuid.NewString(), held: &held{ids: make(map[string]bool)}, ttl: ttl, known: make(map[string]liveness)}
 }
 
 // heartbeat tells the others that this consumer is alive.
@@ -39,10 +42,11 @@ func (c *consumers) heartbeat(ctx context.Context) error {
 	return c.client.Set(ctx, c.prefix+c.own, "", c.ttl).Err()
 }
 
-// mayClaim reports whether a command may be claimed from the consumer that holds it. It may not while Redis doesn't answer.
+// mayClaim reports whether a command may be claimed from the consumer that holds it. It may not while Redis doesn't answer. This consumer claims
+// from itself what has not arrived: the answer that brought it was lost, and nobody else would ever carry it out.
 func (c *consumers) mayClaim(p redis.XPendingExt) bool {
 	if p.Consumer == c.own {
-		return false
+		return !c.held.has(p.ID)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -60,6 +64,71 @@ func (c *consumers) mayClaim(p redis.XPendingExt) bool {
 	}
 	c.known[p.Consumer] = liveness{alive: n > 0 || err != nil, at: now}
 	return n == 0 && err == nil
+}
+
+// held are the ids of the commands that have arrived in this process and are not acknowledged yet. It sees them as a hook of the client that
+// reads, because Watermill's messages don't have them.
+type held struct {
+	mu  sync.Mutex
+	ids map[string]bool
+}
+
+func (h *held) has(id string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.ids[id]
+}
+
+func (h *held) set(is bool, ids ...string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, id := range ids {
+		if is {
+			h.ids[id] = true
+		} else {
+			delete(h.ids, id)
+		}
+	}
+}
+
+// DialHook changes nothing.
+func (*held) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+// ProcessPipelineHook changes nothing: nothing is read in pipelines.
+func (*held) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+// ProcessHook notes what XREADGROUP and XCLAIM have brought, and what XACK has ended.
+func (h *held) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, command redis.Cmder) error {
+		err := next(ctx, command)
+		if err != nil {
+			return err
+		}
+		switch c := command.(type) {
+		case *redis.XStreamSliceCmd:
+			for _, stream := range c.Val() {
+				h.note(stream.Messages)
+			}
+		case *redis.XMessageSliceCmd:
+			h.note(c.Val())
+		case *redis.IntCmd:
+			const firstID = 3 // after XACK, the stream and the group
+			if args := c.Args(); c.Name() == "xack" {
+				for _, id := range args[min(firstID, len(args)):] {
+					h.set(false, fmt.Sprint(id))
+				}
+			}
+		}
+		return nil
+	}
+}
+
+func (h *held) note(messages []redis.XMessage) {
+	for _, m := range messages {
+		h.set(true, m.ID)
+	}
 }
 
 // Keep sends the heartbeat of this consumer and trims the commands stream, until ctx ends: it deletes what every consumer group has

@@ -59,15 +59,23 @@ func (b *Broker) eachPoisoned(ctx context.Context, each func(id string, m *messa
 }
 
 // Retry moves commands from the poison topic back to the commands topic. It adds before it deletes, so that a crash between doubles a
-// command, which changes nothing, and loses none. An id that is not in the topic is domain.ErrNotFound; those before it are moved.
+// command, which changes nothing, and loses none. An id that is not in the topic is domain.ErrNotFound, and one whose content is not kept
+// domain.ErrInvalid; those before it are moved.
 func (b *Broker) Retry(ctx context.Context, ids ...string) error {
 	return b.each(ctx, ids, b.retry)
 }
 
-// RetryAll is Retry of all that are there now. It returns how many.
-func (b *Broker) RetryAll(ctx context.Context) (int, error) { return b.all(ctx, b.retry) }
+// RetryAll is Retry of all that are there now, or of those with a code. It returns how many. Those without their content stay.
+func (b *Broker) RetryAll(ctx context.Context, code string) (int, error) {
+	return b.all(ctx, func(p bus.Poisoned) bool { return hasCode(p, code) && !p.Discarded }, b.retry)
+}
+
+func hasCode(p bus.Poisoned, code string) bool { return code == "" || p.Code == code }
 
 func (b *Broker) retry(ctx context.Context, id string, m *message.Message) error {
+	if bus.ReadPoisoned(m).Discarded {
+		return domain.Invalid("id", "command_discarded", "the content of "+id+" was not kept, because it was too large: its channel has to send it again; drop it")
+	}
 	return b.move(ctx, id, b.topics.Commands, bus.OriginalCommand(m))
 }
 
@@ -80,12 +88,12 @@ func (b *Broker) Drop(ctx context.Context, reason string, ids ...string) error {
 	return b.each(ctx, ids, b.dropFor(reason))
 }
 
-// DropAll is Drop of all that are there now. It returns how many.
-func (b *Broker) DropAll(ctx context.Context, reason string) (int, error) {
+// DropAll is Drop of all that are there now, or of those with a code. It returns how many.
+func (b *Broker) DropAll(ctx context.Context, reason, code string) (int, error) {
 	if err := checkReason(reason); err != nil {
 		return 0, err
 	}
-	return b.all(ctx, b.dropFor(reason))
+	return b.all(ctx, func(p bus.Poisoned) bool { return hasCode(p, code) }, b.dropFor(reason))
 }
 
 func checkReason(reason string) error {
@@ -109,13 +117,16 @@ func (b *Broker) dropFor(reason string) func(context.Context, string, *message.M
 func (b *Broker) move(ctx context.Context, id, topic string, m *message.Message) error {
 	m.SetContext(ctx)
 	if err := b.publisher.Publish(topic, m); err != nil {
-		return unavailable("publish to "+topic, err)
+		return err
 	}
 	return unavailable("delete from the poison topic", b.client.XDel(ctx, b.topics.Poison, id).Err())
 }
 
-func (b *Broker) all(ctx context.Context, do func(context.Context, string, *message.Message) error) (n int, err error) {
+func (b *Broker) all(ctx context.Context, chosen func(bus.Poisoned) bool, do func(context.Context, string, *message.Message) error) (n int, err error) {
 	err = b.eachPoisoned(ctx, func(id string, m *message.Message) (bool, error) {
+		if !chosen(bus.ReadPoisoned(m)) {
+			return true, nil
+		}
 		if err := do(ctx, id, m); err != nil {
 			return false, err
 		}

@@ -198,7 +198,7 @@ func TestRetryAllLeavesWhatFailsAgainInThePoison(t *testing.T) {
 	b := open(t, server.URL()+quick)
 	s := bustest.NewSystem(t, brokerOf(t, b))
 	before := poisonThree(t, s, b)
-	if n, err := b.RetryAll(t.Context()); err != nil || n != 3 {
+	if n, err := b.RetryAll(t.Context(), ""); err != nil || n != 3 {
 		t.Fatalf("%d, %v", n, err)
 	}
 	s.Start(nil)
@@ -229,7 +229,7 @@ func TestADroppedCommandIsGoneAndTheChannelHearsWhy(t *testing.T) {
 	if got := codes(listed(t, b)); got != "conflict points_zero" {
 		t.Errorf("left: %s", got)
 	}
-	if n, err := b.DropAll(t.Context(), "the rest too"); err != nil || n != 2 {
+	if n, err := b.DropAll(t.Context(), "the rest too", ""); err != nil || n != 2 {
 		t.Errorf("%d, %v", n, err)
 	}
 	if got := listed(t, b); len(got) != 0 {
@@ -278,7 +278,7 @@ func TestClustersAndSentinelsCarryTheBusAsWell(t *testing.T) {
 		bustest.WaitFor(t, "the order", func() bool { return s.Stored("order-o-1") == 2 })
 		s.Send(bustest.Mug("o-1", "bob"))
 		bustest.WaitFor(t, "the conflict", func() bool { return len(listed(t, b)) == 1 })
-		if n, err := b.RetryAll(t.Context()); err != nil || n != 1 {
+		if n, err := b.RetryAll(t.Context(), ""); err != nil || n != 1 {
 			t.Errorf("%s: %d retried, %v", address, n, err)
 		}
 		bustest.WaitFor(t, "the conflict again", func() bool { return len(listed(t, b)) == 1 })

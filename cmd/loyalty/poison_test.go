@@ -88,6 +88,11 @@ func TestWhatCouldNotBeCarriedOutIsListedRetriedAndDropped(t *testing.T) {
 	}
 	tool(cli.ExitUsage, "retry")
 	tool(cli.ExitUsage, "retry", "--all", "1-1")
+	tool(cli.ExitUsage, "retry", "--all", "--code", "conflict")
+	tool(cli.ExitUsage, "drop", "--code", "conflict", "--reason", "a test")
+	if got := tool(cli.ExitOK, "retry", "--code", "not_found"); got != "0 commands are back in the queue.\n" {
+		t.Errorf("it prints %q", got)
+	}
 	tool(cli.ExitUsage, "retry", "what")
 	tool(cli.ExitUsage, "drop", "1-1")
 	tool(cli.ExitUsage, "drop", "--all", "--reason", "a test")

@@ -45,7 +45,8 @@ func (f Brokers) join(r Roles, handler bus.Commands, adjustmentLimit domain.Poin
 		b.intake, err = bus.NewIntake(bus.IntakeOptions{
 			Commands: handler, Subscriber: b.commandBus.Subscriber(), Publisher: b.commandBus.Publisher(), Topics: b.commandBus.Topics(),
 			Concurrency: b.commandBus.Concurrency(), Logger: log, Observe: metrics.observe,
-			AdjustmentLimit: adjustmentLimit,
+			AdjustmentLimit: adjustmentLimit, OrderTimeout: b.commandBus.OrderTimeout(),
+			PoisonDepth: b.commandBus.Depth, PoisonLimit: b.commandBus.PoisonKeep(),
 		})
 		if err != nil {
 			return b, err

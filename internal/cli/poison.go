@@ -52,7 +52,9 @@ type poisonListCommand struct {
 // Help is shown with the command's flags.
 func (poisonListCommand) Help() string {
 	return `A command that can never succeed as it is was put aside with its problem, and the channel was told. Here is which, never
-what is in it. Once the cause is gone, "loyalty poison retry" puts it back; repeating a command is safe.`
+what is in it. Once the cause is gone, "loyalty poison retry" puts it back; repeating a command is safe. A return whose order
+came too late has the code not_found: "loyalty poison retry --code not_found". Of a command that was too large only the problem
+is kept: its channel has to send it again. A store that is away or refuses is no reason to put a command aside: it waits.`
 }
 
 type poisonedCommand struct {
@@ -63,6 +65,7 @@ type poisonedCommand struct {
 	CommandID string    `json:"commandId"`
 	Code      string    `json:"code"`
 	Detail    string    `json:"detail"`
+	Discarded bool      `json:"discarded,omitempty"`
 }
 
 type PoisonReport struct {
@@ -84,7 +87,7 @@ func (c poisonListCommand) Run(ctx context.Context, std output.Streams) error {
 				return false
 			}
 			report.Commands = append(report.Commands, poisonedCommand{
-				ID: e.ID, At: e.At, AgeS: int64(now.Sub(e.At).Seconds()), Command: e.Command, CommandID: e.CommandID, Code: e.Code, Detail: e.Detail,
+				ID: e.ID, At: e.At, AgeS: int64(now.Sub(e.At).Seconds()), Command: e.Command, CommandID: e.CommandID, Code: e.Code, Detail: e.Detail, Discarded: e.Discarded,
 			})
 			return true
 		})
@@ -129,13 +132,20 @@ func plain(text string) string {
 
 // poisonChoice are the flags that choose commands.
 type poisonChoice struct {
-	IDs []string `arg:"" optional:"" name:"id" help:"Ids that the list shows."`
-	All bool     `help:"All that are there now."`
+	IDs  []string `arg:"" optional:"" name:"id" help:"Ids that the list shows."`
+	All  bool     `help:"All that are there now."`
+	Code string   `help:"All that are there now with this code, such as not_found." placeholder:"CODE"`
 }
 
 func (c poisonChoice) check() error {
-	if c.All == (len(c.IDs) > 0) {
-		return flags.Usage(errors.New("which commands? Name the ids that loyalty poison list shows, or say --all"))
+	ways := 0
+	for _, chosen := range []bool{len(c.IDs) > 0, c.All, c.Code != ""} {
+		if chosen {
+			ways++
+		}
+	}
+	if ways != 1 {
+		return flags.Usage(errors.New("which commands? Name the ids that loyalty poison list shows, or say --code CODE or --all"))
 	}
 	return nil
 }
@@ -153,8 +163,8 @@ func (c poisonRetryCommand) Run(ctx context.Context, std output.Streams) error {
 	}
 	return c.with(func(b *redis.Broker) error {
 		n, err := len(c.IDs), error(nil)
-		if c.All {
-			n, err = b.RetryAll(ctx)
+		if len(c.IDs) == 0 {
+			n, err = b.RetryAll(ctx, c.Code)
 		} else {
 			err = b.Retry(ctx, c.IDs...)
 		}
@@ -174,7 +184,7 @@ type poisonDropCommand struct {
 	poisonFlags
 	poisonChoice
 	Reason string `help:"Why; the channel that sent them is told." required:"" placeholder:"TEXT"`
-	Yes    bool   `help:"Needed with --all: they are gone for good."`
+	Yes    bool   `help:"Needed with --all and --code: they are gone for good."`
 }
 
 // Run prints how many it deleted.
@@ -182,13 +192,13 @@ func (c poisonDropCommand) Run(ctx context.Context, std output.Streams) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	if c.All && !c.Yes {
+	if len(c.IDs) == 0 && !c.Yes {
 		return flags.Usage(errors.New("this throws all of them away for good: say --yes if that is meant"))
 	}
 	return c.with(func(b *redis.Broker) error {
 		n, err := len(c.IDs), error(nil)
-		if c.All {
-			n, err = b.DropAll(ctx, c.Reason)
+		if len(c.IDs) == 0 {
+			n, err = b.DropAll(ctx, c.Reason, c.Code)
 		} else {
 			err = b.Drop(ctx, c.Reason, c.IDs...)
 		}
