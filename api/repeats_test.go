@@ -20,7 +20,7 @@ import (
 // When sixteen callers send one order at once
 // Then all get the same answer, 201 or 200, and the order is stored once.
 func TestOneOrderSentByManyAtOnceIsStoredOnceThoughOutcomesAreUnknown(t *testing.T) {
-	const callers, unknown = 16, 100 // more than five for each caller
+	const callers, unknown = 16, 84 // more than five for each caller
 	_, target := storetest.Start(t)
 	front := storetest.InFrontOf(t, target)
 	store := storetest.Connect(t, front.Target)
@@ -72,6 +72,39 @@ func TestOneOrderSentByManyAtOnceIsStoredOnceThoughOutcomesAreUnknown(t *testing
 	for said := range answers {
 		if said.OrderID != "o-1" || said.Points != 13 || said.Position != events[1].Position.String() {
 			t.Errorf("the answer is %+v", said)
+		}
+	}
+}
+
+// Given an event store that answers appends, or all calls, with each status that there is
+// When an order is sent
+// Then it is 503 with Retry-After where a repeat may be answered otherwise, within 3 s; and the repeat is 201 once the store is well.
+func TestAnOrderIsToBeRepeatedWhateverTheStoreAnswers(t *testing.T) {
+	_, target := storetest.Start(t)
+	front := storetest.InFrontOf(t, target)
+	handler, err := commands.New(storetest.Connect(t, front.Target), commands.Options{Policy: domain.DefaultPolicy(), Now: time.Now, NewID: uuid.New})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, loadDocument(t), func(c *api.Config) { c.Commands = handler })
+	for code := codes.Canceled; code <= codes.Unauthenticated; code++ {
+		order := exchange{method: "POST", path: "/order/" + code.String(), as: till, body: orderOf(`"129.99"`, "ann")}
+		front.Answer(func(c *storetest.Call) error {
+			c.Drain()
+			return storetest.Refused(code, "no")
+		})
+		want := 503
+		if code == codes.InvalidArgument || code == codes.DataLoss {
+			want = 500
+		}
+		began := time.Now()
+		got := s.send(t, order)
+		if took := time.Since(began); got.status != want || got.header.Get("Retry-After") == "" && want == 503 || took > 3*time.Second {
+			t.Errorf("%s: %d after %s: %s", code, got.status, took, got.body)
+		}
+		front.Answer(nil)
+		if got := s.send(t, order); got.status != 201 {
+			t.Errorf("after %s: %d %s", code, got.status, got.body)
 		}
 	}
 }
