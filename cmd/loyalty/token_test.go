@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -45,8 +46,7 @@ func TestATokenForServeNeedsNoDataFolder(t *testing.T) {
 	for name, c := range map[string]struct{ environment, args []string }{
 		"environment": {[]string{"LOYALTY_TOKEN_SECRET=" + siteTokenSecret}, nil},
 		"flag":        {nil, []string{"--token-secret", siteTokenSecret}},
-		"file":        {nil, []string{"--token-secret-file", "secret"}},
-		"named-file":  {[]string{"LOYALTY_TOKEN_SECRET_FILE=secret"}, nil},
+		"file":        {[]string{"LOYALTY_TOKEN_SECRET_FILE=secret"}, nil},
 	} {
 		// When they print a token, Then it places an order
 		token, stderr, status := runIn(t, c.environment, append([]string{"token", "--role", "customer", "--sub", "alice"}, c.args...)...)
@@ -57,18 +57,41 @@ func TestATokenForServeNeedsNoDataFolder(t *testing.T) {
 			t.Errorf("%s: the order is answered with %d", name, got)
 		}
 	}
-	// And a process takes the same file
-	settings := append(small(t, "esdb://"+openEvents(t).Addr()+"?tls=false"), "LOYALTY_TOKEN_SECRET=", "LOYALTY_TOKEN_SECRET_FILE=secret")
-	p = start(t, settings, "serve", "--addr", "127.0.0.1:0")
-	token, _, _ := runProgram(t, "token", "--role", "customer", "--sub", "alice", "--token-secret-file", "secret")
+}
+
+// Given every setting with a secret in a file of its own, which everybody in the container can read, as containers have them
+// When a process is started, and commands are run beside it
+// Then they work as with the secrets in the environment.
+func TestSecretsComeFromFiles(t *testing.T) {
+	dir := t.TempDir()
+	var environment []string
+	for i, setting := range append(small(t, "esdb://"+openEvents(t).Addr()+"?tls=false"), "LOYALTY_COMMAND_BUS=redis://127.0.0.1:1") {
+		name, value, _ := strings.Cut(setting, "=")
+		path := filepath.Join(dir, strconv.Itoa(i))
+		file(t, path, value+"\n", 0o444)
+		environment = append(environment, name+"=", name+"_FILE="+path)
+	}
+	p := start(t, environment, "serve", "--addr", "127.0.0.1:0")
+	token, stderr, status := runIn(t, environment, "token", "--role", "customer", "--sub", "alice")
+	if status != cli.ExitOK {
+		t.Fatalf("token exits with %d: %s", status, stderr)
+	}
+	const order = `{"ItemIds": ["mug"], "paymentDetails": {"amount": "50.00", "currency": "GBP", "method": "card"}}`
 	if got := bearing(t, token, http.MethodPost, p.base+"/order/o-1", order); got != http.StatusCreated {
-		t.Errorf("the order is answered with %d by the process with a file", got)
+		t.Errorf("the order is answered with %d", got)
+	}
+	for _, args := range [][]string{{"verify"}, {"migrate"}, {"trail", "alice"}, {"replay"}} {
+		if _, stderr, status := runIn(t, environment, args...); status != cli.ExitOK {
+			t.Errorf("%v exits with %d: %s", args, status, stderr)
+		}
+	}
+	if _, stderr, _ := runIn(t, environment, "poison", "list"); !strings.Contains(stderr, "127.0.0.1:1") {
+		t.Errorf("poison list does not ask the Redis in the file: %s", stderr)
 	}
 }
 
 func TestATokenWithoutASecretSaysWhatToDoAndNeverTheSecret(t *testing.T) {
 	t.Chdir(t.TempDir())
-	file(t, "open", siteTokenSecret, 0o644)
 	file(t, "empty", "\n", 0o600)
 	file(t, "secret", siteTokenSecret, 0o600)
 	file(t, "short", "too short a secret", 0o600)
@@ -78,12 +101,11 @@ func TestATokenWithoutASecretSaysWhatToDoAndNeverTheSecret(t *testing.T) {
 	}{
 		{nil, nil, "LOYALTY_TOKEN_SECRET"},
 		{nil, nil, "--data"},
-		{nil, []string{"--token-secret-file", "open"}, "chmod 600"},
-		{nil, []string{"--token-secret-file", "empty"}, "empty"},
-		{nil, []string{"--token-secret-file", "none"}, "no such file"},
-		{nil, []string{"--token-secret-file", "short"}, "at least 32 bytes"},
+		{[]string{"LOYALTY_TOKEN_SECRET_FILE=empty"}, nil, "empty"},
+		{[]string{"LOYALTY_TOKEN_SECRET_FILE=none"}, nil, "no such file"},
+		{[]string{"LOYALTY_TOKEN_SECRET_FILE=short"}, nil, "at least 32 bytes"},
 		{nil, []string{"--token-secret", "too short a secret"}, "at least 32 bytes"},
-		{[]string{"LOYALTY_TOKEN_SECRET=" + siteTokenSecret}, []string{"--token-secret-file", "secret"}, "give one of them"},
+		{[]string{"LOYALTY_TOKEN_SECRET=" + siteTokenSecret, "LOYALTY_TOKEN_SECRET_FILE=secret"}, nil, "give one of them"},
 	} {
 		stdout, stderr, status := runIn(t, c.environment, append([]string{"token", "--role", "customer", "--sub", "alice"}, c.args...)...)
 		if status != cli.ExitUsage || stdout != "" || !strings.Contains(stderr, c.says) {

@@ -21,6 +21,8 @@ import (
 type Brokers struct {
 	CommandBus string // commands come from it, beside the API; for the command role
 	EventBus   string // changes of points are published to it; for the project role
+
+	CommandBusAgain, EventBusAgain Source // as in Connections
 }
 
 // buses are the open brokers of a process, with what consumes and publishes. What a process does not use is nil.

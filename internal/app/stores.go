@@ -27,7 +27,14 @@ type Connections struct {
 	Eventstore  string // esdb://… for a cluster, embedded:DIR for a store in a folder
 	Ledger      string // postgres://… or sqlite:FILE
 	Leaderboard string // redis://… and the like, or memory: for one in each process
+
+	// Where one was read from a file, this reads it again, for a login that was refused; else it is nil.
+	EventstoreAgain, LedgerAgain, LeaderboardAgain Source
 }
+
+// Source gives the text of a setting as it is now, such as that of a file whose password was changed. It may be called from many goroutines
+// at once.
+type Source func() (string, error)
 
 // Connections are those of the embedded stores in the folder.
 func (f Folder) Connections() Connections {

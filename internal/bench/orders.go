@@ -140,7 +140,7 @@ func (c Orders) connect(ctx context.Context, errs io.Writer) (server *orderServe
 	if c.serverStores != (serverStores{Leaderboard: app.MemoryScheme}) || c.Profile != "" {
 		return nil, nil, flags.Usage(errors.New("--eventstore, --ledger, --leaderboard and --profile are for a server of its own, without --url"))
 	}
-	secret, err := c.Signing.Secret()
+	secret := []byte(c.TokenSecret)
 	if c.Data != "" {
 		if secret, err = app.ReadSecret(c.Data.TokenSecretFile()); errors.Is(err, fs.ErrNotExist) {
 			err = flags.Usage(c.Data.Check())

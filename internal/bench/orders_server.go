@@ -212,7 +212,7 @@ type serverStores struct {
 
 // in gives the connections, with those that were not given in a folder.
 func (b serverStores) in(dir app.Folder) app.Connections {
-	c := app.Connections(b)
+	c := app.Connections{Eventstore: b.Eventstore, Ledger: b.Ledger, Leaderboard: b.Leaderboard}
 	if c.Eventstore == "" {
 		c.Eventstore = app.EmbeddedScheme + filepath.Join(string(dir), "eventstore")
 	}

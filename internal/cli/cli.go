@@ -23,7 +23,10 @@ const description = `Loyalty points for the customers of XYZ e-commerce, and whe
 Start here:
   loyalty dev --demo                     everything in one process, with simulated shoppers
   loyalty token --role customer --sub alice
-                                         a bearer token for the API that "loyalty dev" serves`
+                                         a bearer token for the API that "loyalty dev" serves
+
+A flag with a variable, such as --ledger ($LOYALTY_LEDGER), is also read from the file that the variable with _FILE at its
+end names (LOYALTY_LEDGER_FILE), as containers are given secrets. An empty variable is as none.`
 
 // commandLine is the whole command line.
 type commandLine struct {
@@ -62,13 +65,8 @@ type Streams = output.Streams
 func Run(ctx context.Context, args []string, std Streams) int {
 	var line commandLine
 	exited := -1
-	parser, err := kong.New(&line,
-		kong.Name("loyalty"), kong.Description(description), kong.Writers(std.Out, std.Err),
-		kong.Vars{"data": app.DefaultFolder, "version": version(debug.ReadBuildInfo()), "eventstore_versions": strings.Join(embedded.Versions(), ", ")},
-		kong.Exit(func(status int) { exited = status }), kong.UsageOnError(),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(std),
-	)
+	parser, err := newParser(&line, kong.Writers(std.Out, std.Err), kong.Exit(func(status int) { exited = status }), kong.UsageOnError(),
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(std))
 	if err != nil {
 		fmt.Fprintln(std.Err, "loyalty:", err)
 		return ExitFailed
@@ -94,4 +92,13 @@ func Run(ctx context.Context, args []string, std Streams) int {
 	}
 	fmt.Fprintln(std.Err, "loyalty:", err)
 	return ExitFailed
+}
+
+// newParser makes a parser into line.
+func newParser(line *commandLine, options ...kong.Option) (*kong.Kong, error) {
+	return kong.New(line, append([]kong.Option{
+		kong.Name("loyalty"), kong.Description(description), flags.FromEnvironment(),
+		kong.Vars{"data": app.DefaultFolder, "version": version(debug.ReadBuildInfo()), "eventstore_versions": strings.Join(embedded.Versions(), ", ")},
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+	}, options...)...)
 }

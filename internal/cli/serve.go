@@ -54,7 +54,7 @@ func (c serveCommand) Run(ctx context.Context, std output.Streams) error {
 	}
 	has := func(role string) bool { return slices.Contains(c.Roles, role) }
 	config.Roles = app.Roles{Command: has("command"), Query: has("query"), Project: has("project")}
-	config.Connections, config.History, config.NoWhatIf, config.Drain = app.Connections(c.Connections), c.History, c.NoWhatIf, c.Drain
+	config.Connections, config.History, config.NoWhatIf, config.Drain = c.Connections.Config(), c.History, c.NoWhatIf, c.Drain
 	config.Secrets = func(ctx context.Context) (domain.Proxies, *auth.Verifier, error) {
 		return c.Secrets.Open(ctx, config.EventStore.Logger)
 	}

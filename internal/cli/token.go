@@ -36,7 +36,7 @@ loyalty serve was given as LOYALTY_TOKEN_SECRET. A process with LOYALTY_JWKS_URL
 
   export LOYALTY_TOKEN_SECRET=…        for loyalty serve and for loyalty token
   loyalty token --role channel --sub shop-1 --channel website
-  loyalty token --token-secret-file token-secret.txt --role support --sub agent-1`
+  LOYALTY_TOKEN_SECRET_FILE=token-secret.txt loyalty token --role support --sub agent-1`
 }
 
 // Run prints the token and nothing else, so that it can stand inside another command.
@@ -62,8 +62,8 @@ func (c tokenCommand) Run(std output.Streams) error {
 func (c tokenCommand) secret() ([]byte, error) {
 	data := c.Data
 	if data == "" {
-		if secret, err := c.Signing.Secret(); secret != nil || err != nil {
-			return secret, err
+		if c.TokenSecret != "" {
+			return []byte(c.TokenSecret), nil
 		}
 		data = app.DefaultFolder
 	}

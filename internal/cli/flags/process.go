@@ -34,7 +34,10 @@ func (f Process) Config(out io.Writer, level slog.Level) (c app.Config, err erro
 		return c, err
 	}
 	c.AllowOrigins, err = f.Origins.Check()
-	c.Addr, c.AdminAddr, c.Brokers = f.Addr, f.AdminAddr, app.Brokers(f.Brokers)
+	c.Addr, c.AdminAddr = f.Addr, f.AdminAddr
+	c.Brokers = app.Brokers{
+		CommandBus: f.CommandBus.Text, EventBus: f.EventBus.Text, CommandBusAgain: f.CommandBus.Again, EventBusAgain: f.EventBus.Again,
+	}
 	return c, err
 }
 
@@ -56,8 +59,8 @@ type Addresses struct {
 
 // Brokers are the flags for the brokers of a process. Both are optional.
 type Brokers struct {
-	CommandBus string `help:"Broker that commands come from, beside the API: redis://… or rediss://…; for the command role." env:"LOYALTY_COMMAND_BUS" placeholder:"URL"`
-	EventBus   string `help:"Broker that changes of points are published to: redis://… or rediss://…; for the project role." env:"LOYALTY_EVENT_BUS" placeholder:"URL"`
+	CommandBus Connection `help:"Broker that commands come from, beside the API: redis://… or rediss://…; for the command role." env:"LOYALTY_COMMAND_BUS" placeholder:"URL"`
+	EventBus   Connection `help:"Broker that changes of points are published to: redis://… or rediss://…; for the project role." env:"LOYALTY_EVENT_BUS" placeholder:"URL"`
 }
 
 // Origins is the flag for pages of other origins that may show dashboards.

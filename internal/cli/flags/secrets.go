@@ -1,11 +1,9 @@
 package flags
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"time"
@@ -30,54 +28,23 @@ func (f Secrets) Open(ctx context.Context, log *slog.Logger) (domain.Proxies, *a
 	if err != nil {
 		return proxies, nil, err
 	}
-	secret, err := f.Signing.Secret()
-	if err != nil {
-		return proxies, nil, err
-	}
 	var verifier *auth.Verifier
 	switch {
-	case f.JWKSURL != "" && secret != nil:
+	case f.JWKSURL != "" && f.TokenSecret != "":
 		err = Usage(errors.New("LOYALTY_TOKEN_SECRET and LOYALTY_JWKS_URL: give one of them"))
 	case f.JWKSURL != "":
 		verifier, err = auth.NewJWKSVerifier(ctx, auth.JWKS{URL: f.JWKSURL, Issuer: f.JWTIssuer, Audience: f.JWTAudience}, log, time.Now)
-	case secret == nil:
+	case f.TokenSecret == "":
 		err = Usage(errors.New("nothing to verify tokens with: set LOYALTY_JWKS_URL or LOYALTY_TOKEN_SECRET"))
 	default:
-		verifier, err = auth.NewSecretVerifier(secret, time.Now)
+		verifier, err = auth.NewSecretVerifier([]byte(f.TokenSecret), time.Now)
 	}
 	return proxies, verifier, err
 }
 
-// Signing are the flags for the secret that signs tokens.
+// Signing is the flag for the secret that signs tokens.
 type Signing struct {
-	TokenSecret     string `help:"What tokens are signed with (HS256): at least 32 bytes. Set it in the environment: other users of the machine see a command line." env:"LOYALTY_TOKEN_SECRET" placeholder:"TEXT"`
-	TokenSecretFile string `help:"File with that secret, readable by you alone." env:"LOYALTY_TOKEN_SECRET_FILE" type:"path" placeholder:"FILE"`
-}
-
-// Secret is the secret of the flag or in the file, nil if there is neither. Line ends after the one in the file don't belong to it. Both at once,
-// and a file that others can read or that is empty, are usage errors.
-func (f Signing) Secret() ([]byte, error) {
-	switch {
-	case f.TokenSecretFile == "" && f.TokenSecret == "":
-		return nil, nil
-	case f.TokenSecretFile == "":
-		return []byte(f.TokenSecret), nil
-	case f.TokenSecret != "":
-		return nil, Usage(errors.New("LOYALTY_TOKEN_SECRET and LOYALTY_TOKEN_SECRET_FILE: give one of them"))
-	}
-	file, err := openPrivate(f.TokenSecretFile)
-	if err != nil {
-		return nil, Usage(fmt.Errorf("--token-secret-file: %w", err))
-	}
-	defer file.Close()
-	text, err := io.ReadAll(file)
-	if err != nil {
-		return nil, fmt.Errorf("--token-secret-file: %w", err)
-	}
-	if text = bytes.TrimRight(text, "\r\n"); len(text) == 0 {
-		return nil, Usage(fmt.Errorf("--token-secret-file: %s is empty", f.TokenSecretFile))
-	}
-	return text, nil
+	TokenSecret string `help:"What tokens are signed with (HS256): at least 32 bytes. Set it in the environment or a file: other users of the machine see a command line." env:"LOYALTY_TOKEN_SECRET" placeholder:"TEXT"`
 }
 
 // openPrivate opens a file that only its owner can read. It is an error if others can.

@@ -12,9 +12,17 @@ import (
 
 // Connections are the flags for the three connection strings.
 type Connections struct {
-	Eventstore  string `help:"Where the events are: esdb://… for a cluster, embedded:DIR for a store in a folder." env:"LOYALTY_EVENTSTORE" placeholder:"URL"`
-	Ledger      string `help:"Where the ledger is: postgres://… or sqlite:FILE." env:"LOYALTY_LEDGER" placeholder:"URL"`
-	Leaderboard string `help:"Where the leaderboard is: redis://…, rediss://…, redis+cluster://…, redis+sentinel://…, or memory: for one in each process." env:"LOYALTY_LEADERBOARD" placeholder:"URL"`
+	Eventstore  Connection `help:"Where the events are: esdb://… for a cluster, embedded:DIR for a store in a folder." env:"LOYALTY_EVENTSTORE" placeholder:"URL"`
+	Ledger      Connection `help:"Where the ledger is: postgres://… or sqlite:FILE." env:"LOYALTY_LEDGER" placeholder:"URL"`
+	Leaderboard Connection `help:"Where the leaderboard is: redis://…, rediss://…, redis+cluster://…, redis+sentinel://…, or memory: for one in each process." env:"LOYALTY_LEADERBOARD" placeholder:"URL"`
+}
+
+// Config are the connections that the flags stand for.
+func (f Connections) Config() app.Connections {
+	return app.Connections{
+		Eventstore: f.Eventstore.Text, Ledger: f.Ledger.Text, Leaderboard: f.Leaderboard.Text,
+		EventstoreAgain: f.Eventstore.Again, LedgerAgain: f.Ledger.Again, LeaderboardAgain: f.Leaderboard.Again,
+	}
 }
 
 // Proxy is the flag for the secret of proxy names.
@@ -43,14 +51,14 @@ type Stores struct {
 
 // Open opens the stores that are wanted. The caller closes them, also after an error.
 func (f Stores) Open(ctx context.Context, want app.Wanted) (app.Stores, error) {
-	c := app.Connections(f.Connections)
+	c := f.Connections.Config()
 	if f.Data != "" {
 		if err := f.Data.Check(); err != nil {
 			return app.Stores{}, err
 		}
 		c = f.Data.Connections()
 	}
-	if c == (app.Connections{}) {
+	if c.Eventstore == "" && c.Ledger == "" && c.Leaderboard == "" {
 		return app.Stores{}, Usage(errors.New("which system? Name its data folder with --data, or set LOYALTY_EVENTSTORE, LOYALTY_LEDGER and LOYALTY_LEADERBOARD"))
 	}
 	return c.Open(ctx, want, app.Quiet())
