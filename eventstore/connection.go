@@ -23,6 +23,9 @@ import (
 type Options struct {
 	// Logger logs lost connections (default: nothing is logged).
 	Logger *slog.Logger
+	// Again reads the connection string anew for each new connection, also after a login was refused: a password may have been changed (default: it
+	// stays as it is).
+	Again func() (string, error)
 	// Backoff is the pause after the n-th failure in a row, from 1 (default: doubling from 20 ms to 5 s, with jitter).
 	Backoff func(attempt int) time.Duration
 }
@@ -52,7 +55,8 @@ const attempts = 5
 // a closed client panics; and each reconnection leaks the connection before it. So no client here reconnects. At its first failure it
 // is retired: calls in progress finish, the last of them closes it, and the next call makes a new client.
 type connection struct {
-	config  func() (*esdb.Configuration, error)
+	text    func() string // the connection string
+	config  func(text string) (*esdb.Configuration, error)
 	options Options
 	leader  bool // calls are for the leader only
 	notes   bool // logs a version of the server that nobody has tried
@@ -77,14 +81,23 @@ type renewal struct {
 // too if it says nothing.
 func newConnection(connectionString string, anyNode bool, o Options) (*connection, error) {
 	c := &connection{options: o}
-	c.config = func() (*esdb.Configuration, error) {
-		config, err := parseConnectionString(connectionString)
+	c.text = func() string { return connectionString }
+	if o.Again != nil {
+		c.text = func() string {
+			if text, err := o.Again(); err == nil {
+				return text
+			}
+			return connectionString // a file that is being written
+		}
+	}
+	c.config = func(text string) (*esdb.Configuration, error) {
+		config, err := parseConnectionString(text)
 		if err == nil && !anyNode {
 			config.NodePreference = esdb.NodePreferenceLeader
 		}
 		return config, err
 	}
-	config, err := c.config()
+	config, err := c.config(connectionString)
 	if err != nil {
 		return nil, err
 	}
@@ -127,6 +140,9 @@ func (c *connection) once(ctx context.Context, calls ...func(context.Context, *e
 	}
 	for _, call := range calls {
 		if err := translate(ctx, g.try(ctx, call)); err != nil {
+			if status.Code(err) == codes.Unauthenticated && c.text() != g.text {
+				g.retire()
+			}
 			return err
 		}
 	}
@@ -202,14 +218,16 @@ func (c *connection) renew(r *renewal) {
 // one at a time, which takes at most two gossip timeouts for each address.
 func (c *connection) discover() (*generation, error) {
 	for attempt := 1; ; attempt++ {
-		config, err := c.config()
+		text := c.text()
+		config, err := c.config(text)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w: %w", domain.ErrUnavailable, err) // it was right once, and may be again
 		}
 		most, interval := config.MaxDiscoverAttempts, time.Duration(config.DiscoveryInterval)*time.Millisecond
 		config.MaxDiscoverAttempts, config.DiscoveryInterval = 1, 0
 		g, err := dial(config)
 		if err == nil {
+			g.text = text
 			return g, nil
 		}
 		if attempt >= most || !errors.Is(err, domain.ErrUnavailable) || errors.Is(err, errTooOld) || pause(c.open, interval) != nil {
@@ -275,6 +293,7 @@ func (c *connection) wait() {
 // generation is one client of the official library, with the number of its users.
 type generation struct {
 	client  *esdb.Client
+	text    string // the connection string
 	version *esdb.ServerVersion
 	// answers is how many calls the server has answered.
 	answers atomic.Uint64

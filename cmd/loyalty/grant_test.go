@@ -13,8 +13,8 @@ import (
 )
 
 // Given an event store that lets only administrators read the whole log
-// When a process is started as an ordinary user, Then it ends with an error that names the command that helps
-// When an administrator runs that, Then the same process starts, and takes and shows orders.
+// When a process is started as an ordinary user, Then it waits, and names the command that helps
+// When an administrator runs that, Then the same process goes on, and takes and shows orders.
 func TestAnOrdinaryUserNeedsOneGrant(t *testing.T) {
 	dir, data := t.TempDir(), t.TempDir()
 	cert, key := certificateFiles(t, dir)
@@ -27,11 +27,9 @@ func TestAnOrdinaryUserNeedsOneGrant(t *testing.T) {
 	}
 	as := func(user string) string { return "esdb://" + user + "@" + found[1] + "?tlsCAFile=" + cert }
 	settings := small(t, as("loyalty:pw"))
-	serve := []string{"serve", "--addr", "127.0.0.1:0"}
-
-	if _, stderr, status := runIn(t, settings, serve...); status != cli.ExitFailed || !strings.Contains(stderr, "loyalty eventstore grant --user") {
-		t.Fatalf("as an ordinary user it exits with %d and says %q", status, stderr)
-	}
+	p := launch(t, settings, "serve", "--addr", "127.0.0.1:0")
+	waitFor(t, "the command that helps", func() bool { p.mustRun(); return strings.Contains(p.err.String(), "loyalty eventstore grant --user") })
+	p.wantReady("as an ordinary user", map[string]string{"command": "loyalty eventstore grant --user"})
 	grant := func(address string, args ...string) (stdout, stderr string, status int) {
 		return runIn(t, []string{"LOYALTY_EVENTSTORE=" + address}, append([]string{"eventstore", "grant", "--user", "loyalty"}, args...)...)
 	}
@@ -62,7 +60,7 @@ func TestAnOrdinaryUserNeedsOneGrant(t *testing.T) {
 		t.Errorf("once more: exit status %d, says %q", status, stdout)
 	}
 
-	p := start(t, settings, serve...)
+	waitFor(t, "readiness", func() bool { status, _ := p.operators("/readyz"); return status == http.StatusOK })
 	c := clientWith(t, p, []byte(siteTokenSecret))
 	var placed placedAnswer
 	c.must(http.StatusCreated, &placed, customer("alice"), http.MethodPost, "/order/o-1", orderBody(nil, "50.00"))

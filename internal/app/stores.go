@@ -98,7 +98,7 @@ type Wanted struct {
 // Open opens the stores that are wanted. The options are for an embedded event store, which this process serves unless another one does.
 // The caller closes the stores, also after an error. A connection string that is missing or wrong is a ConfigError.
 func (c Connections) Open(ctx context.Context, want Wanted, o embedded.Options) (s Stores, err error) {
-	if err := s.openEventStore(ctx, c.Eventstore, o, want); err != nil {
+	if err := s.openEventStore(ctx, c, o, want); err != nil {
 		return s, fmt.Errorf("the event store: %w", err)
 	}
 	if want.Ledger {
@@ -128,12 +128,12 @@ func missing(what string) error {
 	return ConfigError{fmt.Errorf("no %s is given: set LOYALTY_%s or use --%[2]s", what, strings.ToUpper(what), what)}
 }
 
-func (s *Stores) openEventStore(ctx context.Context, connection string, o embedded.Options, want Wanted) error {
-	if connection == "" {
+func (s *Stores) openEventStore(ctx context.Context, c Connections, o embedded.Options, want Wanted) error {
+	if c.Eventstore == "" {
 		return missing("eventstore")
 	}
-	dir, inFolder := strings.CutPrefix(connection, EmbeddedScheme)
-	target := connection
+	dir, inFolder := strings.CutPrefix(c.Eventstore, EmbeddedScheme)
+	target := c.Eventstore
 	if inFolder {
 		if dir == "" {
 			return ConfigError{errors.New("embedded: needs a folder, as in embedded:loyalty-data/eventstore")}
@@ -157,6 +157,9 @@ func (s *Stores) openEventStore(ctx context.Context, connection string, o embedd
 		return err
 	}
 	options := eventstore.Options{Logger: o.Logger}
+	if !inFolder {
+		options.Again = c.EventstoreAgain
+	}
 	if want.Patient && !inFolder {
 		s.Store, err = eventstore.New(target, events, options)
 	} else {
