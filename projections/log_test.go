@@ -25,7 +25,6 @@ import (
 	"loyalty/readmodels/leaderboard/redis"
 	"loyalty/readmodels/leaderboard/redis/redistest"
 	"loyalty/readmodels/ledger"
-	"loyalty/readmodels/ledger/postgres"
 	"loyalty/readmodels/ledger/postgres/postgrestest"
 )
 
@@ -59,11 +58,7 @@ func allKept(t *testing.T) map[string]*kept {
 		}
 	}
 	lite := openLedger(t)
-	server, err := postgres.Open(t.Context(), postgrestest.Start(t).URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Close() })
+	server := openPostgres(t, postgrestest.Start(t).URL())
 	ofBoard := func(b interface {
 		leaderboard.Reader
 		leaderboard.Writer

@@ -21,7 +21,6 @@ import (
 	"loyalty/readmodels/leaderboard"
 	"loyalty/readmodels/leaderboard/memory"
 	"loyalty/readmodels/ledger"
-	"loyalty/readmodels/ledger/postgres"
 	"loyalty/readmodels/ledger/postgres/postgrestest"
 	"loyalty/readmodels/ledger/sqlite"
 )
@@ -178,12 +177,7 @@ func BenchmarkReplay(b *testing.B) {
 		"nothing":          func(*testing.B) projections.Projection { return &nothing{} },
 		"ledger in SQLite": func(b *testing.B) projections.Projection { return projections.Ledger{Writer: openLedger(b)} },
 		"ledger in Postgres": func(b *testing.B) projections.Projection {
-			l, err := postgres.Open(b.Context(), server.URL())
-			if err != nil {
-				b.Fatal(err)
-			}
-			b.Cleanup(func() { _ = l.Close() })
-			return projections.Ledger{Writer: l}
+			return projections.Ledger{Writer: openPostgres(b, server.URL())}
 		},
 		"history": func(b *testing.B) projections.Projection {
 			h, err := history.Open(b.TempDir(), history.Options{})

@@ -59,7 +59,7 @@ func TestASeasonGivesTheSameLiveAndDefinedAfterwards(t *testing.T) {
 	}
 	s := seasonal{rand.New(rand.NewPCG(11, 26)), calendar.At(time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)), map[string]domain.Proxies{}, map[string]*story{}}
 	store, inFile, proxies := storetest.Open(t), openLedger(t), testProxies(t)
-	inPostgres, main := openPostgres(t), openBoard(t)
+	inPostgres, main := openPostgres(t, postgrestest.Start(t).URL()), openBoard(t)
 	run(t, projections.Ledger{Writer: inFile, Proxies: proxies}, store, projections.Options{})
 	run(t, projections.Ledger{Writer: inPostgres, Proxies: proxies}, store, projections.Options{})
 	live := map[string][]leaderboard.Reader{}
@@ -101,9 +101,12 @@ func TestASeasonGivesTheSameLiveAndDefinedAfterwards(t *testing.T) {
 	}
 }
 
-func openPostgres(t testing.TB) *postgres.Ledger {
+func openPostgres(t testing.TB, address string) *postgres.Ledger {
 	t.Helper()
-	l, err := postgres.Open(t.Context(), postgrestest.Start(t).URL())
+	l, err := postgres.Open(t.Context(), address)
+	if err == nil {
+		err = l.Migrate(t.Context(), nil)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ import (
 	"loyalty/readmodels/leaderboard"
 	"loyalty/readmodels/leaderboard/memory"
 	"loyalty/readmodels/ledger"
+	"loyalty/readmodels/ledger/postgres/postgrestest"
 )
 
 // counter is a shop with its support, under random use, with all that shows what came of it.
@@ -61,7 +62,7 @@ func openCounter(t *testing.T) *counter {
 	t.Helper()
 	c := &counter{
 		store: storetest.Open(t), board: memory.New(), proxies: testProxies(t), now: time.Date(2026, 1, 31, 23, 0, 0, 0, time.UTC),
-		ledgers: map[string]readLedger{"SQLite": openLedger(t), "Postgres": openPostgres(t)},
+		ledgers: map[string]readLedger{"SQLite": openLedger(t), "Postgres": openPostgres(t, postgrestest.Start(t).URL())},
 	}
 	handler, err := commands.New(c.store, commands.Options{
 		Policy: domain.DefaultPolicy(), NewID: uuid.New,

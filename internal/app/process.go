@@ -60,6 +60,11 @@ func Open(ctx context.Context, c Config) (_ *Process, err error) {
 	if p.Stores, err = c.Open(ctx, want, c.EventStore); err != nil {
 		return nil, err
 	}
+	if c.Project {
+		if err := p.Ledger.Migrate(ctx, nil); err != nil {
+			return nil, err
+		}
+	}
 	proxies, verifier, err := c.Secrets(running)
 	if err != nil {
 		return nil, err

@@ -58,6 +58,8 @@ type ledgerStore interface {
 	ledger.Writer
 	ledger.Rebuilder
 	Outstanding(ctx context.Context) (domain.Points, error)
+	// Migrate makes the schema, or brings it up to date; see postgres.Ledger. Until then the others are domain.ErrUnavailable.
+	Migrate(ctx context.Context, report func(doing string, done, total uint64)) error
 	Close() error
 }
 

@@ -18,15 +18,16 @@ type migrateCommand struct {
 
 // Help is shown with the command's flags.
 func (migrateCommand) Help() string {
-	return `Makes the ledger's tables, or changes them to what this version of the program needs. Every process does so by itself when it opens the
-ledger; where that takes long, because indexes are built over many entries, it can be done beforehand with this. It can be
-repeated, and processes of the version before may go on meanwhile, except that nothing is projected while an index is built. An
-older version refuses a ledger that a newer one has changed.
+	return `Makes the ledger's tables, or changes them to what this version of the program needs. A process with the project role does so by itself
+when it starts; the others wait until it is done. It can be repeated, and several take turns. Processes that run go on, also those
+of the version before; one of that version that is started afterwards refuses the ledger.
+
+In Postgres it needs a user that owns the schema, or may make one. The others need less: see docs/operations.md.
 
   LOYALTY_LEDGER=postgres://… loyalty migrate`
 }
 
-// Run opens the ledger, which migrates it, and closes it.
+// Run opens the ledger, migrates it, and closes it.
 func (c migrateCommand) Run(ctx context.Context, std output.Streams) error {
 	connection := c.Ledger
 	if c.Data != "" {
@@ -39,6 +40,10 @@ func (c migrateCommand) Run(ctx context.Context, std output.Streams) error {
 	l, err := app.OpenLedger(ctx, connection)
 	if err != nil {
 		return err
+	}
+	progress := output.NewProgress(std.Err, time.Now)
+	if err := progress.End(l.Migrate(ctx, progress.Update)); err != nil {
+		return errors.Join(err, l.Close())
 	}
 	_, err = fmt.Fprintf(std.Out, "The ledger's schema is up to date. That took %s.\n", time.Since(began).Round(time.Millisecond))
 	return errors.Join(err, l.Close())

@@ -130,7 +130,8 @@ type Reader interface {
 	// when ctx ends first.
 	Wait(ctx context.Context, position domain.Position) error
 	// Accounts calls yield with every account whose total has ever changed or whose customer was forgotten, in any order, all from
-	// one snapshot, which it returns. It stops at yield's first error and returns it. It holds one account at a time in memory.
+	// one snapshot, which it returns. It stops at yield's first error and returns it. It holds few accounts at a time in memory. It is
+	// domain.ErrUnavailable if a rebuild switches to another ledger meanwhile.
 	Accounts(ctx context.Context, yield func(Account) error) (Snapshot, error)
 }
 

@@ -16,7 +16,7 @@ type Copy interface {
 	Earner
 	Writer
 	// Switch atomically replaces the live ledger with the copy, and removes the former one. Every reader of every process sees either
-	// the former or the new ledger, and none fails. A concurrent Apply to the live ledger takes effect before the switch, or runs
+	// the former or the new ledger, and none fails but a long Reader.Accounts. A concurrent Apply to the live ledger takes effect before the switch, or runs
 	// against the new ledger: domain.ErrCheckpointMoved, or success if its checkpoint is the same. If the copy's checkpoint is before
 	// the live one's, Switch returns domain.ErrNotCaughtUp and changes nothing. After a Switch the copy must not be used.
 	Switch(ctx context.Context) error

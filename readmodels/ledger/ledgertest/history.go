@@ -5,6 +5,7 @@ import (
 	"flag"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,6 +27,7 @@ func anyHistory(t *testing.T, place Place) {
 		r.Repeat(map[string]func(*rapid.T){
 			"":                   h.sometimes,
 			"batch":              h.batch,
+			"accounts meanwhile": h.accountsMeanwhile,
 			"redeliver":          h.redeliver,
 			"duplicate":          h.duplicate,
 			"riches":             h.riches,
@@ -141,6 +143,26 @@ func (h *history) batch(r *rapid.T) {
 	}
 	if len(b.Entries)+len(b.AuditRecords) > 0 {
 		h.sent = append(h.sent, b)
+	}
+}
+
+// accountsMeanwhile reads all accounts, and applies batches between any two of them.
+func (h *history) accountsMeanwhile(r *rapid.T) {
+	before := h.model
+	var got []ledger.Account
+	read, err := h.Accounts(h.ctx, func(a ledger.Account) error {
+		got = append(got, a)
+		if rapid.Bool().Draw(r, "a batch meanwhile") {
+			h.batch(r)
+		}
+		return nil
+	})
+	if err != nil {
+		r.Fatal(err)
+	}
+	slices.SortFunc(got, func(a, b ledger.Account) int { return strings.Compare(string(a.Customer), string(b.Customer)) })
+	if want := before.Accounts(); !slices.Equal(got, want) || read != (ledger.Snapshot{Checkpoint: before.at, AsOf: before.state.AsOf}) {
+		r.Fatalf("read while batches were applied: %+v at %+v; want %+v at %s", got, read, want, before.at)
 	}
 }
 

@@ -138,6 +138,9 @@ func editionAt(at domain.Position) uint64 { return at.Commit / 100 }
 
 func accountsOfOneEdition(ctx context.Context, l Ledger) (domain.Position, error) {
 	accounts, state, err := allAccounts(ctx, l)
+	for errors.Is(err, domain.ErrUnavailable) && ctx.Err() == nil {
+		accounts, state, err = allAccounts(ctx, l) // a switch has interrupted it
+	}
 	if err != nil {
 		return state.Position, err
 	}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"loyalty/domain"
 	"loyalty/readmodels/ledger"
@@ -18,14 +17,16 @@ import (
 
 const (
 	// One statement compares and sets the checkpoint: of two runners with the same batch, one gets a row back.
-	moveCheckpoint = `UPDATE ledger.state SET commit_position = $1, prepare_position = $2, as_of = greatest(as_of, $3),
+	moveCheckpoint = `UPDATE ledger.state SET n = n + 1, commit_position = $1, prepare_position = $2, as_of = greatest(as_of, $3),
 			entries = entries + $4, outstanding = outstanding + $5, origin = $8
-		WHERE commit_position = $6 AND prepare_position = $7 AND origin = $9 RETURNING entries`
+		WHERE n = (SELECT n FROM ledger.state ORDER BY n DESC LIMIT 1)
+			AND commit_position = $6 AND prepare_position = $7 AND origin = $9 RETURNING entries`
 	// Each account takes the change as a difference and returns the new total, so that it is looked up once.
-	upsertAccounts = `INSERT INTO ledger.accounts AS a (customer, points, reached_at, entries, drawer)
-		SELECT * FROM unnest($1::text[], $2::bigint[], $3::timestamptz[], $4::bigint[], $5::smallint[])
+	upsertAccounts = `INSERT INTO ledger.accounts AS a (customer, points, reached_at, entries, drawer, commit_position, prepare_position)
+		SELECT *, $6::bigint, $7::bigint FROM unnest($1::text[], $2::bigint[], $3::timestamptz[], $4::bigint[], $5::smallint[])
 		ON CONFLICT (customer) DO UPDATE SET points = a.points + excluded.points,
-			reached_at = coalesce(excluded.reached_at, a.reached_at), entries = a.entries + excluded.entries
+			reached_at = coalesce(excluded.reached_at, a.reached_at), entries = a.entries + excluded.entries,
+			commit_position = excluded.commit_position, prepare_position = excluded.prepare_position
 		RETURNING customer, points`
 )
 
@@ -36,7 +37,7 @@ func (l *Ledger) Apply(ctx context.Context, b ledger.Batch) error {
 	}
 	changes := b.Changes()
 	err := l.applyOnce(ctx, b, changes)
-	if server, ok := errors.AsType[*pgconn.PgError](err); ok && server.Code == noPartition {
+	if codeOf(err) == checkViolation {
 		// A switch has replaced the ledger since, and this process knows the partitions of the former one.
 		l.months.forget()
 		err = l.applyOnce(ctx, b, changes)
@@ -108,7 +109,7 @@ func (l *Ledger) change(ctx context.Context, tx pgx.Tx, b ledger.Batch, changes 
 		all = pgx.Batch{}
 	}
 	if len(changes) > 0 {
-		all.Queue(l.in(upsertAccounts), customers, points, reached, entries, buckets).Query(func(changed pgx.Rows) error {
+		all.Queue(l.in(upsertAccounts), customers, points, reached, entries, buckets, int64(to.Commit), int64(to.Prepare)).Query(func(changed pgx.Rows) error {
 			var customer string
 			var points int64
 			_, err := pgx.ForEachRow(changed, []any{&customer, &points}, func() error {
@@ -118,7 +119,7 @@ func (l *Ledger) change(ctx context.Context, tx pgx.Tx, b ledger.Batch, changes 
 			return err
 		})
 	}
-	l.queueAuditRecords(&all, b.AuditRecords)
+	l.queueAuditRecords(&all, b)
 	l.queueEarnings(&all, b)
 	return after, tx.SendBatch(ctx, &all).Close()
 }

@@ -19,33 +19,34 @@ const (
 	insertAuditRecord = `INSERT INTO ledger.acts (commit_position, prepare_position, event_id, kind, customer, loyalty_id, points, reason, actor,
 		correlation, occurred_at, waiting) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
 	decideRequest = `UPDATE ledger.acts SET waiting = false WHERE customer = $1 AND loyalty_id = $2 AND waiting`
-	forgetAccount = `INSERT INTO ledger.accounts (customer, points, entries, drawer, forgotten) VALUES ($1, 0, 0, 0, true)
-		ON CONFLICT (customer) DO UPDATE SET forgotten = true, drawer = 0`
+	forgetAccount = `INSERT INTO ledger.accounts (customer, points, entries, drawer, forgotten, commit_position, prepare_position)
+		VALUES ($1, 0, 0, 0, true, $2, $3)
+		ON CONFLICT (customer) DO UPDATE SET forgotten = true, drawer = 0,
+			commit_position = excluded.commit_position, prepare_position = excluded.prepare_position`
 
 	// Every row has the state; an empty page is one row with the state alone.
 	selectAuditLog = `SELECT s.commit_position, s.prepare_position, s.as_of, a.commit_position, a.prepare_position, a.event_id, a.kind, a.customer,
 			a.loyalty_id, a.points, a.reason, a.actor, a.correlation, a.occurred_at, a.waiting
-		FROM ledger.state s LEFT JOIN (SELECT * FROM ledger.acts
+		FROM ` + latestState + ` s LEFT JOIN (SELECT * FROM ledger.acts
 			WHERE (commit_position, prepare_position) < ($1, $2)<conditions>
 			ORDER BY commit_position DESC, prepare_position DESC LIMIT $3) a ON true
-		WHERE s.id = 1
 		ORDER BY a.commit_position DESC, a.prepare_position DESC`
 )
 
 // queueAuditRecords adds a batch's audit records, and their effects on accounts and earlier records: a statement each, all sent at once.
-func (l *Ledger) queueAuditRecords(all *pgx.Batch, records []ledger.AuditRecord) {
+func (l *Ledger) queueAuditRecords(all *pgx.Batch, b ledger.Batch) {
 	queue := func(statement string, arguments ...any) {
 		all.Queue(l.in(statement), arguments...).Exec(func(pgconn.CommandTag) error { return nil })
 	}
-	for i := range records {
-		a := &records[i]
+	for i := range b.AuditRecords {
+		a := &b.AuditRecords[i]
 		queue(insertAuditRecord, int64(a.Position.Commit), int64(a.Position.Prepare), uuid.MustParse(a.EventID), string(a.Kind), string(a.Customer),
 			string(a.Loyalty), int32(a.Points), a.Reason, a.Actor, a.Correlation, a.OccurredAt, a.Kind == ledger.Requested)
 		switch a.Kind {
 		case ledger.Approved, ledger.Declined:
 			queue(decideRequest, string(a.Customer), string(a.Loyalty))
 		case ledger.Forgotten:
-			queue(forgetAccount, string(a.Customer))
+			queue(forgetAccount, string(a.Customer), int64(b.To.Position.Commit), int64(b.To.Position.Prepare))
 		}
 	}
 }
@@ -87,7 +88,9 @@ func (l *Ledger) AuditLog(ctx context.Context, filter ledger.AuditFilter, cursor
 	return ledger.ReadAuditLog(filter, cursor, limit, func(before domain.Position, most int) (ledger.AuditPage, error) {
 		statement, arguments := auditStatement(filter)
 		arguments = append([]any{int64(before.Commit), int64(before.Prepare), most}, arguments...)
-		page, err := ask(ctx, l, func(ctx context.Context) (ledger.AuditPage, error) { return l.auditPage(ctx, statement, arguments) })
+		page, err := ask(ctx, l, func(ctx context.Context, q querier) (ledger.AuditPage, error) {
+			return l.auditPage(ctx, q, statement, arguments)
+		})
 		if err != nil {
 			return page, fmt.Errorf("ledger audit log: %w", err)
 		}
@@ -95,14 +98,14 @@ func (l *Ledger) AuditLog(ctx context.Context, filter ledger.AuditFilter, cursor
 	})
 }
 
-func (l *Ledger) auditPage(ctx context.Context, statement string, arguments []any) (page ledger.AuditPage, err error) {
-	found, err := l.pool.Query(ctx, l.in(statement), arguments...)
+func (l *Ledger) auditPage(ctx context.Context, q querier, statement string, arguments []any) (page ledger.AuditPage, err error) {
+	found, err := q.Query(ctx, l.in(statement), arguments...)
 	if err != nil {
 		return page, err
 	}
 	var s stateRow
 	var a auditRow
-	_, err = pgx.ForEachRow(found, append(s.targets(), a.targets()...), func() error {
+	err = eachRow(found, append(s.targets(), a.targets()...), func() error {
 		if page.State = s.state(); a.commit.Valid {
 			page.Records = append(page.Records, a.record())
 		}

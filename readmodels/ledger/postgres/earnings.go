@@ -22,20 +22,19 @@ const (
 	// Every row has the state and the edges, the first and the last hour; an empty answer is one row with these alone. Rows are sums of
 	// the hours from $1 (inclusive) until $2 (exclusive), each NULL where it is open, by spans of $3. There are none if the range is
 	// longer than $4.
-	selectEarnings = `WITH edges AS MATERIALIZED (SELECT min(at) AS first, max(at) AS last FROM ledger.earnings)
+	selectEarnings = `WITH s AS MATERIALIZED ` + latestState + `, edges AS MATERIALIZED (SELECT min(at) AS first, max(at) AS last FROM ledger.earnings)
 		SELECT s.commit_position, s.prepare_position, s.as_of, edges.first, edges.last, e.*
-		FROM ledger.state s CROSS JOIN edges LEFT JOIN (
+		FROM s CROSS JOIN edges LEFT JOIN (
 			SELECT date_bin($3, at, to_timestamp(0)) AS span, channel, sum(awards)::bigint, sum(reversals)::bigint, sum(adjustments)::bigint,
 				sum(awarded)::bigint, sum(reversed)::bigint, sum(adjusted)::bigint
 			FROM ledger.earnings CROSS JOIN edges
 			WHERE at >= coalesce($1, first) AND at < coalesce($2, last + interval '1 hour')
 				AND coalesce($2, last) - coalesce($1, first) <= $4
 			GROUP BY span, channel) e ON true
-		WHERE s.id = 1
 		ORDER BY e.span, e.channel`
 	selectHours = `SELECT s.commit_position, s.prepare_position, s.as_of,
 			e.at, e.channel, e.awards, e.reversals, e.adjustments, e.awarded, e.reversed, e.adjusted
-		FROM ledger.state s LEFT JOIN ledger.earnings e ON true WHERE s.id = 1 ORDER BY e.at, e.channel`
+		FROM ` + latestState + ` s LEFT JOIN ledger.earnings e ON true ORDER BY e.at, e.channel`
 )
 
 // queueEarnings adds a batch's sums by hour and channel. To avoid a deadlock, every transaction locks these rows after the accounts, and
@@ -62,10 +61,10 @@ func (l *Ledger) queueEarnings(all *pgx.Batch, b ledger.Batch) {
 func (l *Ledger) Earnings(ctx context.Context, from, until time.Time, by ledger.Span) (ledger.Earnings, error) {
 	return ledger.ReadEarnings(from, until, by, func(begin, end time.Time, most time.Duration) (sums ledger.Earnings, first, last time.Time, err error) {
 		arguments := []any{instant(&begin), instant(&end), by.Length(), most}
-		sums, err = ask(ctx, l, func(ctx context.Context) (sums ledger.Earnings, err error) {
+		sums, err = ask(ctx, l, func(ctx context.Context, q querier) (sums ledger.Earnings, err error) {
 			var edges [2]pgtype.Timestamptz
 			var e earningRow
-			sums.State, err = l.snapshot(ctx, "ledger earnings", selectEarnings, arguments, append([]any{&edges[0], &edges[1]}, e.targets()...), func() error {
+			sums.State, err = l.snapshot(ctx, q, "ledger earnings", selectEarnings, arguments, append([]any{&edges[0], &edges[1]}, e.targets()...), func() error {
 				if e.at.Valid {
 					sums.Rows = append(sums.Rows, e.earning())
 				}
@@ -81,7 +80,7 @@ func (l *Ledger) Earnings(ctx context.Context, from, until time.Time, by ledger.
 // Hours streams the sums of every hour; see ledger.Earner.
 func (l *Ledger) Hours(ctx context.Context, yield func(ledger.Earning) error) (ledger.State, error) {
 	var e earningRow
-	return l.snapshot(ctx, "ledger hours", selectHours, nil, e.targets(), func() error {
+	return l.stream(ctx, "ledger hours", selectHours, nil, e.targets(), func() error {
 		if !e.at.Valid {
 			return nil
 		}

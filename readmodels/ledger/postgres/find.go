@@ -18,7 +18,7 @@ const (
 	selectEntry = `SELECT ` + entryColumns + ` FROM (SELECT * FROM ledger.entries WHERE event_id = $1 OFFSET 0) e WHERE e.customer = $2`
 	// Every branch stops after $2 rows, because thousands of returns may share an id such as "1". An order has few entries.
 	selectFound = `SELECT s.commit_position, s.prepare_position, s.as_of, m.found_by, m.customer, m.order_id, m.event_id, m.occurred_at
-		FROM ledger.state s LEFT JOIN (
+		FROM ` + latestState + ` s LEFT JOIN (
 			(SELECT 1 AS rank, 'customer' AS found_by, 0::bigint AS commit_position, 0::bigint AS prepare_position,
 				customer, '' AS order_id, NULL::uuid AS event_id, NULL::timestamptz AS occurred_at
 				FROM ledger.accounts WHERE customer = $1 AND entries > 0)
@@ -32,20 +32,19 @@ const (
 			UNION ALL
 			(SELECT 4, 'loyalty', commit_position, prepare_position, customer, '', event_id, occurred_at
 				FROM ledger.entries WHERE loyalty_id COLLATE "C" = $1 AND loyalty_id <> '' LIMIT $2)) m ON true
-		WHERE s.id = 1
 		ORDER BY m.rank, m.commit_position, m.prepare_position LIMIT $2`
 	selectBucket = `SELECT customer FROM ledger.accounts WHERE drawer = $1 AND drawer > 0`
 )
 
 // Entry reads one of a customer's entries; see ledger.Finder.
 func (l *Ledger) Entry(ctx context.Context, customer domain.CustomerID, eventID string) (ledger.Entry, error) {
-	entry, err := ask(ctx, l, func(ctx context.Context) (ledger.Entry, error) {
+	entry, err := ask(ctx, l, func(ctx context.Context, q querier) (ledger.Entry, error) {
 		id, err := uuid.Parse(eventID)
 		if err != nil {
 			return ledger.Entry{}, domain.ErrNotFound
 		}
 		var e entryRow
-		err = l.pool.QueryRow(ctx, l.in(selectEntry), id, string(customer)).Scan(e.targets()...)
+		err = q.QueryRow(ctx, l.in(selectEntry), id, string(customer)).Scan(e.targets()...)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return ledger.Entry{}, domain.ErrNotFound
 		}
@@ -63,8 +62,8 @@ func (l *Ledger) Search(ctx context.Context, id string) (ledger.Found, error) {
 		_, state, err := l.Account(ctx, "")
 		return ledger.Found{State: state}, err
 	}
-	found, err := ask(ctx, l, func(ctx context.Context) (found ledger.Found, err error) {
-		rows, err := l.pool.Query(ctx, l.in(selectFound), id, ledger.MaxMatches+1)
+	found, err := ask(ctx, l, func(ctx context.Context, q querier) (found ledger.Found, err error) {
+		rows, err := q.Query(ctx, l.in(selectFound), id, ledger.MaxMatches+1)
 		if err != nil {
 			return found, err
 		}
@@ -72,7 +71,7 @@ func (l *Ledger) Search(ctx context.Context, id string) (ledger.Found, error) {
 		var by, customer, order pgtype.Text
 		var event pgtype.UUID
 		var occurred pgtype.Timestamptz
-		_, err = pgx.ForEachRow(rows, append(s.targets(), &by, &customer, &order, &event, &occurred), func() error {
+		err = eachRow(rows, append(s.targets(), &by, &customer, &order, &event, &occurred), func() error {
 			found.State = s.state()
 			if !by.Valid {
 				return nil
@@ -97,8 +96,8 @@ func (l *Ledger) Search(ctx context.Context, id string) (ledger.Found, error) {
 
 // Bucket lists the customers in a bucket; see ledger.Finder.
 func (l *Ledger) Bucket(ctx context.Context, bucket ledger.Bucket) ([]domain.CustomerID, error) {
-	customers, err := ask(ctx, l, func(ctx context.Context) ([]domain.CustomerID, error) {
-		rows, err := l.pool.Query(ctx, l.in(selectBucket), int16(bucket))
+	customers, err := ask(ctx, l, func(ctx context.Context, q querier) ([]domain.CustomerID, error) {
+		rows, err := q.Query(ctx, l.in(selectBucket), int16(bucket))
 		if err != nil {
 			return nil, err
 		}

@@ -71,9 +71,6 @@ func (m *months) forget() {
 	m.known = nil
 }
 
-// noPartition is the error code for a row that fits no partition (check_violation).
-const noPartition = "23514"
-
 // makeMonths creates the partitions of the wanted months where they are missing, in a transaction of its own. It creates a table and
 // attaches it, because CREATE TABLE … PARTITION OF would lock out readers and writers.
 func (l *Ledger) makeMonths(ctx context.Context, wanted []month) error {

@@ -161,7 +161,7 @@ func TestAServerThatIsDownIsUnavailableUntilItIsBack(t *testing.T) {
 		"Checkpoint": func() error { _, err := l.Checkpoint(t.Context()); return err },
 		"Apply":      func() error { return l.Apply(t.Context(), stretch(1)) },
 		"Copy":       func() error { _, err := l.Copy(t.Context()); return err },
-		"Open":       func() error { _, err := Open(t.Context(), address); return err },
+		"Migrate":    func() error { return l.Migrate(t.Context(), nil) },
 	} {
 		if err := call(); !errors.Is(err, domain.ErrUnavailable) {
 			t.Errorf("%s gives %v", name, err)

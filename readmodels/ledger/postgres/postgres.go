@@ -1,20 +1,24 @@
 // Package postgres keeps the ledger in PostgreSQL 15 or later, or in a compatible engine.
 //
-// Everything is in the schema ledger of the database; a copy, during a rebuild, is in a schema whose name starts with ledger_copy_. Any
-// number of processes may open, read and feed the same ledger.
+// Everything is in the schema ledger of the database, or in one that the address names; a copy, during a rebuild, is in a schema whose name
+// goes on with _copy_. Any number of processes may open, read and feed the same ledger.
 //
 // A batch and its checkpoint are one transaction, which is durable when Apply returns. For speed, synchronous_commit=off may be set in
 // the address's options: what a crash of the server then loses, it loses with its checkpoint, and it is folded again from the log.
+//
+// Nothing depends on a session: no statement is prepared by name, and every setting and lock ends with its transaction. So a pooler may give
+// each transaction another connection.
 package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"loyalty/domain"
@@ -24,10 +28,13 @@ import (
 // Ledger is a ledger in a Postgres database. It is a ledger.Reader, Finder, Auditor, Earner, Writer and Rebuilder.
 type Ledger struct {
 	pool *pgxpool.Pool
-	// schema is live, or the schema of a copy.
-	schema   string
-	progress *ledger.Progress
-	months   months
+	// live is the schema of the live ledger. schema is the same, or that of a copy.
+	live, schema string
+	progress     *ledger.Progress
+	months       months
+	perPiece     int // accounts
+	// checked is true once a connection has found the schema in the version of this program.
+	checked *atomic.Bool
 }
 
 var (
@@ -44,13 +51,16 @@ const (
 	connections    = 16
 	connectTimeout = 5 * time.Second
 	// answerTimeout bounds every statement beside the caller's context, because a server can vanish without closing its connections.
-	// Streams (Accounts, Hours) are unbounded.
+	// Streams of sums (AccountsWithin, Hours) are unbounded.
 	answerTimeout = time.Minute
 )
 
-// Open connects to the ledger in the database at address (postgres://user:password@host/database?…), and creates or migrates its
-// schema where needed; processes that open it at once take turns. The address may set libpq's parameters, pool_max_conns (default 16)
-// and connect_timeout (in seconds, default 5). Close the ledger after use.
+// Open prepares to use the ledger in the database at address (postgres://user:password@host/database?…). It asks nothing of the server, which
+// may be away: every new connection is checked before its first use. As long as the server can't be reached, the schema is missing or of
+// another version, or the server's settings would falsify answers, all methods but Migrate return domain.ErrUnavailable, with what to do.
+//
+// The address may set libpq's parameters, pool_max_conns (default 16), connect_timeout (in seconds, default 5) and schema (default ledger): where
+// the tables are. An address that is none is an error. Close the ledger after use.
 func Open(ctx context.Context, address string) (*Ledger, error) {
 	config, err := pgxpool.ParseConfig(address)
 	if err != nil {
@@ -62,95 +72,83 @@ func Open(ctx context.Context, address string) (*Ledger, error) {
 	if !strings.Contains(address, "connect_timeout") {
 		config.ConnConfig.ConnectTimeout = connectTimeout
 	}
-	if _, set := config.ConnConfig.RuntimeParams["application_name"]; !set {
-		config.ConnConfig.RuntimeParams["application_name"] = "loyalty"
+	parameters := config.ConnConfig.RuntimeParams
+	if _, set := parameters["application_name"]; !set {
+		parameters["application_name"] = "loyalty"
 	}
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		return nil, fmt.Errorf("ledger: %w", classify(ctx, err))
+	// Another encoding of the role or the database would change what is stored.
+	parameters["client_encoding"] = "UTF8"
+	if !strings.Contains(address, "default_query_exec_mode") {
+		// A statement prepared by name belongs to a session, which a pooler may give to somebody else.
+		config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	}
-	l := newLedger(pool, live)
-	if err := l.migrate(ctx); err != nil {
-		pool.Close()
-		return nil, fmt.Errorf("ledger: %w", classify(ctx, err))
+	schema := defaultSchema
+	if named, set := parameters["schema"]; set {
+		delete(parameters, "schema")
+		if !schemaName.MatchString(named) || strings.HasPrefix(named, "pg_") || strings.Contains(named, copyInfix) || strings.HasSuffix(named, formerSuffix) {
+			return nil, fmt.Errorf("the ledger's address: %w", domain.Invalid("schema", "schema_malformed",
+				"a schema is of 1 to 30 of a-z, 0-9 and _, begins with a letter, not with pg_, and neither contains "+copyInfix+" nor ends in "+formerSuffix))
+		}
+		schema = named
+	}
+	l := &Ledger{live: schema, schema: schema, progress: ledger.NewProgress(), perPiece: accountsPerPiece, checked: new(atomic.Bool)}
+	config.AfterConnect = l.check
+	if l.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
+		return nil, fmt.Errorf("the ledger's address: %w", err)
 	}
 	return l, nil
 }
 
-func newLedger(pool *pgxpool.Pool, schema string) *Ledger {
-	return &Ledger{pool: pool, schema: schema, progress: ledger.NewProgress()}
+// schemaName leaves room for what the names of copies and partitions add, up to 63 bytes.
+var schemaName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,29}$`)
+
+// check refuses a connection to what is not a ledger of this version, or to a server whose settings would falsify answers. All of that may be
+// put right while this process runs. A process that has found its version goes on when another process migrates.
+func (l *Ledger) check(ctx context.Context, conn *pgx.Conn) error {
+	answers, err := conn.PgConn().Exec(ctx, l.in(`SHOW server_encoding; SELECT max(version_id) FROM ledger.goose_db_version WHERE is_applied`)).ReadAll()
+	if err != nil && !isMissing(err) {
+		return fmt.Errorf("%w: %w", domain.ErrUnavailable, err)
+	}
+	var encoding, version string
+	for i, target := range []*string{&encoding, &version} {
+		if i < len(answers) && len(answers[i].Rows) > 0 {
+			*target = string(answers[i].Rows[0][0])
+		}
+	}
+	at := 0
+	_, _ = fmt.Sscan(version, &at)
+	const remedy = "run loyalty migrate, or start a process with the project role"
+	switch needs := schemaVersion(); {
+	case encoding != "UTF8" && encoding != "SQL_ASCII":
+		err = fmt.Errorf("the database's encoding is %s, which can't hold every text: make one with ENCODING 'UTF8'", encoding)
+	case err != nil, at == 0:
+		err = fmt.Errorf("there is no ledger in the schema %s: %s", l.live, remedy)
+	case at < needs:
+		err = fmt.Errorf("the ledger's schema has version %d, this program needs %d: %s", at, needs, remedy)
+	case at > needs && !l.checked.Load():
+		err = newer(at)
+	default:
+		l.checked.Store(true)
+		return nil
+	}
+	return fmt.Errorf("%w: %w", domain.ErrUnavailable, err)
+}
+
+// newer is the error for a schema that a newer program has migrated.
+func newer(version int) error {
+	return fmt.Errorf("this program is older than the ledger, whose schema has version %d and not %d: start the newer one", version, schemaVersion())
 }
 
 // in puts the ledger's own schema into a statement that names the tables in the schema ledger.
 func (l *Ledger) in(statement string) string {
-	if l.schema == live {
+	if l.schema == defaultSchema {
 		return statement
 	}
-	return strings.ReplaceAll(statement, live+".", l.schema+".")
+	return strings.ReplaceAll(statement, defaultSchema+".", l.schema+".")
 }
 
 // Close waits for running statements and closes all connections. Every method then returns domain.ErrUnavailable.
 func (l *Ledger) Close() error {
 	l.pool.Close()
 	return nil
-}
-
-// classify wraps an error as domain.ErrUnavailable if a retry may succeed: all but the ledger's own errors, the end of the caller's
-// context, and Postgres's errors about the content or the statement.
-func classify(ctx context.Context, err error) error {
-	for _, final := range []error{nil, domain.ErrInvalid, domain.ErrNotFound, domain.ErrCheckpointMoved, domain.ErrNotCaughtUp, domain.ErrUnavailable} {
-		if errors.Is(err, final) {
-			return err
-		}
-	}
-	if ended := ctx.Err(); ended != nil && err != nil {
-		if errors.Is(err, ended) {
-			return err
-		}
-		return fmt.Errorf("%w: %w", ended, err)
-	}
-	var server *pgconn.PgError
-	if errors.As(err, &server) && !transient(server.Code) {
-		return err
-	}
-	return fmt.Errorf("%w: %w", domain.ErrUnavailable, err)
-}
-
-const lockNotAvailable = "55P03"
-
-// transient reports whether an error code (PostgreSQL documentation, appendix A) stands for a condition that may end by itself.
-func transient(code string) bool {
-	switch code {
-	case "25006", // read_only_sql_transaction: the server has become a standby
-		lockNotAvailable,
-		"57014": // query_canceled, though not by the caller, whose context is still good
-		return true
-	}
-	switch code[:min(2, len(code))] {
-	case "08", // connection exception
-		"40", // transaction rollback: a deadlock, a serialization failure
-		"53", // insufficient resources
-		"57", // operator intervention: shutdown, crash, start-up
-		"58": // system error outside the server
-		return true
-	}
-	return false
-}
-
-// ask runs a read, and retries it once on a new connection: a pooled connection may have been cut while it was idle, although the
-// server is available. If connecting fails, there is no retry.
-func ask[T any](ctx context.Context, l *Ledger, read func(context.Context) (T, error)) (answer T, err error) {
-	limited, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	for attempt := 1; ; attempt++ {
-		answer, err = read(limited)
-		err = classify(ctx, err)
-		if attempt == 2 || !errors.Is(err, domain.ErrUnavailable) || limited.Err() != nil {
-			return answer, err
-		}
-		if _, unreachable := errors.AsType[*pgconn.ConnectError](err); unreachable {
-			return answer, err
-		}
-		l.pool.Reset()
-	}
 }

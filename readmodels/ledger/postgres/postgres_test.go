@@ -24,12 +24,42 @@ func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m)) }
 
 func place(t *testing.T) func(context.Context) (ledgertest.Ledger, error) {
 	address := postgrestest.Shared(t).URL()
-	return func(ctx context.Context) (ledgertest.Ledger, error) { return Open(ctx, address) }
+	return func(ctx context.Context) (ledgertest.Ledger, error) {
+		l, err := migrated(ctx, address)
+		if err != nil {
+			return nil, err
+		}
+		l.perPiece = 2 // the tests have few accounts
+		return l, nil
+	}
+}
+
+// migrated opens a ledger and brings its schema up to date.
+func migrated(ctx context.Context, address string) (*Ledger, error) {
+	l, err := Open(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.Migrate(ctx, nil); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
 }
 
 func TestLedger(t *testing.T) { ledgertest.Run(t, place) }
 
 func opened(t *testing.T, address string) *Ledger {
+	t.Helper()
+	l, err := migrated(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+// unmigrated opens what may be no ledger yet.
+func unmigrated(t *testing.T, address string) *Ledger {
 	t.Helper()
 	l, err := Open(t.Context(), address)
 	if err != nil {
@@ -39,17 +69,17 @@ func opened(t *testing.T, address string) *Ledger {
 	return l
 }
 
-func TestManyMayOpenANewDatabaseAtOnce(t *testing.T) {
+func TestManyMayMigrateANewDatabaseAtOnce(t *testing.T) {
 	address := postgrestest.Shared(t).URL()
 	ledgers, errs := make([]*Ledger, 8), make([]error, 8)
 	var wait sync.WaitGroup
 	for i := range ledgers {
-		wait.Go(func() { ledgers[i], errs[i] = Open(t.Context(), address) })
+		wait.Go(func() { ledgers[i], errs[i] = migrated(t.Context(), address) })
 	}
 	wait.Wait()
 	for i, err := range errs {
 		if err != nil {
-			t.Errorf("opening it as number %d: %v", i, err)
+			t.Errorf("migrating it as number %d: %v", i, err)
 			continue
 		}
 		if err := ledgers[i].Apply(t.Context(), ledger.Batch{From: domain.CheckpointAt(position(uint64(i))), To: domain.CheckpointAt(position(uint64(i + 1)))}); err != nil {
@@ -61,27 +91,90 @@ func TestManyMayOpenANewDatabaseAtOnce(t *testing.T) {
 	}
 }
 
-func TestOpenRefuses(t *testing.T) {
-	missing := postgrestest.Shared(t).URL() + "&dbname=nowhere"
-	for name, c := range map[string]struct {
-		address     string
-		unavailable bool
-	}{
-		"what is no address":         {"postgres://user:geheim@host:port/db", false},
-		"a database that is missing": {missing, false},
-		"a server that is not there": {"postgres://user:geheim@127.0.0.1:1/db", true},
+func TestOpenAsksNothingOfTheServer(t *testing.T) {
+	for name, c := range map[string]struct{ address, wrong string }{
+		"what is no address":         {address: "postgres://user:geheim@host:port/db", wrong: "invalid port"},
+		"a schema that is no name":   {address: "postgres://user:geheim@127.0.0.1:1/db?schema=a.b", wrong: "a schema is of"},
+		"a schema of the server's":   {address: "postgres://user:geheim@127.0.0.1:1/db?schema=pg_toast", wrong: "a schema is of"},
+		"the schema of a copy":       {address: "postgres://user:geheim@127.0.0.1:1/db?schema=ledger_copy_1", wrong: "a schema is of"},
+		"a server that is not there": {address: "postgres://user:geheim@127.0.0.1:1/db"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l, err := Open(t.Context(), c.address)
-			if err == nil {
-				_ = l.Close()
+			if err != nil {
+				if c.wrong == "" || !strings.Contains(err.Error(), c.wrong) || strings.Contains(err.Error(), "geheim") {
+					t.Errorf("got %v", err)
+				}
+				return
+			}
+			defer l.Close()
+			if c.wrong != "" {
 				t.Fatal("it was opened")
 			}
-			if errors.Is(err, domain.ErrUnavailable) != c.unavailable || strings.Contains(err.Error(), "geheim") {
-				t.Errorf("got %v", err)
+			for name, call := range map[string]func() error{
+				"Checkpoint": func() error { _, err := l.Checkpoint(t.Context()); return err },
+				"Migrate":    func() error { return l.Migrate(t.Context(), nil) },
+			} {
+				if err := call(); !errors.Is(err, domain.ErrUnavailable) || strings.Contains(err.Error(), "geheim") {
+					t.Errorf("%s: %v", name, err)
+				}
 			}
 		})
 	}
+}
+
+// Every refusal says what to do, and passes once that is done.
+func TestALedgerIsUsedOnceItsSchemaIsOfThisVersion(t *testing.T) {
+	address := postgrestest.Shared(t).URL()
+	l := unmigrated(t, address)
+	refused := func(l *Ledger, words ...string) {
+		t.Helper()
+		_, _, err := l.Account(t.Context(), "anna")
+		if !errors.Is(err, domain.ErrUnavailable) {
+			t.Errorf("reading gives %v", err)
+		}
+		if apply := l.Apply(t.Context(), stretch(0)); !errors.Is(apply, domain.ErrUnavailable) {
+			t.Errorf("writing gives %v", apply)
+		}
+		for _, word := range words {
+			if err == nil || !strings.Contains(err.Error(), word) {
+				t.Errorf("%q is not in %v", word, err)
+			}
+		}
+	}
+	// leave has the schema look as the program of another version leaves it.
+	leave := func(version int) {
+		t.Helper()
+		if _, err := l.pool.Exec(t.Context(), `UPDATE ledger.goose_db_version SET version_id = $1
+			WHERE version_id = (SELECT max(version_id) FROM ledger.goose_db_version)`, version); err != nil {
+			t.Fatal(err)
+		}
+	}
+	works := func(l *Ledger) {
+		t.Helper()
+		if _, _, err := l.Account(t.Context(), "anna"); err != nil {
+			t.Error(err)
+		}
+	}
+	refused(l, "there is no ledger in the schema ledger", "run loyalty migrate")
+	if err := unmigrated(t, address).Migrate(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	works(l)
+
+	leave(schemaVersion() - 1)
+	older := unmigrated(t, address)
+	refused(older, fmt.Sprintf("has version %d, this program needs %d", schemaVersion()-1, schemaVersion()), "run loyalty migrate")
+	leave(schemaVersion() + 1)
+	refused(older, fmt.Sprintf("this program is older than the ledger, whose schema has version %d", schemaVersion()+1), "start the newer one")
+	if err := older.Migrate(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "this program is older than the ledger") {
+		t.Errorf("migrating gives %v", err)
+	}
+	// A process that was there before goes on, also on new connections, until it is replaced.
+	l.pool.Reset()
+	works(l)
+	leave(schemaVersion())
+	works(older)
 }
 
 func TestAnAddressMaySetWhatTheDefaultsDoNot(t *testing.T) {
@@ -170,13 +263,27 @@ func TestErrorsThatMayPassAreUnavailable(t *testing.T) {
 		"a lock that is not to be had":  {refused("55P03"), true},
 		"a statement's own time limit":  {refused("57014"), true},
 		"a server that only reads":      {refused("25006"), true},
+		"a password that is wrong":      {refused("28P01"), true},
+		"a role that is not there":      {refused("28000"), true},
+		"a database that is not there":  {refused("3D000"), true},
+		"a right that is missing":       {refused("42501"), true},
+		"a table that is missing":       {refused("42P01"), true},
+		"a column that is missing":      {refused("42703"), true},
+		"an error of the server's own":  {refused("XX000"), true},
+		"a page that is broken":         {refused("XX001"), true},
+		"a pooler's own error":          {refused("08P01"), true},
+		"a limit of a transaction":      {refused("25P04"), true},
+		"an idle transaction's limit":   {refused("25P03"), true},
+		"what nobody knows":             {refused("ZZ999"), true},
+		"a code that Postgres has not":  {refused(""), true},
 		"a key that is there":           {refused("23505"), false},
+		"a number that does not fit":    {refused("22003"), false},
+		"a text that can't be stored":   {refused("22021"), false},
+		"a row that is too large":       {refused("54000"), false},
 		"a statement that is none":      {refused("42601"), false},
-		"a password that is wrong":      {refused("28P01"), false},
 		"a batch that is not for it":    {domain.ErrCheckpointMoved, false},
 		"a copy that is behind":         {domain.ErrNotCaughtUp, false},
 		"a cursor that is none":         {ledger.ErrCursor, false},
-		"a code that Postgres has not":  {refused(""), false},
 		"a wait of this package's own":  {context.DeadlineExceeded, true},
 		"what was marked as it already": {domain.ErrUnavailable, true},
 	} {

@@ -2,11 +2,11 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
 
 	"loyalty/domain"
 	"loyalty/readmodels/ledger"
@@ -14,31 +14,41 @@ import (
 
 // Every read is one statement. So it is one snapshot, of one ledger even during a switch.
 const (
-	selectState       = `SELECT commit_position, prepare_position, as_of, origin FROM ledger.state WHERE id = 1`
-	selectOutstanding = `SELECT outstanding FROM ledger.state WHERE id = 1`
+	// latestState is the one row of the state, found at once however many former versions of it are still kept. It comes first in a statement, whose
+	// tables are looked up by name one after the other: if a switch has given the names to others before the statement is run, there is no row.
+	latestState = `(SELECT tableoid, * FROM ledger.state WHERE tableoid = to_regclass('ledger.state') ORDER BY n DESC LIMIT 1)`
+
+	selectState       = `SELECT commit_position, prepare_position, as_of, origin, tableoid::bigint FROM ` + latestState + ` s`
+	selectOutstanding = `SELECT outstanding FROM ` + latestState + ` s`
 	selectAccount     = `SELECT s.commit_position, s.prepare_position, s.as_of,
 			coalesce(a.points, 0), a.reached_at, coalesce(a.entries, 0), coalesce(a.forgotten, false)
-		FROM ledger.state s LEFT JOIN ledger.accounts a ON a.customer = $1 WHERE s.id = 1`
-	selectAccounts = `SELECT s.commit_position, s.prepare_position, s.as_of, s.origin, a.customer, a.points, a.reached_at, a.entries, a.forgotten
-		FROM ledger.state s LEFT JOIN ledger.accounts a ON a.reached_at IS NOT NULL OR a.forgotten WHERE s.id = 1`
+		FROM ` + latestState + ` s LEFT JOIN ledger.accounts a ON a.customer = $1`
 )
 
 // Checkpoint reads how far the log is applied; see ledger.Writer.
 func (l *Ledger) Checkpoint(ctx context.Context) (domain.Checkpoint, error) {
+	at, _, err := l.now(ctx)
+	if err != nil {
+		return domain.Checkpoint{}, fmt.Errorf("ledger checkpoint: %w", err)
+	}
+	return at.Checkpoint, nil
+}
+
+// now reads the state, and which table it is in, and records how far it is.
+func (l *Ledger) now(ctx context.Context) (at ledger.Snapshot, table int64, err error) {
 	end := l.progress.BeginRead()
-	at, err := ask(ctx, l, func(ctx context.Context) (ledger.Snapshot, error) {
+	at, err = ask(ctx, l, func(ctx context.Context, q querier) (ledger.Snapshot, error) {
 		var s stateRow
 		var origin string
-		if err := l.pool.QueryRow(ctx, l.in(selectState)).Scan(append(s.targets(), &origin)...); err != nil {
+		if err := replacedIfNone(q.QueryRow(ctx, l.in(selectState)).Scan(append(s.targets(), &origin, &table)...)); err != nil {
 			return ledger.Snapshot{}, err
 		}
 		return ledger.NewSnapshot(s.state(), origin)
 	})
-	if err != nil {
-		return domain.Checkpoint{}, fmt.Errorf("ledger checkpoint: %w", err)
+	if err == nil {
+		end(at.Position)
 	}
-	end(at.Position)
-	return at.Checkpoint, nil
+	return at, table, err
 }
 
 // pollInterval is how often a process with waiting readers polls the checkpoint, since the writer may be another process. LISTEN and
@@ -54,8 +64,8 @@ func (l *Ledger) Wait(ctx context.Context, position domain.Position) error {
 // Outstanding is the sum of all totals, negative ones included. It is stored beside the checkpoint: reading it takes the same time for
 // any number of customers.
 func (l *Ledger) Outstanding(ctx context.Context) (domain.Points, error) {
-	points, err := ask(ctx, l, func(ctx context.Context) (points domain.Points, err error) {
-		err = l.pool.QueryRow(ctx, l.in(selectOutstanding)).Scan(&points)
+	points, err := ask(ctx, l, func(ctx context.Context, q querier) (points domain.Points, err error) {
+		err = replacedIfNone(q.QueryRow(ctx, l.in(selectOutstanding)).Scan(&points))
 		return points, err
 	})
 	if err != nil {
@@ -66,10 +76,10 @@ func (l *Ledger) Outstanding(ctx context.Context) (domain.Points, error) {
 
 // Account reads a customer's total; see ledger.Reader.
 func (l *Ledger) Account(ctx context.Context, customer domain.CustomerID) (ledger.Account, ledger.State, error) {
-	page, err := ask(ctx, l, func(ctx context.Context) (ledger.Trail, error) {
+	page, err := ask(ctx, l, func(ctx context.Context, q querier) (ledger.Trail, error) {
 		var s stateRow
 		var a accountRow
-		err := l.pool.QueryRow(ctx, l.in(selectAccount), string(customer)).Scan(append(s.targets(), a.targets()...)...)
+		err := replacedIfNone(q.QueryRow(ctx, l.in(selectAccount), string(customer)).Scan(append(s.targets(), a.targets()...)...))
 		return ledger.Trail{Account: a.account(customer), State: s.state()}, err
 	})
 	if err != nil {
@@ -78,41 +88,55 @@ func (l *Ledger) Account(ctx context.Context, customer domain.CustomerID) (ledge
 	return page.Account, page.State, nil
 }
 
-// Accounts streams every account that ever changed or is forgotten; see ledger.Reader. While it runs, vacuum can't reclaim row versions
-// that are newer than its snapshot, so that the tables grow by what is written meanwhile; the space is used again afterwards.
-func (l *Ledger) Accounts(ctx context.Context, yield func(ledger.Account) error) (ledger.Snapshot, error) {
-	return l.stream(ctx, selectAccounts, yield)
+// stream is snapshot in a transaction of its own, without a bound but ctx. While it runs, vacuum can't remove row versions that are newer than its
+// snapshot.
+func (l *Ledger) stream(ctx context.Context, what, statement string, values, targets []any, each func() error) (state ledger.State, err error) {
+	for attempt := 1; ; attempt++ {
+		beginning := pgx.BeginTxFunc(ctx, l.pool, streaming, func(tx pgx.Tx) error {
+			state, err = l.snapshot(ctx, tx, what, statement, values, targets, each)
+			return err
+		})
+		if err == nil && beginning != nil {
+			err = fmt.Errorf("%s: %w", what, classify(ctx, beginning))
+		}
+		if !errors.Is(err, errReplaced) || attempt == attempts {
+			return state, err
+		}
+	}
 }
 
-// stream calls yield with the accounts that a statement selects beside the state.
-func (l *Ledger) stream(ctx context.Context, statement string, yield func(ledger.Account) error, values ...any) (ledger.Snapshot, error) {
-	var a accountRow
-	var origin string
-	var customer pgtype.Text
-	state, err := l.snapshot(ctx, "ledger accounts", statement, values, append([]any{&origin, &customer}, a.targets()...), func() error {
-		if !customer.Valid {
-			return nil
-		}
-		return yield(a.account(domain.CustomerID(customer.String)))
+// eachRow scans rows into targets and calls each after every row. It is errReplaced if there are none.
+func eachRow(rows pgx.Rows, targets []any, each func() error) error {
+	none := true
+	_, err := pgx.ForEachRow(rows, targets, func() error {
+		none = false
+		return each()
 	})
-	if err != nil {
-		return ledger.Snapshot{}, err
+	if err == nil && none {
+		return errReplaced
 	}
-	return ledger.NewSnapshot(state, origin)
+	return err
+}
+
+func replacedIfNone(err error) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return errReplaced
+	}
+	return err
 }
 
 // snapshot scans what a statement selects beside the state into targets, row after row, and calls each after every row.
-func (l *Ledger) snapshot(ctx context.Context, what, statement string, values, targets []any, each func() error) (ledger.State, error) {
+func (l *Ledger) snapshot(ctx context.Context, q querier, what, statement string, values, targets []any, each func() error) (ledger.State, error) {
 	// Ending the query's context stops the server from sending the rest.
 	query, cancel := context.WithCancel(ctx)
 	defer cancel()
-	found, err := l.pool.Query(query, l.in(statement), values...)
+	found, err := q.Query(query, l.in(statement), values...)
 	if err != nil {
 		return ledger.State{}, fmt.Errorf("%s: %w", what, classify(ctx, err))
 	}
 	var s stateRow
 	var stopped error
-	_, err = pgx.ForEachRow(found, append(s.targets(), targets...), func() error {
+	err = eachRow(found, append(s.targets(), targets...), func() error {
 		if stopped = each(); stopped != nil {
 			cancel()
 		}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"loyalty/domain"
 	"loyalty/readmodels/ledger"
@@ -16,7 +15,7 @@ import (
 // Copy creates an empty ledger in a schema of its own; see ledger.Rebuilder. It uses the connections of this ledger, and must not be used
 // once that is closed.
 func (l *Ledger) Copy(ctx context.Context) (ledger.Copy, error) {
-	c := &rebuilt{Ledger: newLedger(l.pool, "")}
+	c := &rebuilt{Ledger: &Ledger{pool: l.pool, live: l.live, progress: ledger.NewProgress(), perPiece: l.perPiece, checked: l.checked}}
 	left, err := l.leftovers(ctx)
 	for _, schema := range left {
 		if err == nil {
@@ -25,10 +24,10 @@ func (l *Ledger) Copy(ctx context.Context) (ledger.Copy, error) {
 	}
 	if err == nil {
 		// Transaction ids are never reused, so that no two copies ever have the same name.
-		err = l.pool.QueryRow(ctx, `SELECT $1 || pg_current_xact_id()`, copyPrefix).Scan(&c.schema)
+		err = l.pool.QueryRow(ctx, `SELECT $1::text || pg_current_xact_id()`, l.live+copyInfix).Scan(&c.schema)
 	}
 	if err == nil {
-		err = c.migrate(ctx)
+		err = c.migrate(ctx, nil)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("ledger copy: %w", classify(ctx, err))
@@ -38,7 +37,7 @@ func (l *Ledger) Copy(ctx context.Context) (ledger.Copy, error) {
 
 // leftovers are the schemas of copies that were neither switched to nor discarded, and of a former ledger.
 func (l *Ledger) leftovers(ctx context.Context) ([]string, error) {
-	found, err := l.pool.Query(ctx, `SELECT nspname FROM pg_namespace WHERE starts_with(nspname, $1) OR nspname = $2`, copyPrefix, former)
+	found, err := l.pool.Query(ctx, `SELECT nspname FROM pg_namespace WHERE starts_with(nspname, $1) OR nspname = $2`, l.live+copyInfix, l.live+formerSuffix)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +60,7 @@ func (c *rebuilt) Switch(ctx context.Context) error {
 	return c.replace(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		var behind bool
 		err := tx.QueryRow(ctx, `SELECT (c.commit_position, c.prepare_position) < (l.commit_position, l.prepare_position)
-			FROM `+c.schema+`.state c, ledger.state l`).Scan(&behind)
+			FROM `+c.schema+`.state c, `+c.live+`.state l`).Scan(&behind)
 		if err == nil && behind {
 			err = domain.ErrNotCaughtUp
 		}
@@ -69,7 +68,7 @@ func (c *rebuilt) Switch(ctx context.Context) error {
 			return err
 		}
 		// The copy has reached the live ledger's checkpoint, so its AsOf holds for the copy too.
-		_, err = tx.Exec(ctx, `UPDATE `+c.schema+`.state SET as_of = greatest(as_of, (SELECT as_of FROM ledger.state))`)
+		_, err = tx.Exec(ctx, `UPDATE `+c.schema+`.state SET as_of = greatest(as_of, (SELECT as_of FROM `+c.live+`.state))`)
 		return err
 	})
 }
@@ -89,8 +88,8 @@ func (c *rebuilt) replace(ctx context.Context, may func(context.Context, pgx.Tx)
 			return err
 		}
 		for _, statement := range []string{
-			`ALTER SCHEMA ` + live + ` RENAME TO ` + former,
-			`ALTER SCHEMA ` + c.schema + ` RENAME TO ` + live,
+			`ALTER SCHEMA ` + c.live + ` RENAME TO ` + c.live + formerSuffix,
+			`ALTER SCHEMA ` + c.schema + ` RENAME TO ` + c.live,
 		} {
 			if _, err := tx.Exec(ctx, statement); err != nil {
 				return err
@@ -102,7 +101,7 @@ func (c *rebuilt) replace(ctx context.Context, may func(context.Context, pgx.Tx)
 		return fmt.Errorf("ledger switch: %w", err)
 	}
 	c.switched = true
-	_ = c.drop(ctx, former) // if it fails, the next Copy drops it
+	_ = c.drop(ctx, c.live+formerSuffix) // if it fails, the next Copy drops it
 	return nil
 }
 
@@ -139,7 +138,7 @@ func (l *Ledger) drop(ctx context.Context, schema string) error {
 			_, err := tx.Exec(ctx, `DROP SCHEMA IF EXISTS `+pgx.Identifier{schema}.Sanitize()+` CASCADE`)
 			return err
 		})
-		if server, ok := errors.AsType[*pgconn.PgError](err); !ok || server.Code != lockNotAvailable {
+		if codeOf(err) != lockNotAvailable {
 			return classify(ctx, err)
 		}
 		select {

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"loyalty/domain"
 	"loyalty/readmodels/ledger"
 )
@@ -18,11 +16,10 @@ import (
 const (
 	selectTrail = `SELECT s.commit_position, s.prepare_position, s.as_of,
 			coalesce(a.points, 0), a.reached_at, coalesce(a.entries, 0), coalesce(a.forgotten, false), ` + entryColumns + `
-		FROM ledger.state s LEFT JOIN ledger.accounts a ON a.customer = $1
+		FROM ` + latestState + ` s LEFT JOIN ledger.accounts a ON a.customer = $1
 		LEFT JOIN (SELECT * FROM ledger.entries
 			WHERE customer = $1 AND (commit_position, prepare_position) < ($2, $3)
 			ORDER BY commit_position DESC, prepare_position DESC LIMIT $4) e ON true
-		WHERE s.id = 1
 		ORDER BY e.commit_position DESC, e.prepare_position DESC`
 	// An order has few entries, and there is an index of orders. OFFSET 0 makes the server use it, not scan the customer's entries.
 	entriesOfOrder = `(SELECT * FROM ledger.entries WHERE order_id COLLATE "C" = $5 OFFSET 0) AS of_order`
@@ -84,7 +81,9 @@ func (l *Ledger) Trail(ctx context.Context, customer domain.CustomerID, filter l
 	return ledger.ReadTrail(customer, filter, cursor, limit, func(before domain.Position, most int) (ledger.Trail, error) {
 		statement, arguments := trailStatement(filter)
 		arguments = append([]any{string(customer), int64(before.Commit), int64(before.Prepare), most}, arguments...)
-		page, err := ask(ctx, l, func(ctx context.Context) (ledger.Trail, error) { return l.page(ctx, customer, statement, arguments) })
+		page, err := ask(ctx, l, func(ctx context.Context, q querier) (ledger.Trail, error) {
+			return l.page(ctx, q, customer, statement, arguments)
+		})
 		if err != nil {
 			return page, fmt.Errorf("ledger trail: %w", err)
 		}
@@ -92,8 +91,8 @@ func (l *Ledger) Trail(ctx context.Context, customer domain.CustomerID, filter l
 	})
 }
 
-func (l *Ledger) page(ctx context.Context, customer domain.CustomerID, statement string, arguments []any) (page ledger.Trail, err error) {
-	found, err := l.pool.Query(ctx, l.in(statement), arguments...)
+func (l *Ledger) page(ctx context.Context, q querier, customer domain.CustomerID, statement string, arguments []any) (page ledger.Trail, err error) {
+	found, err := q.Query(ctx, l.in(statement), arguments...)
 	if err != nil {
 		return page, err
 	}
@@ -101,7 +100,7 @@ func (l *Ledger) page(ctx context.Context, customer domain.CustomerID, statement
 	var a accountRow
 	var e entryRow
 	targets := append(append(s.targets(), a.targets()...), e.targets()...)
-	_, err = pgx.ForEachRow(found, targets, func() error {
+	err = eachRow(found, targets, func() error {
 		page.State, page.Account = s.state(), a.account(customer)
 		if e.commit.Valid {
 			page.Entries = append(page.Entries, e.entry(customer))

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -18,22 +19,37 @@ const (
 	partitionLock = 0x6c6f79_0003
 )
 
-// How transactions begin, in one round trip. A wait for a lock that is longer than the lock timeout is domain.ErrUnavailable.
+// How transactions begin, in one round trip. They set aside what the role, the database or the address has set: the isolation, and limits of
+// time, since every transaction has a bound of its own. A wait for a lock that is longer than the lock timeout is domain.ErrUnavailable.
 //
 // The advisory lock is taken before another statement of the transaction is parsed: parsing binds names to tables, and during the wait
 // for the lock a switch may give the names to others.
 var (
 	// writing keeps a switch from running between the statements.
-	writing = begin("10s", fmt.Sprintf("pg_advisory_xact_lock_shared(%d)", switchLock))
+	writing = begin("", "10s", answerTimeout, fmt.Sprintf("pg_advisory_xact_lock_shared(%d)", switchLock))
 	// switching waits for the writers, and keeps others from starting.
-	switching = begin("10s", fmt.Sprintf("pg_advisory_xact_lock(%d)", switchLock))
+	switching = begin("", "10s", answerTimeout, fmt.Sprintf("pg_advisory_xact_lock(%d)", switchLock))
 	// dropping has a short timeout, because readers queue behind a DROP that waits for its lock.
-	dropping = begin("50ms", "NULL")
+	dropping = begin("", "50ms", answerTimeout, "NULL")
+	reading  = begin(" READ ONLY", "10s", answerTimeout, "NULL")
+	// streaming has no bound but the caller's context.
+	streaming = begin(" READ ONLY", "10s", 0, "NULL")
 )
 
-func begin(lockTimeout, lock string) pgx.TxOptions {
-	return pgx.TxOptions{BeginQuery: "BEGIN; SET LOCAL lock_timeout = '" + lockTimeout + "'; SELECT " + lock}
+// begin makes a beginning. A limit of 0 is none. Servers before version 17 have no transaction_timeout.
+func begin(mode, lockTimeout string, limit time.Duration, lock string) pgx.TxOptions {
+	return pgx.TxOptions{BeginQuery: fmt.Sprintf(`BEGIN ISOLATION LEVEL READ COMMITTED%s; %s; SET LOCAL lock_timeout = '%s'; SELECT %s`,
+		mode, limits(limit), lockTimeout, lock)}
 }
+
+// limits are the statements that set a transaction's limits of time.
+func limits(limit time.Duration) string {
+	return fmt.Sprintf(`SET LOCAL statement_timeout = %d; SET LOCAL idle_in_transaction_session_timeout = %[1]d;
+		SELECT set_config('transaction_timeout', '%[1]d', true) WHERE current_setting('server_version_num')::integer >= 170000`, limit.Milliseconds())
+}
+
+// unlimited sets aside all limits of time in a transaction.
+var unlimited = limits(0)
 
 // transaction runs do in one transaction, which commits if do returns nil.
 func (l *Ledger) transaction(ctx context.Context, begin pgx.TxOptions, do func(context.Context, pgx.Tx) error) error {

@@ -96,6 +96,9 @@ func (l *Ledger) open(ctx context.Context, path string) (err error) {
 	return err
 }
 
+// Migrate does nothing, since Open has migrated the schema. Only who may write the file can open it.
+func (l *Ledger) Migrate(context.Context, func(doing string, done, total uint64)) error { return nil }
+
 // create creates the file if there is none, so that it has its mode from the start. It never opens a file that exists: closing it would
 // drop the POSIX locks that other connections of this process hold on it.
 func create(path string) error {
