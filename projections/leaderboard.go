@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,17 +56,25 @@ func (Leaderboard) Fold() int { return 1 }
 func (Leaderboard) Types() []string { return rankingTypes() }
 
 // Checkpoint is the leaderboard's checkpoint. A leaderboard without one is first loaded from the ledger: all accounts and the ledger's
-// checkpoint, from one snapshot.
+// checkpoint, from one snapshot. The ledger is not asked if another process has loaded the leaderboard meanwhile.
 func (l Leaderboard) Checkpoint(ctx context.Context) (domain.Checkpoint, error) {
 	at, err := l.Writer.Checkpoint(ctx)
 	if !errors.Is(err, domain.ErrNotCaughtUp) {
 		return at, err
 	}
-	if err := l.Load(ctx); err != nil {
+	err = l.load(ctx, func() error {
+		if _, err := l.Writer.Checkpoint(ctx); !errors.Is(err, domain.ErrNotCaughtUp) {
+			return cmp.Or(err, errLoadedMeanwhile)
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errLoadedMeanwhile) {
 		return at, err
 	}
 	return l.Writer.Checkpoint(ctx)
 }
+
+var errLoadedMeanwhile = errors.New("another process has loaded the leaderboard")
 
 // Source is the ledger's checkpoint.
 func (l Leaderboard) Source(ctx context.Context) (domain.Checkpoint, error) {
@@ -73,13 +82,19 @@ func (l Leaderboard) Source(ctx context.Context) (domain.Checkpoint, error) {
 }
 
 // Load loads the leaderboard from the ledger.
-func (l Leaderboard) Load(ctx context.Context) error {
+func (l Leaderboard) Load(ctx context.Context) error { return l.load(ctx, func() error { return nil }) }
+
+// load loads the leaderboard if wanted returns nil, once no other process can load it.
+func (l Leaderboard) load(ctx context.Context, wanted func() error) error {
 	if l.Logger == nil {
 		l.Logger, l.Now = slog.New(slog.DiscardHandler), time.Now
 	}
 	began := l.Now()
 	reported, customers := began, 0
 	err := l.Writer.Load(ctx, func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
+		if err := wanted(); err != nil {
+			return leaderboard.Snapshot{}, err
+		}
 		loaded, err := l.Accounts.Accounts(ctx, func(a ledger.Account) error {
 			if customers++; customers%loadCheckEvery == 0 {
 				if now := l.Now(); now.Sub(reported) >= loadReportInterval {

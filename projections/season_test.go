@@ -66,7 +66,7 @@ func TestASeasonGivesTheSameLiveAndDefinedAfterwards(t *testing.T) {
 	for _, each := range s.seasons {
 		s.proxies[each.ID] = proxies.ForSeason(each.ID)
 		s.models[each.ID] = &story{model: leaderboardtest.NewModel()}
-		inMemory, inRedis := memory.New(), main.Season(each.ID)
+		inMemory, inRedis := memory.New(), main.Season(each)
 		live[each.ID] = []leaderboard.Reader{inMemory, inRedis}
 		run(t, projections.Leaderboard{Writer: inMemory, Season: each, Accounts: unwritten{}, Proxies: s.proxies[each.ID]}, store, projections.Options{})
 		run(t, projections.Leaderboard{Writer: inRedis, Season: each, Accounts: unwritten{}, Proxies: s.proxies[each.ID]}, store, projections.Options{BatchSize: 7})

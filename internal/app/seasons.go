@@ -86,7 +86,7 @@ func (s *seasons) update(ctx context.Context, now time.Time) {
 
 func (s *seasons) begin(ctx context.Context, of season.Season) {
 	b := &seasonLeaderboard{
-		Season: of, board: Stores{Shared: s.shared}.SeasonLeaderboard(of.ID), proxies: s.proxies.ForSeason(of.ID), stop: func() {},
+		Season: of, board: Stores{Shared: s.shared}.SeasonLeaderboard(of), proxies: s.proxies.ForSeason(of.ID), stop: func() {},
 	}
 	if s.shared == nil || s.keeps {
 		b.follow(ctx, s)
@@ -125,7 +125,7 @@ func (s *seasons) end(ctx context.Context, b *seasonLeaderboard) {
 	if s.shared == nil || !s.keeps {
 		return
 	}
-	if err := s.shared.Season(b.ID).Remove(ctx); err != nil {
+	if err := s.shared.Season(b.Season).Remove(ctx); err != nil {
 		s.log.Warn("a season's leaderboard stays in Redis", "season", b.ID, "error", err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"loyalty/commands"
 	"loyalty/domain"
+	"loyalty/domain/season"
 	"loyalty/eventstore"
 	"loyalty/eventstore/embedded"
 	"loyalty/readmodels/leaderboard"
@@ -74,7 +75,7 @@ type sharedLeaderboard interface {
 	LeaderboardStore
 	leaderboard.StandingsReader
 	leaderboard.Rebuilder
-	Season(id string) *redis.Board
+	Season(of season.Season) *redis.Board
 	Close() error
 }
 
@@ -218,9 +219,9 @@ func (s Stores) Handler() (*commands.Handler, error) {
 }
 
 // SeasonLeaderboard is the leaderboard of a season, in the same kind of store as that of all time; one in memory is empty.
-func (s Stores) SeasonLeaderboard(id string) LeaderboardStore {
+func (s Stores) SeasonLeaderboard(of season.Season) LeaderboardStore {
 	if s.Shared == nil {
 		return memory.New()
 	}
-	return s.Shared.Season(id)
+	return s.Shared.Season(of)
 }

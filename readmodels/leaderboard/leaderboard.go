@@ -158,7 +158,8 @@ type Writer interface {
 	Checkpoint(ctx context.Context) (domain.Checkpoint, error)
 	// Load replaces the whole leaderboard. The function standings calls yield with each customer once, in any order, and returns
 	// what they reflect. Readers see the former leaderboard, or domain.ErrNotCaughtUp, until Load is done. On an error they go
-	// on doing so: an error of yield, such as that of Check, or of standings.
+	// on doing so: an error of yield, such as that of Check, or of standings. Where several processes share the leaderboard, standings is
+	// called once no other process loads it; before that, it is domain.ErrUnavailable.
 	Load(ctx context.Context, standings func(yield func(Standing) error) (Snapshot, error)) error
 	// Apply makes a batch's changes one after the other and moves the checkpoint, atomically. AsOf moves too, but never backwards.
 	// Errors: those of Validate; domain.ErrCheckpointMoved if the batch's From is not the checkpoint; domain.ErrNotCaughtUp before the first Load. After an error nothing has

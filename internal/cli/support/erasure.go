@@ -49,7 +49,7 @@ func modelsToCheck(s app.Stores, past *history.History, proxies domain.Proxies, 
 		})
 	}
 	for _, of := range seasons {
-		models = append(models, boardToCheck(s, s.SeasonLeaderboard(of.ID), projections.Leaderboard{
+		models = append(models, boardToCheck(s, s.SeasonLeaderboard(of), projections.Leaderboard{
 			Season: of, Accounts: ledger.Season{Ledger: s.Ledger, From: of.From, Until: of.Until}, Proxies: proxies.ForSeason(of.ID),
 		}, customer))
 	}

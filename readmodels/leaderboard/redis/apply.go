@@ -94,7 +94,7 @@ func (b *Board) before(ctx context.Context, tx *redis.Tx, keys []any) (s stored,
 	var customers, retired, beyond *redis.IntCmd
 	scores := redis.NewSliceCmd(ctx, append([]any{"ZMSCORE", b.keys[keyCustomers]}, keys...)...)
 	_, err = tx.Pipelined(ctx, func(p redis.Pipeliner) error {
-		state = p.HMGet(ctx, b.keys[keyState], "copy", "position", "asof", "customers", "retired", "origin", "beyond")
+		state = p.HMGet(ctx, b.keys[keyState], "copy", "position", "asof", "customers", "retired", "origin", "beyond", "bounds")
 		customers, retired, beyond = p.ZCard(ctx, b.keys[keyCustomers]), p.SCard(ctx, b.keys[keyRetired]), p.HLen(ctx, b.keys[keyBeyond])
 		if len(keys) > 0 {
 			return p.Process(ctx, scores)
@@ -108,7 +108,7 @@ func (b *Board) before(ctx context.Context, tx *redis.Tx, keys []any) (s stored,
 	if rebuild, _ := values[0].(string); rebuild != b.rebuild {
 		return s, errCopyGone, nil
 	}
-	if values[1] == nil || !hasCount(values[3], customers) || !hasCount(cmp.Or(values[4], none), retired) || !hasCount(cmp.Or(values[6], none), beyond) {
+	if bounds, _ := values[7].(string); values[1] == nil || bounds != b.bounds || !hasCount(values[3], customers) || !hasCount(cmp.Or(values[4], none), retired) || !hasCount(cmp.Or(values[6], none), beyond) {
 		return s, errNotLoaded, nil
 	}
 	s.retired, s.beyond = retired.Val(), beyond.Val()

@@ -40,6 +40,8 @@ type Board struct {
 	keys []string
 	// rebuild names the rebuild that a copy belongs to; empty for the live leaderboard.
 	rebuild string
+	// bounds are those of a season, as text; empty for all time.
+	bounds string
 	// patience bounds how long a reader waits for an answer of Redis, whatever Redis does.
 	patience   time.Duration
 	tasks      *tasks
@@ -137,7 +139,7 @@ func (b *Board) callOn(ctx context.Context, what string, s script, keys []string
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	args = append([]any{b.rebuild}, args...)
+	args = append([]any{b.rebuild, b.bounds}, args...)
 	answer, err := b.run(ctx, s, keys, args)
 	if err == nil {
 		answer, err = scriptResult(answer)
@@ -181,6 +183,8 @@ func scriptResult(answer []any) ([]any, error) {
 		return nil, errNotLoaded
 	case "behind":
 		return nil, fmt.Errorf("the copy at position %v is behind the live leaderboard at %v: %w", answer[1], answer[2], domain.ErrNotCaughtUp)
+	case "outrun":
+		return nil, fmt.Errorf("what is loaded, at position %v, is behind the leaderboard that another client has loaded, at %v: %w", answer[1], answer[2], domain.ErrCheckpointMoved)
 	case "displaced":
 		return nil, errCopyGone
 	case "busy":

@@ -1,6 +1,9 @@
 package redis
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Remove removes all of a board from its server, if that can be reached.
 func Remove(address string) {
@@ -13,4 +16,9 @@ func Remove(address string) {
 	for _, keys := range [][]string{b.keys, boardKeys(prefix + "copy:")} {
 		b.client.Unlink(context.Background(), keys...)
 	}
+}
+
+// Claim sets for how long a load claims the board, and how long it does so without standings.
+func (b *Board) Claim(claimFor, maxSilence time.Duration) {
+	b.loads.claimFor, b.loads.maxSilence = claimFor, maxSilence
 }

@@ -245,8 +245,9 @@ func TestAConnectionLostAtAnyMomentOfALoadLeavesTheOldOrTheNew(t *testing.T) {
 		skip int
 		made bool
 	}{
-		"before a part": {beforeCommit, 0, false}, "during a part": {duringCommit, 0, false}, "after a part": {afterCommit, 0, false},
-		"before the swap": {beforeCommit, 1, false}, "during the swap": {duringCommit, 1, false}, "after the swap": {afterCommit, 1, true},
+		"before the claim": {beforeCommit, 0, false}, "during the claim": {duringCommit, 0, false}, "after the claim": {afterCommit, 0, false},
+		"before a part": {beforeCommit, 1, false}, "during a part": {duringCommit, 1, false}, "after a part": {afterCommit, 1, false},
+		"before the swap": {beforeCommit, 2, false}, "during the swap": {duringCommit, 2, false}, "after the swap": {afterCommit, 2, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := startProxy(t, redistest.Start(t).Addr())

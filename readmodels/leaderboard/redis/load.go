@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"loyalty/domain"
@@ -15,8 +17,10 @@ import (
 const (
 	// loadChunk is the most customers of a load in one call, and the most retired keys.
 	loadChunk = 1000
-	// loadTimeout is how long another client's load may send nothing before it is considered dead.
-	loadTimeout = 15 * time.Second
+	// claimFor is for how long a load claims the board; a load that lives goes on claiming it. Then it is considered dead.
+	claimFor = 15 * time.Second
+	// maxSilence is how long a load goes on claiming the board while it is given no standings.
+	maxSilence = 15 * time.Minute
 )
 
 // loads makes the loads of a client run one at a time.
@@ -24,13 +28,18 @@ type loads struct {
 	semaphore chan struct{} // of one
 	client    string        // random: identifies the client in Redis
 	n         int           // number of loads; guarded by semaphore
+
+	claimFor, maxSilence time.Duration
 }
 
-func newLoads() loads { return loads{semaphore: make(chan struct{}, 1), client: rand.Text()} }
+func newLoads() loads {
+	return loads{semaphore: make(chan struct{}, 1), client: rand.Text(), claimFor: claimFor, maxSilence: maxSilence}
+}
 
-// Load replaces the leaderboard; see leaderboard.Writer. It stages the new leaderboard beside the former one and switches atomically, so
-// that Redis needs memory for both. While another client loads the board, it is domain.ErrUnavailable. A customer given twice is
-// domain.ErrInvalid.
+// Load replaces the leaderboard; see leaderboard.Writer. It first claims the board: while another client does, it is domain.ErrUnavailable, and
+// standings is not called. It stages the new leaderboard beside the former one and switches atomically, so that Redis needs memory for both. If
+// the claim was lost meanwhile and another client has loaded a leaderboard that is further, it is domain.ErrCheckpointMoved. A customer given
+// twice is domain.ErrInvalid.
 func (b *Board) Load(ctx context.Context, standings func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error)) error {
 	select {
 	case b.loads.semaphore <- struct{}{}:
@@ -40,10 +49,7 @@ func (b *Board) Load(ctx context.Context, standings func(yield func(leaderboard.
 	}
 	b.loads.n++
 	l := load{board: b, ctx: ctx, name: strconv.Itoa(b.loads.n)}
-	loaded, err := standings(l.add)
-	if err = errors.Join(l.err, err, ctx.Err()); err == nil {
-		err = l.finish(loaded)
-	}
+	loaded, err := l.run(standings)
 	if err != nil {
 		l.drop()
 		return fmt.Errorf("loading the leaderboard: %w", err)
@@ -60,10 +66,51 @@ type load struct {
 	stagedCustomers int
 	stagedRetired   int
 	stagedBeyond    int
-	customers       []any // to stage next: scores and keys by turns
-	retired         []any // to stage next
-	beyond          []any // to stage next: keys and true totals by turns
+	customers       []any        // to stage next: scores and keys by turns
+	retired         []any        // to stage next
+	heard           atomic.Int64 // when standings last came, in nanoseconds since 1970
+	beyond          []any        // to stage next: keys and true totals by turns
 	err             error
+}
+
+func (l *load) run(standings func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error)) (loaded leaderboard.Snapshot, err error) {
+	if err := l.claim(l.ctx, "new"); err != nil {
+		return loaded, err
+	}
+	l.heard.Store(time.Now().UnixNano())
+	ctx, stop := context.WithCancel(l.ctx)
+	var keeping sync.WaitGroup
+	keeping.Go(func() { l.keep(ctx) })
+	loaded, err = standings(l.add)
+	stop()
+	keeping.Wait()
+	if err = errors.Join(l.err, err, l.ctx.Err()); err == nil {
+		err = l.finish(loaded)
+	}
+	return loaded, err
+}
+
+func (l *load) claim(ctx context.Context, how string) error {
+	of := &l.board.loads
+	_, err := l.board.call(ctx, "claim the leaderboard", claimScript, of.client, l.name, of.claimFor.Milliseconds(), how)
+	return err
+}
+
+// keep goes on claiming the board until ctx ends, or until no standings have come for too long: what gives them may never end. It needs no error:
+// whoever has lost the claim learns of it when they stage something.
+func (l *load) keep(ctx context.Context) {
+	ticks := time.NewTicker(l.board.loads.claimFor / 3)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ticks.C:
+			if time.Since(time.Unix(0, l.heard.Load())) < l.board.loads.maxSilence {
+				_ = l.claim(ctx, "still")
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 func (l *load) add(s leaderboard.Standing) error {
@@ -89,9 +136,10 @@ func (l *load) add(s leaderboard.Standing) error {
 	return l.err
 }
 
-// stage sends the customers and retired keys gathered so far. The first call claims the board for this load.
+// stage sends the customers and retired keys gathered so far.
 func (l *load) stage() error {
-	args := []any{l.board.loads.client, l.name, loadTimeout.Milliseconds(), l.stagedCustomers, l.stagedRetired, l.stagedBeyond, len(l.retired), len(l.beyond)}
+	l.heard.Store(time.Now().UnixNano())
+	args := []any{l.board.loads.client, l.name, l.board.loads.claimFor.Milliseconds(), l.stagedCustomers, l.stagedRetired, l.stagedBeyond, len(l.retired), len(l.beyond)}
 	args = append(append(append(args, l.retired...), l.beyond...), l.customers...)
 	answer, err := l.board.call(l.ctx, "load customers", stageScript, args...)
 	if err != nil {
@@ -109,7 +157,7 @@ func (l *load) stage() error {
 }
 
 func (l *load) finish(loaded leaderboard.Snapshot) error {
-	if len(l.customers)+len(l.retired) > 0 || l.stagedCustomers+l.stagedRetired == 0 {
+	if len(l.customers)+len(l.retired) > 0 {
 		if err := l.stage(); err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"loyalty/domain"
 	"loyalty/readmodels/leaderboard"
@@ -48,6 +49,93 @@ func TestWhileOneClientLoadsOthersAreToldToComeAgain(t *testing.T) {
 	}
 	loads(t, other)
 	has(t, one, 10, at(100))
+}
+
+// untouched fails the test if it is asked for standings.
+func untouched(t *testing.T) func(func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
+	return func(func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
+		t.Error("it is asked for standings")
+		return leaderboard.Snapshot{}, errors.New("not now")
+	}
+}
+
+// Given two clients that find the board empty at the same time, and a ledger that takes long to answer
+// Then the ledger is asked once: the board is claimed before, and for as long as the answer takes.
+func TestABoardIsClaimedBeforeTheLedgerIsAsked(t *testing.T) {
+	server := redistest.Start(t)
+	one, other := open(t, server.URL()), open(t, server.URL())
+	one.Claim(30*time.Millisecond, time.Minute)
+	err := one.Load(t.Context(), func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
+		first := server.Do("HGET", "loyalty:{main}:load", "until")
+		for renewed := 0; renewed < 5; {
+			if err := other.Load(t.Context(), untouched(t)); !errors.Is(err, domain.ErrUnavailable) {
+				t.Errorf("got error %v, want %v", err, domain.ErrUnavailable)
+			}
+			if until := server.Do("HGET", "loyalty:{main}:load", "until"); until != first {
+				first, renewed = until, renewed+1
+			}
+		}
+		return twoCustomers(yield)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	has(t, other, 10, at(100))
+	left(t, server)
+}
+
+// Given a client whose ledger never answers
+// Then another takes over after a while, and the first one's load comes too late and sets nothing back.
+func TestALoadThatHangsIsTakenOverAndSetsNothingBack(t *testing.T) {
+	server := redistest.Start(t)
+	one, other := open(t, server.URL()), open(t, server.URL())
+	one.Claim(30*time.Millisecond, 100*time.Millisecond)
+	err := one.Load(t.Context(), func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
+		for {
+			err := load(t.Context(), other)
+			if err == nil {
+				break
+			}
+			if !errors.Is(err, domain.ErrUnavailable) {
+				t.Fatal(err)
+			}
+		}
+		if err := other.Apply(t.Context(), batch()); err != nil {
+			t.Error(err)
+		}
+		return twoCustomers(yield)
+	})
+	if !errors.Is(err, domain.ErrUnavailable) {
+		t.Errorf("got error %v, want %v", err, domain.ErrUnavailable)
+	}
+	has(t, one, 11, at(110))
+	left(t, server)
+}
+
+// Given a load that replaces a board, which somebody else moves on meanwhile
+// Then it replaces what there was when it began, and nothing that is further.
+func TestALoadReplacesNothingThatHasGoneFurtherMeanwhile(t *testing.T) {
+	server := redistest.Start(t)
+	one, other := open(t, server.URL()), open(t, server.URL())
+	loads(t, one)
+	back := func(to uint64, meanwhile func() error) error {
+		return one.Load(t.Context(), func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
+			if err := meanwhile(); err != nil {
+				t.Error(err)
+			}
+			return leaderboard.Snapshot{Checkpoint: domain.CheckpointAt(at(to)), AsOf: start}, yield(leaderboard.Standing{Key: ann, Points: 1, Minute: 5})
+		})
+	}
+	applies := func() error { return other.Apply(t.Context(), batch()) }
+	if err := back(105, applies); !errors.Is(err, domain.ErrCheckpointMoved) {
+		t.Errorf("got error %v, want %v", err, domain.ErrCheckpointMoved)
+	}
+	has(t, other, 11, at(110))
+	left(t, server)
+	if err := back(50, nothing); err != nil { // of a log that was restored, say
+		t.Error(err)
+	}
+	has(t, other, 1, at(50))
 }
 
 func TestTheLoadOfADeadClientIsThrownAway(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 // Copy begins a rebuild; see leaderboard.Rebuilder. Once another rebuild has begun, every method of the copy is domain.ErrUnavailable.
 func (b *Board) Copy(ctx context.Context) (leaderboard.Copy, error) {
 	c := &rebuilt{Board: newBoard(b.client, b.tasks, b.name, "loyalty:{"+b.name+"}:copy:", rand.Text()), live: b}
+	c.bounds = b.bounds
 	if _, err := c.call(ctx, "begin a rebuild", copyScript); err != nil {
 		return nil, err
 	}

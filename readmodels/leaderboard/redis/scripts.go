@@ -30,6 +30,7 @@ const (
 var (
 	dashboardsScript = newScript("dashboards", reads)
 	standingsScript  = newScript("standings", reads)
+	claimScript      = newScript("claim", writes)
 	stageScript      = newScript("stage", writes)
 	swapScript       = newScript("swap", writes)
 	dropScript       = newScript("drop", removes)

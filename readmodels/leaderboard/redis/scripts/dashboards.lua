@@ -1,4 +1,4 @@
--- Reads the first ARGV[2] rows and, for each pair from ARGV[3] on, of a customer and a number, the customer with so many neighbours on each
+-- Reads the first ARGV[3] rows and, for each pair from ARGV[4] on, of a customer and a number, the customer with so many neighbours on each
 -- side: the number of customers before the first neighbour, the number before the customer, and the rows. It is empty for a customer who
 -- is not on the leaderboard. Rows are keys and scores by turns, separated by spaces. In place of the score of a customer beyond the clamp, it
 -- is = and the true total.
@@ -23,8 +23,8 @@ local function rows(first, last)
   return table.concat(list, ' ')
 end
 
-local answer = {'ok', s.position, s.asof, s.customers, rows(0, ARGV[2] - 1)}
-for i = 3, #ARGV, 2 do
+local answer = {'ok', s.position, s.asof, s.customers, rows(0, ARGV[3] - 1)}
+for i = 4, #ARGV, 2 do
   local before, place = redis.call('ZRANK', KEY, ARGV[i]), ''
   if before then
     local first = math.max(before - ARGV[i + 1], 0)

@@ -1,21 +1,11 @@
 -- Replaces the live leaderboard, whose state, customers, retired keys and totals beyond the clamp are KEYS[9] to KEYS[12], with the copy; also
--- if the copy is behind it, where ARGV[2] is 'anyway'.
+-- if the copy is behind it, where ARGV[3] is 'anyway'.
 
 local s, failure = state()
 if failure then return failure end
 
--- before compares positions, "commit" or "commit-prepare", as text: their parts may be greater than Lua's numbers can hold exactly.
-local function before(a, b)
-  local function parts(position)
-    local commit, prepare = string.match(position, '^(%d+)%-?(%d*)$')
-    if prepare == '' then prepare = commit end
-    return string.rep('0', 20 - #commit) .. commit .. string.rep('0', 20 - #prepare) .. prepare
-  end
-  return parts(a) < parts(b)
-end
-
 local live = read(KEYS[9], KEYS[10], KEYS[11], KEYS[12])
-if live and ARGV[2] ~= 'anyway' then
+if live and ARGV[3] ~= 'anyway' then
   if before(s.position, live.position) then return {'behind', s.position, live.position} end
   s.asof = later(s.asof, live.asof)
 end
@@ -23,5 +13,5 @@ redis.call('UNLINK', KEYS[9], KEYS[10], KEYS[11], KEYS[12], STATE, KEYS[3], KEYS
 if s.customers ~= '0' then redis.call('RENAME', KEY, KEYS[10]) end
 if s.retired ~= '0' then redis.call('RENAME', RETIRED, KEYS[11]) end
 if s.beyond ~= '0' then redis.call('RENAME', BEYOND, KEYS[12]) end
-redis.call('HSET', KEYS[9], 'position', s.position, 'origin', s.origin, 'asof', s.asof, 'customers', s.customers, 'retired', s.retired, 'beyond', s.beyond)
+redis.call('HSET', KEYS[9], 'position', s.position, 'origin', s.origin, 'asof', s.asof, 'customers', s.customers, 'retired', s.retired, 'beyond', s.beyond, 'bounds', ARGV[2])
 return {'ok'}
