@@ -207,6 +207,34 @@ func settles(t *testing.T, p *proxytest.Proxy, goroutines int) {
 	}
 }
 
+// All nodes of a cluster hang, for a client that knows them already and for one that has yet to ask which there are.
+func TestReadersAreAnsweredInTimeWhileAClusterHangs(t *testing.T) {
+	cluster := redistest.StartCluster(t)
+	address := "redis+cluster://" + cluster.Addrs()
+	b, fresh := open(t, address), open(t, address)
+	loads(t, b)
+	for _, s := range cluster.Servers {
+		s.Freeze()
+	}
+	var readers sync.WaitGroup
+	for _, board := range []*redis.Board{b, fresh} {
+		for range 5 {
+			readers.Go(func() {
+				answered(t, "Dashboard", func() error { return board.Dashboard(t.Context(), ann, 10, 2, new(leaderboard.Dashboard)) })
+			})
+			readers.Go(func() {
+				answered(t, "Checkpoint", func() error { _, err := board.Checkpoint(t.Context()); return err })
+			})
+		}
+	}
+	readers.Wait()
+	for _, s := range cluster.Servers {
+		s.Thaw()
+	}
+	recovers(t, b)
+	recovers(t, fresh)
+}
+
 func TestAWriterIsAnsweredWhileRedisHangsAndGoesOnAfterwards(t *testing.T) {
 	p := proxytest.Start(t, "tcp", redistest.Start(t).Addr())
 	b := open(t, "redis://"+p.Addr()+"?read_timeout=300ms")
