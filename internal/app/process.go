@@ -32,6 +32,8 @@ type Process struct {
 	history *history.History // nil without a folder for it
 	// The roles are not ready before the essential projections have caught up. The process serves without the optional ones.
 	essential, optional []*projections.Runner
+	// filling is the essential runner of the ledger, whose schema it brings up to date first; nil without the project role.
+	filling *projections.Runner
 	// board is the essential runner of a leaderboard in this process's memory; nil where it is shared.
 	board *projections.Runner
 	shown atomic.Bool // there was a leaderboard to show
@@ -59,11 +61,6 @@ func Open(ctx context.Context, c Config) (_ *Process, err error) {
 	want := Wanted{Ledger: c.Query || c.Project, Leaderboard: c.Query || c.Project && c.Leaderboard != MemoryScheme, Exclusive: c.Exclusive, Patient: true}
 	if p.Stores, err = c.Open(ctx, want, c.EventStore); err != nil {
 		return nil, err
-	}
-	if c.Project {
-		if err := p.Ledger.Migrate(ctx, nil); err != nil {
-			return nil, err
-		}
 	}
 	proxies, verifier, err := c.Secrets(running)
 	if err != nil {
@@ -128,7 +125,8 @@ func (p *Process) newRunners(c Config, proxies domain.Proxies) (err error) {
 		return projections.NewRunner(of, p.Store, projections.Options{Logger: log})
 	}
 	if c.Project {
-		p.essential = append(p.essential, newRunner(projections.Ledger{Writer: p.Ledger, Proxies: proxies}))
+		p.filling = newRunner(projections.Ledger{Writer: p.Ledger, Proxies: proxies})
+		p.essential = append(p.essential, p.filling)
 	}
 	// The project role keeps a leaderboard in Redis; each process keeps the one in its own memory.
 	if (c.Project && p.Shared != nil) || (p.Leaderboard != nil && p.Shared == nil) {
@@ -151,7 +149,11 @@ func (p *Process) newRunners(c Config, proxies domain.Proxies) (err error) {
 // start runs the projections, the seasons and the brokers until ctx ends; close waits for them.
 func (p *Process) start(ctx context.Context, log *slog.Logger) {
 	for _, runner := range slices.Concat(p.essential, p.optional) {
-		p.running.Go(func() { runner.Keep(ctx) }) // what was folded can still be read while a projection is stopped
+		p.running.Go(func() {
+			if runner != p.filling || migrateLedger(ctx, p.Ledger, log) {
+				runner.Keep(ctx) // what was folded can still be read while a projection is stopped
+			}
+		})
 	}
 	if p.seasons != nil {
 		p.running.Go(func() { p.seasons.run(ctx) })
