@@ -16,7 +16,7 @@ run: ## Run everything on this machine, with simulated shoppers
 	go run ./cmd/loyalty dev --demo
 
 packages:
-	@scripts/install-packages gcc libc6-dev postgresql redis-server chromium fonts-dejavu-core
+	@scripts/install-packages gcc libc6-dev postgresql pgbouncer redis-server chromium fonts-dejavu-core
 	@command -v npm >/dev/null || scripts/install-packages npm
 
 test: packages ## Run every test, with the race detector

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -237,6 +238,10 @@ func TestAContextThatEndsIsTheErrorThatComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	sound(t, l, 2)
+}
+
+func containsAll(text string, words ...string) bool {
+	return !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(text, word) })
 }
 
 func waitUntil(t *testing.T, holds func() bool) {

@@ -94,12 +94,18 @@ func Main(m *testing.M) (status int) {
 // databases counts the databases of this process, for their names.
 var databases atomic.Int64
 
-// URL creates an empty database, which is dropped when the test ends, and returns its address.
-func (s *Server) URL() string {
+// URL creates an empty database, which is dropped when the test ends, and returns its address. settings such as "timezone = 'Asia/Tokyo'" hold for
+// all who connect to it.
+func (s *Server) URL(settings ...string) string {
 	s.t.Helper()
 	name := fmt.Sprintf("loyalty_test_%d_%d", os.Getpid(), databases.Add(1))
 	if err := s.exec("CREATE DATABASE " + name + " STRATEGY FILE_COPY"); err != nil {
 		s.t.Fatalf("a database for the test: %v", err)
+	}
+	for _, setting := range settings {
+		if err := s.exec("ALTER DATABASE " + name + " SET " + setting); err != nil {
+			s.t.Fatalf("a setting of a database for the test: %v", err)
+		}
 	}
 	s.t.Cleanup(func() {
 		if s.process != nil && !s.process.running() {
