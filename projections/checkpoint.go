@@ -33,6 +33,7 @@ func (s *session) confirm(ctx context.Context) error {
 	end, err := s.store.End(ctx)
 	behind := 0
 	if err == nil {
+		s.update(func(status *Status) { status.End = end })
 		behind, err = s.store.CountAfter(ctx, s.at, s.projection.Types(), 1)
 	}
 	if err != nil {

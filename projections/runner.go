@@ -68,6 +68,9 @@ type Status struct {
 	Name string
 	// Position is the checkpoint after the last batch.
 	Position domain.Position
+	// End is the end of the log as it was last seen, or Position where that is later. It is seen when a session begins, and at every
+	// heartbeat of a projection that has caught up.
+	End domain.Position
 	// AsOf is the last time at which the whole log was known to be applied, zero if never. The lag is the time since.
 	AsOf time.Time
 	// Live is true while the projection has caught up and gets new events as they come. CaughtUp is true once it has caught up for the
@@ -105,6 +108,9 @@ func (r *Runner) Status() Status {
 	defer r.mu.Unlock()
 	status := r.status
 	status.Position = r.at.Position
+	if status.End.Before(status.Position) {
+		status.End = status.Position
+	}
 	return status
 }
 
@@ -223,6 +229,7 @@ func (r *Runner) standBy(ctx context.Context, at domain.Position) error {
 	if err != nil {
 		return err
 	}
+	r.update(func(s *Status) { s.End = end })
 	if r.aimed.IsZero() {
 		r.aim, r.aimed = end, asked
 		return nil

@@ -146,6 +146,9 @@ func TestARunnerAppliesThePastAndThenThePresentInOrder(t *testing.T) {
 	if behind, err := runner.Behind(bounded(t), 100); err != nil || behind != 0 {
 		t.Errorf("it is %d events behind, %v; want none", behind, err)
 	}
+	if end := runner.Status().End; end.Before(last) {
+		t.Errorf("it says that the log ends at %s, before the last event at %s", end, last)
+	}
 }
 
 func TestARunnerStartsWhereItsReadModelIs(t *testing.T) {

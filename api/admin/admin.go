@@ -48,14 +48,14 @@ type Handler struct {
 
 // Register adds the routes: /healthz says that the process lives, /readyz whether it should be sent requests,
 // in all its roles or in the one of the parameter role, /metrics what it measures,
-// and /status.json how it fares.
+// and /status.json how it fares. Who asks for metrics while others do gets what those get.
 func (h *Handler) Register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeState(w, "ok") })
 	mux.HandleFunc("GET /readyz", h.readyz)
 	if h.Status != nil {
 		mux.HandleFunc("GET /status.json", h.statusJSON)
 	}
-	mux.Handle("GET /metrics", promhttp.HandlerFor(h.Metrics, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(&sharedGatherer{Gatherer: h.Metrics}, promhttp.HandlerOpts{}))
 }
 
 // Starting answers operators while a process opens what is in it: it lives, and is not ready for anything yet.

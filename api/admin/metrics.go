@@ -148,3 +148,40 @@ func label(metric *dto.Metric, name string) string {
 	}
 	return ""
 }
+
+// sharedGatherer gathers once for all who ask at the same time.
+type sharedGatherer struct {
+	prometheus.Gatherer
+
+	mu      sync.Mutex
+	current *gathering // nil while nobody asks
+}
+
+type gathering struct {
+	done     chan struct{}
+	families []*dto.MetricFamily
+	err      error
+}
+
+// Gather returns what is being gathered, or gathers. Nobody changes the result.
+func (g *sharedGatherer) Gather() ([]*dto.MetricFamily, error) {
+	g.mu.Lock()
+	if current := g.current; current != nil {
+		g.mu.Unlock()
+		<-current.done
+		return current.families, current.err
+	}
+	mine := &gathering{done: make(chan struct{}), err: errGather}
+	g.current = mine
+	g.mu.Unlock()
+	defer func() { // also after a panic
+		g.mu.Lock()
+		g.current = nil
+		g.mu.Unlock()
+		close(mine.done)
+	}()
+	mine.families, mine.err = g.Gatherer.Gather()
+	return mine.families, mine.err
+}
+
+var errGather = errors.New("the metrics could not be gathered")

@@ -56,9 +56,7 @@ func TestWhatCouldNotBeCarriedOutIsListedRetriedAndDropped(t *testing.T) {
 			t.Errorf("it tells %q:\n%s", not, table)
 		}
 	}
-	if !strings.Contains(p.metrics(), "loyalty_bus_poison 3") {
-		t.Error("the metrics don't count them")
-	}
+	waitFor(t, "the metrics to count them", func() bool { return strings.Contains(p.metrics(), "loyalty_bus_poison 3") })
 	if got := tool(cli.ExitOK, "list", "--limit", "1"); !strings.Contains(got, "and 2 more.") {
 		t.Errorf("limited to one, it prints\n%s", got)
 	}

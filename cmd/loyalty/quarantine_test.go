@@ -48,9 +48,7 @@ func TestAnEventThatCannotBeDecodedStopsNobodyForEver(t *testing.T) {
 		c.must(http.StatusOK, &dashboard, customer("ann"), http.MethodGet, "/loyalty/ann", nil)
 		return dashboard.You.Points == 15
 	})
-	if _, got := p.operators("/metrics"); !strings.Contains(got, "\nloyalty_quarantined_events 1\n") {
-		t.Error("the metrics don't count it")
-	}
+	waitFor(t, "the metrics to count it", func() bool { return strings.Contains(p.metrics(), "\nloyalty_quarantined_events 1\n") })
 	if _, got := p.operators("/status.json"); !strings.Contains(got, `"quarantined":1`) {
 		t.Errorf("the status is %s", got)
 	}

@@ -29,6 +29,7 @@ type Brokers struct {
 type buses struct {
 	commandBus *redis.Broker
 	intake     *bus.Intake
+	poison     *askedMetric
 
 	eventBus   *redis.Broker
 	events     *bus.Events
@@ -43,7 +44,8 @@ func (f Brokers) join(r Roles, handler bus.Commands, adjustmentLimit domain.Poin
 			return b, err
 		}
 		metrics := newBusMetrics(b.commandBus)
-		registry.MustRegister(metrics)
+		registry.MustRegister(metrics.commands, metrics.poison)
+		b.poison = metrics.poison
 		b.intake, err = bus.NewIntake(bus.IntakeOptions{
 			Commands: handler, Subscriber: b.commandBus.Subscriber(), Publisher: b.commandBus.Publisher(), Topics: b.commandBus.Topics(),
 			Concurrency: b.commandBus.Concurrency(), Logger: log, Observe: metrics.observe,
@@ -78,6 +80,7 @@ func OpenBroker(flag, address string, log *slog.Logger) (*redis.Broker, error) {
 func (b buses) run(ctx context.Context, running *sync.WaitGroup, log *slog.Logger) {
 	if b.intake != nil {
 		running.Go(func() { b.commandBus.Keep(ctx, log) })
+		running.Go(func() { b.poison.run(ctx) })
 		running.Go(func() {
 			if err := b.intake.Run(ctx); err != nil {
 				log.Error("the command bus did not stop in order", "error", err)
@@ -113,39 +116,18 @@ func (b buses) close() error {
 // busMetrics count the commands from the command bus by their result, and the poisoned ones.
 type busMetrics struct {
 	commands *prometheus.CounterVec
-	broker   *redis.Broker
-	poison   *prometheus.Desc
+	poison   *askedMetric
 }
 
 func newBusMetrics(broker *redis.Broker) *busMetrics {
 	return &busMetrics{
-		broker: broker,
 		commands: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "loyalty_bus_commands_total", Help: "Commands from the command bus that were answered, by what became of them.",
 		}, []string{"command", "status"}),
-		poison: prometheus.NewDesc("loyalty_bus_poison", "Commands in the poison topic.", nil, nil),
+		poison: newAskedMetric("loyalty_bus_poison", "Commands in the poison topic", broker.Depth, time.Now),
 	}
 }
 
 func (m *busMetrics) observe(command string, status bus.Status) {
 	m.commands.WithLabelValues(command, string(status)).Inc()
-}
-
-// Describe names the metrics.
-func (m *busMetrics) Describe(out chan<- *prometheus.Desc) {
-	m.commands.Describe(out)
-	out <- m.poison
-}
-
-// poisonTimeout bounds the question to the broker at one scrape.
-const poisonTimeout = time.Second
-
-// Collect asks the broker for the length of the poison topic, and leaves that metric out if the broker does not answer.
-func (m *busMetrics) Collect(out chan<- prometheus.Metric) {
-	m.commands.Collect(out)
-	ctx, cancel := context.WithTimeout(context.Background(), poisonTimeout)
-	defer cancel()
-	if depth, err := m.broker.Depth(ctx); err == nil {
-		out <- prometheus.MustNewConstMetric(m.poison, prometheus.GaugeValue, float64(depth))
-	}
 }

@@ -11,17 +11,11 @@ import (
 	"loyalty/projections"
 )
 
-// countUpTo bounds the events that are counted for the lag of a projection, and countTimeout the time for all counts of one scrape.
-const (
-	countUpTo    = 10_000
-	countTimeout = 2 * time.Second
-)
-
 // projectionMetrics are the position and the lag of each projection.
 type projectionMetrics struct {
-	runners                                                 func() []*projections.Runner
-	now                                                     func() time.Time
-	position, live, stopped, applied, lagSeconds, lagEvents *prometheus.Desc
+	runners                                           func() []*projections.Runner
+	now                                               func() time.Time
+	position, end, live, stopped, applied, lagSeconds *prometheus.Desc
 }
 
 func newProjectionMetrics(runners func() []*projections.Runner, now func() time.Time) *projectionMetrics {
@@ -31,38 +25,34 @@ func newProjectionMetrics(runners func() []*projections.Runner, now func() time.
 	return &projectionMetrics{
 		runners: runners, now: now,
 		position:   describe("position", "Commit position of the checkpoint."),
+		end:        describe("end_position", "Commit position of the end of the log, as the projection last saw it."),
 		live:       describe("live", "1 if the projection has caught up and follows new events, else 0."),
 		stopped:    describe("stopped", "1 if the projection met what it can't apply, and has stopped until somebody acts, else 0."),
 		applied:    describe("events_applied_total", "Events applied since the process began."),
 		lagSeconds: describe("lag_seconds", "Seconds since everything in the log was last known to be applied."),
-		lagEvents:  describe("lag_events", "Events in the log that are not applied yet, counted up to 10000 and for 2 seconds."),
 	}
 }
 
 // Describe names the metrics.
 func (m *projectionMetrics) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.position, m.live, m.stopped, m.applied, m.lagSeconds, m.lagEvents} {
+	for _, d := range []*prometheus.Desc{m.position, m.end, m.live, m.stopped, m.applied, m.lagSeconds} {
 		out <- d
 	}
 }
 
-// Collect asks all runners at the same time, and leaves out a lag that is not known.
+// Collect takes what the runners know, asks no store, and leaves out a lag that is not known.
 func (m *projectionMetrics) Collect(out chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), countTimeout)
-	defer cancel()
-	var asking sync.WaitGroup
 	for _, runner := range m.runners() {
-		asking.Go(func() { m.collect(ctx, runner, out) })
+		m.collect(runner.Status(), out)
 	}
-	asking.Wait()
 }
 
-func (m *projectionMetrics) collect(ctx context.Context, runner *projections.Runner, out chan<- prometheus.Metric) {
-	status := runner.Status()
+func (m *projectionMetrics) collect(status projections.Status, out chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, value float64) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, status.Name)
 	}
 	gauge(m.position, float64(status.Position.Commit))
+	gauge(m.end, float64(status.End.Commit))
 	flag := func(d *prometheus.Desc, set bool) {
 		value := 0.0
 		if set {
@@ -76,24 +66,75 @@ func (m *projectionMetrics) collect(ctx context.Context, runner *projections.Run
 	if !status.AsOf.IsZero() {
 		gauge(m.lagSeconds, max(0, m.now().Sub(status.AsOf).Seconds()))
 	}
-	if behind, err := runner.Behind(ctx, countUpTo); err == nil || behind > 0 {
-		gauge(m.lagEvents, float64(behind))
+}
+
+// How often what only a store knows is asked for the metrics, how long it may take, and when what it said is too old to show.
+const (
+	askInterval = 5 * time.Second
+	askTimeout  = 2 * time.Second
+	askedFor    = 3 * askInterval
+)
+
+// askedMetric is a gauge that only a store knows. Its owner asks, in run; a scrape shows what was said last, or leaves the metric out once
+// that is too old.
+type askedMetric struct {
+	desc *prometheus.Desc
+	ask  func(context.Context) (int64, error)
+	now  func() time.Time
+
+	mu    sync.Mutex
+	value int64
+	asked time.Time // zero: never
+}
+
+func newAskedMetric(name, help string, ask func(context.Context) (int64, error), now func() time.Time) *askedMetric {
+	return &askedMetric{desc: prometheus.NewDesc(name, help+", as of a quarter of a minute ago at most.", nil, nil), ask: ask, now: now}
+}
+
+// newQuarantineMetric counts the events in the log that count for nobody.
+func newQuarantineMetric(store *eventstore.Store, now func() time.Time) *askedMetric {
+	return newAskedMetric("loyalty_quarantined_events", "Events in the log that can't be decoded and count for nobody, by decision",
+		func(ctx context.Context) (int64, error) {
+			log, err := store.Log(ctx)
+			return int64(len(log.Quarantined)), err
+		}, now)
+}
+
+// run asks at once and then time and again, until ctx ends. What is not answered is left out of the metrics after a while; whether the store
+// answers is said elsewhere.
+func (m *askedMetric) run(ctx context.Context) {
+	again := time.NewTicker(askInterval)
+	defer again.Stop()
+	for ctx.Err() == nil {
+		m.refresh(ctx)
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+		}
 	}
 }
 
-// quarantineMetric counts the events in the log that count for nobody.
-type quarantineMetric struct{ store *eventstore.Store }
-
-var quarantined = prometheus.NewDesc("loyalty_quarantined_events", "Events in the log that can't be decoded and count for nobody, by decision.", nil, nil)
+func (m *askedMetric) refresh(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	asked := m.now()
+	value, err := m.ask(ctx)
+	if err != nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.value, m.asked = value, asked
+}
 
 // Describe names the metric.
-func (quarantineMetric) Describe(out chan<- *prometheus.Desc) { out <- quarantined }
+func (m *askedMetric) Describe(out chan<- *prometheus.Desc) { out <- m.desc }
 
-// Collect asks the log, and leaves the metric out if it does not answer.
-func (m quarantineMetric) Collect(out chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), countTimeout)
-	defer cancel()
-	if log, err := m.store.Log(ctx); err == nil {
-		out <- prometheus.MustNewConstMetric(quarantined, prometheus.GaugeValue, float64(len(log.Quarantined)))
+// Collect asks nobody.
+func (m *askedMetric) Collect(out chan<- prometheus.Metric) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.asked.IsZero() && m.now().Sub(m.asked) <= askedFor {
+		out <- prometheus.MustNewConstMetric(m.desc, prometheus.GaugeValue, float64(m.value))
 	}
 }

@@ -105,13 +105,15 @@ func Open(ctx context.Context, c Config) (_ *Process, err error) {
 	if p.buses, err = c.Brokers.join(c.Roles, config.Commands, c.Limits.Adjustments[auth.RoleChannel], p.Store, log, registry); err != nil {
 		return nil, err
 	}
-	registry.MustRegister(newProjectionMetrics(p.runners, time.Now), quarantineMetric{p.Store})
+	quarantined := newQuarantineMetric(p.Store, time.Now)
+	registry.MustRegister(newProjectionMetrics(p.runners, time.Now), quarantined)
 	checks := p.storeChecks(c.Connections, c.Brokers)
 	config.Status = p.status(c.Roles.names(), time.Now(), checks)
 	if p.api, err = api.New(config); err != nil {
 		return nil, err
 	}
 	p.start(running, log)
+	p.running.Go(func() { quarantined.run(running) })
 	for _, each := range checks {
 		p.running.Go(func() { each.await(running, log) })
 	}

@@ -147,6 +147,9 @@ func storeStatus(ctx context.Context, c storeCheck) admin.StoreStatus {
 	return store
 }
 
+// countUpTo bounds the events that are counted for the lag of a projection.
+const countUpTo = 10_000
+
 func projectionStatus(ctx context.Context, runner *projections.Runner) admin.ProjectionStatus {
 	status := runner.Status()
 	projection := admin.ProjectionStatus{
