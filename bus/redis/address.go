@@ -3,6 +3,7 @@
 package redis
 
 import (
+	"cmp"
 	"regexp"
 	"strconv"
 	"time"
@@ -85,12 +86,12 @@ func parseAddress(text string) (address, error) {
 		return malformed("from is now or start")
 	}
 	o := parsed.Options
-	// Every subscription may hold a connection.
+	// Every subscription may hold a connection. A stop waits for what is under way, so that timeouts are short.
 	a.options = &redis.UniversalOptions{
 		Addrs: parsed.Hosts, MasterName: parsed.Master, IsClusterMode: parsed.Cluster,
 		SentinelUsername: parsed.SentinelUsername, SentinelPassword: parsed.SentinelPassword,
 		Username: o.Username, Password: o.Password, DB: o.DB, TLSConfig: o.TLSConfig,
-		DialTimeout: o.DialTimeout, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout,
+		DialTimeout: cmp.Or(o.DialTimeout, 2*time.Second), ReadTimeout: cmp.Or(o.ReadTimeout, 3*time.Second), WriteTimeout: cmp.Or(o.WriteTimeout, 3*time.Second),
 		Protocol: 2, ContextTimeoutEnabled: true, DisableIdentity: true, PoolSize: max(o.PoolSize, 2*a.concurrency+8),
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}

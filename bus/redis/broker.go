@@ -10,6 +10,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill-redisstream/pkg/redisstream"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 
 	"loyalty/bus"
 	"loyalty/domain"
@@ -47,6 +48,7 @@ func Open(text string, log *slog.Logger) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
+	logging.Disable() // errors have all that go-redis would print
 	b := &Broker{address: a, client: redis.NewUniversalClient(a.options)}
 	b.consumers = newConsumers(b.client, a.prefix, a.claimAfter)
 	watermillLog := bus.NewLogger(log)

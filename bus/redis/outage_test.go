@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"loyalty/bus"
 	"loyalty/bus/bustest"
@@ -138,6 +139,30 @@ func TestEveryCommandIsCarriedOutOnceWhateverTheNetworkDoes(t *testing.T) {
 	bustest.WaitFor(t, "everything acknowledged", func() bool {
 		return strings.HasPrefix(server.Do("XPENDING", s.Topics.Commands, "loyalty"), "[0")
 	})
+}
+
+// A stop has to be over before a supervisor kills the process, whatever Redis does.
+func TestAStopDoesNotWaitForARedisThatHangs(t *testing.T) {
+	server := redistest.Start(t)
+	p := proxytest.Start(t, "tcp", server.Addr())
+	s := bustest.NewSystem(t, brokerOf(t, open(t, server.URL())))
+	results := s.Watch(s.Topics.Results)
+	c := start(t, s, "redis://"+p.Addr()+quick)
+	results.Result(s.Send(bustest.Mug("o-1", "alice")))
+	var held atomic.Int64
+	p.Set(func(proxytest.Part) proxytest.Verdict { held.Add(1); return proxytest.Hold })
+	s.Send(bustest.Mug("o-2", "alice"))
+	bustest.WaitFor(t, "requests to hang", func() bool { return held.Load() > 3 })
+	began := time.Now()
+	c.end()
+	if took := time.Since(began); took > 8*time.Second {
+		t.Errorf("it took %s", took)
+	} else {
+		t.Logf("it took %s", took)
+	}
+	p.Set(proxytest.Healthy)
+	start(t, s, "redis://"+p.Addr()+quick)
+	bustest.WaitFor(t, "the second order", func() bool { return s.Stored("order-o-2") == 2 })
 }
 
 func TestWhatIsToBeRetriedOrDroppedIsChosenByItsCode(t *testing.T) {
