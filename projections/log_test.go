@@ -71,7 +71,7 @@ func allKept(t *testing.T) map[string]*kept {
 			},
 		}
 	}
-	board, err := redis.Open(t.Context(), redistest.Start(t).URL())
+	board, err := redis.Open(t.Context(), redistest.Start(t).URL(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

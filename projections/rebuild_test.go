@@ -106,7 +106,7 @@ func TestALedgerThatIsBehindIsReplacedWithoutBeingCompared(t *testing.T) {
 
 func openBoard(t *testing.T) *redis.Board {
 	t.Helper()
-	board, err := redis.Open(t.Context(), redistest.Start(t).URL())
+	board, err := redis.Open(t.Context(), redistest.Start(t).URL(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,6 +47,9 @@ const (
 	maxOrderTime       = 24 * time.Hour
 )
 
+// ownParameters are those of an address that are not go-redis's.
+var ownParameters = []string{"prefix", "concurrency", "keep", "claim_after", "order_timeout", "poison_keep", "from"}
+
 var prefixForm = regexp.MustCompile(`^[A-Za-z0-9_.:{}-]{1,64}$`)
 
 // parseAddress reads an address. Its errors never repeat it, because it may hold a password.
@@ -54,7 +57,7 @@ func parseAddress(text string) (address, error) {
 	malformed := func(detail string) (address, error) {
 		return address{}, domain.Invalid("bus", "address_malformed", detail)
 	}
-	parsed, err := redisurl.Parse(text, "prefix", "concurrency", "keep", "claim_after", "order_timeout", "poison_keep", "from")
+	parsed, err := redisurl.Parse(text, ownParameters...)
 	if err != nil {
 		return malformed(err.Error())
 	}

@@ -14,6 +14,7 @@ import (
 
 	"loyalty/bus"
 	"loyalty/domain"
+	"loyalty/internal/redisurl"
 )
 
 // group is the consumer group of the processes that take commands.
@@ -43,10 +44,13 @@ type Broker struct {
 // (16 commands at once), keep (about 1,000,000 results and as many events in their streams), claim_after (10s), order_timeout (1m),
 // poison_keep (about 10,000 poisoned commands) and from (now, or start for the whole history of events). It does not connect: publishing and
 // subscribing wait for a Redis that is away or refuses our user. The error is domain.ErrInvalid and never repeats the address.
-func Open(text string, log *slog.Logger) (*Broker, error) {
+func Open(text string, again func() (string, error), log *slog.Logger) (*Broker, error) {
 	a, err := parseAddress(text)
 	if err != nil {
 		return nil, err
+	}
+	if again != nil {
+		a.options.CredentialsProviderContext = redisurl.Credentials(again, ownParameters...)
 	}
 	logging.Disable() // errors have all that go-redis would print
 	b := &Broker{address: a, client: redis.NewUniversalClient(a.options)}

@@ -66,7 +66,7 @@ func (m mortal) PlaceOrder(ctx context.Context, c commands.PlaceOrder) (commands
 // start starts a consumer of a system at an address.
 func start(t testing.TB, s *bustest.System, address string) *consumer {
 	t.Helper()
-	b, err := redis.Open(address, slog.New(slog.DiscardHandler))
+	b, err := redis.Open(address, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,7 +275,7 @@ func TestTheEventStoreMayBeAwayForAWhile(t *testing.T) {
 
 func TestNothingRunsOnAfterClose(t *testing.T) {
 	server := redistest.Start(t)
-	b, err := redis.Open(server.URL(), slog.New(slog.DiscardHandler))
+	b, err := redis.Open(server.URL(), nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

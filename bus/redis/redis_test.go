@@ -24,7 +24,7 @@ type opened struct {
 // open opens a broker at an address, and closes it at the end of the test.
 func open(t testing.TB, address string) opened {
 	t.Helper()
-	b, err := redis.Open(address, slog.New(slog.DiscardHandler))
+	b, err := redis.Open(address, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

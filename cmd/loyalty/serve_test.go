@@ -237,7 +237,7 @@ func TestVerifyTellsDrift(t *testing.T) {
 		t.Fatalf("it exits with %d", status)
 	}
 	// Given a leaderboard on which somebody has given alice points
-	board, err := redis.Open(t.Context(), s.redis.URL())
+	board, err := redis.Open(t.Context(), s.redis.URL(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

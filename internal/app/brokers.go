@@ -40,7 +40,7 @@ type buses struct {
 // approval. The caller closes the result, also after an error.
 func (f Brokers) join(r Roles, handler bus.Commands, adjustmentLimit domain.Points, store *eventstore.Store, log *slog.Logger, registry prometheus.Registerer) (b buses, err error) {
 	if r.Command && f.CommandBus != "" {
-		if b.commandBus, err = OpenBroker("command-bus", f.CommandBus, log); err != nil {
+		if b.commandBus, err = OpenBroker("command-bus", f.CommandBus, f.CommandBusAgain, log); err != nil {
 			return b, err
 		}
 		metrics := newBusMetrics(b.commandBus)
@@ -57,7 +57,7 @@ func (f Brokers) join(r Roles, handler bus.Commands, adjustmentLimit domain.Poin
 		}
 	}
 	if r.Project && f.EventBus != "" {
-		if b.eventBus, err = OpenBroker("event-bus", f.EventBus, log); err != nil {
+		if b.eventBus, err = OpenBroker("event-bus", f.EventBus, f.EventBusAgain, log); err != nil {
 			return b, err
 		}
 		b.events = bus.NewEvents(bus.EventsOptions{
@@ -68,8 +68,8 @@ func (f Brokers) join(r Roles, handler bus.Commands, adjustmentLimit domain.Poin
 	return b, nil
 }
 
-func OpenBroker(flag, address string, log *slog.Logger) (*redis.Broker, error) {
-	b, err := redis.Open(address, log)
+func OpenBroker(flag, address string, again Source, log *slog.Logger) (*redis.Broker, error) {
+	b, err := redis.Open(address, again, log)
 	if err != nil {
 		return nil, ConfigError{fmt.Errorf("--%s: %w", flag, err)}
 	}

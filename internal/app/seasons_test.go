@@ -119,7 +119,7 @@ func (y year) sees(id string, customer domain.CustomerID, at domain.Position, ra
 }
 
 func TestSeasonsComeAndGo(t *testing.T) {
-	board, err := redis.Open(t.Context(), redistest.Start(t).URL())
+	board, err := redis.Open(t.Context(), redistest.Start(t).URL(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

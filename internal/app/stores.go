@@ -119,7 +119,7 @@ func (c Connections) Open(ctx context.Context, want Wanted, o embedded.Options) 
 	if c.Leaderboard == "" {
 		return s, missing("leaderboard")
 	}
-	board, err := redis.Open(ctx, c.Leaderboard)
+	board, err := redis.Open(ctx, c.Leaderboard, c.LeaderboardAgain)
 	if err != nil {
 		return s, fmt.Errorf("the leaderboard: %w", err)
 	}

@@ -177,7 +177,7 @@ func (c Dashboards) open(ctx context.Context) (measuredBoard, error) {
 		}
 		address += separator + "board=bench" // never the one that is in use
 	}
-	board, err := redis.Open(ctx, address)
+	board, err := redis.Open(ctx, address, nil)
 	if err != nil {
 		return measuredBoard{}, err
 	}

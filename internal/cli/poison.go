@@ -32,7 +32,7 @@ type poisonFlags struct {
 
 // with opens the broker, calls work, and closes it.
 func (f poisonFlags) with(work func(*redis.Broker) error) (err error) {
-	b, err := app.OpenBroker("command-bus", f.CommandBus, slog.New(slog.DiscardHandler))
+	b, err := app.OpenBroker("command-bus", f.CommandBus, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

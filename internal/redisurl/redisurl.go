@@ -3,6 +3,7 @@
 package redisurl
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -151,4 +152,20 @@ func withPorts(hosts, port string) ([]string, error) {
 		addrs[i] = net.JoinHostPort(host, port)
 	}
 	return addrs, nil
+}
+
+// Credentials gives go-redis the user and the password for each new connection as an address has them then. Its errors are those of again, and of
+// Parse with the caller's own parameters.
+func Credentials(again func() (string, error), own ...string) func(context.Context) (user, password string, err error) {
+	return func(context.Context) (string, string, error) {
+		text, err := again()
+		if err != nil {
+			return "", "", err
+		}
+		a, err := Parse(text, own...)
+		if err != nil {
+			return "", "", err
+		}
+		return a.Options.Username, a.Options.Password, nil
+	}
 }

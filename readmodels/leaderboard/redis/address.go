@@ -17,6 +17,9 @@ type address struct {
 	board   string
 }
 
+// ownParameters are those of an address that are not go-redis's.
+var ownParameters = []string{"board"}
+
 // DefaultBoard is the name of the board if an address doesn't name one.
 const DefaultBoard = "main"
 
@@ -24,7 +27,7 @@ var boardName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 
 // parseAddress reads an address. Its errors don't repeat it, because it may hold a password.
 func parseAddress(text string) (address, error) {
-	parsed, err := redisurl.Parse(text, "board")
+	parsed, err := redisurl.Parse(text, ownParameters...)
 	if err != nil {
 		return address{}, domain.Invalid("leaderboard", "address_malformed", err.Error())
 	}

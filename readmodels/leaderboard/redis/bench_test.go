@@ -45,7 +45,7 @@ const year = 365 * 24 * 60 // in minutes
 func loaded(b *testing.B) (board *Board, server *redistest.Server) {
 	b.Helper()
 	server = redistest.Start(b, "auto-aof-rewrite-percentage", "0")
-	board, err := Open(b.Context(), server.URL())
+	board, err := Open(b.Context(), server.URL(), nil)
 	if err != nil {
 		b.Fatal(err)
 	}

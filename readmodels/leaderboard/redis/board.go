@@ -18,6 +18,7 @@ import (
 	"github.com/redis/go-redis/v9/logging"
 
 	"loyalty/domain"
+	"loyalty/internal/redisurl"
 	"loyalty/readmodels/leaderboard"
 )
 
@@ -74,12 +75,18 @@ const (
 // parameters sentinel_username and sentinel_password. The board is DefaultBoard unless it is named. Other parameters are go-redis's, such
 // as read_timeout=5s, dial_timeout=2s and pool_size=20.
 //
+// again, if it is not nil, reads the address anew for each new connection, whose user and password are then those of that address: they may be
+// changed while this runs.
+//
 // Open asks no server: one that is away or refuses the password is domain.ErrUnavailable when it is used. A malformed address is
 // domain.ErrInvalid.
-func Open(_ context.Context, address string) (*Board, error) {
+func Open(_ context.Context, address string, again func() (string, error)) (*Board, error) {
 	a, err := parseAddress(address)
 	if err != nil {
 		return nil, err
+	}
+	if again != nil {
+		a.options.CredentialsProviderContext = redisurl.Credentials(again, ownParameters...)
 	}
 	logging.Disable() // errors have all that go-redis would print
 	client := redis.NewUniversalClient(&a.options)

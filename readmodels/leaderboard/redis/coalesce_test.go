@@ -25,7 +25,7 @@ const timeout = 30 * time.Second
 func crowded(t *testing.T) (*Board, *redistest.Server, leaderboardtest.Ranking) {
 	t.Helper()
 	server := redistest.Start(t)
-	b, err := Open(t.Context(), server.URL())
+	b, err := Open(t.Context(), server.URL(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

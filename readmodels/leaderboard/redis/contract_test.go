@@ -47,7 +47,7 @@ func fresh(address string) string {
 // open makes a client of a board. At the end it closes the client and removes the board.
 func open(t testing.TB, address string) *redis.Board {
 	t.Helper()
-	b, err := redis.Open(t.Context(), address)
+	b, err := redis.Open(t.Context(), address, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 
 // Remove removes all of a board from its server, if that can be reached.
 func Remove(address string) {
-	b, err := Open(context.Background(), address)
+	b, err := Open(context.Background(), address, nil)
 	if err != nil {
 		return
 	}

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -85,7 +86,7 @@ func TestWhateverRedisRefusesMayPass(t *testing.T) {
 		"MOVED 1 127.0.0.1:1", "ASK 1 127.0.0.1:1", "SOMETHING that nobody has thought of yet",
 	} {
 		t.Run(strings.Fields(answer)[0], func(t *testing.T) {
-			b, err := redis.Open(t.Context(), "redis://app:secret@"+refusing(t, answer)+"/3")
+			b, err := redis.Open(t.Context(), "redis://app:secret@"+refusing(t, answer)+"/3", nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -105,7 +106,7 @@ func TestWhateverRedisRefusesMayPass(t *testing.T) {
 func TestOpenNeedsNoServer(t *testing.T) {
 	b := open(t, "redis://:wrong@127.0.0.1:1")
 	fails(t, b, domain.ErrUnavailable)
-	if _, err := redis.Open(t.Context(), "redis://a/b@127.0.0.1"); !errors.Is(err, domain.ErrInvalid) {
+	if _, err := redis.Open(t.Context(), "redis://a/b@127.0.0.1", nil); !errors.Is(err, domain.ErrInvalid) {
 		t.Errorf("got error %v, want %v", err, domain.ErrInvalid)
 	}
 }
@@ -131,6 +132,31 @@ func TestAPasswordThatIsRotatedIsWaitedOut(t *testing.T) {
 			has(t, b, 10, at(100))
 		})
 	}
+}
+
+// Given an address that is read again for each connection
+// When the password changes, first at the server and then in the address
+// Then the board is unavailable in between, and goes on without being opened again.
+func TestAPasswordIsReadAgainForEachConnection(t *testing.T) {
+	server := redistest.Start(t)
+	server.Do("ACL", "SETUSER", "app", "on", ">first", "~*", "+@all")
+	var password atomic.Value
+	password.Store("first")
+	again := func() (string, error) {
+		return "redis://app:" + password.Load().(string) + "@" + server.Addr() + "?board=main", nil
+	}
+	address, _ := again()
+	b, err := redis.Open(t.Context(), address, again)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close() })
+	loads(t, b)
+	server.Do("ACL", "SETUSER", "app", "<first", ">second")
+	server.Do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+	fails(t, b, domain.ErrUnavailable)
+	password.Store("second")
+	has(t, b, 10, at(100))
 }
 
 // answered says that a call ends within the 3 s of a request over HTTP, with domain.ErrUnavailable.
