@@ -12,15 +12,17 @@ import (
 	"loyalty/readmodels/leaderboard/redis/redistest"
 )
 
-// Given an event store with users, whose address a process has in a file, and a broker
-// When the password is changed at the server
+// Given an event store and a broker with users, whose addresses a process has in files
+// When the passwords are changed at the servers
 // Then orders are 503 and to be repeated, and commands of the broker wait
-// When the file has the new one
+// When the files have the new ones
 // Then everything goes on in the same process, and nothing was put aside.
 func TestAPasswordThatIsChangedIsWaitedForAndReadAgain(t *testing.T) {
 	dir, data := t.TempDir(), t.TempDir()
+	broker := redistest.Start(t)
+	broker.Do("ACL", "SETUSER", "app", "on", ">one", "~*", "&*", "+@all")
 	cert, key := certificateFiles(t, dir)
-	users, address := filepath.Join(dir, "users"), filepath.Join(dir, "eventstore.address")
+	users, address, busAddress := filepath.Join(dir, "users"), filepath.Join(dir, "eventstore.address"), filepath.Join(dir, "bus.address")
 	listen := quietAddress(t, rand.New(rand.NewPCG(rand.Uint64(), 0)))
 	password := func(name, is string) string { return "[administrators]\n" + name + ":" + is + "\n" }
 	serveEvents := func(is string) *process {
@@ -29,12 +31,12 @@ func TestAPasswordThatIsChangedIsWaitedForAndReadAgain(t *testing.T) {
 	}
 	know := func(is string) {
 		file(t, address, fmt.Sprintf("kurrentdb://app:%s@%s?tlsCAFile=%s\n", is, listen, cert), 0o600)
+		file(t, busAddress, "redis://app:"+is+"@"+broker.Addr()+"\n", 0o600)
 	}
 	events := serveEvents("one")
 	know("one")
-	broker := redistest.Start(t)
 	p := start(t, []string{
-		"LOYALTY_EVENTSTORE_FILE=" + address, "LOYALTY_TOKEN_SECRET=" + siteTokenSecret, "LOYALTY_PROXY_SECRET=" + siteProxySecret, "LOYALTY_COMMAND_BUS=" + broker.URL(),
+		"LOYALTY_EVENTSTORE_FILE=" + address, "LOYALTY_TOKEN_SECRET=" + siteTokenSecret, "LOYALTY_PROXY_SECRET=" + siteProxySecret, "LOYALTY_COMMAND_BUS_FILE=" + busAddress,
 	}, "serve", "--roles", "command", "--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0")
 	c := clientWith(t, p, []byte(siteTokenSecret))
 	order := func(id string) answer {
@@ -50,6 +52,8 @@ func TestAPasswordThatIsChangedIsWaitedForAndReadAgain(t *testing.T) {
 	}
 	events.stop(syscall.SIGTERM)
 	serveEvents("two")
+	broker.Do("ACL", "SETUSER", "app", "<one", ">two")
+	broker.Do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 	waitFor(t, "the login to be refused", func() bool {
 		return strings.Contains(p.err.String(), "Unauthenticated") || order("o-2").status == http.StatusServiceUnavailable
 	})
