@@ -103,7 +103,7 @@ func TestASeasonGivesTheSameLiveAndDefinedAfterwards(t *testing.T) {
 
 func openPostgres(t testing.TB, address string) *postgres.Ledger {
 	t.Helper()
-	l, err := postgres.Open(t.Context(), address)
+	l, err := postgres.Open(t.Context(), address, nil)
 	if err == nil {
 		err = l.Migrate(t.Context(), nil)
 	}

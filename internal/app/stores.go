@@ -105,7 +105,7 @@ func (c Connections) Open(ctx context.Context, want Wanted, o embedded.Options) 
 		return s, fmt.Errorf("the event store: %w", err)
 	}
 	if want.Ledger {
-		if s.Ledger, err = OpenLedger(ctx, c.Ledger); err != nil {
+		if s.Ledger, err = OpenLedger(ctx, c.Ledger, c.LedgerAgain); err != nil {
 			return s, fmt.Errorf("the ledger: %w", err)
 		}
 	}
@@ -171,7 +171,8 @@ func (s *Stores) openEventStore(ctx context.Context, c Connections, o embedded.O
 	return err
 }
 
-func OpenLedger(ctx context.Context, connection string) (ledgerStore, error) {
+// OpenLedger opens the ledger at a connection string, which again, if it is not nil, reads anew.
+func OpenLedger(ctx context.Context, connection string, again Source) (ledgerStore, error) {
 	file, isFile := strings.CutPrefix(connection, SQLiteScheme)
 	switch {
 	case connection == "":
@@ -181,7 +182,7 @@ func OpenLedger(ctx context.Context, connection string) (ledgerStore, error) {
 	case isFile:
 		return opened(sqlite.Open(ctx, file))
 	}
-	return opened(postgres.Open(ctx, connection))
+	return opened(postgres.Open(ctx, connection, again))
 }
 
 // opened returns a nil interface, not one with a nil pointer, for a ledger that could not be opened.

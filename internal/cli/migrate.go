@@ -37,7 +37,7 @@ func (c migrateCommand) Run(ctx context.Context, std output.Streams) error {
 		connection = c.Data.Connections().Ledger
 	}
 	began := time.Now()
-	l, err := app.OpenLedger(ctx, connection)
+	l, err := app.OpenLedger(ctx, connection, nil)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -215,5 +216,46 @@ func TestEachUserNeedsOnlyTheRightsOfItsRole(t *testing.T) {
 	unavailable("writing with the right to read", query.Apply(t.Context(), stretch(2)))
 	if err := query.Migrate(t.Context(), nil); err != nil {
 		t.Errorf("nothing is to be migrated: %v", err)
+	}
+}
+
+// Given an address that is read again for each connection
+// When the user in it may no longer log in, and then another takes its place
+// Then the ledger is unavailable in between, and goes on without being opened again.
+func TestTheUserIsReadAgainForEachConnection(t *testing.T) {
+	address := postgrestest.Start(t).URL()
+	admin, err := pgx.Connect(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close(context.Background())
+	exec := func(statements string) {
+		t.Helper()
+		if _, err := admin.Exec(t.Context(), statements); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec("CREATE ROLE first SUPERUSER LOGIN; CREATE ROLE second SUPERUSER LOGIN")
+	var user atomic.Value
+	user.Store("first")
+	again := func() (string, error) { return strings.Replace(address, "loyalty@", user.Load().(string)+"@", 1), nil }
+	l, err := Open(t.Context(), address, again)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := errors.Join(l.Migrate(t.Context(), nil), l.Apply(t.Context(), stretch(0))); err != nil {
+		t.Fatal(err)
+	}
+	exec("ALTER ROLE first NOLOGIN; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'first'")
+	if _, err := l.Checkpoint(t.Context()); !errors.Is(err, domain.ErrUnavailable) {
+		t.Errorf("with a user that may not log in: %v", err)
+	}
+	user.Store("second")
+	if err := l.Apply(t.Context(), stretch(1)); err != nil {
+		t.Errorf("with the other: %v", err)
+	}
+	if err := l.Migrate(t.Context(), nil); err != nil {
+		t.Errorf("with the other: %v", err)
 	}
 }

@@ -79,7 +79,11 @@ func (l *Ledger) migrate(ctx context.Context, report Report) (err error) {
 	if report == nil {
 		report = func(string, uint64, uint64) {}
 	}
-	db := stdlib.OpenDB(*l.pool.Config().ConnConfig)
+	var options []stdlib.OptionOpenDB
+	if l.credentials != nil {
+		options = append(options, stdlib.OptionBeforeConnect(l.credentials))
+	}
+	db := stdlib.OpenDB(*l.pool.Config().ConnConfig, options...)
 	defer func() { err = errors.Join(err, db.Close()) }()
 	db.SetMaxOpenConns(2) // one holds the lock and one migrates
 	turn, err := takeTurn(ctx, db, report)

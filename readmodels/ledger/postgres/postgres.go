@@ -33,6 +33,8 @@ type Ledger struct {
 	progress     *ledger.Progress
 	months       months
 	perPiece     int // accounts
+	// credentials sets the user and the password of a new connection; nil if they stay.
+	credentials func(context.Context, *pgx.ConnConfig) error
 	// checked is true once a connection has found the schema in the version of this program.
 	checked *atomic.Bool
 }
@@ -60,8 +62,16 @@ const (
 // another version, or the server's settings would falsify answers, all methods but Migrate return domain.ErrUnavailable, with what to do.
 //
 // The address may set libpq's parameters, pool_max_conns (default 16), connect_timeout (in seconds, default 5) and schema (default ledger): where
-// the tables are. An address that is none is an error. Close the ledger after use.
-func Open(ctx context.Context, address string) (*Ledger, error) {
+// the tables are. An address that is none is an error. again, if it is not nil, reads the address anew for each new connection, whose user and
+// password are then those of that address: they may be changed while this runs. Close the ledger after use.
+func Open(ctx context.Context, address string, again func() (string, error)) (*Ledger, error) {
+	// A password cut off by one of these would make of its beginning the host or the port to dial.
+	if _, rest, isURL := strings.Cut(address, "://"); isURL {
+		if end := strings.IndexAny(rest, "/?#"); end >= 0 && strings.Contains(rest[end:], "@") {
+			return nil, fmt.Errorf("the ledger's address: %w", domain.Invalid("ledger", "address_malformed",
+				"in a password / is written %2F, ? is %3F and # is %23; @ in what follows the host is %40"))
+		}
+	}
 	config, err := pgxpool.ParseConfig(address)
 	if err != nil {
 		return nil, fmt.Errorf("the ledger's address: %w", err)
@@ -93,6 +103,20 @@ func Open(ctx context.Context, address string) (*Ledger, error) {
 	}
 	l := &Ledger{live: schema, schema: schema, progress: ledger.NewProgress(), perPiece: accountsPerPiece, checked: new(atomic.Bool)}
 	config.AfterConnect = l.check
+	if again != nil {
+		l.credentials = func(_ context.Context, connection *pgx.ConnConfig) error {
+			text, err := again()
+			if err != nil {
+				return err
+			}
+			now, err := pgx.ParseConfig(text)
+			if err == nil {
+				connection.User, connection.Password = now.User, now.Password
+			}
+			return err
+		}
+		config.BeforeConnect = l.credentials
+	}
 	if l.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return nil, fmt.Errorf("the ledger's address: %w", err)
 	}

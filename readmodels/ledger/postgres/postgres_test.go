@@ -37,7 +37,7 @@ func place(t *testing.T) func(context.Context) (ledgertest.Ledger, error) {
 
 // migrated opens a ledger and brings its schema up to date.
 func migrated(ctx context.Context, address string) (*Ledger, error) {
-	l, err := Open(ctx, address)
+	l, err := Open(ctx, address, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func opened(t *testing.T, address string) *Ledger {
 // unmigrated opens what may be no ledger yet.
 func unmigrated(t *testing.T, address string) *Ledger {
 	t.Helper()
-	l, err := Open(t.Context(), address)
+	l, err := Open(t.Context(), address, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,13 +95,16 @@ func TestManyMayMigrateANewDatabaseAtOnce(t *testing.T) {
 func TestOpenAsksNothingOfTheServer(t *testing.T) {
 	for name, c := range map[string]struct{ address, wrong string }{
 		"what is no address":         {address: "postgres://user:geheim@host:port/db", wrong: "invalid port"},
+		"a password cut off by a #":  {address: "postgres://user:1234#geheim@127.0.0.1:1/db", wrong: "%23"},
+		"a password cut off by a /":  {address: "postgres://user:1234/geheim@127.0.0.1:1/db", wrong: "%2F"},
+		"a password cut off by a ?":  {address: "postgres://user:1234?geheim@127.0.0.1:1/db", wrong: "%3F"},
 		"a schema that is no name":   {address: "postgres://user:geheim@127.0.0.1:1/db?schema=a.b", wrong: "a schema is of"},
 		"a schema of the server's":   {address: "postgres://user:geheim@127.0.0.1:1/db?schema=pg_toast", wrong: "a schema is of"},
 		"the schema of a copy":       {address: "postgres://user:geheim@127.0.0.1:1/db?schema=ledger_copy_1", wrong: "a schema is of"},
 		"a server that is not there": {address: "postgres://user:geheim@127.0.0.1:1/db"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l, err := Open(t.Context(), c.address)
+			l, err := Open(t.Context(), c.address, nil)
 			if err != nil {
 				if c.wrong == "" || !strings.Contains(err.Error(), c.wrong) || strings.Contains(err.Error(), "geheim") {
 					t.Errorf("got %v", err)
