@@ -21,9 +21,9 @@ var oddSettings = []string{
 	"statement_timeout = '1s'", "lock_timeout = '10ms'", "idle_in_transaction_session_timeout = '100ms'",
 }
 
-// Behind a pooler, and whatever a DBA has set, a ledger is a ledger.
-func TestLedgerBehindAPoolerAndWithOddSettings(t *testing.T) {
-	pooler := postgrestest.StartPooler(t, postgrestest.Shared(t))
+// On the newest PostgreSQL, behind a pooler, and whatever a DBA has set, a ledger is a ledger.
+func TestLedgerOnTheNewestPostgresBehindAPoolerAndWithOddSettings(t *testing.T) {
+	pooler := postgrestest.StartPooler(t, postgrestest.StartNewest(t))
 	ledgertest.Short(t, func(t *testing.T) func(context.Context) (ledgertest.Ledger, error) {
 		address, _ := pooler.URL(oddSettings...)
 		return func(ctx context.Context) (ledgertest.Ledger, error) { return migrated(ctx, address+"&schema=points") }

@@ -39,11 +39,17 @@ var defaults = []string{"fsync=off", "full_page_writes=off", "max_wal_size=128MB
 	"listen_addresses="}
 
 // start makes a folder with a new database cluster and runs a server in it.
-func start(settings []string) (p *process, err error) {
-	p = &process{settings: slices.Concat(defaults, settings)}
-	if p.binaries, err = binaries(); err != nil {
+func start(settings []string) (*process, error) {
+	folder, err := binaries()
+	if err != nil {
 		return nil, err
 	}
+	return startIn(folder, settings)
+}
+
+// startIn is start with the programs in a folder.
+func startIn(binaries string, settings []string) (p *process, err error) {
+	p = &process{binaries: binaries, settings: slices.Concat(defaults, settings)}
 	owner := os.Getuid()
 	if owner == 0 {
 		// PostgreSQL refuses to run as root.
