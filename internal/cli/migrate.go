@@ -20,7 +20,8 @@ type migrateCommand struct {
 func (migrateCommand) Help() string {
 	return `Makes the ledger's tables, or changes them to what this version of the program needs. A process with the project role does so by itself
 when it starts; the others wait until it is done. It can be repeated, and several take turns. Processes that run go on, also those
-of the version before; one of that version that is started afterwards refuses the ledger.
+of the version before; one of that version that is started afterwards refuses the ledger. Most of what takes long is done in pieces, while
+they read and write; it may be stopped, and goes on where it was.
 
 In Postgres it needs a user that owns the schema, or may make one. The others need less: see docs/operations.md.
 

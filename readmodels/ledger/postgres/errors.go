@@ -18,6 +18,8 @@ const (
 	syntaxError      = "42601"
 	lockNotAvailable = "55P03"
 	queryCanceled    = "57014"
+	// transactionTimeout is of servers since version 17.
+	transactionTimeout = "25P04"
 	// checkViolation is also the code for a row that fits no partition.
 	checkViolation = "23514"
 	// What says that a session is not the one that prepared a statement.

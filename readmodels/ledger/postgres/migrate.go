@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,13 +31,15 @@ const (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// migration is a step of the schema, from one version to the next. Its statements name no schema: the search path of its transaction sets it.
+// migration is a step of the schema, from one version to the next. Its statements name no schema: the search path of their transaction sets it.
+// A step that begins is online: see prepare.
 type migration struct {
-	version  int
-	up, down string
+	version                int
+	up, down               string
+	begin, piece, progress string
 }
 
-// allMigrations are the steps in order.
+// allMigrations are the steps in order. A line such as "-- +goose Up" in a file says what the statements after it are.
 var allMigrations = sync.OnceValue(func() (all []migration) {
 	files, err := fs.ReadDir(migrations, "migrations")
 	for _, file := range files {
@@ -46,8 +49,25 @@ var allMigrations = sync.OnceValue(func() (all []migration) {
 		if err = cmp.Or(err, failed, malformed); err != nil {
 			break
 		}
-		up, down, _ := strings.Cut(string(text), "-- +goose Down")
-		all = append(all, migration{version, up, down})
+		m := migration{version: version}
+		for _, part := range strings.Split("\n"+string(text), "\n-- +")[1:] {
+			title, statements, _ := strings.Cut(part, "\n")
+			switch title {
+			case "goose Up":
+				m.up = statements
+			case "goose Down":
+				m.down = statements
+			case "online Begin":
+				m.begin = statements
+			case "online Piece":
+				m.piece = statements
+			case "online Progress":
+				m.progress = statements
+			default:
+				panic(file.Name() + ": " + title)
+			}
+		}
+		all = append(all, m)
 	}
 	if err != nil {
 		panic(err) // the files are part of the program
@@ -62,10 +82,10 @@ func schemaVersion() int { return allMigrations()[len(allMigrations())-1].versio
 type Report = func(doing string, done, total uint64)
 
 // Migrate makes the ledger's schema, or brings it up to date. Processes that do so at once take turns; this may be repeated, also after it was
-// interrupted. report, if it is not nil, is called with what is being done. Errors: domain.ErrUnavailable if the server can't be reached or refuses, as it
+// interrupted, and goes on where it was. Steps that take long are done in pieces while others read and write. report, if it is not nil, is called with what is being done. Errors: domain.ErrUnavailable if the server can't be reached or refuses, as it
 // does without the right to; one for a schema that a newer program has migrated.
 func (l *Ledger) Migrate(ctx context.Context, report Report) error {
-	if err := l.migrate(ctx, report); err != nil {
+	if err := l.migrate(ctx, schemaVersion(), report); err != nil {
 		return fmt.Errorf("migrate the ledger: %w", classify(ctx, err))
 	}
 	return nil
@@ -74,8 +94,8 @@ func (l *Ledger) Migrate(ctx context.Context, report Report) error {
 // migrationPause is between two attempts to get a lock.
 const migrationPause = 100 * time.Millisecond
 
-// migrate brings the ledger's schema up to date, on connections of its own, which nothing checks.
-func (l *Ledger) migrate(ctx context.Context, report Report) (err error) {
+// migrate brings the ledger's schema to a version at least, on connections of its own, which nothing checks.
+func (l *Ledger) migrate(ctx context.Context, version int, report Report) (err error) {
 	if report == nil {
 		report = func(string, uint64, uint64) {}
 	}
@@ -116,8 +136,28 @@ func (l *Ledger) migrate(ctx context.Context, report Report) (err error) {
 	if at > int64(schemaVersion()) {
 		return newer(int(at))
 	}
+	for _, m := range allMigrations() {
+		if m.version <= int(at) || m.version > version {
+			continue
+		}
+		if err := l.prepare(ctx, db, m, report); err != nil {
+			return fmt.Errorf("version %d: %w", m.version, err)
+		}
+		err := patiently(ctx, report, func() error {
+			_, err := provider.UpTo(ctx, int64(m.version))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// patiently repeats what needs a lock that somebody holds.
+func patiently(ctx context.Context, report Report, do func() error) error {
 	for {
-		_, err := provider.Up(ctx)
+		err := do()
 		if codeOf(err) != lockNotAvailable {
 			return err
 		}
@@ -136,10 +176,11 @@ func takeTurn(ctx context.Context, db *sql.DB, report Report) (*sql.Tx, error) {
 		if err != nil {
 			return nil, err
 		}
-		_, err = tx.ExecContext(ctx, unlimited)
 		var mine bool
+		err = tx.QueryRowContext(ctx, "SELECT pg_try_advisory_xact_lock($1)", int64(migrationLock)).Scan(&mine)
 		if err == nil {
-			err = tx.QueryRowContext(ctx, "SELECT pg_try_advisory_xact_lock($1)", int64(migrationLock)).Scan(&mine)
+			// This comes last, because without parameters it ends the snapshot of the statement before, for which an index would wait.
+			_, err = tx.ExecContext(ctx, unlimited)
 		}
 		if err == nil && mine {
 			return tx, nil
@@ -169,15 +210,146 @@ func (l *Ledger) provider(db *sql.DB, report Report) (*goose.Provider, error) {
 	step := func(version int, statements string) *goose.GoFunc {
 		return &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
 			report(fmt.Sprintf("migrating the schema to version %d", version), 0, 0)
-			// Whoever comes later waits behind a statement that waits for its lock, so it gives up soon and is tried again.
-			_, err := tx.ExecContext(ctx, unlimited+"; SET LOCAL lock_timeout = '1s'; SET LOCAL search_path = "+l.schema+"; "+statements)
+			_, err := tx.ExecContext(ctx, l.settings(shortWait)+statements)
 			return err
 		}}
 	}
 	var all []*goose.Migration
 	for _, m := range allMigrations() {
-		all = append(all, goose.NewGoMigration(int64(m.version), step(m.version, m.up), step(m.version-1, m.down)))
+		all = append(all, goose.NewGoMigration(int64(m.version), step(m.version, m.begin+m.up), step(m.version-1, m.down)))
 	}
 	return goose.NewProvider(goose.DialectPostgres, db, nil, goose.WithDisableGlobalRegistry(true), goose.WithGoMigrations(all...),
 		goose.WithTableName(l.schema+".goose_db_version"))
+}
+
+// prepare does beforehand, while others read and write, what would keep them waiting in the transaction of a step: it begins, builds the step's
+// indexes, and does its pieces, each in a transaction of its own. The step's transaction then begins, too, finds all that done, and does what is left.
+// What is done is found out from the database, so that this may be interrupted anywhere. A ledger without entries needs none of it.
+func (l *Ledger) prepare(ctx context.Context, db *sql.DB, m migration, report Report) error {
+	if m.begin == "" {
+		return nil
+	}
+	var some bool
+	if err := db.QueryRowContext(ctx, "SELECT EXISTS (SELECT FROM "+l.schema+".state WHERE entries > 0)").Scan(&some); err != nil || !some {
+		return err
+	}
+	report(fmt.Sprintf("preparing version %d of the schema", m.version), 0, 0)
+	err := patiently(ctx, report, func() error {
+		return l.within(ctx, db, shortWait, func(tx *sql.Tx) error { return execute(ctx, tx, m.begin) })
+	})
+	if err != nil {
+		return err
+	}
+	if err := l.buildIndexes(ctx, db, m, report); err != nil || m.piece == "" {
+		return err
+	}
+	for {
+		var done, total uint64
+		err := l.within(ctx, db, longWait, func(tx *sql.Tx) error { return tx.QueryRowContext(ctx, m.progress).Scan(&done, &total) })
+		if err != nil {
+			return err
+		}
+		report(fmt.Sprintf("preparing version %d of the schema, piece by piece", m.version), done, total)
+		if done == total {
+			return nil
+		}
+		err = patiently(ctx, report, func() error {
+			return l.within(ctx, db, longWait, func(tx *sql.Tx) error { return execute(ctx, tx, m.piece) })
+		})
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// createIndex is a statement of a step that creates an index: its name, table, and definition.
+var createIndex = regexp.MustCompile(`(?m)^CREATE INDEX (?:IF NOT EXISTS )?(\w+) ON (\w+) (.*);$`)
+
+// buildIndexes builds the indexes of a step: on every partition of a table that has partitions, where the step's transaction finds them. Those
+// on partitions that are made meanwhile are left to that.
+func (l *Ledger) buildIndexes(ctx context.Context, db *sql.DB, m migration, report Report) error {
+	type index struct{ name, table, definition string }
+	var all []index
+	for _, found := range createIndex.FindAllStringSubmatch(m.up, -1) {
+		name, table, definition := found[1], found[2], found[3]
+		// An ordinary table is listed itself.
+		var names string
+		err := db.QueryRowContext(ctx, `SELECT coalesce(string_agg(relname, ' ' ORDER BY relname), '') FROM pg_class c
+			WHERE relkind = 'r' AND (oid = $1::regclass OR EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid AND inhparent = $1::regclass))`,
+			l.schema+"."+table).Scan(&names)
+		if err != nil {
+			return err
+		}
+		for _, part := range strings.Fields(names) {
+			all = append(all, index{part + strings.TrimPrefix(name, table), part, definition})
+		}
+	}
+	for i, one := range all {
+		report(fmt.Sprintf("building the indexes of version %d of the schema", m.version), uint64(i), uint64(len(all)))
+		if err := l.buildIndex(ctx, db, one.name, one.table, one.definition, report); err != nil {
+			return fmt.Errorf("the index %s: %w", one.name, err)
+		}
+	}
+	return nil
+}
+
+// buildIndex builds an index, if it is not there, while others read and write. What an interrupted attempt has left is dropped. Both are single statements
+// outside a transaction, so that a limit of time that is set for the role holds for them; if it ends one, the index is built in a transaction
+// without limits, and who writes to this table waits.
+func (l *Ledger) buildIndex(ctx context.Context, db *sql.DB, name, table, definition string, report Report) error {
+	var valid sql.NullBool
+	err := db.QueryRowContext(ctx, `SELECT (SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass($1))`, l.schema+"."+name).Scan(&valid)
+	if err != nil || valid.Bool {
+		return err
+	}
+	target := name + " ON " + l.schema + "." + table + " " + definition
+	if err = nil; valid.Valid {
+		_, err = db.ExecContext(ctx, "DROP INDEX CONCURRENTLY "+l.schema+"."+name)
+	}
+	if err == nil {
+		_, err = db.ExecContext(ctx, "CREATE INDEX CONCURRENTLY "+target)
+	}
+	if code := codeOf(err); ctx.Err() != nil || code != queryCanceled && code != lockNotAvailable && code != transactionTimeout {
+		return err
+	}
+	return patiently(ctx, report, func() error {
+		return l.within(ctx, db, shortWait, func(tx *sql.Tx) error {
+			return execute(ctx, tx, "DROP INDEX IF EXISTS "+l.schema+"."+name+"; CREATE INDEX "+target)
+		})
+	})
+}
+
+// within runs do in a transaction of a migration.
+func (l *Ledger) within(ctx context.Context, db *sql.DB, lockTimeout time.Duration, do func(*sql.Tx) error) error {
+	tx, err := db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+	if err != nil {
+		return err
+	}
+	if err = execute(ctx, tx, l.settings(lockTimeout)); err == nil {
+		err = do(tx)
+	}
+	if err != nil {
+		if ended := tx.Rollback(); !errors.Is(ended, sql.ErrTxDone) {
+			err = errors.Join(err, ended)
+		}
+		return err
+	}
+	return tx.Commit()
+}
+
+func execute(ctx context.Context, tx *sql.Tx, statements string) error {
+	_, err := tx.ExecContext(ctx, statements)
+	return err
+}
+
+// Whoever comes later waits behind a statement that waits for the lock of a table, so it gives up soon and is tried again. A piece waits for
+// rows alone, and nobody behind it.
+const (
+	shortWait = 500 * time.Millisecond
+	longWait  = 10 * time.Second
+)
+
+// settings are what a transaction of a migration sets before its statements.
+func (l *Ledger) settings(lockTimeout time.Duration) string {
+	return fmt.Sprintf("%s; SET LOCAL lock_timeout = %d; SET LOCAL search_path = %s; ", unlimited, lockTimeout.Milliseconds(), l.schema)
 }

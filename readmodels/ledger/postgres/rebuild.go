@@ -27,7 +27,7 @@ func (l *Ledger) Copy(ctx context.Context) (ledger.Copy, error) {
 		err = l.pool.QueryRow(ctx, `SELECT $1::text || pg_current_xact_id()`, l.live+copyInfix).Scan(&c.schema)
 	}
 	if err == nil {
-		err = c.migrate(ctx, nil)
+		err = c.migrate(ctx, schemaVersion(), nil)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("ledger copy: %w", classify(ctx, err))
