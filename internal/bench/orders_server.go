@@ -146,14 +146,23 @@ func withoutSettings(environment []string) (rest []string) {
 	return rest
 }
 
+// readyWithin is how long the server may take to start. It would wait for its stores for as long as it takes.
+const readyWithin = 10 * time.Second
+
 func (s *ownServer) ready(ctx context.Context, admin string) error {
+	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
+	var why string
 	for {
 		text, err := fetch(ctx, admin+"/readyz")
 		if err == nil {
 			return nil
 		}
+		if ctx.Err() == nil {
+			why = text
+		}
 		if !waitUntil(ctx, time.Now().Add(20*time.Millisecond)) {
-			return fmt.Errorf("the server is not ready: %w: %s", err, text)
+			return fmt.Errorf("the server did not start: %w: %s", err, why)
 		}
 	}
 }
