@@ -148,6 +148,7 @@ func TestTheElementAsksForAnotherToken(t *testing.T) {
 	tab.Go(shop.url + "/account")
 	do(tab, heard)
 	tab.Wait(`window.heard.includes("loyalty-token-expired token_expired")`)
+	eventually(t, "the shop to be asked for another", func() bool { return shop.tokens.Load() > 1 })
 	tab.Wait(live)
 	if got := shop.tokens.Load(); got != 2 {
 		t.Errorf("the shop was asked for %d tokens, want 2", got)
