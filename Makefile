@@ -23,7 +23,7 @@ test: packages ## Run every test, with the race detector
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt would change: $$unformatted"; exit 1; }
 	go vet -race ./... # what it compiles, the tests need
 	@folder=$$(scripts/test-folder); trap 'rm -rf "$$folder"' EXIT; echo "go test -race ./... # files of tests are in $$folder"; \
-	TMPDIR=$$folder go test -race -timeout 20m ./...
+	TMPDIR=$$folder go test -race -timeout 25m ./cmd/loyalty ./api ./... # those that take longest first, so that none is left alone at the end
 	@if docker compose version >/dev/null 2>&1; then POSTGRES_PASSWORD=x REDIS_PASSWORD=x LOYALTY_PROXY_SECRET=x LOYALTY_TOKEN_SECRET=x docker compose config --quiet; \
 	else echo "docker-compose.yml is not checked: there is no docker compose here"; fi
 	CGO_ENABLED=0 go test ./readmodels/leaderboard/memory # its memory outside Go's heap, which the race detector can't follow
