@@ -16,7 +16,7 @@ func browse(t *testing.T, base, page, who string) *browsertest.Tab {
 	// Nobody is signed in at first, and the page finds that out by asking.
 	tab.Allow("401 (Unauthorized)")
 	tab.Go(base + page)
-	tab.Wait(`location.pathname === "/sign-in"`)
+	tab.Wait(`location.pathname === "/sign-in" && document.readyState !== "loading"`)
 	form := "#as-" + who
 	var isCustomer bool
 	if tab.Eval(fmt.Sprintf("!document.querySelector(%q)", form), &isCustomer); isCustomer {
