@@ -26,7 +26,7 @@ type refusing struct {
 	left     atomic.Int64
 }
 
-var errLogin = errors.New("WRONGPASS invalid username-password pair or user is disabled.")
+var errLogin = errors.New("WRONGPASS invalid username-password pair or user is disabled")
 
 // Subscribe leaves a goroutine until its context ends, as the subscriber of Redis Streams does.
 func (r *refusing) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {

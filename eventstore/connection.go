@@ -55,8 +55,8 @@ const attempts = 5
 // a closed client panics; and each reconnection leaks the connection before it. So no client here reconnects. At its first failure it
 // is retired: calls in progress finish, the last of them closes it, and the next call makes a new client.
 type connection struct {
-	text    func() string // the connection string
-	config  func(text string) (*esdb.Configuration, error)
+	given   string // the connection string when the store was made
+	anyNode bool   // calls are for the node that the connection string prefers
 	options Options
 	leader  bool // calls are for the leader only
 	notes   bool // logs a version of the server that nobody has tried
@@ -80,23 +80,7 @@ type renewal struct {
 // newConnection makes a connection to the leader of a cluster, or with anyNode to the node that the connection string prefers, which is the leader
 // too if it says nothing.
 func newConnection(connectionString string, anyNode bool, o Options) (*connection, error) {
-	c := &connection{options: o}
-	c.text = func() string { return connectionString }
-	if o.Again != nil {
-		c.text = func() string {
-			if text, err := o.Again(); err == nil {
-				return text
-			}
-			return connectionString // a file that is being written
-		}
-	}
-	c.config = func(text string) (*esdb.Configuration, error) {
-		config, err := parseConnectionString(text)
-		if err == nil && !anyNode {
-			config.NodePreference = esdb.NodePreferenceLeader
-		}
-		return config, err
-	}
+	c := &connection{given: connectionString, anyNode: anyNode, options: o}
 	config, err := c.config(connectionString)
 	if err != nil {
 		return nil, err
@@ -104,6 +88,24 @@ func newConnection(connectionString string, anyNode bool, o Options) (*connectio
 	c.leader = config.NodePreference == esdb.NodePreferenceLeader
 	c.open, c.stop = context.WithCancel(context.Background())
 	return c, nil
+}
+
+// text is the connection string as it is now.
+func (c *connection) text() string {
+	if c.options.Again != nil {
+		if text, err := c.options.Again(); err == nil {
+			return text
+		}
+	}
+	return c.given // also while its file is being written
+}
+
+func (c *connection) config(text string) (*esdb.Configuration, error) {
+	config, err := parseConnectionString(text)
+	if err == nil && !c.anyNode {
+		config.NodePreference = esdb.NodePreferenceLeader
+	}
+	return config, err
 }
 
 // do makes a call with a working client. While the store is unavailable it retries after a pause, as attempts says. Errors are the domain's, and begin with what.

@@ -58,6 +58,22 @@ func connect(ctx context.Context, t *testing.T, addr, options string) (*eventsto
 	return eventstore.Open(ctx, "esdb://"+addr+"?tls=false&gossipTimeout=1"+options, registry, eventstore.Options{})
 }
 
+// connected is the store at an address, with an event in it.
+func connected(t *testing.T, addr string) *eventstore.Store {
+	t.Helper()
+	store, err := connect(bounded(t), t, addr, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	storetest.Add(t, store, "account-a", storetest.Adjusted("a", 1))
+	return store
+}
+
 // Given a store that does not answer, to which the configured attempts to connect take far longer than this test may
 // When it is opened with a context that ends
 // Then Open returns domain.ErrUnavailable then, and nothing goes on after that but the attempt in progress.
@@ -101,16 +117,7 @@ func TestAStoreThatSpeaksAgainIsFound(t *testing.T) {
 		}
 	}
 	stop := serve()
-	store, err := connect(bounded(t), t, addr, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	storetest.Add(t, store, "account-a", storetest.Adjusted("a", 1))
+	store := connected(t, addr)
 	f := storetest.Follow(t, store, domain.Position{})
 	storetest.WaitFor(t, "the event", func() bool { return len(f.Points()) == 1 })
 
@@ -145,16 +152,7 @@ func TestAServerThatAnswersNobodyIsLeft(t *testing.T) {
 	}
 	defer server.Close(context.Background())
 	proxy := proxytest.Start(t, "tcp", server.Addr())
-	store, err := connect(bounded(t), t, proxy.Addr(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	storetest.Add(t, store, "account-a", storetest.Adjusted("a", 1))
+	store := connected(t, proxy.Addr())
 	opened := proxy.Opened()
 	proxy.Set(func(p proxytest.Part) proxytest.Verdict {
 		if p.Connection <= opened {

@@ -55,6 +55,22 @@ func TestTheVersionOfTheServerIsReadWhenAStoreIsOpened(t *testing.T) {
 			if c.refused && (!errors.Is(err, domain.ErrUnavailable) || !strings.Contains(err.Error(), "version "+c.version) || !strings.Contains(err.Error(), "23.10 or later is needed")) {
 				t.Errorf("the error is %v", err)
 			}
+			if c.refused { // a process, which would wait for its store, is told the same
+				registry, err := eventstore.LoyaltyEvents()
+				if err != nil {
+					t.Fatal(err)
+				}
+				patient, err := eventstore.New(front.Target, registry, eventstore.Options{Backoff: func(int) time.Duration { return 0 }})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := patient.Ping(t.Context()); !errors.Is(err, domain.ErrUnavailable) || !strings.Contains(err.Error(), "23.10 or later is needed") {
+					t.Errorf("a store that may be away: %v", err)
+				}
+				if err := patient.Close(); err != nil {
+					t.Error(err)
+				}
+			}
 			lines := strings.Count(log.String(), "newer than those") + strings.Count(log.String(), "does not tell its version")
 			if !strings.Contains(log.String(), c.logged) || (lines == 1) != (c.logged != "") {
 				t.Errorf("%d lines: %s", lines, &log)

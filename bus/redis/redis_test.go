@@ -1,9 +1,11 @@
 package redis_test
 
 import (
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ThreeDotsLabs/watermill-redisstream/pkg/redisstream"
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -12,6 +14,7 @@ import (
 
 	"loyalty/bus/bustest"
 	"loyalty/bus/redis"
+	"loyalty/domain"
 	"loyalty/readmodels/leaderboard/redis/redistest"
 )
 
@@ -72,4 +75,24 @@ func TestTheContractHoldsOnRedisStreams(t *testing.T) {
 		address := url + quick + "&prefix=" + uuid.NewString() + "."
 		return brokerOf(t, open(t, address))
 	})
+}
+
+func TestAnAddressSaysHowLongReturnsWaitAndHowMuchPoisonIsKept(t *testing.T) {
+	for parameters, want := range map[string]struct {
+		wait time.Duration
+		keep int64
+	}{
+		"":                                  {time.Minute, 10_000},
+		"?order_timeout=2h&poison_keep=500": {2 * time.Hour, 500},
+	} {
+		b := open(t, "redis://127.0.0.1:1"+parameters)
+		if wait, keep := b.OrderTimeout(), b.PoisonKeep(); wait != want.wait || keep != want.keep {
+			t.Errorf("%s: %s, %d", parameters, wait, keep)
+		}
+	}
+	for _, wrong := range []string{"order_timeout=0s", "order_timeout=25h", "order_timeout=60", "poison_keep=0", "poison_keep=many"} {
+		if err := redis.ParseAddress("redis://127.0.0.1:1?" + wrong); !errors.Is(err, domain.ErrInvalid) {
+			t.Errorf("%s: %v", wrong, err)
+		}
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"testing"
 	"time"
@@ -210,6 +211,57 @@ func TestRunSaysWhatIsWrongBeforeItServes(t *testing.T) {
 	}
 	if err := first.end(); err != nil {
 		t.Errorf("the first process stopped with %v", err)
+	}
+}
+
+// Given a process whose opening takes long
+// When operators ask meanwhile
+// Then it lives, and is not ready; and it is once it has opened.
+func TestOperatorsAreAnsweredWhileAProcessOpens(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder, admin := Folder(t.TempDir()), free.Addr().String()
+	if err := free.Close(); err != nil {
+		t.Fatal(err)
+	}
+	opening, open := make(chan struct{}), make(chan struct{})
+	started := make(chan struct{})
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- Run(ctx, Config{
+			Roles: Roles{Command: true}, Connections: folder.Connections(), Addr: "127.0.0.1:0", AdminAddr: admin, EventStore: Quiet(), Exclusive: true,
+			Secrets: func(ctx context.Context) (domain.Proxies, *auth.Verifier, error) {
+				close(opening)
+				<-open
+				return folder.Secrets(ctx)
+			},
+			Started: func(Addresses) func() error { close(started); return func() error { return nil } },
+		})
+	}()
+	status := func(path string) int {
+		t.Helper()
+		response, err := http.Get("http://" + admin + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		return response.StatusCode
+	}
+	<-opening
+	if lives, ready := status("/healthz"), status("/readyz"); lives != http.StatusOK || ready != http.StatusServiceUnavailable {
+		t.Errorf("while it opens: /healthz %d, /readyz %d", lives, ready)
+	}
+	close(open)
+	<-started
+	if lives, ready := status("/healthz"), status("/readyz"); lives != http.StatusOK || ready != http.StatusOK {
+		t.Errorf("once it has opened: /healthz %d, /readyz %d", lives, ready)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 

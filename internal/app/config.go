@@ -65,3 +65,6 @@ type Config struct {
 	// stopped. It may be nil.
 	Started func(Addresses) (beforeStop func() error)
 }
+
+// ConfigError is a mistake in the configuration of a process. Its text says what to do in terms of flags and environment variables.
+type ConfigError struct{ error }

@@ -28,11 +28,7 @@ func migrateLedger(ctx context.Context, l ledgerStore, log *slog.Logger) bool {
 			return err == nil
 		}
 		log.Warn("the ledger's schema can't be brought up to date yet", "error", err)
-		pause := time.NewTimer(migrationRetry)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
+		if !pause(ctx, migrationRetry) {
 			return false
 		}
 	}

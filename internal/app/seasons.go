@@ -56,11 +56,7 @@ func (s *seasons) run(ctx context.Context) {
 		if next := s.calendar.Next(now); !next.IsZero() {
 			wait = min(wait, next.Sub(now))
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if !pause(ctx, wait) {
 			return
 		}
 	}

@@ -46,11 +46,7 @@ func (c storeCheck) await(ctx context.Context, log *slog.Logger) {
 			named = time.Now()
 			log.Warn("waiting for a store", "store", c.name, "error", err)
 		}
-		pause := time.NewTimer(awaitPause)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
+		if !pause(ctx, awaitPause) {
 			return
 		}
 	}

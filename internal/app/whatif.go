@@ -53,12 +53,7 @@ func throttled(ctx context.Context, tell func(string, uint64, uint64)) func(stri
 		if time.Since(began) < whatIfWorkTime {
 			return
 		}
-		rest := time.NewTimer(whatIfPauseTime)
-		defer rest.Stop()
-		select {
-		case <-rest.C:
-		case <-ctx.Done():
-		}
+		pause(ctx, whatIfPauseTime)
 		began = time.Now()
 	}
 }

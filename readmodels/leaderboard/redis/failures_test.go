@@ -297,7 +297,7 @@ func TestAReplicaThatLacksTheLastBatchesIsBroughtUpToDate(t *testing.T) {
 		case 1:
 			replica.Do("REPLICAOF", "NO", "ONE") // and from now on lacks everything
 		case 3:
-			p.lead(replica.Addr())
+			p.Lead("tcp", replica.Addr())
 		}
 	})
 }

@@ -79,9 +79,12 @@ func isMissing(err error) bool {
 	return code == undefinedTable || code == invalidSchema
 }
 
-// broken reports whether an error ended its connection. An error of connecting is none.
+// errUnsuitable: a server was reached, and is refused by this package.
+var errUnsuitable = fmt.Errorf("%w: the ledger can't be used as it is", domain.ErrUnavailable)
+
+// broken reports whether an error ended a connection that others of the pool may resemble. One of connecting has not, and neither has this package's own.
 func broken(err error) bool {
-	if _, unreachable := errors.AsType[*pgconn.ConnectError](err); unreachable {
+	if _, unreachable := errors.AsType[*pgconn.ConnectError](err); unreachable || errors.Is(err, errUnsuitable) || errors.Is(err, errReplaced) {
 		return false
 	}
 	server, ok := errors.AsType[*pgconn.PgError](err)

@@ -158,20 +158,26 @@ func TestADatabaseThatCannotHoldEveryTextIsRefused(t *testing.T) {
 	}
 }
 
-// The rights that docs/operations.md lists are enough, also after a rebuild, and no fewer are.
-func TestEachUserNeedsOnlyTheRightsOfItsRole(t *testing.T) {
-	address := postgrestest.Start(t).URL()
+// administering runs statements as the administrator of a server; the database shop in them is that of the address.
+func administering(t *testing.T, address string) func(statements string) {
+	t.Helper()
 	admin, err := pgx.Connect(t.Context(), address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer admin.Close(context.Background())
-	exec := func(statements string) {
+	t.Cleanup(func() { _ = admin.Close(context.Background()) })
+	return func(statements string) {
 		t.Helper()
 		if _, err := admin.Exec(t.Context(), strings.ReplaceAll(statements, "shop", databaseOf(t, address))); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+// The rights that docs/operations.md lists are enough, also after a rebuild, and no fewer are.
+func TestEachUserNeedsOnlyTheRightsOfItsRole(t *testing.T) {
+	address := postgrestest.Start(t).URL()
+	exec := administering(t, address)
 	exec(`CREATE ROLE loyalty_project LOGIN; CREATE ROLE loyalty_query LOGIN; REVOKE ALL ON DATABASE shop FROM PUBLIC; REVOKE ALL ON SCHEMA public FROM PUBLIC;
 		GRANT CONNECT ON DATABASE shop TO loyalty_query`)
 	project, query := unmigrated(t, strings.Replace(address, "loyalty@", "loyalty_project@", 1)), unmigrated(t, strings.Replace(address, "loyalty@", "loyalty_query@", 1))
@@ -187,7 +193,7 @@ func TestEachUserNeedsOnlyTheRightsOfItsRole(t *testing.T) {
 	if err := errors.Join(project.Migrate(t.Context(), nil), project.Apply(t.Context(), stretch(0))); err != nil {
 		t.Fatal(err)
 	}
-	_, err = query.Checkpoint(t.Context())
+	_, err := query.Checkpoint(t.Context())
 	unavailable("reading without a right", err)
 	exec(`ALTER DEFAULT PRIVILEGES FOR ROLE loyalty_project GRANT USAGE ON SCHEMAS TO loyalty_query;
 		ALTER DEFAULT PRIVILEGES FOR ROLE loyalty_project GRANT SELECT ON TABLES TO loyalty_query;
@@ -224,17 +230,7 @@ func TestEachUserNeedsOnlyTheRightsOfItsRole(t *testing.T) {
 // Then the ledger is unavailable in between, and goes on without being opened again.
 func TestTheUserIsReadAgainForEachConnection(t *testing.T) {
 	address := postgrestest.Start(t).URL()
-	admin, err := pgx.Connect(t.Context(), address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer admin.Close(context.Background())
-	exec := func(statements string) {
-		t.Helper()
-		if _, err := admin.Exec(t.Context(), statements); err != nil {
-			t.Fatal(err)
-		}
-	}
+	exec := administering(t, address)
 	exec("CREATE ROLE first SUPERUSER LOGIN; CREATE ROLE second SUPERUSER LOGIN")
 	var user atomic.Value
 	user.Store("first")
@@ -257,5 +253,33 @@ func TestTheUserIsReadAgainForEachConnection(t *testing.T) {
 	}
 	if err := l.Migrate(t.Context(), nil); err != nil {
 		t.Errorf("with the other: %v", err)
+	}
+}
+
+// Given somebody who holds a connection of the pool
+// When a read of another is ended by a limit of time that is set for the database
+// Then that read is made again without the limit, and the connection stays in the pool: only what breaks one has all made anew.
+func TestAReadThatALimitEndsLeavesOthersTheirConnections(t *testing.T) {
+	l := opened(t, postgrestest.Shared(t).URL("statement_timeout = '100ms'"))
+	held, err := l.pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	attempts, number := 0, held.Conn().PgConn().PID()
+	_, err = ask(t.Context(), l, func(ctx context.Context, q querier) (slept string, err error) {
+		attempts++
+		return slept, q.QueryRow(ctx, "SELECT pg_sleep(0.2)::text").Scan(&slept)
+	})
+	if err != nil || attempts != 2 {
+		t.Errorf("after %d attempts: %v", attempts, err)
+	}
+	held.Release()
+	stays := false
+	for _, each := range l.pool.AcquireAllIdle(t.Context()) {
+		stays = stays || each.Conn().PgConn().PID() == number
+		each.Release()
+	}
+	if !stays {
+		t.Error("the connection that somebody held is gone")
 	}
 }

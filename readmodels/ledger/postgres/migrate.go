@@ -82,8 +82,9 @@ func schemaVersion() int { return allMigrations()[len(allMigrations())-1].versio
 type Report = func(doing string, done, total uint64)
 
 // Migrate makes the ledger's schema, or brings it up to date. Processes that do so at once take turns; this may be repeated, also after it was
-// interrupted, and goes on where it was. Steps that take long are done in pieces while others read and write. report, if it is not nil, is called with what is being done. Errors: domain.ErrUnavailable if the server can't be reached or refuses, as it
-// does without the right to; one for a schema that a newer program has migrated.
+// interrupted, and goes on where it was. Most of what takes long is done in pieces while others read and write. report, if it is not nil, is called
+// with what is being done. Errors: domain.ErrUnavailable if the server can't be reached or refuses, as it does without the right to; one for a
+// schema that a newer program has migrated.
 func (l *Ledger) Migrate(ctx context.Context, report Report) error {
 	if err := l.migrate(ctx, schemaVersion(), report); err != nil {
 		return fmt.Errorf("migrate the ledger: %w", classify(ctx, err))

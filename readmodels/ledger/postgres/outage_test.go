@@ -134,11 +134,11 @@ func TestAReadWhoseConnectionIsCutIsTriedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		p.cutAll()
+		p.CutAll()
 		if _, err := l.Trail(t.Context(), customerNumber(1), ledger.Filter{}, "", 5); err != nil {
 			t.Errorf("a trail: %v", err)
 		}
-		p.cutAll()
+		p.CutAll()
 		if _, _, err := l.Account(t.Context(), customerNumber(1)); err != nil {
 			t.Errorf("an account: %v", err)
 		}

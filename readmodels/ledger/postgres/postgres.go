@@ -155,7 +155,7 @@ func (l *Ledger) check(ctx context.Context, conn *pgx.Conn) error {
 		l.checked.Store(true)
 		return nil
 	}
-	return fmt.Errorf("%w: %w", domain.ErrUnavailable, err)
+	return fmt.Errorf("%w: %w", errUnsuitable, err)
 }
 
 // newer is the error for a schema that a newer program has migrated.
