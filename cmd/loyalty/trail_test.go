@@ -43,7 +43,9 @@ func openDesk(t *testing.T) *desk {
 	euros := orderBody("bob", "23.00")
 	euros["paymentDetails"].(map[string]any)["currency"] = "EUR"
 	d.must(http.StatusCreated, &last, webshop, http.MethodPost, "/order/o-3", euros)
-	d.client.trail("bob", last.Position) // waits until the ledger has it all
+	// The ledger and the leaderboard have it all.
+	d.client.trail("bob", last.Position)
+	d.must(http.StatusOK, nil, supportClaims, http.MethodGet, "/loyalty/bob", nil, "Loyalty-Min-Position: "+last.Position)
 	return d
 }
 
