@@ -75,15 +75,15 @@ func runAccepted(t *testing.T, doc *document) {
 	t.Run("an amount is a string or a number, with two decimals or less, null is absent", func(t *testing.T) {
 		for i, amount := range []string{`"15"`, `15`, `15.0`, `"15.00"`, `15.00`} {
 			body := fmt.Sprintf(`{"ItemIds": ["a"], "paymentDetails": {"amount": %s, "currency": "EUR", "method": null}, "customerId": null}`, amount)
-			x := exchange{as: customer("bob"), method: "POST", path: fmt.Sprintf("/order/bob-%d", i), body: body, status: 201}
+			x := exchange{as: customerWithOrder("bob"), method: "POST", path: fmt.Sprintf("/order/bob-%d", i), body: body, status: 201}
 			if got := decode[placed](t, s.do(t, x)).Points; got != 1 {
 				t.Errorf("%s EUR earned %d points, want 1", amount, got)
 			}
 		}
 	})
 	t.Run("a customer's order is their own, whether they say so or not", func(t *testing.T) {
-		s.do(t, exchange{as: ann, method: "POST", path: "/order/o-2", body: orderOf(`20`, "ann"), status: 201})
-		a := s.do(t, exchange{as: ann, method: "POST", path: "/order/o-2", body: orderOf(`20`, ""), status: 200})
+		s.do(t, exchange{as: customerWithOrder("ann"), method: "POST", path: "/order/o-2", body: orderOf(`20`, "ann"), status: 201})
+		a := s.do(t, exchange{as: customerWithOrder("ann"), method: "POST", path: "/order/o-2", body: orderOf(`20`, ""), status: 200})
 		replayed(t, a, true)
 	})
 	t.Run("a return takes back what its amount had earned, once", func(t *testing.T) {

@@ -99,7 +99,7 @@ func (s *stack) hundredDays(t *testing.T, doc *document) (moments []domain.Posit
 			x.path = "/order/" + order
 			x.as, x.body = till, orderOf(domain.FormatMinor(pence), who)
 			if what < 3 {
-				x.as, x.body = customer(who), orderOf(domain.FormatMinor(pence), "")
+				x.as, x.body = customerWithOrder(who), orderOf(domain.FormatMinor(pence), "")
 			}
 		case what < 8:
 			order := orders[random.IntN(len(orders))]

@@ -178,8 +178,8 @@ func invalidOrders() []exchange {
 		{name: "other content under the same id", as: till, method: "POST", path: "/order/o-1", body: orderOf(`"130.00"`, "ann"), status: 409, code: "conflict"},
 		{name: "another customer under the same id", as: till, method: "POST", path: "/order/o-1", body: orderOf(`"129.99"`, "bob"), status: 409, code: "conflict"},
 		{name: "more points than one order may earn", as: till, method: "POST", path: "/order/o-9", body: orderOf(`"999999999999.99"`, "ann"), status: 422, code: "order_points_limit"},
-		{name: "a customer for another", as: ann, method: "POST", path: "/order/o-9", body: orderOf(`1`, "bob"), status: 403, code: "forbidden"},
-		{name: "a customer for another, and with other faults", as: ann, method: "POST", path: "/order/o-9", body: orderOf(`-1`, "bob"), status: 403, code: "forbidden"},
+		{name: "a customer for another", as: customerWithOrder("ann"), method: "POST", path: "/order/o-9", body: orderOf(`1`, "bob"), status: 403, code: "forbidden"},
+		{name: "a customer for another, and with other faults", as: customerWithOrder("ann"), method: "POST", path: "/order/o-9", body: orderOf(`-1`, "bob"), status: 403, code: "forbidden"},
 	}
 	// A schema that is exact about JSON numbers in binary would be exact about the wrong thing, so that the document
 	// leaves the decimals of one to words.

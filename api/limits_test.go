@@ -113,9 +113,9 @@ func TestARateIsOfOneClientAndOneKind(t *testing.T) {
 		{"a till at once makes as many as in a second: 3", till, "customer_id_missing"},
 		{"and no more", till, "rate_limited"},
 		{"another till has a rate of its own", named("till-8"), "customer_id_missing"},
-		{"a customer has another", ann, ""},
-		{"and no more", ann, "rate_limited"},
-		{"a customer with the name of a till is not that till", customer("till-7"), ""},
+		{"a customer has another", customerWithOrder("ann"), ""},
+		{"and no more", customerWithOrder("ann"), "rate_limited"},
+		{"a customer with the name of a till is not that till", customerWithOrder("till-7"), ""},
 		{"a rate of 0 is none", awarder, "customer_id_missing"},
 		{"a rate of 0 is none", awarder, "customer_id_missing"},
 	} {

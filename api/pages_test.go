@@ -87,6 +87,9 @@ func TestADeveloperSignsInWithOneClick(t *testing.T) {
 		if !strings.Contains(seen, fmt.Sprintf(`"subject":%q,"role":%q`, who.sub, who.role)) || !strings.Contains(strings.Join(strings.Split(seen, `","`), " "), who.scopes) {
 			t.Errorf("the session of %s is %s", who.sub, seen)
 		}
+		if answer, _ := browser.ask("POST", "/order/made-up", nil, "Sec-Fetch-Site: same-origin"); answer.StatusCode != http.StatusForbidden {
+			t.Errorf("an order of %s is answered with %s", who.sub, answer.Status)
+		}
 	}
 }
 

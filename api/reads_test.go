@@ -124,7 +124,7 @@ func TestADashboardIsWhatAPlainSortGives(t *testing.T) {
 func TestATrailAddsUp(t *testing.T) {
 	s := startStack(t, loadDocument(t))
 	s.do(t, exchange{as: till, method: "POST", path: "/order/o-1", body: orderOf(`"129.99"`, "ann"), status: 201})
-	s.do(t, exchange{as: ann, method: "POST", path: "/order/o-2", body: orderOf(`"50"`, ""), status: 201})
+	s.do(t, exchange{as: customerWithOrder("ann"), method: "POST", path: "/order/o-2", body: orderOf(`"50"`, ""), status: 201})
 	s.do(t, exchange{as: support, method: "POST", path: "/order/o-1/returns/r-1", body: `{"amount": "40.00", "reason": "too small"}`, status: 201})
 	last := decode[adjusted](t, s.do(t, exchange{
 		as: support, method: "POST", path: "/loyalty/ann", body: `{"loyalty-points": 25, "reason": "goodwill"}`, status: 201,

@@ -13,6 +13,7 @@ import (
 // Then it gets through exactly where this table says so.
 func TestWhoMayDoWhat(t *testing.T) {
 	s := serve(t, loadDocument(t), fixed{}.all)
+	ordering := customerWithOrder("ann")
 	annAwarding := ann
 	annAwarding.Scope = "award"
 	supportAwarding, analystAwarding := support, analyst
@@ -28,7 +29,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 		name string
 		auth.Claims
 	}{
-		{"ann", ann}, {"ann, scope award", annAwarding}, {"bob", customer("bob")}, {"channel", till}, {"channel, scope award", awarder},
+		{"ann", ann}, {"ann, scope order", ordering}, {"ann, scope award", annAwarding}, {"bob", customer("bob")}, {"channel", till}, {"channel, scope award", awarder},
 		{"channel, other scopes", nearly}, {"support", support}, {"support, scope award", supportAwarding},
 		{"analyst", analyst}, {"analyst, scope award", analystAwarding},
 		{"support, scope reveal", revealer}, {"support, scope audit", auditing}, {"analyst, scope audit", auditor},
@@ -36,13 +37,13 @@ func TestWhoMayDoWhat(t *testing.T) {
 	}
 	staff := []string{"support", "support, scope award", "support, scope reveal", "support, scope audit"}
 	analysts := []string{"analyst", "analyst, scope award", "analyst, scope audit"}
-	anns, channels := []string{"ann", "ann, scope award", "ann, scopes of staff"}, []string{"channel", "channel, scope award", "channel, other scopes", "channel, scopes of staff"}
+	anns, channels := []string{"ann", "ann, scope order", "ann, scope award", "ann, scopes of staff"}, []string{"channel", "channel, scope award", "channel, other scopes", "channel, scopes of staff"}
 	customersOwn := slices.Concat(anns, staff)
 	for _, route := range []struct {
 		exchange
 		allowed []string
 	}{
-		{exchange{method: "POST", path: "/order/o-1", body: orderOf(`1`, "ann")}, slices.Concat(anns, channels)},
+		{exchange{method: "POST", path: "/order/o-1", body: orderOf(`1`, "ann")}, append([]string{"ann, scope order"}, channels...)},
 		{exchange{method: "POST", path: "/orders", body: lineOf("o-1", `1`, "ann"), header: ndjson, status: 200}, channels},
 		{exchange{method: "POST", path: "/order/o-1/returns/r-1", body: `{"amount": 1}`}, slices.Concat(channels, staff)},
 		{exchange{method: "POST", path: "/loyalty/ann", body: `{"loyalty-points": 1, "reason": "goodwill"}`},

@@ -42,6 +42,9 @@ const (
 	forThemselves
 	// asThemselves is for a customer on a route whose path names none: the handler takes the customer from the token.
 	asThemselves
+	// withOrder is asThemselves for a customer whose token has the scope order. A token for pages has none, so that whoever holds it can
+	// look and not make up orders.
+	withOrder
 	// withAward, withReveal and withAudit let a caller act for every customer if their token has the scope award, reveal or audit.
 	withAward
 	withReveal
@@ -51,7 +54,7 @@ const (
 )
 
 // scopes are what a token must have for a grant.
-var scopes = map[grant]string{withAward: "award", withReveal: "reveal", withAudit: "audit"}
+var scopes = map[grant]string{withOrder: "order", withAward: "award", withReveal: "reveal", withAudit: "audit"}
 
 const (
 	customer = auth.RoleCustomer
@@ -68,7 +71,7 @@ func (r rooms) routes(c *Config) []route {
 	board, history, search := c.Leaderboard != nil, c.History != nil, c.Finder != nil
 	commands, trails, audit := c.Commands != nil, c.Ledger != nil, c.Auditor != nil
 	return []route{
-		{post, "/order/:orderId", commands, grants{channel: forAnyone, customer: asThemselves}, r.orders.Place, 0},
+		{post, "/order/:orderId", commands, grants{channel: forAnyone, customer: withOrder}, r.orders.Place, 0},
 		{post, "/orders", commands, grants{channel: forAnyone}, r.orders.PlaceBatch, ownTimeout | ratedByLine},
 		{post, "/order/:orderId/returns/:returnId", commands, grants{channel: forAnyone, support: forAnyone}, r.orders.Return, 0},
 
@@ -138,7 +141,7 @@ func (g grants) admit(c echo.Context, caller auth.Claims) error {
 	switch granted := g[caller.Role]; granted {
 	case forAnyone, asThemselves:
 		return nil
-	case withAward, withReveal, withAudit:
+	case withOrder, withAward, withReveal, withAudit:
 		if caller.HasScope(scopes[granted]) {
 			return nil
 		}

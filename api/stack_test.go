@@ -49,6 +49,13 @@ func customer(id string) auth.Claims {
 	return auth.Claims{Subject: id, Role: auth.RoleCustomer, Channel: domain.Website}
 }
 
+// customerWithOrder is a customer who may place orders.
+func customerWithOrder(id string) auth.Claims {
+	claims := customer(id)
+	claims.Scope = "order"
+	return claims
+}
+
 // site is a server over HTTP on the loopback interface, with all it says checked against the document.
 type site struct {
 	t       testing.TB

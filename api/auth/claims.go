@@ -26,7 +26,7 @@ type Claims struct {
 	Role    Role
 	// Channel is where a channel sells, or where a customer buys. It is empty for other roles.
 	Channel domain.Channel
-	// Scope holds rights beyond the role's, separated by spaces: award, reveal, audit.
+	// Scope holds rights beyond the role's, separated by spaces: order, award, reveal, audit.
 	Scope string
 	// Expires is when the token ends.
 	Expires time.Time

@@ -61,7 +61,7 @@ func TestOtherProgramsReachTheEventStoreOnlyAsItsUsers(t *testing.T) {
 		t.Fatalf("it doesn't say where its event store is:\n%s", p.out.String())
 	}
 	var placed placedAnswer
-	newClient(t, p, data).must(http.StatusCreated, &placed, customer("bob"), http.MethodPost, "/order/o-1", orderBody(nil, "50.00"))
+	newClient(t, p, data).must(http.StatusCreated, &placed, buyer("bob"), http.MethodPost, "/order/o-1", orderBody(nil, "50.00"))
 
 	for who, want := range map[string]esdb.ErrorCode{"analyst:s3cret%3Awith%20colon@": -1, "analyst:guess@": esdb.ErrorCodeUnauthenticated, "": esdb.ErrorCodeAccessDenied} {
 		config, err := esdb.ParseConnectionString("esdb://" + who + found[1] + "?tlsCAFile=" + cert)

@@ -46,6 +46,11 @@ var (
 
 func customer(id string) auth.Claims { return auth.Claims{Subject: id, Role: auth.RoleCustomer} }
 
+// buyer is a customer who may place orders.
+func buyer(id string) auth.Claims {
+	return auth.Claims{Subject: id, Role: auth.RoleCustomer, Scope: "order"}
+}
+
 // answer is what came back.
 type answer struct {
 	status int

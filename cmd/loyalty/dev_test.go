@@ -26,7 +26,7 @@ func TestAnOrderShowsInTheDashboardOfItsCustomerAndOfWhomItOvertook(t *testing.T
 	data := t.TempDir()
 	c := newClient(t, startDev(t, data), data)
 	var placed placedAnswer
-	c.must(http.StatusCreated, &placed, customer("bob"), http.MethodPost, "/order/o-1", orderBody(nil, "50.00"))
+	c.must(http.StatusCreated, &placed, buyer("bob"), http.MethodPost, "/order/o-1", orderBody(nil, "50.00"))
 	c.must(http.StatusCreated, &placed, webshop, http.MethodPost, "/order/o-2", orderBody("alice", 129.99))
 	if placed.OrderID != "o-2" || placed.Status != "placed" || placed.Points != 13 || placed.Position == "" {
 		t.Errorf("the order was answered with %+v", placed)

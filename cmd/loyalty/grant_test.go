@@ -63,7 +63,7 @@ func TestAnOrdinaryUserNeedsOneGrant(t *testing.T) {
 	waitFor(t, "readiness", func() bool { status, _ := p.operators("/readyz"); return status == http.StatusOK })
 	c := clientWith(t, p, []byte(siteTokenSecret))
 	var placed placedAnswer
-	c.must(http.StatusCreated, &placed, customer("alice"), http.MethodPost, "/order/o-1", orderBody(nil, "50.00"))
+	c.must(http.StatusCreated, &placed, buyer("alice"), http.MethodPost, "/order/o-1", orderBody(nil, "50.00"))
 	var dashboard dashboardAnswer
 	c.must(http.StatusOK, &dashboard, customer("alice"), http.MethodGet, "/loyalty/alice", nil, "Loyalty-Min-Position: "+placed.Position)
 	if dashboard.You == nil || dashboard.You.Points != placed.Points {

@@ -29,7 +29,7 @@ func eventsAlone(t *testing.T) []string {
 // When one customer orders for £700,000,000 at each
 // Then both refuse it and say their limit, which is a setting; and what was placed before is answered under a lower limit too.
 func TestProcessesThatHaveOnlyTheEventStoreRefuseAnOrderAboveTheLimit(t *testing.T) {
-	settings, rich := eventsAlone(t), customer("rich")
+	settings, rich := eventsAlone(t), buyer("rich")
 	serve := func(more ...string) *client {
 		return clientWith(t, start(t, append(settings, more...), "serve", "--roles", "command", "--addr", "127.0.0.1:0"), []byte(siteTokenSecret))
 	}

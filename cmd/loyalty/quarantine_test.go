@@ -26,14 +26,14 @@ func TestAnEventThatCannotBeDecodedStopsNobodyForEver(t *testing.T) {
 	p := startDev(t, data)
 	c := newClient(t, p, data)
 	var placed struct{ Position string }
-	c.must(http.StatusCreated, &placed, customer("ann"), http.MethodPost, "/order/o-1", orderBody(nil, "100.00"))
+	c.must(http.StatusCreated, &placed, buyer("ann"), http.MethodPost, "/order/o-1", orderBody(nil, "100.00"))
 	c.must(http.StatusOK, nil, customer("ann"), http.MethodGet, "/loyalty/ann", nil, "Loyalty-Min-Position: "+placed.Position)
 	target, err := embedded.SocketTarget(app.Folder(data).EventStoreDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	broken := appendUndecodable(t, target)
-	c.must(http.StatusCreated, &placed, customer("ann"), http.MethodPost, "/order/o-2", orderBody(nil, "50.00"))
+	c.must(http.StatusCreated, &placed, buyer("ann"), http.MethodPost, "/order/o-2", orderBody(nil, "50.00"))
 
 	var dashboard struct{ You struct{ Points int } }
 	c.must(http.StatusOK, &dashboard, customer("ann"), http.MethodGet, "/loyalty/ann", nil)

@@ -229,7 +229,7 @@ func TestVerifyTellsDrift(t *testing.T) {
 	c := s.client(p)
 	var placed placedAnswer
 	for id, pounds := range map[string]string{"alice": "50.00", "bob": "70.00"} {
-		c.must(http.StatusCreated, &placed, customer(id), http.MethodPost, "/order/o-"+id, orderBody(nil, pounds))
+		c.must(http.StatusCreated, &placed, buyer(id), http.MethodPost, "/order/o-"+id, orderBody(nil, pounds))
 	}
 	c.must(http.StatusOK, nil, customer("bob"), http.MethodGet, "/loyalty/bob", nil, "Loyalty-Min-Position: "+placed.Position)
 	s.verified()
@@ -251,7 +251,7 @@ func TestVerifyTellsDrift(t *testing.T) {
 		t.Fatal(err)
 	}
 	p = s.role("command")
-	s.client(p).must(http.StatusCreated, &placed, customer("bob"), http.MethodPost, "/order/o-next", orderBody(nil, "20.00"))
+	s.client(p).must(http.StatusCreated, &placed, buyer("bob"), http.MethodPost, "/order/o-next", orderBody(nil, "20.00"))
 	if status := p.stop(os.Interrupt); status != cli.ExitOK {
 		t.Fatalf("it exits with %d", status)
 	}
@@ -345,7 +345,7 @@ func TestVerifyAndRebuildJoinAProcessOnAFolder(t *testing.T) {
 		t.Errorf("rebuilding a leaderboard in memory exits with %d: %s", status, stderr)
 	}
 	var placed placedAnswer
-	c.must(http.StatusCreated, &placed, customer("late"), http.MethodPost, "/order/late", orderBody(nil, "50.00"))
+	c.must(http.StatusCreated, &placed, buyer("late"), http.MethodPost, "/order/late", orderBody(nil, "50.00"))
 	c.must(http.StatusOK, nil, supportClaims, http.MethodGet, "/loyalty/late/trail", nil, "Loyalty-Min-Position: "+placed.Position)
 	if status := p.stop(os.Interrupt); status != cli.ExitOK {
 		t.Fatalf("it exits with %d", status)

@@ -49,7 +49,7 @@ func TestATokenForServeNeedsNoDataFolder(t *testing.T) {
 		"file":        {[]string{"LOYALTY_TOKEN_SECRET_FILE=secret"}, nil},
 	} {
 		// When they print a token, Then it places an order
-		token, stderr, status := runIn(t, c.environment, append([]string{"token", "--role", "customer", "--sub", "alice"}, c.args...)...)
+		token, stderr, status := runIn(t, c.environment, append([]string{"token", "--role", "customer", "--sub", "alice", "--scope", "order"}, c.args...)...)
 		if status != cli.ExitOK || stderr != "" || strings.Count(token, "\n") != 1 {
 			t.Fatalf("%s: exit status %d, %q, %q", name, status, token, stderr)
 		}
@@ -72,7 +72,7 @@ func TestSecretsComeFromFiles(t *testing.T) {
 		environment = append(environment, name+"=", name+"_FILE="+path)
 	}
 	p := start(t, environment, "serve", "--addr", "127.0.0.1:0")
-	token, stderr, status := runIn(t, environment, "token", "--role", "customer", "--sub", "alice")
+	token, stderr, status := runIn(t, environment, "token", "--role", "customer", "--sub", "alice", "--scope", "order")
 	if status != cli.ExitOK {
 		t.Fatalf("token exits with %d: %s", status, stderr)
 	}

@@ -21,7 +21,7 @@ type tokenCommand struct {
 	Role    string        `help:"What its bearer is: customer, channel, support or analyst." required:"" enum:"customer,channel,support,analyst" placeholder:"ROLE"`
 	Sub     string        `help:"Whose token it is: a customer's id, or that of a till or a member of staff." required:"" placeholder:"ID"`
 	Channel string        `help:"Where its bearer sells or buys: website, mobile or store. A channel's token needs it." enum:",website,mobile,store" default:"" placeholder:"CHANNEL"`
-	Scope   string        `help:"What its bearer may do beyond their role: award (channel), reveal and audit (support), audit (analyst). Several with spaces between them." default:"" placeholder:"SCOPE"`
+	Scope   string        `help:"What its bearer may do beyond their role: order (customer), award (channel), reveal and audit (support), audit (analyst). Several with spaces between them." default:"" placeholder:"SCOPE"`
 	TTL     time.Duration `help:"How long it is valid." default:"24h"`
 }
 
@@ -31,6 +31,7 @@ func (tokenCommand) Help() string {
 loyalty serve was given as LOYALTY_TOKEN_SECRET. A process with LOYALTY_JWKS_URL takes tokens of the identity provider only.
 
   loyalty token --role customer --sub alice
+  loyalty token --role customer --sub alice --scope order      may place orders; a token for a page gets no scope
   loyalty token --role channel --sub till-7 --channel store
   curl -H "Authorization: Bearer $(loyalty token --role customer --sub alice)" http://127.0.0.1:8080/loyalty/alice
 
