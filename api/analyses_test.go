@@ -229,7 +229,7 @@ func (s *stack) led(t *testing.T, moments []domain.Position) {
 	s.do(t, exchange{as: analyst, method: "GET", path: asOf(begins.Add(-time.Microsecond)), status: 400, code: "moment_too_early"})
 	for i := range shoppers / 2 {
 		if _, err := s.commands.ForgetCustomer(t.Context(), commands.ForgetCustomer{
-			Customer: domain.CustomerID(shopper(i)), Reason: "asked to be", Caller: commands.Caller{Actor: "staff-9"},
+			Customer: domain.CustomerID(shopper(i)), Reason: "asked to be", Caller: commands.Caller{Actor: "staff-9", Issuer: domain.Staff},
 		}); err != nil {
 			t.Fatal(err)
 		}

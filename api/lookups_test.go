@@ -110,7 +110,7 @@ func runLookups(t *testing.T, doc *document) {
 	give(25, "small-1", 201)
 	give(2000, "big-1", 202)
 	give(3000, "big-2", 202)
-	if _, err := s.commands.ForgetCustomer(t.Context(), commands.ForgetCustomer{Customer: "gus", Reason: "asked to be", Caller: commands.Caller{Actor: "staff-9"}}); err != nil {
+	if _, err := s.commands.ForgetCustomer(t.Context(), commands.ForgetCustomer{Customer: "gus", Reason: "asked to be", Caller: commands.Caller{Actor: "staff-9", Issuer: domain.Staff}}); err != nil {
 		t.Fatal(err)
 	}
 	t.Run("an entry is explained, with the events as stored and the proof", func(t *testing.T) { s.explained(t) })

@@ -172,15 +172,16 @@ func decodeAdjustPoints(payload []byte) (commands.AdjustPoints, error) {
 	return c, payloadError(o.Err())
 }
 
-// callerOf reads who acts (a till, a website, a member of staff) and the channel.
+// callerOf reads who acts (a till, a website, a member of staff) and the channel, whose the ids in the command are then; without one they are support's.
 func callerOf(o *strictjson.Object, needsChannel bool) commands.Caller {
-	c := commands.Caller{Actor: strictjson.ID[string](o, "actor")}
+	c := commands.Caller{Actor: strictjson.ID[string](o, "actor"), Issuer: domain.Staff}
 	if _, present := o.Raw("channel"); !present && !needsChannel {
 		return c
 	}
 	if text, ok := o.String("channel", "channel_unknown"); ok {
 		var err error
 		c.Channel, err = domain.ParseChannel("channel", text)
+		c.Issuer = c.Channel.Issuer()
 		o.Add(err)
 	}
 	return c

@@ -11,7 +11,7 @@ import (
 	"loyalty/eventstore/storetest"
 )
 
-var second = commands.Caller{Actor: "agent-2"}
+var second = commands.Caller{Actor: "agent-2", Issuer: domain.Staff}
 
 // large is more than its caller may give alone.
 func large(id domain.LoyaltyID) commands.AdjustPoints {

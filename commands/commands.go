@@ -20,6 +20,8 @@ type Caller struct {
 	Actor string
 	// Channel is where the caller came from; empty for support.
 	Channel domain.Channel
+	// Issuer is whose the ids in the command are.
+	Issuer domain.Issuer
 	// Correlation joins everything that came of one request; empty makes the command its own.
 	Correlation string
 }

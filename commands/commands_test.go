@@ -20,8 +20,8 @@ import (
 
 var (
 	noon   = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	till   = commands.Caller{Actor: "till-7", Channel: domain.Store, Correlation: "req-1"}
-	agent  = commands.Caller{Actor: "agent-1"}
+	till   = commands.Caller{Actor: "till-7", Channel: domain.Store, Correlation: "req-1", Issuer: domain.Store.Issuer()}
+	agent  = commands.Caller{Actor: "agent-1", Issuer: domain.Staff}
 	pounds = func(pence int64) domain.Money { return domain.Money{Minor: pence, Currency: domain.GBP} }
 )
 

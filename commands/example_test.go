@@ -27,7 +27,7 @@ func ExampleHandler_PlaceOrder() {
 
 	handler := must(commands.New(store, commands.Options{Policy: domain.DefaultPolicy(), Now: time.Now, NewID: uuid.New}))
 	order := commands.PlaceOrder{
-		Caller: commands.Caller{Actor: "till-7", Channel: domain.Store},
+		Caller: commands.Caller{Actor: "till-7", Channel: domain.Store, Issuer: domain.Store.Issuer()},
 		Order:  "o-1", Customer: "c-1", Items: []string{"tea", "mug"}, Paid: domain.Money{Minor: 129_99, Currency: domain.GBP},
 	}
 	for range 2 {

@@ -8,16 +8,16 @@ const MaxIDLength = 64
 // CustomerID is an opaque id, 1–64 of A-Za-z0-9_-. Only other systems know which person it belongs to.
 type CustomerID string
 
-// OrderID is the channel's id of an order, 1–64 of A-Za-z0-9_-.
+// OrderID is the id of an order: 1–64 of A-Za-z0-9_- as its issuer chose it, and a full id as it is stored.
 type OrderID string
 
-// ReturnID is the channel's id of one return within an order, 1–64 of A-Za-z0-9_-.
+// ReturnID is the id of one return within an order, in the same two forms.
 type ReturnID string
 
-// LoyaltyID is the id of one adjustment of a customer's points, 1–64 of A-Za-z0-9_-.
+// LoyaltyID is the id of one adjustment of a customer's points, in the same two forms.
 type LoyaltyID string
 
-// ParseID accepts 1–64 characters of A-Za-z0-9_-, the form of every id in the system. The error names field and has the code id_missing,
+// ParseID accepts 1–64 characters of A-Za-z0-9_-, the form of every id that somebody chooses. The error names field and has the code id_missing,
 // id_too_long or id_malformed.
 func ParseID[T ~string](field, text string) (T, error) {
 	if text == "" {

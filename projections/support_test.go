@@ -88,7 +88,7 @@ const aloneAtMost = 100
 
 // serve does one thing with a customer, of all that a shop and its support do.
 func (c *counter) serve(ctx context.Context, r *rapid.T, customer domain.CustomerID, s *served) {
-	agent, lead := commands.Caller{Actor: "agent-7"}, commands.Caller{Actor: "lead-1"}
+	agent, lead := commands.Caller{Actor: "agent-7", Issuer: domain.Staff}, commands.Caller{Actor: "lead-1", Issuer: domain.Staff}
 	changed := func(points domain.Points, at domain.Position) {
 		s.points, s.ranked, c.last, c.ranking = s.points+points, s.ranked || points != 0, at, at
 	}
@@ -112,7 +112,7 @@ func (c *counter) serve(ctx context.Context, r *rapid.T, customer domain.Custome
 		paid := rapid.Int64Range(1, 30_000).Draw(r, "pence")
 		id := domain.OrderID(c.id("order"))
 		placed, err := c.handler.PlaceOrder(ctx, commands.PlaceOrder{
-			Caller: commands.Caller{Actor: "till-1", Channel: domain.Store}, Order: id, Customer: customer, Items: []string{"mug"}, Paid: domain.Money{Minor: paid, Currency: domain.GBP}, Method: "card",
+			Caller: commands.Caller{Actor: "till-1", Channel: domain.Store, Issuer: domain.Store.Issuer()}, Order: id, Customer: customer, Items: []string{"mug"}, Paid: domain.Money{Minor: paid, Currency: domain.GBP}, Method: "card",
 		})
 		must(err)
 		s.bought = append(s.bought, bought{id, paid})

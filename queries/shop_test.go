@@ -21,9 +21,9 @@ import (
 
 var (
 	noon  = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	till  = commands.Caller{Actor: "till-7", Channel: domain.Store, Correlation: "req-1"}
-	agent = commands.Caller{Actor: "agent-1", Correlation: "req-2"}
-	boss  = commands.Caller{Actor: "agent-2", Correlation: "req-3"}
+	till  = commands.Caller{Actor: "till-7", Channel: domain.Store, Correlation: "req-1", Issuer: domain.Store.Issuer()}
+	agent = commands.Caller{Actor: "agent-1", Correlation: "req-2", Issuer: domain.Staff}
+	boss  = commands.Caller{Actor: "agent-2", Correlation: "req-3", Issuer: domain.Staff}
 )
 
 func bounded(t testing.TB) context.Context {

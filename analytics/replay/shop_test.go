@@ -97,7 +97,7 @@ func (s *shop) order(customer domain.CustomerID, pence int64, c domain.Currency,
 	s.ids++
 	id := domain.OrderID(fmt.Sprintf("o-%d", s.ids))
 	placed, err := s.handler.PlaceOrder(bounded(s.t), commands.PlaceOrder{
-		Caller: commands.Caller{Actor: "till-1", Channel: through}, Order: id, Customer: customer, Items: []string{"mug"},
+		Caller: commands.Caller{Actor: "till-1", Channel: through, Issuer: through.Issuer()}, Order: id, Customer: customer, Items: []string{"mug"},
 		Paid: domain.Money{Minor: pence, Currency: c}, Method: "card",
 	})
 	s.must(err)
@@ -109,7 +109,7 @@ func (s *shop) giveBack(id domain.OrderID, pence int64, through domain.Channel) 
 	s.t.Helper()
 	s.ids++
 	back, err := s.handler.ReturnItems(bounded(s.t), commands.ReturnItems{
-		Caller: commands.Caller{Actor: "till-1", Channel: through}, Order: id, Return: domain.ReturnID(fmt.Sprintf("r-%d", s.ids)), Amount: pence, Reason: "chipped",
+		Caller: commands.Caller{Actor: "till-1", Channel: through, Issuer: through.Issuer()}, Order: id, Return: domain.ReturnID(fmt.Sprintf("r-%d", s.ids)), Amount: pence, Reason: "chipped",
 	})
 	s.must(err)
 	s.last = back.Position
@@ -117,7 +117,7 @@ func (s *shop) giveBack(id domain.OrderID, pence int64, through domain.Channel) 
 
 func (s *shop) adjust(customer domain.CustomerID, points domain.Points, reason string) {
 	s.t.Helper()
-	made, err := s.handler.AdjustPoints(bounded(s.t), commands.AdjustPoints{Caller: commands.Caller{Actor: "agent-7"}, Customer: customer, Points: points, Reason: reason})
+	made, err := s.handler.AdjustPoints(bounded(s.t), commands.AdjustPoints{Caller: commands.Caller{Actor: "agent-7", Issuer: domain.Staff}, Customer: customer, Points: points, Reason: reason})
 	s.must(err)
 	s.last = made.Position
 }
@@ -127,7 +127,7 @@ func (s *shop) busy(n int) {
 	s.t.Helper()
 	channels := []domain.Channel{domain.Website, domain.Mobile, domain.Store}
 	gone := s.gone
-	agent := commands.Caller{Actor: "agent-7"}
+	agent := commands.Caller{Actor: "agent-7", Issuer: domain.Staff}
 	for range n {
 		s.clock.Add(s.random.Int64N(3 * 3600 * 1_000_000))
 		customer := domain.CustomerID(fmt.Sprintf("c-%02d", s.random.IntN(40)))
@@ -156,7 +156,7 @@ func (s *shop) busy(n int) {
 			id := domain.LoyaltyID(fmt.Sprintf("gift-%d", s.ids))
 			_, err := s.handler.AdjustPoints(bounded(s.t), commands.AdjustPoints{Caller: agent, Customer: customer, ID: id, Points: 700, Reason: "goodwill", Limit: 100})
 			s.must(err)
-			made, err := s.handler.ApproveAdjustment(bounded(s.t), commands.ApproveAdjustment{Caller: commands.Caller{Actor: "lead-1"}, Customer: customer, ID: id})
+			made, err := s.handler.ApproveAdjustment(bounded(s.t), commands.ApproveAdjustment{Caller: commands.Caller{Actor: "lead-1", Issuer: domain.Staff}, Customer: customer, ID: id})
 			s.must(err)
 			s.last = made.Position
 		case what == 19 && gone[customer]:

@@ -39,6 +39,19 @@ func (c Claims) HasScope(name string) bool {
 	return slices.Contains(strings.Fields(c.Scope), name)
 }
 
+// Issuer is whose the ids are that the bearer chooses. It is empty for an analyst, who chooses none.
+func (c Claims) Issuer() domain.Issuer {
+	switch c.Role {
+	case RoleCustomer:
+		return domain.CustomerID(c.Subject).Issuer()
+	case RoleChannel:
+		return c.Channel.Issuer()
+	case RoleSupport:
+		return domain.Staff
+	}
+	return ""
+}
+
 // ProxyKey is the customer's key on the leaderboard. It is zero for other roles, and in a process without a leaderboard. It is kept
 // with the verified token, because computing it for each dashboard costs more than finding the row.
 func (c Claims) ProxyKey() domain.ProxyKey { return c.proxyKey }

@@ -41,7 +41,9 @@ func (ids IDs) Of(c echo.Context) string {
 
 // CallerOf is on whose behalf a command is carried out.
 func CallerOf(c echo.Context, claims auth.Claims) commands.Caller {
-	return commands.Caller{Actor: claims.Subject, Channel: claims.Channel, Correlation: c.Response().Header().Get(HeaderID)}
+	return commands.Caller{
+		Actor: claims.Subject, Channel: claims.Channel, Issuer: claims.Issuer(), Correlation: c.Response().Header().Get(HeaderID),
+	}
 }
 
 // Recover turns a panic into an error. It is deferred where work is done on behalf of a request but not by its handler's goroutine.

@@ -216,7 +216,7 @@ func (s *System) Stored(stream string) int {
 }
 
 // Till is the caller of the commands below.
-var Till = commands.Caller{Actor: "till-7", Channel: domain.Store, Correlation: "req-1"}
+var Till = commands.Caller{Actor: "till-7", Channel: domain.Store, Correlation: "req-1", Issuer: domain.Store.Issuer()}
 
 // Mug is an order of a mug for £129.99, which earns 13 points.
 func Mug(order, customer string) commands.PlaceOrder {
@@ -234,7 +234,7 @@ func Back(order, id string) commands.ReturnItems {
 // Goodwill is an adjustment of points.
 func Goodwill(customer, id string, points domain.Points) commands.AdjustPoints {
 	return commands.AdjustPoints{
-		Caller:   commands.Caller{Actor: "agent-1", Correlation: "req-2"},
+		Caller:   commands.Caller{Actor: "agent-1", Correlation: "req-2", Issuer: domain.Staff},
 		Customer: domain.CustomerID(customer), ID: domain.LoyaltyID(id), Points: points, Reason: "a late parcel",
 	}
 }

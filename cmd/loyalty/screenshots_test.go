@@ -118,7 +118,7 @@ func aMonth(t *testing.T, data app.Folder) (made month) {
 		who := int(random.ExpFloat64()*customers/3) % customers
 		channel := channels[random.IntN(len(channels))]
 		place := commands.PlaceOrder{
-			Caller: commands.Caller{Actor: "shop-" + string(channel), Channel: channel}, Order: domain.OrderID(fmt.Sprintf("order-%04d", 4000+n)),
+			Caller: commands.Caller{Actor: "shop-" + string(channel), Channel: channel, Issuer: channel.Issuer()}, Order: domain.OrderID(fmt.Sprintf("order-%04d", 4000+n)),
 			Customer: domain.CustomerID(demoShopper(who)), Items: []string{"mug"}, Paid: domain.Money{Minor: 500 + int64(random.ExpFloat64()*12_000), Currency: domain.GBP}, Method: "card",
 		}
 		if _, err := shop.PlaceOrder(t.Context(), place); err != nil {
@@ -139,7 +139,7 @@ func aMonth(t *testing.T, data app.Folder) (made month) {
 	}
 	steps.Store(2 * orders)
 	give := commands.AdjustPoints{
-		Caller: commands.Caller{Actor: "agent-2"}, Customer: domain.CustomerID(made.customer), Points: 25, Reason: "parcel came late, ticket 4711",
+		Caller: commands.Caller{Actor: "agent-2", Issuer: domain.Staff}, Customer: domain.CustomerID(made.customer), Points: 25, Reason: "parcel came late, ticket 4711",
 	}
 	if _, err := shop.AdjustPoints(t.Context(), give); err != nil {
 		t.Fatal(err)
