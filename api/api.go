@@ -170,11 +170,11 @@ func (s *Server) furnish(c *Config, streams *dashboards.LiveStreams, stopping co
 		},
 		accounts: &accounts.Handler{Commands: c.Commands, Writes: s.admission.Writes, Limits: c.Limits.Adjustments, Ledger: c.Ledger},
 		dashboards: &dashboards.Handler{
-			Leaderboard: c.Leaderboard, Seasons: c.Seasons, History: c.History, PastReads: s.admission.History, Proxies: c.Proxies,
+			Leaderboard: c.Leaderboard, Seasons: c.Seasons, History: c.History, PastReads: s.admission.Past, Proxies: c.Proxies,
 			Streams: streams, Log: c.Log, Now: c.Now, IDs: s.ids, Stopping: stopping,
 		},
 		past: &past.Handler{
-			History: c.History, Reads: s.admission.History, Proxies: c.Proxies, Ledger: c.Ledger, Earner: c.Earner,
+			History: c.History, Reads: s.admission.Past, Proxies: c.Proxies, Ledger: c.Ledger, Earner: c.Earner,
 			Replays: c.Replays, WhatIfs: s.admission.WhatIfs, Log: c.Log, IDs: s.ids, Stopping: stopping,
 		},
 		staff: &staff.Handler{

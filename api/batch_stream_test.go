@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"loyalty/api"
+	"loyalty/api/auth"
 )
 
 // openBatch is a batch that goes on.
@@ -33,12 +34,17 @@ type openBatch struct {
 // open begins a batch that may go on for long; its answer is there once the first line is.
 func (s *site) open(t testing.TB) *openBatch {
 	t.Helper()
+	return s.openAs(t, till)
+}
+
+func (s *site) openAs(t testing.TB, as auth.Claims) *openBatch {
+	t.Helper()
 	body, to := io.Pipe()
 	request, err := http.NewRequestWithContext(t.Context(), "POST", s.url+"/orders", body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	request.Header.Set("Authorization", "Bearer "+mint(t, till))
+	request.Header.Set("Authorization", "Bearer "+mint(t, as))
 	request.Header.Set("Content-Type", "application/x-ndjson")
 	b := &openBatch{to: to, begun: make(chan error, 1)}
 	go func() {
@@ -206,22 +212,26 @@ func TestAClientThatDoesNotReadIsNotReadFrom(t *testing.T) {
 }
 
 // Given a batch that fills its share of what may be under way
-// Then its lines wait instead of being rejected, and orders that come one by one still have room.
+// Then its lines wait instead of being refused, and orders that come one by one still have room: the same till's, and another's.
 func TestABatchLeavesRoomForOthers(t *testing.T) {
 	behind := newHeld()
-	s := serve(t, loadDocument(t), func(c *api.Config) { c.Commands, c.Limits.Writes = behind, 4 })
+	s := serve(t, loadDocument(t), func(c *api.Config) { c.Commands, c.Limits.Writes = behind, 8 })
 	b := s.open(t)
 	for i := range 10 {
 		b.send(t, lineOf(fmt.Sprintf("o-%d", i), `20`, "ann")+"\n")
 	}
 	s.waitForMetric(t, "loyalty_writes_in_flight 2")
 	var others sync.WaitGroup
-	for i := range 2 {
+	for i := range 6 {
+		as := till
+		if i >= 2 {
+			as = named(till, "till-8")
+		}
 		others.Go(func() {
-			s.do(t, exchange{as: till, method: "POST", path: fmt.Sprintf("/order/one-%d", i), body: orderOf(`1`, "ann"), status: 201})
+			s.do(t, exchange{as: as, method: "POST", path: fmt.Sprintf("/order/one-%d", i), body: orderOf(`1`, "ann"), status: 201})
 		})
 	}
-	s.waitForMetric(t, "loyalty_writes_in_flight 4")
+	s.waitForMetric(t, "loyalty_writes_in_flight 8")
 	close(behind.release)
 	others.Wait()
 	for i := range 10 {

@@ -130,13 +130,25 @@ func runBatches(t *testing.T, doc *document) {
 		}
 	})
 	t.Run("more batches than may be taken are rejected", func(t *testing.T) {
-		one := serve(t, doc, func(c *api.Config) { c.Commands, c.Limits.Batches = fixed{}, 1 })
-		open := one.open(t)
-		open.send(t, lineOf("o-1", `1`, "ann")+"\n")
-		open.next(t)
-		x := exchange{as: till, method: "POST", path: "/orders", header: ndjson, body: lineOf("o-2", `1`, "ann"), status: 503, code: "overloaded"}
-		one.do(t, x)
-		open.end(t)
+		one := serve(t, doc, func(c *api.Config) {
+			c.Commands, c.Limits.Batches, c.Limits.BatchesOfSubject = fixed{}, 2, 1
+		})
+		x := exchange{as: till, method: "POST", path: "/orders", header: ndjson, body: lineOf("o-2", `1`, "ann"), status: 200}
+		var both []*openBatch
+		for _, as := range []auth.Claims{till, named(till, "till-8")} {
+			open := one.openAs(t, as)
+			open.send(t, lineOf("o-1", `1`, "ann")+"\n")
+			open.next(t)
+			both = append(both, open)
+			x.as = till
+			one.comesBack(t, refused(x, 429, "too_much_at_once"), "15")
+		}
+		x.as = named(till, "till-9")
+		one.comesBack(t, refused(x, 503, "overloaded"), "15")
+		one.waitForMetric(t, "loyalty_batches_refused_total 3")
+		for _, open := range both {
+			open.end(t)
+		}
 		eventually(t, "room for a batch", func() bool { return one.send(t, x).status == 200 })
 	})
 	t.Run("tokens that can't be verified now", func(t *testing.T) {

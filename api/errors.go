@@ -4,12 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
-	"loyalty/api/admission"
 	"loyalty/api/request"
 	"loyalty/internal/problem"
 )
@@ -40,19 +41,20 @@ func (s *Server) fail(err error, c echo.Context) {
 		return
 	}
 	header := c.Response().Header()
-	switch p.Status {
-	case http.StatusUnauthorized:
+	if p.Status == http.StatusUnauthorized {
 		header.Set("WWW-Authenticate", challenge(p))
-	case http.StatusTooManyRequests:
-		var limited admission.RateLimitedError
-		errors.As(err, &limited)
-		header.Set("Retry-After", strconv.FormatInt(limited.RetryAfter(), 10))
-	case http.StatusServiceUnavailable:
-		header.Set("Retry-After", "1")
+	}
+	if p.RetryAfter > 0 {
+		header.Set("Retry-After", wholeSeconds(p.RetryAfter))
 	}
 	if err := request.WriteProblem(c.Response(), p); err != nil {
 		s.log.LogAttrs(c.Request().Context(), slog.LevelDebug, "answer not sent", slog.String("id", p.ID), slog.Any("error", err))
 	}
+}
+
+// wholeSeconds rounds up.
+func wholeSeconds(d time.Duration) string {
+	return strconv.FormatInt(int64(math.Ceil(d.Seconds())), 10)
 }
 
 // challenge is what RFC 6750 section 3 asks a 401 to say.

@@ -73,7 +73,7 @@ func invalid(t *testing.T) []exchange {
 		{method: "POST", path: declinePath, body: `{"reason": "no receipt"}`, as: support},
 		{method: "GET", path: "/loyalty/ann", as: ann},
 		{method: "GET", path: "/loyalty/ann/trail", as: ann},
-		{method: "GET", path: "/loyalty/ann/changes?since=2026-10-01", as: ann},
+		{method: "GET", path: "/loyalty/ann/changes?since=2026-10-01", as: support},
 		{method: "GET", path: "/loyalty/ann/entries/" + entryID, as: support},
 		{method: "GET", path: "/search?q=o-1", as: support},
 		{method: "GET", path: "/seasons", as: ann},

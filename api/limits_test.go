@@ -15,6 +15,7 @@ import (
 	"loyalty/commands"
 	"loyalty/domain"
 	"loyalty/readmodels/history"
+	"loyalty/readmodels/leaderboard"
 )
 
 // clock is a time that only moves when it is told to.
@@ -57,6 +58,7 @@ func oneByOne(t *testing.T) (writes, reads []exchange) {
 func runLimits(t *testing.T, doc *document) {
 	t.Run("a client that asks more often than its rate is told when to come again", func(t *testing.T) { runRates(t, doc) })
 	t.Run("writes beyond what may be under way are rejected, and reads are not", func(t *testing.T) { runOverload(t, doc) })
+	t.Run("one subject has half of the turns at most", func(t *testing.T) { runTooMuchAtOnce(t, doc) })
 	t.Run("so are questions about the past, and nothing else", func(t *testing.T) { runPastOverload(t, doc) })
 	t.Run("and a second what-if", func(t *testing.T) { runSecondWhatIf(t, doc) })
 }
@@ -102,7 +104,6 @@ func TestARateIsOfOneClientAndOneKind(t *testing.T) {
 		t.Helper()
 		return s.send(t, exchange{as: as, method: "POST", path: "/order/o-1", body: orderOf(`1`, "")}).problem.Code
 	}
-	named := func(subject string) auth.Claims { c := till; c.Subject = subject; return c }
 	for _, c := range []struct {
 		who  string
 		as   auth.Claims
@@ -112,7 +113,7 @@ func TestARateIsOfOneClientAndOneKind(t *testing.T) {
 		{"a till at once makes as many as in a second: 2", till, "customer_id_missing"},
 		{"a till at once makes as many as in a second: 3", till, "customer_id_missing"},
 		{"and no more", till, "rate_limited"},
-		{"another till has a rate of its own", named("till-8"), "customer_id_missing"},
+		{"another till has a rate of its own", named(till, "till-8"), "customer_id_missing"},
 		{"a customer has another", customerWithOrder("ann"), ""},
 		{"and no more", customerWithOrder("ann"), "rate_limited"},
 		{"a customer with the name of a till is not that till", customerWithOrder("till-7"), ""},
@@ -139,52 +140,138 @@ type held struct {
 
 func newHeld() held { return held{begun: make(chan struct{}, 1000), release: make(chan struct{})} }
 
-func (h held) PlaceOrder(ctx context.Context, c commands.PlaceOrder) (commands.Placed, error) {
+func (h held) hold(ctx context.Context) error {
 	h.begun <- struct{}{}
 	select {
 	case <-h.release:
-		return h.fixed.PlaceOrder(ctx, c)
+		return nil
 	case <-ctx.Done():
-		return commands.Placed{}, ctx.Err()
+		return ctx.Err()
 	}
 }
 
+func (h held) PlaceOrder(ctx context.Context, c commands.PlaceOrder) (commands.Placed, error) {
+	if err := h.hold(ctx); err != nil {
+		return commands.Placed{}, err
+	}
+	return h.fixed.PlaceOrder(ctx, c)
+}
+
+func (h held) ReturnItems(ctx context.Context, c commands.ReturnItems) (commands.Returned, error) {
+	if err := h.hold(ctx); err != nil {
+		return commands.Returned{}, err
+	}
+	return h.fixed.ReturnItems(ctx, c)
+}
+
+func (h held) AdjustPoints(ctx context.Context, c commands.AdjustPoints) (commands.Adjusted, error) {
+	if err := h.hold(ctx); err != nil {
+		return commands.Adjusted{}, err
+	}
+	return h.fixed.AdjustPoints(ctx, c)
+}
+
+func (h held) ApproveAdjustment(ctx context.Context, c commands.ApproveAdjustment) (commands.Adjusted, error) {
+	if err := h.hold(ctx); err != nil {
+		return commands.Adjusted{}, err
+	}
+	return h.fixed.ApproveAdjustment(ctx, c)
+}
+
+func (h held) DeclineAdjustment(ctx context.Context, c commands.DeclineAdjustment) (commands.Adjusted, error) {
+	if err := h.hold(ctx); err != nil {
+		return commands.Adjusted{}, err
+	}
+	return h.fixed.DeclineAdjustment(ctx, c)
+}
+
+func (h held) RevealProxyName(ctx context.Context, c commands.RevealProxyName) (domain.Position, error) {
+	if err := h.hold(ctx); err != nil {
+		return domain.Position{}, err
+	}
+	return h.fixed.RevealProxyName(ctx, c)
+}
+
+// named is another subject of the same kind.
+func named(as auth.Claims, subject string) auth.Claims {
+	as.Subject = subject
+	return as
+}
+
+// refused is an exchange as it is answered while it is too much.
+func refused(x exchange, status int, code string) exchange {
+	x.status, x.code = status, code
+	return x
+}
+
+// comesBack checks when whoever is refused is told to come back.
+func (s *site) comesBack(t *testing.T, x exchange, want string) {
+	t.Helper()
+	if got := s.do(t, x).header.Get("Retry-After"); got != want {
+		t.Errorf("%s %s: Retry-After is %q, want %q", x.method, x.path, got, want)
+	}
+}
+
+// Given two tills that hold all turns
+// Then other writes wait for a second and are refused, or at once where as many wait already as may; and all is well once the turns are free.
 func runOverload(t *testing.T, doc *document) {
 	behind := newHeld()
 	s := serve(t, doc, func(c *api.Config) {
 		fixed{}.all(c)
-		c.Commands, c.Limits.Writes = behind, 2
+		c.Commands, c.Limits.Writes = behind, 4
 	})
 	writes, reads := oneByOne(t)
 	first := writes[0]
 	var all sync.WaitGroup
-	for range 2 {
-		all.Go(func() { s.send(t, first) })
-	}
-	for range 2 {
+	for i := range 4 {
+		x := first
+		x.as = named(till, fmt.Sprintf("till-%d", i%2))
+		all.Go(func() { s.do(t, x) })
 		<-behind.begun
 	}
-	// As many again wait, for a second, and are rejected then; or at once where two wait already.
 	for _, x := range writes {
-		x.status, x.code = 503, "overloaded"
 		for range 3 {
-			all.Go(func() {
-				if got := s.do(t, x).header.Get("Retry-After"); got != "1" {
-					t.Errorf("Retry-After is %q", got)
-				}
-			})
+			all.Go(func() { s.comesBack(t, refused(x, 503, "overloaded"), "1") })
 		}
 	}
 	for _, x := range reads {
 		s.do(t, x)
 	}
 	s.waitForMetric(t, fmt.Sprintf("loyalty_writes_refused_total %d", 3*len(writes)))
-	s.waitForMetric(t, "loyalty_writes_in_flight 2")
+	s.waitForMetric(t, "loyalty_writes_in_flight 4")
 	close(behind.release)
 	all.Wait()
 	s.waitForMetric(t, "loyalty_writes_in_flight 0")
 	s.waitForMetric(t, "loyalty_writes_waiting 0")
 	s.do(t, first)
+}
+
+// Given one subject that asks for more than half of all turns
+// Then what is more waits and is refused, as its own affair, and another of its kind gets through.
+func runTooMuchAtOnce(t *testing.T, doc *document) {
+	writes, _ := oneByOne(t)
+	for _, x := range writes {
+		t.Run(x.method+" "+x.path, func(t *testing.T) {
+			behind := newHeld()
+			s := serve(t, doc, func(c *api.Config) {
+				fixed{}.all(c)
+				c.Commands, c.Reveals, c.Limits.Writes = behind, behind, 2
+			})
+			var all sync.WaitGroup
+			all.Go(func() { s.do(t, x) })
+			<-behind.begun
+			all.Go(func() { s.comesBack(t, refused(x, 429, "too_much_at_once"), "1") })
+			s.waitForMetric(t, "loyalty_writes_waiting 1")
+			s.comesBack(t, refused(x, 429, "too_much_at_once"), "1")
+			other := x
+			other.as = named(x.as, "another")
+			all.Go(func() { s.do(t, other) })
+			<-behind.begun
+			s.waitForMetric(t, "loyalty_writes_refused_total 2")
+			close(behind.release)
+			all.Wait()
+		})
+	}
 }
 
 // heldHistory is a history that waits until it is let go.
@@ -193,50 +280,76 @@ type heldHistory struct {
 	begun, release chan struct{}
 }
 
-func (h heldHistory) Changes(ctx context.Context, _ string, _ history.Moment, _ domain.ProxyKey) (history.Changes, error) {
+func newHeldHistory() heldHistory {
+	return heldHistory{begun: make(chan struct{}, 1000), release: make(chan struct{})}
+}
+
+func (h heldHistory) hold(ctx context.Context) error {
 	h.begun <- struct{}{}
 	select {
 	case <-h.release:
-		return history.Changes{}, nil
+		return nil
 	case <-ctx.Done():
-		return history.Changes{}, ctx.Err()
+		return ctx.Err()
 	}
 }
 
+func (h heldHistory) Changes(ctx context.Context, _ string, _ history.Moment, _ domain.ProxyKey) (history.Changes, error) {
+	return history.Changes{}, h.hold(ctx)
+}
+
+func (h heldHistory) AsOf(ctx context.Context, _ string, _ history.Moment, _ domain.ProxyKey, _, _ int, _ *leaderboard.Dashboard) error {
+	return h.hold(ctx)
+}
+
+// Given a member of staff with a question about the past, and one who asks many
+// Then each has one at work, as many wait as may, what is more is refused, and the other role has turns of its own.
 func runPastOverload(t *testing.T, doc *document) {
-	behind := heldHistory{begun: make(chan struct{}, 1000), release: make(chan struct{})}
-	s := serve(t, doc, func(c *api.Config) {
-		fixed{}.all(c)
-		c.History, c.Limits.History = behind, 1
-	})
-	past := lookingBack()
-	var all sync.WaitGroup
-	all.Go(func() { s.do(t, past[0]) })
-	<-behind.begun
-	// Eight times as many wait for as long as they may, here until the first lets go.
-	for range 4 {
-		all.Go(func() { s.do(t, past[0]) })
-		all.Go(func() { s.do(t, past[1]) })
+	for _, x := range lookingBack() {
+		t.Run(x.path, func(t *testing.T) {
+			behind := newHeldHistory()
+			s := serve(t, doc, func(c *api.Config) {
+				fixed{}.all(c)
+				c.History = behind
+			})
+			busy, other, third := x, x, x
+			other.as, third.as = named(x.as, "another"), named(x.as, "a-third")
+			var all sync.WaitGroup
+			all.Go(func() { s.do(t, busy) })
+			<-behind.begun
+			metric := fmt.Sprintf(`loyalty_history_reads_%%s{role=%q} %%d`, x.as.Role)
+			for range 8 {
+				all.Go(func() { s.do(t, busy) })
+			}
+			s.waitForMetric(t, fmt.Sprintf(metric, "waiting", 8))
+			s.comesBack(t, refused(busy, 429, "too_much_at_once"), "10")
+			for range 9 {
+				all.Go(func() { s.do(t, other) })
+			}
+			<-behind.begun
+			s.waitForMetric(t, fmt.Sprintf(metric, "waiting", 16))
+			s.comesBack(t, refused(third, 503, "overloaded"), "10")
+			writes, reads := oneByOne(t)
+			for _, x := range append(writes, reads...) {
+				if !slices.ContainsFunc(lookingBack(), func(p exchange) bool { return p.path == x.path }) {
+					s.do(t, x)
+				}
+			}
+			for _, elsewhere := range lookingBack() {
+				if elsewhere.as.Role != x.as.Role {
+					all.Go(func() { s.do(t, elsewhere) })
+					<-behind.begun
+					break
+				}
+			}
+			s.waitForMetric(t, fmt.Sprintf(metric, "refused_total", 2))
+			s.waitForMetric(t, fmt.Sprintf(metric, "in_flight", 2))
+			close(behind.release)
+			all.Wait()
+			s.waitForMetric(t, fmt.Sprintf(metric, "in_flight", 0))
+			s.waitForMetric(t, fmt.Sprintf(metric, "waiting", 0))
+		})
 	}
-	s.waitForMetric(t, "loyalty_history_reads_waiting 8")
-	for _, x := range past {
-		x.status, x.code = 503, "overloaded"
-		if got := s.do(t, x).header.Get("Retry-After"); got != "1" {
-			t.Errorf("Retry-After is %q", got)
-		}
-	}
-	writes, reads := oneByOne(t)
-	for _, x := range append(writes, reads...) {
-		if !slices.ContainsFunc(past, func(p exchange) bool { return p.path == x.path }) {
-			s.do(t, x)
-		}
-	}
-	s.waitForMetric(t, fmt.Sprintf("loyalty_history_reads_refused_total %d", len(past)))
-	s.waitForMetric(t, "loyalty_history_reads_in_flight 1")
-	close(behind.release)
-	all.Wait()
-	s.waitForMetric(t, "loyalty_history_reads_in_flight 0")
-	s.waitForMetric(t, "loyalty_history_reads_waiting 0")
 }
 
 // waitForMetric waits until the metrics hold a line.
@@ -263,7 +376,7 @@ func TestAWriteThatWaitsGetsItsTurn(t *testing.T) {
 	behind := newHeld()
 	s := serve(t, loadDocument(t), func(c *api.Config) {
 		c.Commands = behind
-		c.Limits.Writes = 1
+		c.Limits.Writes = 2
 	})
 	writes, _ := oneByOne(t)
 	var all sync.WaitGroup
@@ -280,6 +393,7 @@ func TestLimitsThatMakeNoSenseAreErrors(t *testing.T) {
 	for name, limits := range map[string]admission.Limits{
 		"writes below 0":                  {Writes: -1},
 		"batches below 0":                 {Batches: -1},
+		"batches of a subject below 0":    {BatchesOfSubject: -1},
 		"questions of the past below 0":   {History: -1},
 		"a rate below 0":                  {WriteRates: map[string]float64{"store": -1}},
 		"an unknown client":               {ReadRates: map[string]float64{"shop": 1}},

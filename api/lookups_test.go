@@ -45,7 +45,7 @@ func lookingUp() []exchange {
 // lookingBack is every read of the past.
 func lookingBack() []exchange {
 	return []exchange{
-		{as: ann, method: "GET", path: "/loyalty/ann/changes?since=2026-10-01", status: 200},
+		{as: support, method: "GET", path: "/loyalty/ann/changes?since=2026-10-01", status: 200},
 		{as: support, method: "GET", path: "/loyalty/ann?asOf=2026-10-01", status: 200},
 		{as: analyst, method: "GET", path: "/leaderboard?asOf=2026-10-01", status: 200},
 	}

@@ -53,7 +53,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 		{exchange{method: "GET", path: "/loyalty/ann"}, customersOwn},
 		{exchange{method: "GET", path: "/loyalty/ann?asOf=2026-10-01"}, slices.Concat(staff, analysts)},
 		{exchange{method: "GET", path: "/loyalty/ann/trail"}, customersOwn},
-		{exchange{method: "GET", path: "/loyalty/ann/changes?since=2026-10-01"}, customersOwn},
+		{exchange{method: "GET", path: "/loyalty/ann/changes?since=2026-10-01"}, staff},
 		{exchange{method: "GET", path: "/loyalty/ann/entries/" + entryID}, staff},
 		{exchange{method: "GET", path: "/loyalty/ann?season=2026"}, customersOwn},
 		{exchange{method: "GET", path: "/seasons"}, slices.Concat(anns, []string{"bob"}, staff, analysts)},

@@ -84,7 +84,7 @@ func (r rooms) routes(c *Config) []route {
 		{post, "/loyalty/:userId/adjustments/:loyaltyId/refusal", commands, grants{support: forAnyone}, r.accounts.Decline, 0},
 		{get, "/loyalty/:userId/trail", trails, grants{customer: forThemselves, support: forAnyone}, r.accounts.Trail, ownTimeout},
 
-		{get, "/loyalty/:userId/changes", history, grants{customer: forThemselves, support: forAnyone}, r.past.Changes, ownTimeout},
+		{get, "/loyalty/:userId/changes", history, grants{support: forAnyone}, r.past.Changes, ownTimeout},
 		{get, "/leaderboard", history, grants{support: forAnyone, analyst: forAnyone}, r.past.Leaderboard, ownTimeout},
 		{get, "/earnings", c.Earner != nil, grants{support: forAnyone, analyst: forAnyone}, r.past.Earnings, 0},
 		{post, "/what-if", c.Replays != nil, grants{analyst: forAnyone}, r.past.WhatIf, ownTimeout},

@@ -381,7 +381,7 @@ func runSecondWhatIf(t *testing.T, doc *document) {
 	s.waitForMetric(t, "loyalty_what_ifs_in_flight 1")
 	second := whatIf
 	second.status, second.code = 503, "overloaded"
-	if got := s.do(t, second).header.Get("Retry-After"); got != "1" {
+	if got := s.do(t, second).header.Get("Retry-After"); got != "60" {
 		t.Errorf("Retry-After is %q", got)
 	}
 	// What is wrong with a question does not wait for its turn.

@@ -41,7 +41,7 @@ func (h *Handler) Adjust(ctx context.Context, c echo.Context, caller auth.Claims
 	}
 	command.Customer, command.ID, command.Caller = customer, key, request.CallerOf(c, caller)
 	command.Limit, command.Preview = h.Limits[caller.Role], preview
-	adjusted, err := admission.Write(ctx, h.Writes, command, h.Commands.AdjustPoints)
+	adjusted, err := admission.Write(ctx, h.Writes, caller, command, h.Commands.AdjustPoints)
 	return answerAdjusted(c, adjusted, preview, err)
 }
 
@@ -53,7 +53,7 @@ func (h *Handler) Approve(ctx context.Context, c echo.Context, caller auth.Claim
 	if err := domain.JoinInvalid(badCustomer, badID, badPreview); err != nil {
 		return err
 	}
-	adjusted, err := admission.Write(ctx, h.Writes, commands.ApproveAdjustment{
+	adjusted, err := admission.Write(ctx, h.Writes, caller, commands.ApproveAdjustment{
 		Caller: request.CallerOf(c, caller), Customer: customer, ID: id, Preview: preview,
 	}, h.Commands.ApproveAdjustment)
 	return answerAdjusted(c, adjusted, preview, err)
@@ -78,7 +78,7 @@ func (h *Handler) Decline(ctx context.Context, c echo.Context, caller auth.Claim
 	if err := domain.JoinInvalid(badCustomer, badID, body.Err()); err != nil {
 		return err
 	}
-	adjusted, err := admission.Write(ctx, h.Writes, commands.DeclineAdjustment{
+	adjusted, err := admission.Write(ctx, h.Writes, caller, commands.DeclineAdjustment{
 		Caller: request.CallerOf(c, caller), Customer: customer, ID: id, Reason: reason,
 	}, h.Commands.DeclineAdjustment)
 	return answerAdjusted(c, adjusted, false, err)

@@ -6,13 +6,16 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"loyalty/api/auth"
 )
 
 const (
-	// historyQueue is how many questions about the past wait for each that is worked on, and historyTimeout how long: half of the time
-	// that a request has, because the other half is for the work.
-	historyQueue   = 8
-	historyTimeout = 5 * time.Second
+	// pastQueue is how many questions about the past wait for each that is worked on, and pastTimeout how long: half of the time that a
+	// request has, because the other half is for the work. pastRetry is how long who is refused is told to wait.
+	pastQueue   = 8
+	pastTimeout = 5 * time.Second
+	pastRetry   = 10 * time.Second
 )
 
 // maxWhatIfs is how many what-ifs are worked on at once, as each holds a part of every customer in memory.
@@ -21,8 +24,11 @@ const maxWhatIfs = 1
 // Admission is what one server admits. It may be used from many goroutines at once.
 type Admission struct {
 	Writes *Writes
-	// History bounds the questions about the past, and WhatIfs those about another policy.
-	History, WhatIfs *Semaphore
+	// Past bounds the questions about the past by the role that asks, each of which takes time in proportion to the number of customers. A
+	// subject has one at work, so that none has all turns of its role.
+	Past map[auth.Role]*Semaphore
+	// WhatIfs bounds the questions about another policy.
+	WhatIfs *Semaphore
 	// WriteRates and ReadRates are nil where nobody has a rate.
 	WriteRates, ReadRates *Rates
 }
@@ -33,15 +39,19 @@ func New(l Limits, registry *prometheus.Registry) (*Admission, error) {
 		return nil, err
 	}
 	l = l.WithDefaults()
-	a := &Admission{WriteRates: NewRates(l.WriteRates), ReadRates: NewRates(l.ReadRates)}
+	a := &Admission{Past: make(map[auth.Role]*Semaphore), WriteRates: NewRates(l.WriteRates), ReadRates: NewRates(l.ReadRates)}
 	var err error
-	if a.Writes, err = newWrites(l.Writes, l.Batches, registry); err != nil {
+	if a.Writes, err = newWrites(l, registry); err != nil {
 		return nil, err
 	}
-	a.History, err = NewSemaphore("history_reads", "Questions about the past", l.History, historyQueue*l.History, historyTimeout, registry)
-	if err != nil {
-		return nil, err
+	for _, role := range []auth.Role{auth.RoleSupport, auth.RoleAnalyst} {
+		a.Past[role], err = NewSemaphore("history_reads", "Questions about the past", prometheus.Labels{"role": string(role)}, Bounds{
+			Slots: l.History, OfSubject: 1, Queue: pastQueue * l.History, Patience: pastTimeout, RetryAfter: pastRetry,
+		}, registry)
+		if err != nil {
+			return nil, err
+		}
 	}
-	a.WhatIfs, err = NewSemaphore("what_ifs", "What-ifs", maxWhatIfs, 0, 0, registry)
+	a.WhatIfs, err = NewSemaphore("what_ifs", "What-ifs", nil, Bounds{Slots: maxWhatIfs, OfSubject: maxWhatIfs, RetryAfter: time.Minute}, registry)
 	return a, err
 }

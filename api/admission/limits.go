@@ -13,13 +13,14 @@ import (
 
 // Limits bound what callers may ask for. The zero Limits are the defaults.
 type Limits struct {
-	// Writes is how many writes are carried out at once. As many more wait for up to a second; the rest is rejected as overloaded. Lines
-	// of batches get at most half of it. 0 is DefaultWrites.
+	// Writes is how many writes are carried out at once. As many more wait for up to a second; the rest is refused. Lines of batches get at
+	// most half of it, and so does one subject. 0 is DefaultWrites.
 	Writes int
-	// Batches is how many batches are read at once; the rest is rejected as overloaded. 0 is DefaultBatches.
-	Batches int
-	// History is how many questions about the past are worked on at once, each of which takes time in proportion to the number of
-	// customers. Eight times as many wait for up to 5 seconds; the rest is rejected as overloaded. 0 is DefaultHistory.
+	// Batches is how many batches are read at once, and BatchesOfSubject how many of one subject; the rest is refused. 0 is DefaultBatches
+	// and DefaultBatchesOfSubject.
+	Batches, BatchesOfSubject int
+	// History is how many questions about the past are worked on at once for support, and again for analysts, one for each subject. Eight
+	// times as many wait for up to 5 seconds; the rest is refused. 0 is DefaultHistory.
 	History int
 	// LiveStreams is how many live streams of dashboards are open at once; the rest is rejected as overloaded. 0 is DefaultLiveStreams.
 	LiveStreams int
@@ -35,9 +36,10 @@ type Limits struct {
 // The default limits. At 4,000 orders per second 512 writes arrive in an eighth of a second: nothing is rejected while a store pauses for
 // less, and a store that is slower soon gets no more writes.
 const (
-	DefaultWrites  = 512
-	DefaultBatches = 32
-	DefaultHistory = 2
+	DefaultWrites           = 512
+	DefaultBatches          = 32
+	DefaultBatchesOfSubject = 4
+	DefaultHistory          = 2
 	// DefaultLiveStreams take less than 1 GB.
 	DefaultLiveStreams = 20_000
 )
@@ -49,14 +51,15 @@ var kindsOfClients = []string{
 
 // WithDefaults is l with the defaults for the limits that are 0.
 func (l Limits) WithDefaults() Limits {
-	l.Writes, l.Batches = cmp.Or(l.Writes, DefaultWrites), cmp.Or(l.Batches, DefaultBatches)
+	l.Writes = cmp.Or(l.Writes, DefaultWrites)
+	l.Batches, l.BatchesOfSubject = cmp.Or(l.Batches, DefaultBatches), cmp.Or(l.BatchesOfSubject, DefaultBatchesOfSubject)
 	l.History, l.LiveStreams = cmp.Or(l.History, DefaultHistory), cmp.Or(l.LiveStreams, DefaultLiveStreams)
 	return l
 }
 
 // Check returns domain.ErrInvalid for a negative limit, a rate that is not a number, and an unknown kind of client or role.
 func (l Limits) Check() error {
-	if l.Writes < 0 || l.Batches < 0 || l.History < 0 || l.LiveStreams < 0 {
+	if l.Writes < 0 || l.Batches < 0 || l.BatchesOfSubject < 0 || l.History < 0 || l.LiveStreams < 0 {
 		return domain.Invalid("limits", "limit_out_of_range", "how many writes, batches, questions about the past and live pages are taken at once must not be negative")
 	}
 	for role, points := range l.Adjustments {

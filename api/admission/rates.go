@@ -1,7 +1,6 @@
 package admission
 
 import (
-	"fmt"
 	"maps"
 	"math"
 	"sync"
@@ -10,6 +9,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"loyalty/api/auth"
+	"loyalty/domain"
 	"loyalty/internal/problem"
 )
 
@@ -26,15 +26,14 @@ type Rates struct {
 // maxClients keeps the buckets of one server within 16 MiB.
 const maxClients = 1 << 15
 
-// client is whom a rate is for: a till, a website, a customer.
+// client is whom a bound is for: a till, a website, a customer. kind is that by which rates are set.
 type client struct{ kind, subject string }
 
-// kindOf is the kind of client that a caller is, by which rates are set.
-func kindOf(c auth.Claims) string {
+func clientOf(c auth.Claims) client {
 	if c.Role == auth.RoleChannel {
-		return string(c.Channel)
+		return client{string(c.Channel), c.Subject}
 	}
-	return string(c.Role)
+	return client{string(c.Role), c.Subject}
 }
 
 // NewRates makes rates from the requests per second of each kind of client, where 0 is none. It returns nil where no kind has a rate.
@@ -47,7 +46,7 @@ func NewRates(perSecond map[string]float64) *Rates {
 	return &Rates{perSecond: perSecond}
 }
 
-// Take counts a request of a caller. It returns a RateLimitedError where the caller may not make it now.
+// Take counts a request of a caller. Where the caller may not make it now, it is problem.ErrRateLimited, a domain.LaterError.
 func (r *Rates) Take(caller auth.Claims, clock func() time.Time) error {
 	bucket := r.bucket(caller)
 	if bucket == nil {
@@ -57,7 +56,7 @@ func (r *Rates) Take(caller auth.Claims, clock func() time.Time) error {
 	if bucket.AllowN(now, 1) {
 		return nil
 	}
-	return RateLimitedError{After: seconds((1 - bucket.TokensAt(now)) / float64(bucket.Limit()))}
+	return domain.Later(problem.ErrRateLimited, seconds((1-bucket.TokensAt(now))/float64(bucket.Limit())))
 }
 
 // Reserve counts a request that the caller is going to make, and returns how long to wait before it.
@@ -75,7 +74,7 @@ func (r *Rates) bucket(caller auth.Claims) *rate.Limiter {
 	if r == nil {
 		return nil
 	}
-	who := client{kindOf(caller), caller.Subject}
+	who := clientOf(caller)
 	perSecond, limited := r.perSecond[who.kind]
 	if !limited {
 		return nil
@@ -97,21 +96,3 @@ func (r *Rates) bucket(caller auth.Claims) *rate.Limiter {
 }
 
 func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
-
-// RateLimitedError rejects a request of a client that makes more than it may. It is problem.ErrRateLimited.
-type RateLimitedError struct {
-	// After is how long from now the next request would be taken.
-	After time.Duration
-}
-
-func (e RateLimitedError) Error() string {
-	return fmt.Sprintf("%v: try again in %s", problem.ErrRateLimited, e.After)
-}
-
-// Is makes errors.Is(err, problem.ErrRateLimited) true.
-func (e RateLimitedError) Is(target error) bool { return target == problem.ErrRateLimited }
-
-// RetryAfter is After as the header Retry-After has it: whole seconds, rounded up.
-func (e RateLimitedError) RetryAfter() int64 {
-	return max(1, int64(math.Ceil(e.After.Seconds())))
-}

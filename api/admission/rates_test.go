@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 
 	"loyalty/api/auth"
 	"loyalty/domain"
+	"loyalty/internal/problem"
 )
 
 var customerOfTests = auth.Claims{Subject: "ann", Role: auth.RoleCustomer, Channel: domain.Website}
@@ -53,11 +55,14 @@ func TestARateIsKeptExactly(t *testing.T) {
 			if err == nil {
 				taken++
 			} else {
-				limited := err.(RateLimitedError)
+				var limited *domain.LaterError
+				if !errors.As(err, &limited) || !errors.Is(err, problem.ErrRateLimited) {
+					t.Fatal(err)
+				}
 				if limited.After <= 0 || limited.After > time.Duration(1e9/perSecond)+time.Millisecond {
 					t.Fatalf("told to wait %s at %f a second", limited.After, perSecond)
 				}
-				now = now.Add(time.Duration(limited.RetryAfter()) * time.Second)
+				now = now.Add(limited.After.Truncate(time.Second) + time.Second)
 				if r.Take(customerOfTests, clock) != nil {
 					t.Fatal("rejected after waiting as long as was asked for")
 				}

@@ -5,15 +5,16 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"loyalty/api/auth"
 	"loyalty/api/request"
 	"loyalty/domain"
 	"loyalty/internal/problem"
 	"loyalty/readmodels/history"
 )
 
-// asOf answers with a customer's dashboard as it stood at a moment. It is problem.ErrOverloaded where too many questions about the past are
-// being answered.
-func (h *Handler) asOf(ctx context.Context, c echo.Context, customer domain.CustomerID, moment history.Moment, top, around int, position domain.Position) error {
+// asOf answers with a customer's dashboard as it stood at a moment. Errors of a refusal are those of
+// admission.Semaphore.
+func (h *Handler) asOf(ctx context.Context, c echo.Context, caller auth.Claims, customer domain.CustomerID, moment history.Moment, top, around int, position domain.Position) error {
 	if h.History == nil {
 		return problem.ErrNoHistory
 	}
@@ -22,10 +23,11 @@ func (h *Handler) asOf(ctx context.Context, c echo.Context, customer domain.Cust
 	if err := request.CatchUp(ctx, h.History, position); err != nil {
 		return err
 	}
-	if err := h.PastReads.Acquire(ctx); err != nil {
+	reads := h.PastReads[caller.Role]
+	if err := reads.Acquire(ctx, caller); err != nil {
 		return err
 	}
-	defer h.PastReads.Release()
+	defer reads.Release(caller)
 	v := buffers.Get().(*buffer)
 	defer buffers.Put(v)
 	key := h.Proxies.Key(customer)

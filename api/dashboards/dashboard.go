@@ -31,9 +31,10 @@ type Handler struct {
 	Leaderboard leaderboard.Reader
 	// Seasons are beside Leaderboard; nil for none.
 	Seasons Seasons
-	// History has the dashboards as of a moment in the past, nil where none is kept, and PastReads admits questions to it.
+	// History has the dashboards as of a moment in the past, nil where none is kept, and PastReads admits questions to it, by
+	// the role that asks.
 	History   history.Reader
-	PastReads *admission.Semaphore
+	PastReads map[auth.Role]*admission.Semaphore
 	Proxies   domain.Proxies
 	Streams   *LiveStreams
 	Log       *slog.Logger
@@ -72,7 +73,7 @@ func (h *Handler) Dashboard(ctx context.Context, c echo.Context, caller auth.Cla
 		if err := domain.JoinInvalid(badCustomer, badQuery, badTop, badAround, badPosition, badMoment); err != nil {
 			return err
 		}
-		return h.asOf(ctx, c, customer, moment, top, around, position)
+		return h.asOf(ctx, c, caller, customer, moment, top, around, position)
 	}
 	if err := domain.JoinInvalid(badCustomer, badQuery, badTop, badAround, badPosition); err != nil {
 		return err

@@ -57,10 +57,10 @@ func (h *Handler) PlaceBatch(ctx context.Context, c echo.Context, caller auth.Cl
 	if !request.HasContentType(c.Request(), request.MIMELines) {
 		return problem.ErrContentType
 	}
-	if err := h.Writes.AcquireBatch(); err != nil {
+	if err := h.Writes.Batches.Acquire(ctx, caller); err != nil {
 		return err
 	}
-	defer h.Writes.ReleaseBatch()
+	defer h.Writes.Batches.Release(caller)
 	control := http.NewResponseController(response)
 	if err := control.EnableFullDuplex(); err != nil {
 		return fmt.Errorf("answer a request while reading it: %w", err)
@@ -191,10 +191,10 @@ func (b *batch) place(ctx context.Context, command commands.PlaceOrder) (placed 
 // placeAdmitted places an order once there is a slot for a line.
 func (b *batch) placeAdmitted(ctx context.Context, command commands.PlaceOrder) (commands.Placed, error) {
 	writes := b.handler.Writes
-	if err := writes.AcquireLine(ctx); err != nil {
+	if err := writes.AcquireLine(ctx, b.claims); err != nil {
 		return commands.Placed{}, err
 	}
-	defer writes.ReleaseLine()
+	defer writes.ReleaseLine(b.claims)
 	ctx, cancel := context.WithTimeout(ctx, request.Timeout)
 	defer cancel()
 	return b.handler.Commands.PlaceOrder(ctx, command)

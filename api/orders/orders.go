@@ -59,7 +59,7 @@ func (h *Handler) Place(ctx context.Context, c echo.Context, caller auth.Claims)
 		return err
 	}
 	command.Order, command.Caller = id, request.CallerOf(c, caller)
-	placed, err := admission.Write(ctx, h.Writes, command, h.Commands.PlaceOrder)
+	placed, err := admission.Write(ctx, h.Writes, caller, command, h.Commands.PlaceOrder)
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (h *Handler) Return(ctx context.Context, c echo.Context, caller auth.Claims
 		return err
 	}
 	command.Order, command.Return, command.Caller, command.Preview = orderID, returnID, request.CallerOf(c, caller), preview
-	returned, err := admission.Write(ctx, h.Writes, command, h.Commands.ReturnItems)
+	returned, err := admission.Write(ctx, h.Writes, caller, command, h.Commands.ReturnItems)
 	if err != nil {
 		return err
 	}

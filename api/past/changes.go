@@ -41,7 +41,7 @@ type placeAnswer struct {
 }
 
 // Changes says why a customer's rank is not what it was.
-func (h *Handler) Changes(ctx context.Context, c echo.Context, _ auth.Claims) error {
+func (h *Handler) Changes(ctx context.Context, c echo.Context, caller auth.Claims) error {
 	customer, badCustomer := request.PathID[domain.CustomerID](c, "userId")
 	values, badQuery := request.Query(c)
 	since, badSince := request.RequiredMoment(values, badQuery, "since", "say since when: a time, a day, or the position of an earlier answer")
@@ -51,10 +51,11 @@ func (h *Handler) Changes(ctx context.Context, c echo.Context, _ auth.Claims) er
 	}
 	ctx, cancel := context.WithTimeout(ctx, request.PastTimeout)
 	defer cancel()
-	if err := h.acquire(ctx, position); err != nil {
+	release, err := h.acquire(ctx, caller, position)
+	if err != nil {
 		return err
 	}
-	defer h.Reads.Release()
+	defer release()
 	changes, err := queries.WhatChanged(ctx, h.History, h.Proxies, since, customer)
 	if err != nil {
 		return err

@@ -31,7 +31,7 @@ type bestAnswer struct {
 }
 
 // Leaderboard answers with the best as they stood at a moment.
-func (h *Handler) Leaderboard(ctx context.Context, c echo.Context, _ auth.Claims) error {
+func (h *Handler) Leaderboard(ctx context.Context, c echo.Context, caller auth.Claims) error {
 	values, badQuery := request.Query(c)
 	top, badTop := request.Number(values, "top", request.DefaultTop, 1, leaderboard.MaxTop)
 	position, badPosition := request.MinPosition(c)
@@ -41,10 +41,11 @@ func (h *Handler) Leaderboard(ctx context.Context, c echo.Context, _ auth.Claims
 	}
 	ctx, cancel := context.WithTimeout(ctx, request.PastTimeout)
 	defer cancel()
-	if err := h.acquire(ctx, position); err != nil {
+	release, err := h.acquire(ctx, caller, position)
+	if err != nil {
 		return err
 	}
-	defer h.Reads.Release()
+	defer release()
 	var d leaderboard.Dashboard
 	// Nobody has the zero key but, in the answer, those who were forgotten.
 	if err := h.History.AsOf(ctx, "asOf", moment, domain.ProxyKey{}, top, 0, &d); err != nil {

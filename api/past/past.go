@@ -1,4 +1,4 @@
-// Package past answers customers, support and analysts who look at the past, and at what the past would have been.
+// Package past answers support and analysts who look at the past, and at what the past would have been.
 package past
 
 import (
@@ -7,6 +7,7 @@ import (
 
 	"loyalty/analytics/replay"
 	"loyalty/api/admission"
+	"loyalty/api/auth"
 	"loyalty/api/request"
 	"loyalty/domain"
 	"loyalty/readmodels/history"
@@ -24,9 +25,9 @@ type Replays interface {
 // Handler answers questions about the past. History, Earner and Replays may each be nil where the routes that need them are absent. It may
 // be used from many goroutines at once.
 type Handler struct {
-	// History has the changes of ranks and the leaderboards of the past, and Reads admits questions to it.
+	// History has the changes of ranks and the leaderboards of the past, and Reads admits questions to it, by the role that asks.
 	History history.Reader
-	Reads   *admission.Semaphore
+	Reads   map[auth.Role]*admission.Semaphore
 	Proxies domain.Proxies
 	// Ledger and Earner are the same ledger.
 	Ledger ledger.Reader
@@ -40,10 +41,11 @@ type Handler struct {
 	Stopping context.Context
 }
 
-// acquire waits until the history reflects a position, and then for a slot of Reads, which the caller must release.
-func (h *Handler) acquire(ctx context.Context, position domain.Position) error {
+// acquire waits until the history reflects a position, and then for a slot of Reads, which must be released.
+func (h *Handler) acquire(ctx context.Context, caller auth.Claims, position domain.Position) (release func(), err error) {
 	if err := request.CatchUp(ctx, h.History, position); err != nil {
-		return err
+		return nil, err
 	}
-	return h.Reads.Acquire(ctx)
+	reads := h.Reads[caller.Role]
+	return func() { reads.Release(caller) }, reads.Acquire(ctx, caller)
 }

@@ -42,7 +42,7 @@ type whatIfProgress struct {
 
 // WhatIf answers with what would have been under another policy, and until then with how far it is. It ends early when the caller
 // goes or takes no more lines, and when the server stops.
-func (h *Handler) WhatIf(ctx context.Context, c echo.Context, _ auth.Claims) error {
+func (h *Handler) WhatIf(ctx context.Context, c echo.Context, caller auth.Claims) error {
 	data, err := request.ReadBody(c)
 	if err != nil {
 		return err
@@ -51,10 +51,10 @@ func (h *Handler) WhatIf(ctx context.Context, c echo.Context, _ auth.Claims) err
 	if err != nil {
 		return err
 	}
-	if err := h.WhatIfs.Acquire(ctx); err != nil {
+	if err := h.WhatIfs.Acquire(ctx, caller); err != nil {
 		return err
 	}
-	defer h.WhatIfs.Release()
+	defer h.WhatIfs.Release(caller)
 	a := newWhatIfAnswer(c)
 	working, stop := context.WithCancel(ctx)
 	defer stop()

@@ -35,7 +35,7 @@ func (h *Handler) Reveal(ctx context.Context, c echo.Context, caller auth.Claims
 		return err
 	}
 	record := func(ctx context.Context, r commands.RevealProxyName) (domain.Position, error) {
-		return admission.Write(ctx, h.Writes, r, h.Reveals.RevealProxyName)
+		return admission.Write(ctx, h.Writes, caller, r, h.Reveals.RevealProxyName)
 	}
 	revealed, err := commands.Reveal(ctx, record, request.CallerOf(c, caller), customers, reason)
 	if err != nil {

@@ -17,6 +17,7 @@ var (
 	ErrMethodNotAllowed = errors.New("the route does not have this method")
 	ErrContentType      = errors.New("the body is not of the content type that is wanted")
 	ErrRateLimited      = errors.New("the client asks more often than it may")
+	ErrTooMuchAtOnce    = errors.New("the client has too much under way")
 	ErrOverloaded       = errors.New("too much is under way")
 	ErrNoHistory        = errors.New("no history is kept here")
 )

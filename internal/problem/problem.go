@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"loyalty/domain"
 	"loyalty/internal/strictjson"
@@ -45,6 +46,8 @@ var table = []struct {
 		fmt.Sprintf("a body, or a line of a batch, has at most %d bytes", strictjson.MaxBytes)},
 	{ErrRateLimited, http.StatusTooManyRequests, "rate_limited", "Too many requests",
 		"try again after the seconds in Retry-After; a batch is slowed down instead of being refused"},
+	{ErrTooMuchAtOnce, http.StatusTooManyRequests, "too_much_at_once", "Too many requests",
+		"the token's subject has too much under way; nothing was done: try again after the seconds in Retry-After"},
 	{ErrOverloaded, http.StatusServiceUnavailable, "overloaded", "Overloaded",
 		"too much is under way; nothing was done: try again after the seconds in Retry-After"},
 	{strictjson.ErrMalformed, http.StatusBadRequest, "json_malformed", "Malformed body",
@@ -77,6 +80,11 @@ var table = []struct {
 		"the request was cancelled"},
 }
 
+// passes has the codes of the problems that pass by themselves, with how long to wait where the error, a domain.LaterError, does not know.
+var passes = map[string]time.Duration{
+	"rate_limited": time.Second, "too_much_at_once": time.Second, "overloaded": time.Second, "unavailable": time.Second, "not_caught_up": 2 * time.Second,
+}
+
 // Problem is the body of every HTTP answer that is not a success: the members of RFC 9457, with a code, the fields and an id.
 type Problem struct {
 	Type   string `json:"type"`
@@ -88,6 +96,8 @@ type Problem struct {
 	Errors []Fault `json:"errors,omitempty"`
 	// ID is the id of the request, which the log has too.
 	ID string `json:"id"`
+	// RetryAfter is how long to wait before trying again; 0 where that is of no use.
+	RetryAfter time.Duration `json:"-"`
 }
 
 // Fault is what is wrong with one field of a request or a command.
@@ -106,6 +116,11 @@ func Of(err error) Problem {
 			p = Problem{Title: known.title, Status: known.status, Code: known.code, Detail: known.detail}
 			break
 		}
+	}
+	p.RetryAfter = passes[p.Code]
+	var later *domain.LaterError
+	if p.RetryAfter > 0 && errors.As(err, &later) {
+		p.RetryAfter = later.After
 	}
 	var limit *domain.PointsLimitError
 	if errors.As(err, &limit) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
+	"time"
 
 	"loyalty/domain"
 	"loyalty/internal/strictjson"
@@ -58,5 +59,22 @@ func TestAProblemOfOneFieldHasItsCode(t *testing.T) {
 	}
 	if p := Of(domain.JoinInvalid(many...)); len(p.Errors) != strictjson.MaxFaults {
 		t.Errorf("%d faults are listed", len(p.Errors))
+	}
+}
+
+// Whoever is told to come back is told when: by the error if it knows.
+func TestAProblemThatPassesSaysWhen(t *testing.T) {
+	for _, entry := range table {
+		temporary := entry.status == http.StatusTooManyRequests || entry.status == http.StatusServiceUnavailable
+		if p := Of(entry.err); (p.RetryAfter > 0) != temporary {
+			t.Errorf("%s: after %s", p.Code, p.RetryAfter)
+		}
+		want := time.Duration(0)
+		if temporary {
+			want = 7 * time.Minute
+		}
+		if p := Of(fmt.Errorf("asked for too much: %w", domain.Later(entry.err, 7*time.Minute))); p.RetryAfter != want || p.Code != entry.code {
+			t.Errorf("%s: after %s, want %s", p.Code, p.RetryAfter, want)
+		}
 	}
 }

@@ -11,12 +11,13 @@ import (
 
 // Limits are the flags that bound what callers may ask of a process.
 type Limits struct {
-	MaxWrites     int                `help:"Writes carried out at once. As many more wait; what comes then is refused with 503 and Retry-After." default:"512" env:"LOYALTY_MAX_WRITES" placeholder:"N"`
-	MaxBatches    int                `help:"Batches (POST /orders) taken at once; what comes then is refused with 503 and Retry-After." default:"32" env:"LOYALTY_MAX_BATCHES" placeholder:"N"`
-	RateLimit     map[string]float64 `help:"Writes a second that one client may make, by kind of client (customer, support, analyst, website, mobile, store): \"customer=2;store=50\". A client is the subject of a token. A kind not named has no limit." env:"LOYALTY_RATE_LIMIT" placeholder:"KIND=N;…"`
-	ReadRateLimit map[string]float64 `help:"The same for dashboards and trails." env:"LOYALTY_READ_RATE_LIMIT" placeholder:"KIND=N;…"`
+	MaxWrites           int                `help:"Writes carried out at once, half of them for one client at most. As many more wait; what comes then is refused with 503 or 429, and Retry-After." default:"512" env:"LOYALTY_MAX_WRITES" placeholder:"N"`
+	MaxBatches          int                `help:"Batches (POST /orders) taken at once; what comes then is refused with 503 and Retry-After." default:"32" env:"LOYALTY_MAX_BATCHES" placeholder:"N"`
+	MaxBatchesPerClient int                `help:"Batches of one client taken at once; what comes then is refused with 429 and Retry-After." default:"4" env:"LOYALTY_MAX_BATCHES_PER_CLIENT" placeholder:"N"`
+	RateLimit           map[string]float64 `help:"Writes a second that one client may make, by kind of client (customer, support, analyst, website, mobile, store): \"customer=2;store=50\". A client is the subject of a token. A kind not named has no limit." env:"LOYALTY_RATE_LIMIT" placeholder:"KIND=N;…"`
+	ReadRateLimit       map[string]float64 `help:"The same for dashboards and trails." env:"LOYALTY_READ_RATE_LIMIT" placeholder:"KIND=N;…"`
 
-	MaxHistory int `help:"Questions about the past (asOf, changes) worked on at once; each looks at every customer. Eight times as many wait." default:"2" env:"LOYALTY_MAX_HISTORY" placeholder:"N"`
+	MaxHistory int `help:"Questions about the past (asOf, changes) worked on at once for support, and again for analysts, one for each person; each looks at every customer. Eight times as many wait." default:"2" env:"LOYALTY_MAX_HISTORY" placeholder:"N"`
 	MaxLive    int `help:"Live dashboards open at once (GET …/live); what comes then is refused with 503." default:"20000" env:"LOYALTY_MAX_LIVE" placeholder:"N"`
 
 	MaxOrderPoints      domain.Points `help:"Most points that one order may earn, 1 to 131071. More is refused with 422." default:"10000" env:"LOYALTY_MAX_ORDER_POINTS" placeholder:"N"`
@@ -27,7 +28,7 @@ type Limits struct {
 
 // Check returns the limits that the flags stand for, or a usage error.
 func (f Limits) Check() (admission.Limits, error) {
-	l := admission.Limits{Writes: f.MaxWrites, Batches: f.MaxBatches, History: f.MaxHistory, LiveStreams: f.MaxLive, WriteRates: f.RateLimit, ReadRates: f.ReadRateLimit, Adjustments: f.AdjustmentLimit}
+	l := admission.Limits{Writes: f.MaxWrites, Batches: f.MaxBatches, BatchesOfSubject: f.MaxBatchesPerClient, History: f.MaxHistory, LiveStreams: f.MaxLive, WriteRates: f.RateLimit, ReadRates: f.ReadRateLimit, Adjustments: f.AdjustmentLimit}
 	if err := errors.Join(
 		commands.CheckPointsLimit("--max-order-points (LOYALTY_MAX_ORDER_POINTS)", f.MaxOrderPoints),
 		commands.CheckPointsLimit("--max-adjustment-points (LOYALTY_MAX_ADJUSTMENT_POINTS)", f.MaxAdjustmentPoints),

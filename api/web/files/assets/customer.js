@@ -1,41 +1,44 @@
 // The customer's page: their dashboard, and what has changed since they were last here.
 
-import { el, number, request, session, signIn } from "/assets/site.js";
+import { el, request, session, signIn } from "/assets/site.js";
 import "/assets/loyalty-dashboard.js";
+import { counted, number } from "/assets/loyalty-rows.js";
 
-// Where a customer was when they last looked, kept in their browser. One entry, for whoever was the last to look.
+// What a customer saw when they last looked, kept in their browser: rank (null without one), points, and the position they are of. One
+// entry, for whoever was the last to look.
 const seenKey = "loyalty-seen";
 
 function seen(customer) {
   try {
     const last = JSON.parse(localStorage.getItem(seenKey));
-    return last?.customer === customer ? last.position : null;
+    return last?.customer === customer && Number.isInteger(last.points) ? last : null;
   } catch {
     // A browser may keep nothing, or something else.
     return null;
   }
 }
 
-function see(customer, position) {
+function see(customer, { you, position }) {
   try {
-    localStorage.setItem(seenKey, JSON.stringify({ customer, position }));
+    localStorage.setItem(seenKey, JSON.stringify({ customer, rank: you?.rank ?? null, points: you?.points ?? 0, position }));
   } catch {
     // Then nothing is told the next time.
   }
 }
 
-/** tellChanges shows what has changed since the last visit, if the system keeps a history that knows. */
-async function tellChanges(board, customer, since) {
-  let changes;
-  try {
-    const response = await request("GET", `/loyalty/${encodeURIComponent(customer)}/changes?since=${encodeURIComponent(since)}`);
-    changes = await response.json();
-  } catch {
-    return;
-  }
-  if (changes.then.rank === changes.now.rank && changes.then.points === changes.now.points) return;
-  const text = changes.text.join(" ").replace(/\d{4,}/g, (digits) => number(Number(digits)));
-  board.append(el("section", { class: "card stack", slot: "news", "aria-labelledby": "since" }, el("h2", { id: "since" }, "Since your last visit"), el("p", null, text)));
+/** changes are sentences on what is not as it was. */
+function changes(then, { rank = null, points = 0 }) {
+  const text = [];
+  if (rank === null && then.rank !== null) text.push("You are no longer on the leaderboard.");
+  else if (then.rank === null && rank !== null) text.push(`You joined the leaderboard and have rank ${number(rank)}.`);
+  else if (rank !== then.rank) text.push(`Your rank went from ${number(then.rank)} to ${number(rank)}.`);
+  const by = Math.abs(points - then.points);
+  if (by > 0) text.push(`You have ${counted(by, "point", "points")} ${points > then.points ? "more" : "less"}.`);
+  return text;
+}
+
+function tellChanges(board, text) {
+  board.append(el("section", { class: "card stack", slot: "news", "aria-labelledby": "since" }, el("h2", { id: "since" }, "Since your last visit"), el("p", null, text.join(" "))));
 }
 
 const months = new Intl.DateTimeFormat("en-GB", { month: "long", year: "numeric", timeZone: "UTC" });
@@ -71,10 +74,15 @@ for (const name of ["accent", "accent-text", "accent-soft", "surface", "raised",
   board.style.setProperty(`--loyalty-${name}`, `var(--${name})`);
 }
 const who = await session("customer");
-const since = seen(who.subject);
-if (since) tellChanges(board, who.subject, since);
+let last = seen(who.subject);
 board.addEventListener("loyalty-token-expired", signIn);
-// A season's dashboard says nothing of what changed for all time, but it is as of the same log.
-board.addEventListener("loyalty-update", ({ detail }) => see(who.subject, detail.position));
+board.addEventListener("loyalty-update", ({ detail }) => {
+  // A season's dashboard says nothing of what changed for all time.
+  if (detail.season) return;
+  const text = last ? changes(last, detail.you ?? {}) : [];
+  if (text.length > 0) tellChanges(board, text);
+  last = null;
+  see(who.subject, detail);
+});
 offerSeasons(board);
 board.customer = who.subject;
