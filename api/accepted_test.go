@@ -43,16 +43,17 @@ func after(p domain.Position) http.Header {
 	return http.Header{"Loyalty-Min-Position": {p.String()}}
 }
 
+// replayed wants an answer to say whether it was given before.
+func replayed(t *testing.T, a answer, want bool) {
+	t.Helper()
+	if got := a.header.Get("Idempotent-Replayed") == "true"; got != want {
+		t.Errorf("Idempotent-Replayed is %t, want %t", got, want)
+	}
+}
+
 // runAccepted tells the story of a few customers, in which every route does what it is for.
 func runAccepted(t *testing.T, doc *document) {
 	s := startStack(t, doc)
-	replayed := func(t *testing.T, a answer, want bool) {
-		t.Helper()
-		if got := a.header.Get("Idempotent-Replayed") == "true"; got != want {
-			t.Errorf("Idempotent-Replayed is %t, want %t", got, want)
-		}
-	}
-
 	first := exchange{as: till, method: "POST", path: "/order/o-1", body: orderOf(`"129.99"`, "ann"), status: 201}
 	order := decode[placed](t, s.do(t, first))
 	t.Run("an order earns its points", func(t *testing.T) {
@@ -67,6 +68,11 @@ func runAccepted(t *testing.T, doc *document) {
 		replayed(t, a, true)
 		if got := decode[placed](t, a); got != order {
 			t.Errorf("got %+v, the first time %+v", got, order)
+		}
+		keyless := exchange{as: support, method: "POST", path: "/loyalty/ann?preview=true", body: `{"loyalty-points": 5, "reason": "goodwill"}`, status: 200,
+			header: http.Header{"Idempotency-Key": nil}}
+		if got := decode[adjusted](t, s.do(t, keyless)); got.Status != "made" || !got.Preview {
+			t.Errorf("without a key the preview is %+v", got)
 		}
 		if s.end() != end {
 			t.Error("something was appended")
@@ -102,7 +108,7 @@ func runAccepted(t *testing.T, doc *document) {
 		}
 		s.do(t, exchange{as: till, method: "POST", path: "/order/o-1/returns/r-2", body: `{"amount": 0.01}`, status: 201})
 	})
-	t.Run("an adjustment is made once under its key, and each time without one", func(t *testing.T) {
+	t.Run("an adjustment is made once under its key, quoted or not", func(t *testing.T) {
 		x := exchange{as: support, method: "POST", path: "/loyalty/ann", body: `{"loyalty-points": 25, "reason": "goodwill"}`, status: 201,
 			header: http.Header{"Idempotency-Key": {"key-1"}}}
 		got := decode[adjusted](t, s.do(t, x))
@@ -115,6 +121,8 @@ func runAccepted(t *testing.T, doc *document) {
 		if decode[adjusted](t, again) != got {
 			t.Errorf("got %s again, the first time %+v", again.body, got)
 		}
+		x.header = http.Header{"Idempotency-Key": {`"key-1"`}}
+		replayed(t, s.do(t, x), true)
 		free := exchange{as: awarder, method: "POST", path: "/loyalty/ann", body: `{"loyalty-points": -5, "reason": "correction"}`, status: 201}
 		one, two := decode[adjusted](t, s.do(t, free)), decode[adjusted](t, s.do(t, free))
 		if one.LoyaltyID == two.LoyaltyID {

@@ -55,8 +55,8 @@ func (f fixed) ApproveAdjustment(context.Context, commands.ApproveAdjustment) (c
 func (f fixed) DeclineAdjustment(context.Context, commands.DeclineAdjustment) (commands.Adjusted, error) {
 	return commands.Adjusted{ID: "l-1", Status: commands.AdjustmentDeclined}, f.fail()
 }
-func (f fixed) RevealProxyName(context.Context, commands.RevealProxyName) (domain.Position, error) {
-	return domain.Position{Commit: 1, Prepare: 1}, f.fail()
+func (f fixed) RevealProxyName(_ context.Context, c commands.RevealProxyName) (commands.Revealed, error) {
+	return commands.Revealed{Customers: c.Customers, Position: domain.Position{Commit: 1, Prepare: 1}}, f.fail()
 }
 func (f fixed) Season(id string) (season.Season, leaderboard.Reader, domain.Proxies, bool) {
 	proxies, err := domain.NewProxies([]byte("another secret of these tests"))

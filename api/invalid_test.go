@@ -219,7 +219,7 @@ func invalidReturns() []exchange {
 func invalidAdjustments() []exchange {
 	base := exchange{as: support, method: "POST", path: "/loyalty/ann"}
 	at := func(path string) exchange { x := base; x.path = path; return x }
-	keyed := func(key string) exchange { x := base; x.header = http.Header{"Idempotency-Key": {key}}; return x }
+	keyed := func(keys ...string) exchange { x := base; x.header = http.Header{"Idempotency-Key": keys}; return x }
 	gives := func(points string) string {
 		return fmt.Sprintf(`{"loyalty-points": %s, "reason": "goodwill"}`, points)
 	}
@@ -229,8 +229,12 @@ func invalidAdjustments() []exchange {
 	exponent := bad(base, "points with an exponent", gives(`2e1`), "points_malformed", "loyalty-points")
 	// To JSON Schema these two are integers.
 	whole.wordy, exponent.wordy = true, true
+	missing := bad(keyed(), "no key", gives(`1`), "idempotency_key_missing", "Idempotency-Key")
+	twice := bad(keyed("k-1", "k-1"), "two keys", gives(`1`), "idempotency_key_repeated", "Idempotency-Key")
+	// Previews may be without a key, and the document's reader takes the first of two.
+	missing.wordy, twice.wordy = true, true
 	return []exchange{
-		conflict, whole, exponent,
+		conflict, whole, exponent, missing, twice,
 		bad(base, "no points", `{"reason": "goodwill"}`, "points_missing", "loyalty-points"),
 		bad(base, "points as a string", gives(`"25"`), "points_malformed", "loyalty-points"),
 		bad(base, "half a point", gives(`0.5`), "points_malformed", "loyalty-points"),
@@ -247,7 +251,8 @@ func invalidAdjustments() []exchange {
 		bad(at("/loyalty/"+long), "customer too long", gives(`1`), "id_too_long", "userId"),
 		bad(at("/loyalty/ann?preview=perhaps"), "preview is a word", gives(`1`), "preview_malformed", "preview"),
 		bad(at("/loyalty/ann?preview=%zz"), "a malformed query", gives(`1`), "query_malformed", "query"),
-		bad(keyed(""), "empty key", gives(`1`), "id_missing", "Idempotency-Key"),
+		bad(keyed(""), "empty key", gives(`1`), "idempotency_key_missing", "Idempotency-Key"),
+		bad(keyed(`"a key"`), "quoted key outside the alphabet", gives(`1`), "id_malformed", "Idempotency-Key"),
 		bad(keyed("a key"), "key outside the alphabet", gives(`1`), "id_malformed", "Idempotency-Key"),
 	}
 }

@@ -185,9 +185,9 @@ func (h held) DeclineAdjustment(ctx context.Context, c commands.DeclineAdjustmen
 	return h.fixed.DeclineAdjustment(ctx, c)
 }
 
-func (h held) RevealProxyName(ctx context.Context, c commands.RevealProxyName) (domain.Position, error) {
+func (h held) RevealProxyName(ctx context.Context, c commands.RevealProxyName) (commands.Revealed, error) {
 	if err := h.hold(ctx); err != nil {
-		return domain.Position{}, err
+		return commands.Revealed{}, err
 	}
 	return h.fixed.RevealProxyName(ctx, c)
 }

@@ -32,12 +32,20 @@ func (s *stack) revealed(t *testing.T) {
 	before := s.end()
 	x := revealing(t, "ann")
 	x.body = strings.Replace(x.body, nameOf(t, "ann"), strings.ToLower(nameOf(t, "ann")), 1)
-	x.header = http.Header{"X-Request-Id": {"request-reveal"}}
+	x.header = http.Header{"X-Request-Id": {"request-reveal"}, "Idempotency-Key": {"reveal-1"}}
 	got := decode[revealed](t, s.do(t, x))
 	if !slices.Equal(got.Customers, []string{"ann"}) || !before.Before(got.Position) || got.Position != s.end() {
 		t.Errorf("revealed is %+v between %s and %s", got, before, s.end())
 	}
-	stored, _, err := s.store.Load(t.Context(), "account-ann")
+	end := s.end()
+	x.status, x.header["Idempotency-Key"] = 200, []string{`"reveal-1"`}
+	again := s.do(t, x)
+	if replayed(t, again, true); decode[revealed](t, again).Position != got.Position || s.end() != end {
+		t.Errorf("revealed again is %s", again.body)
+	}
+	x.status, x.code, x.body = 409, "conflict", strings.Replace(x.body, "a complaint", "another", 1)
+	s.do(t, x)
+	stored, _, err := s.store.Load(t.Context(), "reveal-staff.reveal-1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +54,7 @@ func (s *stack) revealed(t *testing.T) {
 	if !ok || event.CustomerID != "ann" || event.Actor != revealer.Subject || event.Reason != "a complaint" || last.Metadata.Correlation != "request-reveal" {
 		t.Errorf("recorded is %+v of %+v", last.Event, last.Metadata)
 	}
-	gone, end := revealing(t, "gus"), s.end()
+	gone := revealing(t, "gus")
 	gone.status, gone.code = 404, "not_found"
 	if got := s.do(t, gone); strings.Contains(string(got.body), "gus") || s.end() != end {
 		t.Errorf("somebody who was forgotten is revealed: %s", got.body)
@@ -83,39 +91,38 @@ func TestANameOfTwoIsRevealedOfBoth(t *testing.T) {
 	}
 }
 
-// halfWay has the twins in its drawers, and reveals only the first.
+// halfWay has the twins in its drawers, and records only some of them.
 type halfWay struct {
 	fixed
-	err error
+	recorded []domain.CustomerID
+	err      error
 }
 
 func (halfWay) Bucket(context.Context, ledger.Bucket) ([]domain.CustomerID, error) {
 	return slices.Clone(twins), nil
 }
 
-func (h halfWay) RevealProxyName(_ context.Context, c commands.RevealProxyName) (domain.Position, error) {
-	if c.Customer == twins[1] {
-		return domain.Position{}, h.err
-	}
-	return domain.Position{Commit: 7, Prepare: 7}, nil
+func (h halfWay) RevealProxyName(context.Context, commands.RevealProxyName) (commands.Revealed, error) {
+	return commands.Revealed{Customers: h.recorded, Position: domain.Position{Commit: 7, Prepare: 7}}, h.err
 }
 
-// What could not be recorded of everybody is told of nobody; and who was forgotten before the ledger knew it is not told either.
+// What could not be recorded is told of nobody; and who was forgotten before the ledger knew it is not told either.
 func TestNobodyIsRevealedUnrecorded(t *testing.T) {
 	for _, c := range []struct {
-		err    error
+		behind halfWay
 		status int
 		code   string
-	}{{domain.ErrUnavailable, 503, "unavailable"}, {domain.ErrForgotten, 201, ""}} {
+	}{
+		{halfWay{err: fmt.Errorf("deep inside: %w", domain.ErrUnavailable)}, 503, "unavailable"}, {halfWay{recorded: twins[:1]}, 201, ""}, {halfWay{}, 404, "not_found"},
+	} {
 		s := serve(t, loadDocument(t), func(config *api.Config) {
-			behind := halfWay{err: fmt.Errorf("deep inside: %w", c.err)}
-			config.Reveals, config.Ledger, config.Finder = behind, behind, behind
+			config.Reveals, config.Ledger, config.Finder = c.behind, c.behind, c.behind
 		})
 		x := revealing(t, string(twins[0]))
 		x.status, x.code = c.status, c.code
 		body := string(s.do(t, x).body)
 		if strings.Contains(body, string(twins[1])) || strings.Contains(body, string(twins[0])) != (c.status == 201) {
-			t.Errorf("after %v the answer is %s", c.err, body)
+			t.Errorf("%d: the answer is %s", c.status, body)
 		}
 	}
 }
@@ -123,10 +130,16 @@ func TestNobodyIsRevealedUnrecorded(t *testing.T) {
 func invalidReveals(t *testing.T) []exchange {
 	reveal, none := revealing(t, "ann"), revealing(t, "nobody")
 	none.name, none.status, none.code = "a name that nobody has", 404, "not_found"
+	keyed := func(keys ...string) exchange { x := reveal; x.header = http.Header{"Idempotency-Key": keys}; return x }
+	twice := bad(keyed("k-1", "k-1"), "two keys", reveal.body, "idempotency_key_repeated", "Idempotency-Key")
+	twice.wordy = true // the document's reader takes the first
 	of := func(name, reason string) string { return fmt.Sprintf(`{"proxyName": %s, "reason": %s}`, name, reason) }
 	name, reason := fmt.Sprintf("%q", nameOf(t, "ann")), `"a complaint"`
 	return []exchange{
-		none,
+		none, twice,
+		bad(keyed(), "no key", reveal.body, "idempotency_key_missing", "Idempotency-Key"),
+		bad(keyed("a key"), "key outside the alphabet", reveal.body, "id_malformed", "Idempotency-Key"),
+		bad(keyed(long), "key too long", reveal.body, "id_too_long", "Idempotency-Key"),
 		bad(reveal, "no name", of("null", reason), "proxy_name_missing", "proxyName"),
 		bad(reveal, "an empty name", of(`""`, reason), "proxy_name_missing", "proxyName"),
 		bad(reveal, "an id for a name", of(`"ann"`, reason), "proxy_name_malformed", "proxyName"),

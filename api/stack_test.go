@@ -244,8 +244,13 @@ func (s *site) send(t testing.TB, x exchange) answer {
 	if x.body != "" {
 		request.Header.Set("Content-Type", "application/json")
 	}
+	if needsKey(x) {
+		request.Header.Set("Idempotency-Key", uuid.NewString())
+	}
 	for name, values := range x.header {
-		request.Header[name] = values
+		if request.Header[name] = values; len(values) == 0 {
+			delete(request.Header, name)
+		}
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
@@ -265,6 +270,13 @@ func (s *site) send(t testing.TB, x exchange) answer {
 	}
 	s.doc.check(t, request, x, got)
 	return got
+}
+
+// needsKey tells whether a request is one for which a client makes up an id. An exchange may name the header itself, and none to send none.
+func needsKey(x exchange) bool {
+	path, _, _ := strings.Cut(x.path, "?")
+	_, adjustment := strings.CutPrefix(path, "/loyalty/")
+	return x.method == "POST" && (path == "/reveals" || adjustment && strings.Count(path, "/") == 2)
 }
 
 // decode reads an answer's JSON.

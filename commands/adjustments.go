@@ -13,7 +13,7 @@ import (
 type AdjustPoints struct {
 	Caller
 	Customer domain.CustomerID
-	// ID makes the adjustment safe to repeat; empty makes up a new one.
+	// ID makes the adjustment safe to repeat. Only a preview may be without.
 	ID     domain.LoyaltyID
 	Points domain.Points
 	Reason string
@@ -67,6 +67,9 @@ const (
 func (h *Handler) AdjustPoints(ctx context.Context, c AdjustPoints) (Adjusted, error) {
 	id := h.newID()
 	if c.ID == "" {
+		if !c.Preview {
+			return Adjusted{}, errNoID
+		}
 		c.ID = domain.LoyaltyID(id.String())
 	}
 	return h.adjust(ctx, onAccount{c.Caller, c.Customer, account.Adjust{

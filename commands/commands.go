@@ -82,6 +82,9 @@ func (h *Handler) metadata(c Caller, command uuid.UUID) eventstore.Metadata {
 	return m
 }
 
+// errNoID refuses a command that can't be repeated safely because it has no id.
+var errNoID = domain.Invalid("id", "id_missing", "an id makes it safe to repeat")
+
 // history is a stream folded into the state of its aggregate.
 type history[S any] struct {
 	events   []eventstore.Recorded

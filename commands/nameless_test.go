@@ -31,18 +31,21 @@ func TestNoErrorNamesTheCustomer(t *testing.T) {
 		t.Fatal(err)
 	}
 	reveal := func(customer domain.CustomerID) error {
-		_, err := h.RevealProxyName(ctx, commands.RevealProxyName{Caller: agent, Customer: customer, Reason: "why"})
+		_, err := h.RevealProxyName(ctx, commands.RevealProxyName{Caller: agent, ID: "k-1", Customers: []domain.CustomerID{customer}, Reason: "why"})
 		return err
 	}
 	adjust := func(customer domain.CustomerID, id domain.LoyaltyID, points domain.Points) error {
 		_, err := h.AdjustPoints(ctx, commands.AdjustPoints{Caller: agent, Customer: customer, ID: id, Points: points, Reason: "why"})
 		return err
 	}
+	if err := reveal("alice-1"); err != nil {
+		t.Fatal(err)
+	}
 	errs := map[string]error{
+		"a reveal of another":          reveal("alice-3"),
 		"an id used before":            adjust("alice-1", "a-1", 6),
 		"an adjustment of a forgotten": adjust("alice-2", "a-1", 6),
 		"more than the limit":          adjust("alice-3", "a-2", commands.DefaultPointsLimit+1),
-		"a reveal of a forgotten":      reveal("alice-2"),
 	}
 	_, errs["an approval of nothing"] = h.ApproveAdjustment(ctx, commands.ApproveAdjustment{Caller: agent, Customer: "alice-1", ID: "a-9"})
 	_, errs["a refusal of nothing"] = h.DeclineAdjustment(ctx, commands.DeclineAdjustment{Caller: agent, Customer: "alice-1", ID: "a-9", Reason: "why"})

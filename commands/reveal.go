@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -10,53 +9,74 @@ import (
 	"loyalty/domain/account"
 )
 
-// RevealProxyName records that the caller is told which customer is behind a proxy name.
+// RevealProxyName records that the caller is told which customers have a proxy name.
 type RevealProxyName struct {
 	Caller
-	Customer domain.CustomerID
-	Reason   string
-}
-
-// RevealProxyName appends who is told and why, and returns its position: only after that may the customer be told. Errors are
-// domain.ErrInvalid (no reason), domain.ErrForgotten and domain.ErrUnavailable.
-func (h *Handler) RevealProxyName(ctx context.Context, c RevealProxyName) (domain.Position, error) {
-	done, err := h.carryOut(ctx, onAccount{c.Caller, c.Customer, account.Reveal{
-		Customer: c.Customer, Reason: c.Reason, Actor: c.Actor, At: h.now(),
-	}, h.newID(), false})
-	if err != nil {
-		return domain.Position{}, fmt.Errorf("reveal a proxy name: %w", err)
-	}
-	return done.position, nil
+	// ID makes the reveal safe to repeat. It is one that the caller chose.
+	ID domain.RevealID
+	// Customers are those who have the name.
+	Customers []domain.CustomerID
+	Reason    string
 }
 
 // Revealed are the customers behind a proxy name that the caller may be told.
 type Revealed struct {
 	// Customers are in the order of their ids. It is empty, not nil, if there are none.
 	Customers []domain.CustomerID
-	// Position is that of the last reveal appended; zero if there is none.
+	// Position is that of the last event of the reveal; zero if there is none.
 	Position domain.Position
+	// Replayed tells that the same had been asked for before, and nothing was appended now.
+	Replayed bool
 }
 
-// Reveal appends a reveal of each of the customers who have a proxy name, and returns them once all of it is in the log. Whoever
-// was forgotten since the customers were looked up is left out. If one reveal can't be appended, it returns that error and nobody is told.
-// record is Handler.RevealProxyName, or that behind something that bounds how much is written at once.
-func Reveal(
-	ctx context.Context, record func(context.Context, RevealProxyName) (domain.Position, error),
-	caller Caller, customers []domain.CustomerID, reason string,
-) (Revealed, error) {
-	revealed := Revealed{Customers: make([]domain.CustomerID, 0, len(customers))}
-	for _, customer := range slices.Sorted(slices.Values(customers)) {
-		position, err := record(ctx, RevealProxyName{Caller: caller, Customer: customer, Reason: reason})
+// RevealProxyName appends who is told of whom and why, in one append of all, and returns whom the caller may be told of: only after that may
+// they be told. Whoever was forgotten is left out, and if that is everybody, nothing is appended. The same reveal again (by its id) tells
+// the same. Errors are domain.ErrInvalid (no reason), domain.ErrConflict (the id with other content) and domain.ErrUnavailable.
+func (h *Handler) RevealProxyName(ctx context.Context, c RevealProxyName) (Revealed, error) {
+	if c.ID == "" {
+		return Revealed{}, errNoID
+	}
+	customers, err := h.notForgotten(ctx, c.Customers)
+	if err != nil {
+		return Revealed{}, fmt.Errorf("reveal a proxy name: %w", err)
+	}
+	command := account.Reveal{ID: domain.FullID(c.Issuer, c.ID), Customers: customers, Reason: c.Reason, Actor: c.Actor, At: h.now()}
+	id, stream := h.newID(), account.RevealStream(command.ID)
+	revealed := Revealed{Customers: customers}
+	err = h.store.RetryWrongRevision(ctx, func() error {
+		past, err := load(ctx, h.store, stream, account.EvolveRevealed)
+		if err != nil {
+			return err
+		}
+		events, err := account.DecideReveal(command, past.state)
 		switch {
-		case errors.Is(err, domain.ErrForgotten):
-			continue
-		case err != nil:
-			return Revealed{}, err
+		case err != nil || len(customers) == 0:
+			return err
+		case len(events) == 0:
+			revealed.Replayed = true
+			revealed.Position, err = h.store.PositionOf(ctx, past.events[len(past.events)-1])
+			return err
 		}
-		revealed.Customers = append(revealed.Customers, customer)
-		if revealed.Position.Before(position) {
-			revealed.Position = position
-		}
+		revealed.Position, err = h.store.Append(ctx, stream, past.revision, id, h.metadata(c.Caller, id), events...)
+		return err
+	})
+	if err != nil {
+		return Revealed{}, fmt.Errorf("reveal a proxy name: %w", err)
 	}
 	return revealed, nil
+}
+
+// notForgotten are the customers who were not forgotten, in the order of their ids.
+func (h *Handler) notForgotten(ctx context.Context, customers []domain.CustomerID) ([]domain.CustomerID, error) {
+	left := make([]domain.CustomerID, 0, len(customers))
+	for _, customer := range slices.Sorted(slices.Values(customers)) {
+		past, err := load(ctx, h.store, account.Stream(customer), account.Evolve)
+		if err != nil {
+			return nil, err
+		}
+		if !past.state.Forgotten {
+			left = append(left, customer)
+		}
+	}
+	return left, nil
 }

@@ -17,6 +17,9 @@ type ReturnID string
 // LoyaltyID is the id of one adjustment of a customer's points, in the same two forms.
 type LoyaltyID string
 
+// RevealID is the id of one reveal of the customers behind a proxy name, in the same two forms.
+type RevealID string
+
 // ParseID accepts 1–64 characters of A-Za-z0-9_-, the form of every id that somebody chooses. The error names field and has the code id_missing,
 // id_too_long or id_malformed.
 func ParseID[T ~string](field, text string) (T, error) {

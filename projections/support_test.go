@@ -132,7 +132,7 @@ func (c *counter) serve(ctx context.Context, r *rapid.T, customer domain.Custome
 		changed(-back.Points, back.Position)
 	case "adjust":
 		points := domain.Points(rapid.SampledFrom([]int64{-aloneAtMost, -7, -1, 1, 30, aloneAtMost}).Draw(r, "points"))
-		made, err := c.handler.AdjustPoints(ctx, commands.AdjustPoints{Caller: agent, Customer: customer, Points: points, Reason: "goodwill", Limit: aloneAtMost})
+		made, err := c.handler.AdjustPoints(ctx, commands.AdjustPoints{Caller: agent, Customer: customer, ID: domain.LoyaltyID(c.id("a")), Points: points, Reason: "goodwill", Limit: aloneAtMost})
 		if done(err) {
 			changed(points, made.Position)
 		}
@@ -170,8 +170,14 @@ func (c *counter) serve(ctx context.Context, r *rapid.T, customer domain.Custome
 			c.last = at
 		}
 	case "reveal":
-		if at, err := c.handler.RevealProxyName(ctx, commands.RevealProxyName{Caller: agent, Customer: customer, Reason: "a call"}); done(err) {
-			c.last = at
+		told, err := c.handler.RevealProxyName(ctx, commands.RevealProxyName{
+			Caller: agent, ID: domain.RevealID(c.id("k")), Customers: []domain.CustomerID{customer}, Reason: "a call",
+		})
+		if must(err); s.gone != (len(told.Customers) == 0) {
+			r.Fatalf("of %s, forgotten %t, %+v is told", customer, s.gone, told)
+		}
+		if !s.gone {
+			c.last = told.Position
 		}
 	}
 }

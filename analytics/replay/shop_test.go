@@ -117,7 +117,10 @@ func (s *shop) giveBack(id domain.OrderID, pence int64, through domain.Channel) 
 
 func (s *shop) adjust(customer domain.CustomerID, points domain.Points, reason string) {
 	s.t.Helper()
-	made, err := s.handler.AdjustPoints(bounded(s.t), commands.AdjustPoints{Caller: commands.Caller{Actor: "agent-7", Issuer: domain.Staff}, Customer: customer, Points: points, Reason: reason})
+	s.ids++
+	made, err := s.handler.AdjustPoints(bounded(s.t), commands.AdjustPoints{
+		Caller: commands.Caller{Actor: "agent-7", Issuer: domain.Staff}, Customer: customer, ID: domain.LoyaltyID(fmt.Sprintf("a-%d", s.ids)), Points: points, Reason: reason,
+	})
 	s.must(err)
 	s.last = made.Position
 }

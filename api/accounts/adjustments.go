@@ -24,13 +24,11 @@ type adjustedAnswer struct {
 	Preview  bool            `json:"preview,omitempty"`
 }
 
-const headerIdempotencyKey = "Idempotency-Key"
-
 // Adjust gives or takes points by hand.
 func (h *Handler) Adjust(ctx context.Context, c echo.Context, caller auth.Claims) error {
 	customer, badCustomer := request.PathID[domain.CustomerID](c, "userId")
-	key, badKey := idempotencyKey(c)
 	preview, badPreview := request.Preview(c)
+	key, badKey := request.IdempotencyKey[domain.LoyaltyID](c, preview || badPreview != nil)
 	body, err := request.ReadBody(c)
 	if err != nil {
 		return err
@@ -101,14 +99,6 @@ func answerAdjusted(c echo.Context, a commands.Adjusted, preview bool, err error
 		return c.JSON(http.StatusAccepted, answer)
 	}
 	return request.Written(c, false, answer)
-}
-
-// idempotencyKey reads the id under which an adjustment can be repeated; empty if the caller gives none.
-func idempotencyKey(c echo.Context) (domain.LoyaltyID, error) {
-	if _, given := c.Request().Header[headerIdempotencyKey]; !given {
-		return "", nil
-	}
-	return domain.ParseID[domain.LoyaltyID](headerIdempotencyKey, c.Request().Header.Get(headerIdempotencyKey))
 }
 
 var adjustmentFields = []string{"loyalty-points", "reason"}

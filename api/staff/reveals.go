@@ -10,7 +10,6 @@ import (
 	"loyalty/api/request"
 	"loyalty/commands"
 	"loyalty/domain"
-	"loyalty/domain/account"
 	"loyalty/internal/strictjson"
 	"loyalty/readmodels/ledger"
 )
@@ -20,31 +19,31 @@ type revealedAnswer struct {
 	Position  domain.Position     `json:"position"`
 }
 
-// Reveal tells who is behind a proxy name, once who is told and why is recorded of each.
+// Reveal tells who is behind a proxy name, once who is told and why is recorded of all of them.
 func (h *Handler) Reveal(ctx context.Context, c echo.Context, caller auth.Claims) error {
+	key, badKey := request.IdempotencyKey[domain.RevealID](c, false)
 	data, err := request.ReadBody(c)
 	if err != nil {
 		return err
 	}
-	name, reason, err := decodeReveal(data)
-	if err != nil {
+	name, reason, badBody := decodeReveal(data)
+	if err := domain.JoinInvalid(badKey, badBody); err != nil {
 		return err
 	}
 	customers, err := ledger.Named(ctx, h.Finder, h.Proxies, name)
 	if err != nil {
 		return err
 	}
-	record := func(ctx context.Context, r commands.RevealProxyName) (domain.Position, error) {
-		return admission.Write(ctx, h.Writes, caller, r, h.Reveals.RevealProxyName)
-	}
-	revealed, err := commands.Reveal(ctx, record, request.CallerOf(c, caller), customers, reason)
+	revealed, err := admission.Write(ctx, h.Writes, caller, commands.RevealProxyName{
+		Caller: request.CallerOf(c, caller), ID: key, Customers: customers, Reason: reason,
+	}, h.Reveals.RevealProxyName)
 	if err != nil {
 		return err
 	}
 	if len(revealed.Customers) == 0 {
 		return domain.ErrNotFound
 	}
-	return request.Written(c, false, revealedAnswer(revealed))
+	return request.Written(c, revealed.Replayed, revealedAnswer{revealed.Customers, revealed.Position})
 }
 
 var revealFields = []string{"proxyName", "reason"}
@@ -57,8 +56,7 @@ func decodeReveal(data []byte) (name, reason string, err error) {
 	}
 	reason, readable := body.String("reason", "reason_malformed")
 	if readable {
-		_, decided := account.Decide(account.Reveal{Reason: reason}, account.State{})
-		body.AddInvalid(decided)
+		body.Add(domain.CheckReason("reason", reason))
 	}
 	return name, reason, body.Err()
 }

@@ -11,9 +11,9 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// Reveals records that somebody is told which customer is behind a proxy name, from many goroutines at once. A commands.Handler does.
+// Reveals records that somebody is told which customers are behind a proxy name, from many goroutines at once. A commands.Handler does.
 type Reveals interface {
-	RevealProxyName(context.Context, commands.RevealProxyName) (domain.Position, error)
+	RevealProxyName(context.Context, commands.RevealProxyName) (commands.Revealed, error)
 }
 
 // Evidence explains entries of the ledger, from many goroutines at once. A queries.Explainer does.

@@ -47,7 +47,7 @@ func shopped(t *testing.T, during func(data string)) string {
 	c := newClient(t, p, data)
 	c.must(http.StatusCreated, nil, webshop, http.MethodPost, "/order/o-1", orderBody("alice", "100.00")) // 10 points
 	c.must(http.StatusCreated, nil, webshop, http.MethodPost, "/order/o-2", orderBody("bob", "84.00"))    // 8
-	c.must(http.StatusCreated, nil, supportClaims, http.MethodPost, "/loyalty/carol", map[string]any{"loyalty-points": 15, "reason": "late parcel"})
+	c.must(http.StatusCreated, nil, supportClaims, http.MethodPost, "/loyalty/carol", map[string]any{"loyalty-points": 15, "reason": "late parcel"}, "Idempotency-Key: gift-1")
 	c.must(http.StatusCreated, nil, webshop, http.MethodPost, "/order/o-1/returns/r-1", map[string]any{"amount": "40.00", "reason": "too small"}) // 4 back
 	during(data)
 	if status := p.stop(os.Interrupt); status != cli.ExitOK {

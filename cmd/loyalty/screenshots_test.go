@@ -139,7 +139,7 @@ func aMonth(t *testing.T, data app.Folder) (made month) {
 	}
 	steps.Store(2 * orders)
 	give := commands.AdjustPoints{
-		Caller: commands.Caller{Actor: "agent-2", Issuer: domain.Staff}, Customer: domain.CustomerID(made.customer), Points: 25, Reason: "parcel came late, ticket 4711",
+		Caller: commands.Caller{Actor: "agent-2", Issuer: domain.Staff}, Customer: domain.CustomerID(made.customer), ID: "goodwill-1", Points: 25, Reason: "parcel came late, ticket 4711",
 	}
 	if _, err := shop.AdjustPoints(t.Context(), give); err != nil {
 		t.Fatal(err)

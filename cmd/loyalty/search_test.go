@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -88,10 +89,12 @@ func TestSearchLeadsFromWhateverSupportKnowsToTheCustomer(t *testing.T) {
 func TestSearchTellsWhoIsBehindAProxyNameOnlyForAReasonThatIsInTheLogBefore(t *testing.T) {
 	d := openDesk(t)
 	name := d.proxyName("alice")
+	var keys []domain.RevealID
+	said := regexp.MustCompile(`under the key (\S+)\. If this fails, repeat it with --key (\S+)\.`)
 	reveals := func() (all []account.ProxyNameRevealed) {
-		for _, recorded := range stream(t, d.data, account.Stream("alice")) {
-			if event, ok := recorded.Event.(account.ProxyNameRevealed); ok {
-				all = append(all, event)
+		for _, key := range keys {
+			for _, recorded := range stream(t, d.data, account.RevealStream(domain.FullID(domain.Staff, key))) {
+				all = append(all, recorded.Event.(account.ProxyNameRevealed))
 			}
 		}
 		return all
@@ -111,6 +114,7 @@ func TestSearchTellsWhoIsBehindAProxyNameOnlyForAReasonThatIsInTheLogBefore(t *t
 	}
 	for _, args := range [][]string{
 		{name, "--reveal", "--actor", "agent-1"}, {name, "--reveal", "--actor", "agent-1", "--reason", " "}, {name, "--reveal", "--actor", "a g", "--reason", "ticket 7"},
+		{name, "--reveal", "--actor", "agent-1", "--reason", "ticket 7", "--key", "a key"},
 		{name, "--reveal", "--actor", "agent-1", "--reason", "two\nlines"}, {"alice", "--reveal", "--actor", "agent-1", "--reason", "ticket 7"},
 	} {
 		if stdout, stderr := d.tool(cli.ExitUsage, append([]string{"search"}, args...)...); stdout != "" || stderr == "" {
@@ -124,19 +128,29 @@ func TestSearchTellsWhoIsBehindAProxyNameOnlyForAReasonThatIsInTheLogBefore(t *t
 		t.Fatalf("nobody was told anything, and the log says %+v", got)
 	}
 
-	got, _ := d.tool(cli.ExitOK, "search", name, "--reveal", "--reason", "ticket 7", "--actor", "agent-1")
+	got, words := d.tool(cli.ExitOK, "search", name, "--reveal", "--reason", "ticket 7", "--actor", "agent-1")
+	key := said.FindStringSubmatch(words)
+	if key == nil || key[1] != key[2] {
+		t.Fatalf("it does not say its key: %s", words)
+	}
+	keys = append(keys, domain.RevealID(key[1]), "ticket-7")
 	if !strings.Contains(got, "proxyName  alice") || !strings.Contains(got, "is noted in the log") {
 		t.Errorf("it prints\n%s", got)
 	}
 	if got := reveals(); len(got) != 1 || got[0].Actor != "agent-1" || got[0].Reason != "ticket 7" || got[0].CustomerID != "alice" {
 		t.Errorf("the log says %+v", got)
 	}
-	report := lines[view.SearchResult](d, "search", name, "--reveal", "--reason", "ticket 7", "--actor", "agent-1")[0]
-	if len(report.Matches) != 1 || report.Matches[0].CustomerID != "alice" || report.Matches[0].By != view.ByProxyName {
-		t.Errorf("in JSON it is %+v", report)
+	for range 2 {
+		report := lines[view.SearchResult](d, "search", name, "--reveal", "--reason", "ticket 7", "--actor", "agent-1", "--key", "ticket-7")[0]
+		if len(report.Matches) != 1 || report.Matches[0].CustomerID != "alice" || report.Matches[0].By != view.ByProxyName {
+			t.Errorf("in JSON it is %+v", report)
+		}
 	}
 	if got := reveals(); len(got) != 2 {
-		t.Errorf("told twice, and the log says %+v", got)
+		t.Errorf("told under two keys, and the log says %+v", got)
+	}
+	if stdout, stderr := d.tool(cli.ExitFailed, "search", name, "--reveal", "--reason", "another", "--actor", "agent-1", "--key", "ticket-7"); stdout != "" || !strings.Contains(stderr, "the id was used before with other content") {
+		t.Errorf("for another reason under the same key it prints %q, %q", stdout, stderr)
 	}
 	nobody := "Amber Otter 000000"
 	if got, _ := d.tool(cli.ExitOK, "search", nobody, "--reveal", "--reason", "ticket 7", "--actor", "agent-1"); got != "Nobody has this proxy name.\n" {

@@ -37,7 +37,7 @@ func openDesk(t *testing.T) *desk {
 	till.Subject, till.Channel = "till-7", "store"
 	d.must(http.StatusCreated, nil, webshop, http.MethodPost, "/order/o-1", orderBody("alice", "129.99"))
 	d.must(http.StatusCreated, nil, webshop, http.MethodPost, "/order/o-1/returns/r-1", map[string]any{"amount": "40.00", "reason": "=HYPERLINK(\"x\")"})
-	d.must(http.StatusCreated, nil, supportClaims, http.MethodPost, "/loyalty/alice", map[string]any{"loyalty-points": 25, "reason": "late parcel"})
+	d.must(http.StatusCreated, nil, supportClaims, http.MethodPost, "/loyalty/alice", map[string]any{"loyalty-points": 25, "reason": "late parcel"}, "Idempotency-Key: gift-1")
 	d.must(http.StatusCreated, nil, till, http.MethodPost, "/order/o-2", orderBody("alice", "50.00"))
 	var last placedAnswer
 	euros := orderBody("bob", "23.00")

@@ -72,9 +72,9 @@ func TestTwoVersionsSideBySideLoseNoPoints(t *testing.T) {
 	adjust := func(points int) map[string]any {
 		return map[string]any{"loyalty-points": points, "reason": "late parcel"}
 	}
-	older.must(http.StatusCreated, &placed, supportClaims, http.MethodPost, "/loyalty/ann", adjust(1))
+	older.must(http.StatusCreated, &placed, supportClaims, http.MethodPost, "/loyalty/ann", adjust(1), "Idempotency-Key: gift-1")
 	screen.must(http.StatusOK, nil, customer("ann"), http.MethodGet, "/loyalty/ann", nil, "Loyalty-Min-Position: "+placed.Position)
-	taking.must(http.StatusCreated, nil, supportClaims, http.MethodPost, "/loyalty/ann", adjust(20))
+	taking.must(http.StatusCreated, nil, supportClaims, http.MethodPost, "/loyalty/ann", adjust(20), "Idempotency-Key: gift-2")
 	older.must(http.StatusCreated, &placed, webshop, http.MethodPost, "/order/o-1", orderBody("ann", "3000.00"))
 
 	storetest.WaitFor(t, "the older one stops", func() bool {

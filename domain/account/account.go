@@ -1,5 +1,6 @@
 // Package account decides commands about one customer: adjustments of points (goodwill, corrections), of which large ones need a second
-// person's approval, erasure, and reveals of the customer behind a proxy name. Its events are in one stream for each customer.
+// person's approval, and erasure. Their events are in one stream for each customer. Beside them it decides reveals of the customers behind
+// a proxy name, which have a stream each.
 package account
 
 import (
@@ -12,7 +13,7 @@ import (
 // Stream is the name of the stream with all that was done about a customer by hand.
 func Stream(id domain.CustomerID) string { return "account-" + string(id) }
 
-// Command is Adjust, Approve, Decline, Forget, Certify or Reveal.
+// Command is Adjust, Approve, Decline, Forget or Certify.
 type Command interface {
 	decide(State) ([]domain.Event, error)
 }
@@ -52,7 +53,7 @@ type State struct {
 //   - Approve and Decline: domain.ErrNotFound if there is no such request, domain.ErrDecided if it was decided the other way;
 //   - Approve: domain.ErrOwnRequest;
 //   - Adjust: domain.ErrAdjustmentPoints if an adjustment that was not made or requested before is of too many points;
-//   - Adjust, Approve and Reveal: domain.ErrForgotten if the customer was forgotten;
+//   - Adjust and Approve: domain.ErrForgotten if the customer was forgotten;
 //   - Certify: domain.ErrNotFound if the customer was not forgotten, domain.ErrNotForgotten if a check was not clean.
 func Decide(c Command, s State) ([]domain.Event, error) { return c.decide(s) }
 

@@ -193,7 +193,7 @@ func TestEvolve_never_panics_on_any_events_and_Decide_after_them_is_deterministi
 		}
 		c := rapid.SampledFrom([]account.Command{
 			adjust("a-1", domain.Points(rapid.Int64().Draw(t, "points"))), approve("a-1", "support-7"), decline("a-1", "support-7"),
-			forget, certify(clean), reveal,
+			forget, certify(clean),
 		}).Draw(t, "command")
 		events, err := account.Decide(c, state)
 		again, errAgain := account.Decide(c, state)

@@ -34,14 +34,6 @@ type Check struct {
 	Clean bool `json:"clean"`
 }
 
-// Reveal records that somebody is told which customer is behind a proxy name.
-type Reveal struct {
-	Customer domain.CustomerID
-	Reason   string
-	Actor    string
-	At       time.Time
-}
-
 func (c Forget) decide(s State) ([]domain.Event, error) {
 	if err := domain.CheckReason("reason", c.Reason); err != nil || s.Forgotten {
 		return nil, err
@@ -62,14 +54,4 @@ func (c Certify) decide(s State) ([]domain.Event, error) {
 		}
 	}
 	return []domain.Event{ErasureCertified{About: domain.About{CustomerID: c.Customer, OccurredAt: c.At.UTC()}, Checks: c.Checks, Actor: c.Actor}}, nil
-}
-
-func (c Reveal) decide(s State) ([]domain.Event, error) {
-	if err := domain.CheckReason("reason", c.Reason); err != nil {
-		return nil, err
-	}
-	if s.Forgotten {
-		return nil, fmt.Errorf("reveal: %w", domain.ErrForgotten)
-	}
-	return []domain.Event{ProxyNameRevealed{About: domain.About{CustomerID: c.Customer, OccurredAt: c.At.UTC()}, Reason: c.Reason, Actor: c.Actor}}, nil
 }

@@ -10,7 +10,6 @@ import (
 var (
 	forget    = account.Forget{Customer: "c-1", Reason: "asked for it", Actor: "support-7", At: noon}
 	forgotten = account.CustomerForgotten{About: about, Reason: "asked for it", Actor: "support-7"}
-	reveal    = account.Reveal{Customer: "c-1", Reason: "a complaint", Actor: "support-7", At: noon}
 	clean     = account.Check{Model: "ledger", Position: domain.Position{Commit: 7, Prepare: 7}, Clean: true}
 )
 
@@ -41,16 +40,5 @@ func TestCertify(t *testing.T) {
 		scenario{name: "not while something is left", given: given(forgotten), when: certify(clean, unclean), refused: domain.ErrNotForgotten},
 		scenario{name: "not without a check", given: given(forgotten), when: certify(), refused: domain.ErrInvalid, fields: []string{"checks checks_missing"}},
 		scenario{name: "not of somebody who was not forgotten", when: certify(clean), refused: domain.ErrNotFound},
-	)
-}
-
-func TestReveal(t *testing.T) {
-	given := func(events ...domain.Event) []domain.Event { return events }
-	revealed := account.ProxyNameRevealed{About: about, Reason: "a complaint", Actor: "support-7"}
-	check(t,
-		scenario{name: "who looked, and why, is recorded", when: reveal, then: given(revealed)},
-		scenario{name: "every time", given: given(revealed), when: reveal, then: given(revealed)},
-		scenario{name: "it takes a reason", when: account.Reveal{Customer: "c-1"}, refused: domain.ErrInvalid, fields: []string{"reason reason_missing"}},
-		scenario{name: "the name of somebody forgotten leads to nobody", given: given(forgotten), when: reveal, refused: domain.ErrForgotten},
 	)
 }

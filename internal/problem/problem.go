@@ -71,11 +71,11 @@ var table = []struct {
 	{domain.ErrAdjustmentPoints, http.StatusUnprocessableEntity, "adjustment_points_limit", "Points limit",
 		"an adjustment can't give or take so many points"},
 	{domain.ErrUnavailable, http.StatusServiceUnavailable, "unavailable", "Temporarily unavailable",
-		"try again later; repeating a request is safe"},
+		"try again later; repeating the request, with the id that it had, is safe"},
 	{domain.ErrNotCaughtUp, http.StatusServiceUnavailable, "not_caught_up", "Not caught up",
 		"what was asked for has not arrived here yet: try again later"},
 	{context.DeadlineExceeded, http.StatusServiceUnavailable, "unavailable", "Temporarily unavailable",
-		"try again later; repeating a request is safe"},
+		"try again later; repeating the request, with the id that it had, is safe"},
 	{context.Canceled, http.StatusServiceUnavailable, "unavailable", "Temporarily unavailable",
 		"the request was cancelled"},
 }

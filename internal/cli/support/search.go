@@ -8,6 +8,8 @@ import (
 	"io"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"loyalty/commands"
 	"loyalty/domain"
 	"loyalty/internal/app"
@@ -25,6 +27,7 @@ type Search struct {
 	flags.Stores
 	Reveal bool   `help:"Tell which customer is behind a proxy name. Needs --reason, and is noted for ever."`
 	Reason string `help:"Why a proxy name is to be revealed." placeholder:"TEXT"`
+	Key    string `help:"The key of an earlier --reveal that failed: the same again is noted once. Without one a new key is made and printed." placeholder:"ID"`
 	flags.Caller
 	flags.Format
 }
@@ -49,7 +52,8 @@ func (c Search) Run(ctx context.Context, std output.Streams) error {
 		return flags.Usage(fmt.Errorf("%q is no proxy name: there is nothing to reveal", q))
 	}
 	caller, badActor := c.Caller.Parse()
-	if err := domain.JoinInvalid(badActor, domain.CheckReason("--reason", c.Reason)); c.Reveal && err != nil {
+	key, badKey := c.key()
+	if err := domain.JoinInvalid(badActor, domain.CheckReason("--reason", c.Reason), badKey); c.Reveal && err != nil {
 		return flags.Usage(err)
 	}
 	return c.With(ctx, app.Wanted{}, func(s app.Stores) (err error) {
@@ -61,7 +65,10 @@ func (c Search) Run(ctx context.Context, std output.Streams) error {
 		}
 		var result view.SearchResult
 		if c.Reveal {
-			result, err = c.reveal(ctx, s, proxies, caller, name)
+			// Before anything is noted, so that the key is there if no more words come.
+			if _, err = fmt.Fprintf(std.Err, "Noting it under the key %s. If this fails, repeat it with --key %[1]s.\n", key); err == nil {
+				result, err = c.reveal(ctx, s, proxies, commands.RevealProxyName{Caller: caller, ID: key, Reason: c.Reason}, name)
+			}
 		} else {
 			var found queries.Found
 			found, err = queries.Search(ctx, s.Ledger, proxies, q)
@@ -74,17 +81,24 @@ func (c Search) Run(ctx context.Context, std output.Streams) error {
 	})
 }
 
-// reveal looks a proxy name up. Customers are in the result only after the event that says so of each is in the log.
-func (c Search) reveal(ctx context.Context, s app.Stores, proxies domain.Proxies, caller commands.Caller, name string) (result view.SearchResult, err error) {
-	customers, err := ledger.Named(ctx, s.Ledger, proxies, name)
-	if err != nil {
+// key is what a reveal can be repeated under.
+func (c Search) key() (domain.RevealID, error) {
+	if c.Key == "" {
+		return domain.RevealID(uuid.NewString()), nil
+	}
+	return domain.ParseID[domain.RevealID]("--key", c.Key)
+}
+
+// reveal looks a proxy name up. Customers are in the result only after the events that say so of all of them are in the log.
+func (c Search) reveal(ctx context.Context, s app.Stores, proxies domain.Proxies, command commands.RevealProxyName, name string) (result view.SearchResult, err error) {
+	if command.Customers, err = ledger.Named(ctx, s.Ledger, proxies, name); err != nil {
 		return result, err
 	}
 	handler, err := s.Handler()
 	if err != nil {
 		return result, err
 	}
-	revealed, err := commands.Reveal(ctx, handler.RevealProxyName, caller, customers, c.Reason)
+	revealed, err := handler.RevealProxyName(ctx, command)
 	if err != nil {
 		return result, err
 	}

@@ -1,7 +1,7 @@
 // Finding a customer: by an id at once, by a proxy name after saying why.
 import { Problem, clearFaults, el, fault, number, say, when } from "./site.js";
 import { inWords, latest, pathTo, read, write } from "./support-api.js";
-import { dropDraft, fill, keepDraft } from "./support-drafts.js";
+import { draft, dropDraft, fill, keepDraft } from "./support-drafts.js";
 import { busy, customerLink, readForm } from "./support-parts.js";
 import { go, to } from "./support-place.js";
 
@@ -94,11 +94,15 @@ function named({ name, customers: n }, who) {
     event.preventDefault();
     busy(form.querySelector("button"), async () => {
       clearFaults(form);
+      // The id is the reveal's for as long as nobody knows whether it was recorded: what is sent again is recorded once.
+      const sent = { proxyName: name, reason: form.elements.reason.value };
+      if (draft(key).sent !== JSON.stringify(sent)) keepDraft(key, { id: crypto.randomUUID(), sent: JSON.stringify(sent) });
       try {
-        const answer = await write("/reveals", { proxyName: name, reason: form.elements.reason.value });
+        const answer = await write("/reveals", sent, { "Idempotency-Key": draft(key).id });
         revealed.set(name, answer.customers);
       } catch (problem) {
         if (!(problem instanceof Problem)) throw problem;
+        if (problem.code === "conflict") keepDraft(key, { sent: "" });
         return fault(form, inWords(problem, { not_found: "Nobody has this name any more. Nothing was recorded." }));
       }
       dropDraft(key);
