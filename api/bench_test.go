@@ -46,6 +46,8 @@ func BenchmarkDashboardRequest(b *testing.B) {
 	board := memory.New()
 	c := config(b, new(bytes.Buffer))
 	c.Log, c.Leaderboard = slog.New(slog.DiscardHandler), board
+	// Readers are counted, as they are in use, and none is refused.
+	c.Limits.ReadRates = map[string]float64{"customer": 1e6}
 	err := board.Load(b.Context(), func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
 		for i := range uint32(100_000) {
 			id := domain.CustomerID(fmt.Sprintf("c-%d", i))

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -129,6 +130,39 @@ func TestARateIsOfOneClientAndOneKind(t *testing.T) {
 	}
 	if s.send(t, exchange{as: analyst, method: "POST", path: "/order/o-1", body: orderOf(`1`, "")}).problem.Code != "forbidden" {
 		t.Error("who has no rate and no rights is forbidden")
+	}
+}
+
+// Given a server without any setting of rates
+// Then a loop of one client is soon told to wait, and a website, which is a whole shop, is not.
+func TestALoopIsStoppedByDefault(t *testing.T) {
+	clock := &clock{now: time.Now()}
+	s := serve(t, loadDocument(t), func(c *api.Config) {
+		fixed{}.all(c)
+		c.Now, c.Limits = clock.Now, admission.Limits{}
+	})
+	website := named(till, "shop")
+	website.Channel = domain.Website
+	order := exchange{method: "POST", path: "/order/o-1", body: orderOf(`1`, "ann"), status: 201}
+	adjusting := exchange{method: "POST", path: "/loyalty/ann", body: `{"loyalty-points": 1, "reason": "goodwill"}`, status: 201}
+	for _, c := range []struct {
+		as   auth.Claims
+		x    exchange
+		many int
+	}{
+		{customerWithOrder("ann"), order, 2}, {till, order, 50}, {website, order, 0}, {awarder, order, 0}, {support, adjusting, 10}, {analyst, whatIf, 2},
+		{ann, exchange{method: "GET", path: "/loyalty/ann", status: 200}, 20},
+		{support, exchange{method: "GET", path: "/loyalty/ann", status: 200}, 50},
+		{analyst, exchange{method: "GET", path: "/earnings", status: 200}, 20},
+		{website, exchange{method: "GET", path: "/session", status: 200}, 0},
+	} {
+		c.x.as = c.as
+		for range cmp.Or(c.many, 200) {
+			s.do(t, c.x)
+		}
+		if c.many > 0 {
+			s.comesBack(t, refused(c.x, 429, "rate_limited"), "1")
+		}
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 
 	"loyalty/api"
 	"loyalty/api/admin"
+	"loyalty/api/admission"
 	"loyalty/api/auth"
 	"loyalty/commands"
 	"loyalty/domain"
@@ -83,6 +84,8 @@ func config(t testing.TB, log io.Writer) api.Config {
 		Ready:   ready(func(context.Context) error { return nil }),
 		Status:  func(context.Context) admin.Status { return admin.Status{Roles: []string{"query"}} },
 		Metrics: prometheus.NewRegistry(),
+		// Tests ask again and again, as fast as they can.
+		Limits: admission.Limits{WriteRates: admission.NoRates(), ReadRates: admission.NoRates()},
 	}
 }
 

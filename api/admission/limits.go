@@ -3,6 +3,7 @@ package admission
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -25,8 +26,8 @@ type Limits struct {
 	// LiveStreams is how many live streams of dashboards are open at once; the rest is rejected as overloaded. 0 is DefaultLiveStreams.
 	LiveStreams int
 	// WriteRates and ReadRates are how many writes and reads per second one client may make, by the kind of client: customer, support,
-	// analyst, or the channel of one (website, mobile, store). A kind that is absent or has 0 may make any number. A client may make the
-	// requests of one second all at once, and at least one.
+	// analyst, or the channel of one (website, mobile, store). A kind with 0 may make any number, and one that is absent what is in
+	// DefaultWriteRates and DefaultReadRates. A client may make the requests of one second all at once, and at least one.
 	WriteRates, ReadRates map[string]float64
 	// Adjustments are the most points that somebody of a role, support or channel, may give or take alone; more waits for a second person.
 	// A role that is absent or has 0 has no limit.
@@ -44,6 +45,26 @@ const (
 	DefaultLiveStreams = 20_000
 )
 
+// DefaultWriteRates and DefaultReadRates are more than a person or a page makes, and much less than a loop. A website or an app makes the
+// requests of a whole shop, and has none.
+func DefaultWriteRates() map[string]float64 {
+	return map[string]float64{"customer": 2, "support": 10, "analyst": 2, "store": 50}
+}
+
+// DefaultReadRates are beside DefaultWriteRates. A page makes a handful of reads when it opens.
+func DefaultReadRates() map[string]float64 {
+	return map[string]float64{"customer": 20, "support": 50, "analyst": 20}
+}
+
+// NoRates let every client make any number of requests.
+func NoRates() map[string]float64 {
+	none := make(map[string]float64)
+	for _, kind := range kindsOfClients {
+		none[kind] = 0
+	}
+	return none
+}
+
 // kindsOfClients are the keys of WriteRates and ReadRates.
 var kindsOfClients = []string{
 	string(auth.RoleCustomer), string(auth.RoleSupport), string(auth.RoleAnalyst), string(domain.Website), string(domain.Mobile), string(domain.Store),
@@ -54,7 +75,14 @@ func (l Limits) WithDefaults() Limits {
 	l.Writes = cmp.Or(l.Writes, DefaultWrites)
 	l.Batches, l.BatchesOfSubject = cmp.Or(l.Batches, DefaultBatches), cmp.Or(l.BatchesOfSubject, DefaultBatchesOfSubject)
 	l.History, l.LiveStreams = cmp.Or(l.History, DefaultHistory), cmp.Or(l.LiveStreams, DefaultLiveStreams)
+	l.WriteRates, l.ReadRates = ratesOver(DefaultWriteRates(), l.WriteRates), ratesOver(DefaultReadRates(), l.ReadRates)
 	return l
+}
+
+// ratesOver are the defaults with what was set in their place.
+func ratesOver(defaults, set map[string]float64) map[string]float64 {
+	maps.Copy(defaults, set)
+	return defaults
 }
 
 // Check returns domain.ErrInvalid for a negative limit, a rate that is not a number, and an unknown kind of client or role.

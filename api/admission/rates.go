@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"hash/maphash"
 	"maps"
 	"math"
 	"sync"
@@ -18,13 +19,21 @@ import (
 // goroutines at once. The nil Rates limit nobody.
 type Rates struct {
 	perSecond map[string]float64
+	seed      maphash.Seed
+	// shards have the buckets of clients by a hash of their subject, so that those who ask at the same time don't wait for each other.
+	shards [rateShards]rateShard
+}
 
+type rateShard struct {
 	mu           sync.Mutex
 	young, older map[client]*rate.Limiter
 }
 
 // maxClients keeps the buckets of one server within 16 MiB.
-const maxClients = 1 << 15
+const (
+	maxClients = 1 << 15
+	rateShards = 16
+)
 
 // client is whom a bound is for: a till, a website, a customer. kind is that by which rates are set.
 type client struct{ kind, subject string }
@@ -43,7 +52,7 @@ func NewRates(perSecond map[string]float64) *Rates {
 	if len(perSecond) == 0 {
 		return nil
 	}
-	return &Rates{perSecond: perSecond}
+	return &Rates{perSecond: perSecond, seed: maphash.MakeSeed()}
 }
 
 // Take counts a request of a caller. Where the caller may not make it now, it is problem.ErrRateLimited, a domain.LaterError.
@@ -79,19 +88,20 @@ func (r *Rates) bucket(caller auth.Claims) *rate.Limiter {
 	if !limited {
 		return nil
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if bucket, known := r.young[who]; known {
+	s := &r.shards[maphash.String(r.seed, who.subject)%rateShards]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if bucket, known := s.young[who]; known {
 		return bucket
 	}
-	bucket, known := r.older[who]
+	bucket, known := s.older[who]
 	if !known {
 		bucket = rate.NewLimiter(rate.Limit(perSecond), max(1, int(math.Ceil(perSecond))))
 	}
-	if r.young == nil || len(r.young) >= maxClients {
-		r.young, r.older = make(map[client]*rate.Limiter), r.young
+	if s.young == nil || len(s.young) >= maxClients/rateShards {
+		s.young, s.older = make(map[client]*rate.Limiter), s.young
 	}
-	r.young[who] = bucket
+	s.young[who] = bucket
 	return bucket
 }
 

@@ -34,8 +34,15 @@ func TestAnyNumberOfClientsTakesABoundedAmountOfMemory(t *testing.T) {
 		if i%1000 == 0 && r.Take(steady, clock) == nil {
 			t.Fatalf("after %d others, one that had asked in this second got a new bucket", i)
 		}
-		if n := len(r.young) + len(r.older); n > 2*maxClients {
-			t.Fatalf("%d buckets are kept", n)
+		if i%1000 != 0 {
+			continue
+		}
+		kept := 0
+		for shard := range r.shards {
+			kept += len(r.shards[shard].young) + len(r.shards[shard].older)
+		}
+		if kept > 2*maxClients {
+			t.Fatalf("%d buckets are kept", kept)
 		}
 	}
 }
@@ -89,4 +96,30 @@ func TestLinesAreARateApart(t *testing.T) {
 	if got := (*Rates)(nil).Reserve(customerOfTests, clock); got != 0 {
 		t.Errorf("without a rate a line waits %s", got)
 	}
+}
+
+// Counting a read must not show beside the dashboard that is read, which takes some microseconds.
+func TestCountingARequestAllocatesNothing(t *testing.T) {
+	r := NewRates(map[string]float64{"customer": 1e6})
+	if n := testing.AllocsPerRun(100, func() { _ = r.Take(customerOfTests, time.Now) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// BenchmarkTake counts requests of 10,000 customers, from as many goroutines as there are processors.
+func BenchmarkTake(b *testing.B) {
+	r := NewRates(map[string]float64{"customer": 1e6})
+	customers := make([]auth.Claims, 10_000)
+	for i := range customers {
+		customers[i] = customerOfTests
+		customers[i].Subject = fmt.Sprintf("c-%d", i)
+	}
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for i := 0; pb.Next(); i += 7 {
+			if err := r.Take(customers[i%len(customers)], time.Now); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }

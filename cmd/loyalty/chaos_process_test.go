@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -62,7 +63,7 @@ const afterAnEnd = 200 * time.Millisecond
 func (k *kept) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		command := exec.CommandContext(ctx, k.binary, k.args...)
-		command.Env = append(os.Environ(), k.environment...)
+		command.Env = slices.Concat(os.Environ(), forTests, k.environment)
 		command.Stdout, command.Stderr = &k.out, &k.err
 		k.mu.Lock()
 		err := command.Start()

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -121,11 +122,18 @@ func launch(t testing.TB, environment []string, args ...string) *process {
 	return launchBinary(t, program, environment, args...)
 }
 
+// forTests are the settings of every process: no balancer is in front, so that a stop is quick, and tests ask again and again, as fast as
+// they can.
+var forTests = []string{
+	"LOYALTY_DRAIN=0s",
+	"LOYALTY_RATE_LIMIT=customer=0;support=0;analyst=0;store=0", "LOYALTY_READ_RATE_LIMIT=customer=0;support=0;analyst=0",
+}
+
 func launchBinary(t testing.TB, binary string, environment []string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, ended: make(chan error, 1)}
 	p.command = exec.Command(binary, args...)
-	p.command.Env = append(append(os.Environ(), "LOYALTY_DRAIN=0s"), environment...) // no balancer is in front, and so a stop is quick
+	p.command.Env = slices.Concat(os.Environ(), forTests, environment)
 	p.command.Stdout, p.command.Stderr = &p.out, &p.err
 	if err := p.command.Start(); err != nil {
 		t.Fatal(err)

@@ -23,6 +23,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"loyalty/api"
+	"loyalty/api/admission"
 	"loyalty/api/auth"
 	"loyalty/api/baseline"
 	"loyalty/domain"
@@ -217,7 +218,9 @@ func (c Dashboards) handler(board app.LeaderboardStore, proxies domain.Proxies, 
 	}
 	return api.New(api.Config{
 		Leaderboard: board, Proxies: proxies, Verifier: verifier, Log: slog.New(slog.DiscardHandler), Now: time.Now, NewRequestID: app.NewRequestIDs(),
-		Ready: map[string]func(context.Context) error{"query": func(context.Context) error { return nil }}, Metrics: prometheus.NewRegistry(),
+		// Readers are counted, as they are in use, and none is refused.
+		Limits: admission.Limits{ReadRates: map[string]float64{"customer": 1e6}},
+		Ready:  map[string]func(context.Context) error{"query": func(context.Context) error { return nil }}, Metrics: prometheus.NewRegistry(),
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime/pprof"
 
+	"loyalty/api/admission"
 	"loyalty/internal/bench"
 	"loyalty/internal/cli/output"
 )
@@ -50,5 +51,7 @@ func (c benchServe) Run(ctx context.Context, std output.Streams) error {
 		stop()
 	}()
 	c.Drain = 0 // no balancer is in front
+	// What is measured is what the server can do, and not what it lets one client do.
+	c.RateLimit, c.ReadRateLimit = admission.NoRates(), admission.NoRates()
 	return c.serveCommand.Run(ctx, std)
 }

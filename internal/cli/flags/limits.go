@@ -14,8 +14,8 @@ type Limits struct {
 	MaxWrites           int                `help:"Writes carried out at once, half of them for one client at most. As many more wait; what comes then is refused with 503 or 429, and Retry-After." default:"512" env:"LOYALTY_MAX_WRITES" placeholder:"N"`
 	MaxBatches          int                `help:"Batches (POST /orders) taken at once; what comes then is refused with 503 and Retry-After." default:"32" env:"LOYALTY_MAX_BATCHES" placeholder:"N"`
 	MaxBatchesPerClient int                `help:"Batches of one client taken at once; what comes then is refused with 429 and Retry-After." default:"4" env:"LOYALTY_MAX_BATCHES_PER_CLIENT" placeholder:"N"`
-	RateLimit           map[string]float64 `help:"Writes a second that one client may make, by kind of client (customer, support, analyst, website, mobile, store): \"customer=2;store=50\". A client is the subject of a token. A kind not named has no limit." env:"LOYALTY_RATE_LIMIT" placeholder:"KIND=N;…"`
-	ReadRateLimit       map[string]float64 `help:"The same for dashboards and trails." env:"LOYALTY_READ_RATE_LIMIT" placeholder:"KIND=N;…"`
+	RateLimit           map[string]float64 `help:"Writes a second that one client may make, by kind of client (customer, support, analyst, website, mobile, store): \"customer=2;store=0\". A client is the subject of a token. 0 is no limit; what is not named has its default: customer 2, support 10, analyst 2, store 50, website and mobile none." env:"LOYALTY_RATE_LIMIT" placeholder:"KIND=N;…"`
+	ReadRateLimit       map[string]float64 `help:"The same for dashboards, trails and all other reads. Defaults: customer 20, support 50, analyst 20, the others none." env:"LOYALTY_READ_RATE_LIMIT" placeholder:"KIND=N;…"`
 
 	MaxHistory int `help:"Questions about the past (asOf, changes) worked on at once for support, and again for analysts, one for each person; each looks at every customer. Eight times as many wait." default:"2" env:"LOYALTY_MAX_HISTORY" placeholder:"N"`
 	MaxLive    int `help:"Live dashboards open at once (GET …/live); what comes then is refused with 503." default:"20000" env:"LOYALTY_MAX_LIVE" placeholder:"N"`
