@@ -23,7 +23,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"loyalty/api"
-	"loyalty/api/admission"
 	"loyalty/api/auth"
 	"loyalty/api/baseline"
 	"loyalty/domain"
@@ -216,12 +215,13 @@ func (c Dashboards) handler(board app.LeaderboardStore, proxies domain.Proxies, 
 	if err != nil {
 		return nil, err
 	}
-	return api.New(api.Config{
+	config := api.Config{
 		Leaderboard: board, Proxies: proxies, Verifier: verifier, Log: slog.New(slog.DiscardHandler), Now: time.Now, NewRequestID: app.NewRequestIDs(),
-		// Readers are counted, as they are in use, and none is refused.
-		Limits: admission.Limits{ReadRates: map[string]float64{"customer": 1e6}},
 		Ready:  map[string]func(context.Context) error{"query": func(context.Context) error { return nil }}, Metrics: prometheus.NewRegistry(),
-	})
+	}
+	// Readers are counted, as they are in use, and none is refused.
+	config.Limits.ReadRates = map[string]float64{"customer": 1e6}
+	return api.New(config)
 }
 
 // typicalAnswer is the body of a dashboard of a customer in the middle of the leaderboard.

@@ -7,7 +7,6 @@ import (
 	"os"
 	"runtime/pprof"
 
-	"loyalty/api/admission"
 	"loyalty/internal/bench"
 	"loyalty/internal/cli/output"
 )
@@ -52,6 +51,6 @@ func (c benchServe) Run(ctx context.Context, std output.Streams) error {
 	}()
 	c.Drain = 0 // no balancer is in front
 	// What is measured is what the server can do, and not what it lets one client do.
-	c.RateLimit, c.ReadRateLimit = admission.NoRates(), admission.NoRates()
+	c.LiftRates()
 	return c.serveCommand.Run(ctx, std)
 }

@@ -26,6 +26,9 @@ type Limits struct {
 	AdjustmentLimit map[auth.Role]domain.Points `help:"Most points that one may give or take alone, by role (support, channel): \"support=500;channel=100\". More waits until somebody else of support approves it. A role not named has no limit." env:"LOYALTY_ADJUSTMENT_LIMIT" placeholder:"ROLE=N;…"`
 }
 
+// LiftRates lets every client make any number of requests.
+func (f *Limits) LiftRates() { f.RateLimit, f.ReadRateLimit = admission.NoRates(), admission.NoRates() }
+
 // Check returns the limits that the flags stand for, or a usage error.
 func (f Limits) Check() (admission.Limits, error) {
 	l := admission.Limits{Writes: f.MaxWrites, Batches: f.MaxBatches, BatchesOfSubject: f.MaxBatchesPerClient, History: f.MaxHistory, LiveStreams: f.MaxLive, WriteRates: f.RateLimit, ReadRates: f.ReadRateLimit, Adjustments: f.AdjustmentLimit}
