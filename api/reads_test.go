@@ -120,7 +120,7 @@ func TestADashboardIsWhatAPlainSortGives(t *testing.T) {
 
 // Given a customer who bought, brought something back, and was given points by support
 // When support and the customer read the trail, page by page
-// Then its entries add up, newest first, and tell the customer everything but who of the staff it was.
+// Then its entries add up, newest first, and tell the customer everything but who of the staff it was, and why.
 func TestATrailAddsUp(t *testing.T) {
 	s := startStack(t, loadDocument(t))
 	s.do(t, exchange{as: till, method: "POST", path: "/order/o-1", body: orderOf(`"129.99"`, "ann"), status: 201})

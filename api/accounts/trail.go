@@ -83,7 +83,7 @@ func trailFilter(values url.Values) (f ledger.Filter, err error) {
 	return f, domain.JoinInvalid(errs...)
 }
 
-// answerTrail is a trail as a role may see it: who of the staff did something is not for customers.
+// answerTrail is a trail as a role may see it.
 func answerTrail(customer domain.CustomerID, t ledger.Trail, role auth.Role) trailAnswer {
 	answer := trailAnswer{
 		CustomerID: customer, Points: t.Account.Points, Entries: make([]view.Entry, len(t.Entries)),
@@ -95,10 +95,11 @@ func answerTrail(customer domain.CustomerID, t ledger.Trail, role auth.Role) tra
 	return answer
 }
 
-// seenBy is an entry as a role may see it.
+// seenBy is an entry as a role may see it. Who of the staff did something, and what they wrote about it, is not for customers: a reason is
+// for colleagues and auditors, and may be a suspicion.
 func seenBy(role auth.Role, e ledger.Entry) ledger.Entry {
 	if role == auth.RoleCustomer {
-		e.Actor, e.Correlation = "", ""
+		e.Actor, e.Reason, e.Correlation = "", "", ""
 	}
 	return e
 }

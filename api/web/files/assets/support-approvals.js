@@ -133,7 +133,7 @@ export function approvals(who, { counted, changed }) {
     decline.addEventListener("click", () => {
       const button = el("button", { class: "button danger" }, own ? "Take it back" : "Decline");
       const form = el("form", { class: "stack", novalidate: true },
-        el("label", { class: "field" }, "Why? ", el("span", { class: "hint" }, "It is kept for ever: name a ticket, not a person."),
+        el("label", { class: "field" }, "Why? ", el("span", { class: "hint" }, "Name a ticket, not a person. It is kept for ever and read by colleagues and auditors, not shown to the customer."),
           el("input", { name: "reason", type: "text", autocomplete: "off" })),
         el("p", { class: "row" }, button, el("button", { class: "button", type: "button", onclick: () => close(decline) }, "Cancel")));
       fill(form, `decline ${key}`);

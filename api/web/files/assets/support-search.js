@@ -85,7 +85,7 @@ function named({ name, customers: n }, who) {
   const key = `reveal ${name}`;
   const form = el("form", { class: "stack", novalidate: true },
     el("label", { class: "field" }, "Why do you need to know? ",
-      el("span", { class: "hint", id: "reveal-hint" }, "It is recorded for ever, with your name and the time. Name a ticket, not a person."),
+      el("span", { class: "hint", id: "reveal-hint" }, "Name a ticket, not a person. It is kept for ever, with your name and the time, and read by colleagues and auditors, not shown to the customer."),
       el("input", { name: "reason", type: "text", autocomplete: "off", "aria-describedby": "reveal-hint" })),
     el("p", null, el("button", { class: "button primary" }, "Reveal who it is")));
   fill(form, key);
