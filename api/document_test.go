@@ -71,7 +71,7 @@ func decodeLines(body io.Reader, _ http.Header, _ *openapi3.SchemaRef, _ openapi
 
 // inexpressible are the codes of requests that are at fault in a way that a schema can't say.
 var inexpressible = []string{
-	"json_malformed", "field_repeated", "query_malformed", "customer_id_missing", "cursor_invalid", "currency_not_in_policy",
+	"json_malformed", "field_repeated", "query_malformed", "parameter_unknown", "parameter_repeated", "customer_id_missing", "cursor_invalid", "currency_not_in_policy",
 	"moment_too_early", "moment_too_late", "season_unknown", "season_as_of", "span_too_long",
 	"until_empty", "until_before_first", "until_after_last", "until_in_append", "until_before_from",
 }

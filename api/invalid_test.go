@@ -86,6 +86,9 @@ func invalid(t *testing.T) []exchange {
 		{method: "POST", path: "/reveals", body: revealing(t, "ann").body, as: revealer},
 	} {
 		all = append(all, deniedCallers(t, route)...)
+		if route.method == "POST" {
+			all = append(all, invalidQueries(route)...)
+		}
 		if route.method == "POST" && route.path != approvalPath {
 			all = append(all, invalidTypes(route)...)
 		}
@@ -102,6 +105,27 @@ func invalid(t *testing.T) []exchange {
 		exchange{name: "a slash too many", as: ann, method: "GET", path: "/loyalty/ann/trail/", status: 404, code: "route_not_found"},
 		exchange{name: "another method", as: till, method: "PUT", path: "/order/o-9", body: orderOf(`1`, "ann"), status: 405, code: "method_not_allowed"},
 	)
+}
+
+// invalidQueries asks a write for what it can't do, or asks wrongly for a preview.
+func invalidQueries(route exchange) (all []exchange) {
+	at := func(query, code, field string) {
+		x := route
+		x.path += "?" + query
+		all = append(all, bad(x, "a query", x.body, code, field))
+	}
+	at("preveiw=true", "parameter_unknown", "preveiw")
+	at("Preview=true&x=1", "parameter_unknown", "Preview")
+	at("dry_run", "parameter_unknown", "dry_run")
+	at("%zz", "query_malformed", "query")
+	if !strings.Contains(route.path, "/returns/") && route.path != "/loyalty/ann" && route.path != approvalPath {
+		at("preview=true", "parameter_unknown", "preview")
+		return all
+	}
+	at("preview=", "preview_malformed", "preview")
+	at("preview=true&preview=true", "parameter_repeated", "preview")
+	at("preview=true&asOf=2026", "parameter_unknown", "asOf")
+	return all
 }
 
 // bad derives an exchange that is answered with 400 from one that is not.

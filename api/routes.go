@@ -28,6 +28,8 @@ const (
 	ownTimeout routeFlags = 1 << iota
 	// ratedByLine is for a route that counts each line of a request against its caller's rate instead of the request.
 	ratedByLine
+	// previews is for a write that can also tell what it would do.
+	previews
 )
 
 // grants is what each role may do on a route. A role that is not in it may do nothing.
@@ -73,14 +75,14 @@ func (r rooms) routes(c *Config) []route {
 	return []route{
 		{post, "/order/:orderId", commands, grants{channel: forAnyone, customer: withOrder}, r.orders.Place, 0},
 		{post, "/orders", commands, grants{channel: forAnyone}, r.orders.PlaceBatch, ownTimeout | ratedByLine},
-		{post, "/order/:orderId/returns/:returnId", commands, grants{channel: forAnyone, support: forAnyone}, r.orders.Return, 0},
+		{post, "/order/:orderId/returns/:returnId", commands, grants{channel: forAnyone, support: forAnyone}, r.orders.Return, previews},
 
 		{get, "/loyalty/:userId", board, grants{customer: forThemselves, support: forAnyone, analyst: lookingBack}, r.dashboards.Dashboard, ownTimeout},
 		{get, "/loyalty/:userId/live", board, grants{customer: forThemselves, support: forAnyone}, r.dashboards.Live, ownTimeout},
 		{get, "/seasons", board, grants{customer: asThemselves, support: forAnyone, analyst: forAnyone}, r.dashboards.ListSeasons, 0},
 
-		{post, "/loyalty/:userId", commands, grants{channel: withAward, support: forAnyone}, r.accounts.Adjust, 0},
-		{post, "/loyalty/:userId/adjustments/:loyaltyId/approval", commands, grants{support: forAnyone}, r.accounts.Approve, 0},
+		{post, "/loyalty/:userId", commands, grants{channel: withAward, support: forAnyone}, r.accounts.Adjust, previews},
+		{post, "/loyalty/:userId/adjustments/:loyaltyId/approval", commands, grants{support: forAnyone}, r.accounts.Approve, previews},
 		{post, "/loyalty/:userId/adjustments/:loyaltyId/refusal", commands, grants{support: forAnyone}, r.accounts.Decline, 0},
 		{get, "/loyalty/:userId/trail", trails, grants{customer: forThemselves, support: forAnyone}, r.accounts.Trail, ownTimeout},
 
@@ -116,6 +118,9 @@ func (s *Server) guard(r route) echo.HandlerFunc {
 			return err
 		}
 		if err = r.grants.admit(c, caller); err == nil {
+			err = r.checkQuery(c)
+		}
+		if err == nil {
 			err = r.handle(ctx, c, caller)
 		}
 		if errors.Is(err, domain.ErrForbidden) {
@@ -123,6 +128,17 @@ func (s *Server) guard(r route) echo.HandlerFunc {
 		}
 		return err
 	}
+}
+
+// checkQuery rejects what a write has no use for in its query: a misspelt preview would be carried out.
+func (r route) checkQuery(c echo.Context) error {
+	switch {
+	case r.method == get:
+		return nil
+	case r.flags&previews != 0:
+		return request.CheckQuery(c, "preview")
+	}
+	return request.CheckQuery(c)
 }
 
 // takeRate counts a request against its caller's rate, unless the route counts lines.

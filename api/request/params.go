@@ -2,7 +2,9 @@ package request
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -40,6 +42,24 @@ func Query(c echo.Context) (url.Values, error) {
 	return values, nil
 }
 
+// CheckQuery makes sure that a query has no other parameters than these, each once: what is misspelt would otherwise count as left out. The
+// error names the first that it should not have; its code is query_malformed, parameter_unknown or parameter_repeated.
+func CheckQuery(c echo.Context, known ...string) error {
+	values, err := Query(c)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		switch {
+		case !slices.Contains(known, name):
+			return domain.Invalid(name, "parameter_unknown", "there is no such parameter here, and case counts")
+		case len(values[name]) > 1:
+			return domain.Invalid(name, "parameter_repeated", "this is given more than once")
+		}
+	}
+	return nil
+}
+
 // What a reader gets who does not say how many: entries of a page, and rows of a leaderboard at its top and around a customer.
 const (
 	DefaultPage   = 50
@@ -66,13 +86,11 @@ func Preview(c echo.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	switch values.Get("preview") {
-	case "":
+	switch {
+	case !values.Has("preview"), values.Get("preview") == "false":
 		return false, nil
-	case "true":
+	case values.Get("preview") == "true":
 		return true, nil
-	case "false":
-		return false, nil
 	}
 	return false, domain.Invalid("preview", "preview_malformed", "preview is true or false")
 }
