@@ -139,16 +139,12 @@ func New(c Config) (*Server, error) {
 	if s.admission, err = admission.New(c.Limits, c.Metrics); err != nil {
 		return nil, err
 	}
-	streams, err := dashboards.NewLiveStreams(c.Limits.WithDefaults().LiveStreams, c.Metrics)
-	if err != nil {
-		return nil, err
-	}
 	if s.files, err = web.Load(); err != nil {
 		return nil, err
 	}
 	stopping, stop := context.WithCancel(context.Background())
 	s.stop = stop
-	s.rooms = s.furnish(&c, streams, stopping)
+	s.rooms = s.furnish(&c, stopping)
 	s.echo.HTTPErrorHandler = s.fail
 	s.echo.Use(s.around)
 	s.allowOrigins(c.AllowOrigins)
@@ -162,7 +158,7 @@ func New(c Config) (*Server, error) {
 }
 
 // furnish gives each room the ports that it needs, and no others.
-func (s *Server) furnish(c *Config, streams *dashboards.LiveStreams, stopping context.Context) rooms {
+func (s *Server) furnish(c *Config, stopping context.Context) rooms {
 	return rooms{
 		orders: &orders.Handler{
 			Commands: c.Commands, Writes: s.admission.Writes, Rates: s.admission.WriteRates, Lines: s.metrics.Lines,
@@ -171,7 +167,7 @@ func (s *Server) furnish(c *Config, streams *dashboards.LiveStreams, stopping co
 		accounts: &accounts.Handler{Commands: c.Commands, Writes: s.admission.Writes, Limits: c.Limits.Adjustments, Ledger: c.Ledger},
 		dashboards: &dashboards.Handler{
 			Leaderboard: c.Leaderboard, Seasons: c.Seasons, History: c.History, PastReads: s.admission.Past, Proxies: c.Proxies,
-			Streams: streams, Log: c.Log, Now: c.Now, IDs: s.ids, Stopping: stopping,
+			Pages: s.admission.Live, Streams: dashboards.NewLiveStreams(), Log: c.Log, Now: c.Now, IDs: s.ids, Stopping: stopping,
 		},
 		past: &past.Handler{
 			History: c.History, Reads: s.admission.Past, Proxies: c.Proxies, Ledger: c.Ledger, Earner: c.Earner,
@@ -182,7 +178,7 @@ func (s *Server) furnish(c *Config, streams *dashboards.LiveStreams, stopping co
 			Writes: s.admission.Writes,
 		},
 		admin: &admin.Handler{
-			Ready: c.Ready, Status: c.Status, Metrics: c.Metrics, Requests: s.metrics, LiveStreams: streams.Open,
+			Ready: c.Ready, Status: c.Status, Metrics: c.Metrics, Requests: s.metrics, LiveStreams: s.admission.Live.InFlight,
 			Log: c.Log, Now: c.Now, IDs: s.ids,
 		},
 		web: &web.Handler{Auth: s.auth, Provider: c.SignIn, Development: c.Development, Log: c.Log, Now: c.Now, IDs: s.ids},

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"loyalty/api"
+	"loyalty/api/admission"
 	"loyalty/api/auth"
 	"loyalty/api/browsertest"
 )
@@ -196,30 +197,45 @@ func TestAPageThatNobodyLooksAtLetsGoOfItsConnection(t *testing.T) {
 	s := startBoard(t, true, nil)
 	tab := visit(t, s.site, ann, "/")
 	tab.Wait(live)
-	s.waitForMetric(t, "loyalty_live_pages 1")
+	s.waitForMetric(t, "loyalty_live_pages_in_flight 1")
 	do(tab, `customElements.get("loyalty-dashboard").hiddenFor = 1; Object.defineProperty(document, "visibilityState", {value: "hidden", configurable: true});
 		document.dispatchEvent(new Event("visibilitychange"));`)
-	s.waitForMetric(t, "loyalty_live_pages 0")
+	s.waitForMetric(t, "loyalty_live_pages_in_flight 0")
 	s.give(t, "ann", 5)
 	do(tab, `Object.defineProperty(document, "visibilityState", {value: "visible", configurable: true}); document.dispatchEvent(new Event("visibilitychange"));`)
 	tab.Wait(live)
 	tab.Wait(shown(".own-points .figure") + ` === "35"`)
-	s.waitForMetric(t, "loyalty_live_pages 1")
+	s.waitForMetric(t, "loyalty_live_pages_in_flight 1")
 }
 
 // Given as many pages as a server takes
 // When one more is opened
-// Then it says that it waits, and shows its figures once there is room.
+// Then it shows its figures as they are, says that they are not live, and is live once there is room.
 func TestAPageTooManyWaitsForItsTurn(t *testing.T) {
-	s := startBoard(t, true, func(c *api.Config, _ *http.Server) { c.Limits.LiveStreams = 1 })
+	for name, limits := range map[string]admission.Limits{
+		"503": {LiveStreams: 1, LiveStreamsOfSubject: 1}, "429": {LiveStreams: 2, LiveStreamsOfSubject: 1},
+	} {
+		t.Run(name, func(t *testing.T) { waitForTurn(t, name, limits) })
+	}
+}
+
+func waitForTurn(t *testing.T, status string, limits admission.Limits) {
+	s := startBoard(t, true, func(c *api.Config, _ *http.Server) { c.Limits = limits })
 	other := openPage(t, s.site, ann, "/loyalty/ann/live", "")
 	other.next(t)
 	tab := browsertest.Open(t)
-	tab.Allow("503")
+	tab.Allow(status)
 	tab.Cookie(s.url, "loyalty_session", mint(t, ann))
 	tab.Go(s.url + "/")
-	tab.Wait(shown(".message") + `.startsWith("Just a moment")`)
+	tab.Wait(shown(".own-rank .figure") + ` === "2"`)
+	tab.Wait(shown(".status") + `.startsWith("No news just now")`)
 	accessible(tab)
+	again := `window.dispatchEvent(new Event("online"));`
+	s.give(t, "ann", 100)
+	do(tab, again)
+	tab.Wait(shown(".own-rank .figure") + ` === "1"`)
 	other.close()
+	s.waitForMetric(t, "loyalty_live_pages_in_flight 0")
+	do(tab, again)
 	tab.Wait(live)
 }

@@ -190,9 +190,9 @@ func TestAPageMaySetTheTokenItself(t *testing.T) {
 	}
 	do(tab, fmt.Sprintf(`document.querySelector("loyalty-dashboard").token = %q;`, mint(t, embeddedCustomer)))
 	tab.Wait(live)
-	s.waitForMetric(t, "loyalty_live_pages 1")
+	s.waitForMetric(t, "loyalty_live_pages_in_flight 1")
 	do(tab, `document.querySelector("loyalty-dashboard").remove();`)
-	s.waitForMetric(t, "loyalty_live_pages 0")
+	s.waitForMetric(t, "loyalty_live_pages_in_flight 0")
 }
 
 func TestAPageThatIsNotAllowedSeesNothing(t *testing.T) {

@@ -68,13 +68,21 @@ func runLive(t *testing.T, doc *document) {
 	keyless := live
 	keyless.status, keyless.code, keyless.header = 503, "unavailable", http.Header{"Authorization": {"Bearer " + token}}
 	s.do(t, keyless)
-	s = serve(t, doc, func(c *api.Config) { fixed{}.all(c); c.Limits.LiveStreams = 1 })
-	page := openPage(t, s, ann, "/loyalty/ann/live", "")
+	s = serve(t, doc, func(c *api.Config) {
+		fixed{}.all(c)
+		c.Limits.LiveStreams, c.Limits.LiveStreamsOfSubject = 2, 1
+	})
+	page, another := openPage(t, s, ann, "/loyalty/ann/live", ""), openPage(t, s, support, "/loyalty/ann/live", "")
 	page.next(t)
-	fails("/loyalty/ann/live", ann, 503, "overloaded")
+	another.next(t)
+	s.comesBack(t, refused(live, 429, "too_much_at_once"), "30")
+	third := live
+	third.as = named(support, "staff-9")
+	s.comesBack(t, refused(third, 503, "overloaded"), "30")
 	page.close()
-	s.waitForMetric(t, "loyalty_live_pages 0")
-	s.waitForMetric(t, "loyalty_live_pages_refused_total 1")
+	another.close()
+	s.waitForMetric(t, "loyalty_live_pages_in_flight 0")
+	s.waitForMetric(t, "loyalty_live_pages_refused_total 2")
 }
 
 // event is a server-sent event.
@@ -323,7 +331,7 @@ func TestAStoppingServerEndsItsPages(t *testing.T) {
 	if e, err := page.read(); err != io.EOF {
 		t.Errorf("got %+v, %v", e, err)
 	}
-	s.waitForMetric(t, "loyalty_live_pages 0")
+	s.waitForMetric(t, "loyalty_live_pages_in_flight 0")
 }
 
 func TestNothingIsLeftOfReadersWhoWentAway(t *testing.T) {
@@ -335,11 +343,11 @@ func TestNothingIsLeftOfReadersWhoWentAway(t *testing.T) {
 			page.next(t)
 			open = append(open, page)
 		}
-		s.waitForMetric(t, "loyalty_live_pages 20")
+		s.waitForMetric(t, "loyalty_live_pages_in_flight 20")
 		for _, page := range open {
 			page.close()
 		}
-		s.waitForMetric(t, "loyalty_live_pages 0")
+		s.waitForMetric(t, "loyalty_live_pages_in_flight 0")
 	}
 }
 
@@ -372,5 +380,58 @@ func TestAPageEndsWithItsToken(t *testing.T) {
 	if e, err := page.read(); err != io.EOF {
 		t.Errorf("then %+v, %v", e, err)
 	}
-	s.waitForMetric(t, "loyalty_live_pages 0")
+	s.waitForMetric(t, "loyalty_live_pages_in_flight 0")
+}
+
+// Given a token that asks for 20,000 live pages
+// Then it has ten, of all leaderboards together, and everybody else has theirs.
+func TestOneTokenHasTenLivePages(t *testing.T) {
+	s := startBoard(t, true, func(c *api.Config, _ *http.Server) { c.Limits.LiveStreamsOfSubject = 0 })
+	for range 10 {
+		openPage(t, s.site, ann, "/loyalty/ann/live", "").next(t)
+	}
+	token, refusals := mint(t, ann), 0
+	for range 20_000 - 10 {
+		r := httptest.NewRequest(http.MethodGet, "/loyalty/ann/live?top=7", nil)
+		r.Header.Set("Authorization", "Bearer "+token)
+		w := httptest.NewRecorder()
+		if s.server.ServeHTTP(w, r); w.Code == http.StatusTooManyRequests {
+			refusals++
+		}
+	}
+	if refusals != 20_000-10 {
+		t.Errorf("%d were refused", refusals)
+	}
+	openPage(t, s.site, customer("bob"), "/loyalty/bob/live", "").next(t)
+	s.waitForMetric(t, "loyalty_live_pages_in_flight 11")
+}
+
+// hangingBoard is a leaderboard whose store hangs for who waits for a change, whatever their context says, until it is let go.
+type hangingBoard struct {
+	*memory.Board
+	waiting, release chan struct{}
+}
+
+func (b hangingBoard) Wait(context.Context, domain.Position) error {
+	b.waiting <- struct{}{}
+	<-b.release
+	return domain.ErrUnavailable
+}
+
+// Given a store that hangs
+// When the last page of its leaderboard goes
+// Then the others open, and operators are answered, while the watch of that leaderboard has not ended yet.
+func TestTheLastPageToLeaveKeepsNobodyWaiting(t *testing.T) {
+	board := hangingBoard{memory.New(), make(chan struct{}, 100), make(chan struct{})}
+	s := startBoard(t, false, func(c *api.Config, _ *http.Server) { c.Leaderboard = board })
+	s.board = board.Board
+	s.load(t)
+	for range 3 {
+		page := openPage(t, s.site, ann, "/loyalty/ann/live", "")
+		page.next(t)
+		<-board.waiting
+		page.close()
+		s.waitForMetric(t, "loyalty_live_pages_in_flight 0")
+	}
+	close(board.release)
 }

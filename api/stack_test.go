@@ -85,7 +85,7 @@ func config(t testing.TB, log io.Writer) api.Config {
 		Status:  func(context.Context) admin.Status { return admin.Status{Roles: []string{"query"}} },
 		Metrics: prometheus.NewRegistry(),
 		// Tests ask again and again, as fast as they can.
-		Limits: admission.Limits{WriteRates: admission.NoRates(), ReadRates: admission.NoRates()},
+		Limits: admission.Limits{WriteRates: admission.NoRates(), ReadRates: admission.NoRates(), LiveStreamsOfSubject: 1000},
 	}
 }
 

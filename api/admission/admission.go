@@ -18,6 +18,9 @@ const (
 	pastRetry   = 10 * time.Second
 )
 
+// liveRetry is how long a page that may not be live is told to wait. It reads its dashboard as often.
+const liveRetry = 30 * time.Second
+
 // maxWhatIfs is how many what-ifs are worked on at once, as each holds a part of every customer in memory.
 const maxWhatIfs = 1
 
@@ -27,6 +30,8 @@ type Admission struct {
 	// Past bounds the questions about the past by the role that asks, each of which takes time in proportion to the number of customers. A
 	// subject has one at work, so that none has all turns of its role.
 	Past map[auth.Role]*Semaphore
+	// Live bounds the live streams that are open.
+	Live *Semaphore
 	// WhatIfs bounds the questions about another policy.
 	WhatIfs *Semaphore
 	// WriteRates and ReadRates are nil where nobody has a rate.
@@ -51,6 +56,12 @@ func New(l Limits, registry *prometheus.Registry) (*Admission, error) {
 		if err != nil {
 			return nil, err
 		}
+	}
+	a.Live, err = NewSemaphore("live_pages", "Live pages", nil, Bounds{
+		Slots: l.LiveStreams, OfSubject: min(l.LiveStreams, l.LiveStreamsOfSubject), RetryAfter: liveRetry,
+	}, registry)
+	if err != nil {
+		return nil, err
 	}
 	a.WhatIfs, err = NewSemaphore("what_ifs", "What-ifs", nil, Bounds{Slots: maxWhatIfs, OfSubject: maxWhatIfs, RetryAfter: time.Minute}, registry)
 	return a, err

@@ -23,8 +23,9 @@ type Limits struct {
 	// History is how many questions about the past are worked on at once for support, and again for analysts, one for each subject. Eight
 	// times as many wait for up to 5 seconds; the rest is refused. 0 is DefaultHistory.
 	History int
-	// LiveStreams is how many live streams of dashboards are open at once; the rest is rejected as overloaded. 0 is DefaultLiveStreams.
-	LiveStreams int
+	// LiveStreams is how many live streams of dashboards are open at once, and LiveStreamsOfSubject how many of one subject; the rest is
+	// refused. 0 is DefaultLiveStreams and DefaultLiveStreamsOfSubject.
+	LiveStreams, LiveStreamsOfSubject int
 	// WriteRates and ReadRates are how many writes and reads per second one client may make, by the kind of client: customer, support,
 	// analyst, or the channel of one (website, mobile, store). A kind with 0 may make any number, and one that is absent what is in
 	// DefaultWriteRates and DefaultReadRates. A client may make the requests of one second all at once, and at least one.
@@ -42,7 +43,8 @@ const (
 	DefaultBatchesOfSubject = 4
 	DefaultHistory          = 2
 	// DefaultLiveStreams take less than 1 GB.
-	DefaultLiveStreams = 20_000
+	DefaultLiveStreams          = 20_000
+	DefaultLiveStreamsOfSubject = 10
 )
 
 // DefaultWriteRates and DefaultReadRates are more than a person or a page makes, and much less than a loop. A website or an app makes the
@@ -74,7 +76,9 @@ var kindsOfClients = []string{
 func (l Limits) WithDefaults() Limits {
 	l.Writes = cmp.Or(l.Writes, DefaultWrites)
 	l.Batches, l.BatchesOfSubject = cmp.Or(l.Batches, DefaultBatches), cmp.Or(l.BatchesOfSubject, DefaultBatchesOfSubject)
-	l.History, l.LiveStreams = cmp.Or(l.History, DefaultHistory), cmp.Or(l.LiveStreams, DefaultLiveStreams)
+	l.History = cmp.Or(l.History, DefaultHistory)
+	l.LiveStreams = cmp.Or(l.LiveStreams, DefaultLiveStreams)
+	l.LiveStreamsOfSubject = cmp.Or(l.LiveStreamsOfSubject, DefaultLiveStreamsOfSubject)
 	l.WriteRates, l.ReadRates = ratesOver(DefaultWriteRates(), l.WriteRates), ratesOver(DefaultReadRates(), l.ReadRates)
 	return l
 }
@@ -87,7 +91,7 @@ func ratesOver(defaults, set map[string]float64) map[string]float64 {
 
 // Check returns domain.ErrInvalid for a negative limit, a rate that is not a number, and an unknown kind of client or role.
 func (l Limits) Check() error {
-	if l.Writes < 0 || l.Batches < 0 || l.BatchesOfSubject < 0 || l.History < 0 || l.LiveStreams < 0 {
+	if l.Writes < 0 || l.Batches < 0 || l.BatchesOfSubject < 0 || l.History < 0 || l.LiveStreams < 0 || l.LiveStreamsOfSubject < 0 {
 		return domain.Invalid("limits", "limit_out_of_range", "how many writes, batches, questions about the past and live pages are taken at once must not be negative")
 	}
 	for role, points := range l.Adjustments {

@@ -36,10 +36,12 @@ type Handler struct {
 	History   history.Reader
 	PastReads map[auth.Role]*admission.Semaphore
 	Proxies   domain.Proxies
-	Streams   *LiveStreams
-	Log       *slog.Logger
-	Now       func() time.Time
-	IDs       request.IDs
+	// Pages admits live streams.
+	Pages   *admission.Semaphore
+	Streams *LiveStreams
+	Log     *slog.Logger
+	Now     func() time.Time
+	IDs     request.IDs
 	// Stopping ends when the server stops, and live streams with it.
 	Stopping context.Context
 

@@ -68,16 +68,17 @@ func (h *Handler) Live(ctx context.Context, c echo.Context, caller auth.Claims) 
 		}
 		board, proxies, of, json = its, names, &found, nil
 	}
-	notifier, err := h.Streams.join(board, json)
-	if err != nil {
+	if err := h.Pages.Acquire(ctx, caller); err != nil {
 		return err
 	}
+	notifier := h.Streams.join(board, json)
 	defer h.Streams.leave(notifier)
+	defer h.Pages.Release(caller)
 	s := &stream{
 		handler: h, notifier: notifier, season: of, key: proxies.Key(customer), top: top, around: around,
 		to: c.Response(), control: http.NewResponseController(c.Response()), last: c.Request().Header.Get("Last-Event-ID"),
 	}
-	err = s.run(ctx, caller.Expires.Add(auth.ClockLeeway).Sub(h.Now()))
+	err := s.run(ctx, caller.Expires.Add(auth.ClockLeeway).Sub(h.Now()))
 	if err != nil && c.Response().Committed {
 		h.Log.LogAttrs(ctx, slog.LevelWarn, "a live page", slog.String("id", h.IDs.Of(c)), slog.Any("error", err))
 		return nil

@@ -2,27 +2,18 @@ package dashboards
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"loyalty/domain"
-	"loyalty/internal/problem"
 	"loyalty/readmodels/leaderboard"
 )
 
-// LiveStreams are the open live streams of a server, and what tells them that a leaderboard has moved. They may be used from many
-// goroutines at once.
+// LiveStreams are what tells the open live streams of a server that a leaderboard has moved. They may be used from many goroutines at
+// once.
 type LiveStreams struct {
-	most     int
-	rejected prometheus.Counter
-
 	mu        sync.Mutex
-	open      int
 	notifiers map[leaderboard.Reader]*notifier
 }
 
@@ -38,36 +29,16 @@ type notifier struct {
 	moved atomic.Pointer[chan struct{}]
 }
 
-// NewLiveStreams makes room for so many streams. It fails where registry has the metrics of live streams already.
-func NewLiveStreams(most int, registry *prometheus.Registry) (*LiveStreams, error) {
-	l := &LiveStreams{most: most, notifiers: make(map[leaderboard.Reader]*notifier), rejected: prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "loyalty_live_pages_refused_total", Help: "Live pages refused as overloaded.",
-	})}
-	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "loyalty_live_pages", Help: "Live pages that are open."}, func() float64 {
-		return float64(l.Open())
-	})
-	if err := errors.Join(registry.Register(open), registry.Register(l.rejected)); err != nil {
-		return nil, fmt.Errorf("register the metrics of live streams: %w", err)
-	}
-	return l, nil
-}
-
-// Open is how many streams are open.
-func (l *LiveStreams) Open() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.open
+// NewLiveStreams has none yet.
+func NewLiveStreams() *LiveStreams {
+	return &LiveStreams{notifiers: make(map[leaderboard.Reader]*notifier)}
 }
 
 // join opens a stream of a leaderboard, which must leave its notifier at the end. Its dashboards are written by json, or by an encoder of
-// the leaderboard's streams if that is nil. Where there are too many streams it is problem.ErrOverloaded.
-func (l *LiveStreams) join(board leaderboard.Reader, json *encoder) (*notifier, error) {
+// the leaderboard's streams if that is nil.
+func (l *LiveStreams) join(board leaderboard.Reader, json *encoder) *notifier {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.open >= l.most {
-		l.rejected.Inc()
-		return nil, problem.ErrOverloaded
-	}
 	n := l.notifiers[board]
 	if n == nil {
 		if json == nil {
@@ -81,19 +52,26 @@ func (l *LiveStreams) join(board leaderboard.Reader, json *encoder) (*notifier, 
 		n.stop = func() { cancel(); running.Wait() }
 		l.notifiers[board] = n
 	}
-	l.open++
 	n.streams++
-	return n, nil
+	return n
 }
 
+// leave ends a stream. The last one waits for the end of the notifier's goroutine, which a store that hangs may delay; others don't wait.
 func (l *LiveStreams) leave(n *notifier) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.open--
-	if n.streams--; n.streams == 0 {
-		delete(l.notifiers, n.board)
+	if l.wasLast(n) {
 		n.stop()
 	}
+}
+
+func (l *LiveStreams) wasLast(n *notifier) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n.streams--
+	if n.streams > 0 {
+		return false
+	}
+	delete(l.notifiers, n.board)
+	return true
 }
 
 // renew makes the channel for the next move, and returns that of the last.

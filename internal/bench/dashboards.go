@@ -217,7 +217,7 @@ func (c Dashboards) handler(board app.LeaderboardStore, proxies domain.Proxies, 
 	}
 	config := api.Config{
 		Leaderboard: board, Proxies: proxies, Verifier: verifier, Log: slog.New(slog.DiscardHandler), Now: time.Now, NewRequestID: app.NewRequestIDs(),
-		Ready:  map[string]func(context.Context) error{"query": func(context.Context) error { return nil }}, Metrics: prometheus.NewRegistry(),
+		Ready: map[string]func(context.Context) error{"query": func(context.Context) error { return nil }}, Metrics: prometheus.NewRegistry(),
 	}
 	// Readers are counted, as they are in use, and none is refused.
 	config.Limits.ReadRates = map[string]float64{"customer": 1e6}

@@ -17,8 +17,9 @@ type Limits struct {
 	RateLimit           map[string]float64 `help:"Writes a second that one client may make, by kind of client (customer, support, analyst, website, mobile, store): \"customer=2;store=0\". A client is the subject of a token. 0 is no limit; what is not named has its default: customer 2, support 10, analyst 2, store 50, website and mobile none." env:"LOYALTY_RATE_LIMIT" placeholder:"KIND=N;…"`
 	ReadRateLimit       map[string]float64 `help:"The same for dashboards, trails and all other reads. Defaults: customer 20, support 50, analyst 20, the others none." env:"LOYALTY_READ_RATE_LIMIT" placeholder:"KIND=N;…"`
 
-	MaxHistory int `help:"Questions about the past (asOf, changes) worked on at once for support, and again for analysts, one for each person; each looks at every customer. Eight times as many wait." default:"2" env:"LOYALTY_MAX_HISTORY" placeholder:"N"`
-	MaxLive    int `help:"Live dashboards open at once (GET …/live); what comes then is refused with 503." default:"20000" env:"LOYALTY_MAX_LIVE" placeholder:"N"`
+	MaxHistory       int `help:"Questions about the past (asOf, changes) worked on at once for support, and again for analysts, one for each person; each looks at every customer. Eight times as many wait." default:"2" env:"LOYALTY_MAX_HISTORY" placeholder:"N"`
+	MaxLive          int `help:"Live dashboards open at once (GET …/live); what comes then is refused with 503." default:"20000" env:"LOYALTY_MAX_LIVE" placeholder:"N"`
+	MaxLivePerClient int `help:"Live dashboards of one client open at once; what comes then is refused with 429, and the page reads its dashboard every half a minute." default:"10" env:"LOYALTY_MAX_LIVE_PER_CLIENT" placeholder:"N"`
 
 	MaxOrderPoints      domain.Points `help:"Most points that one order may earn, 1 to 131071. More is refused with 422." default:"10000" env:"LOYALTY_MAX_ORDER_POINTS" placeholder:"N"`
 	MaxAdjustmentPoints domain.Points `help:"Most points that one adjustment may give or take, whoever approves it, 1 to 131071. More is refused with 422." default:"10000" env:"LOYALTY_MAX_ADJUSTMENT_POINTS" placeholder:"N"`
@@ -31,7 +32,7 @@ func (f *Limits) LiftRates() { f.RateLimit, f.ReadRateLimit = admission.NoRates(
 
 // Check returns the limits that the flags stand for, or a usage error.
 func (f Limits) Check() (admission.Limits, error) {
-	l := admission.Limits{Writes: f.MaxWrites, Batches: f.MaxBatches, BatchesOfSubject: f.MaxBatchesPerClient, History: f.MaxHistory, LiveStreams: f.MaxLive, WriteRates: f.RateLimit, ReadRates: f.ReadRateLimit, Adjustments: f.AdjustmentLimit}
+	l := admission.Limits{Writes: f.MaxWrites, Batches: f.MaxBatches, BatchesOfSubject: f.MaxBatchesPerClient, History: f.MaxHistory, LiveStreams: f.MaxLive, LiveStreamsOfSubject: f.MaxLivePerClient, WriteRates: f.RateLimit, ReadRates: f.ReadRateLimit, Adjustments: f.AdjustmentLimit}
 	if err := errors.Join(
 		commands.CheckPointsLimit("--max-order-points (LOYALTY_MAX_ORDER_POINTS)", f.MaxOrderPoints),
 		commands.CheckPointsLimit("--max-adjustment-points (LOYALTY_MAX_ADJUSTMENT_POINTS)", f.MaxAdjustmentPoints),

@@ -8,6 +8,8 @@ const tokenPatience = 30_000;
 const tokenLife = 10_000;
 const firstRetry = 2_000;
 const longestRetry = 60_000;
+// The codes of a server, or of a subject of it, that has as many streams as may be.
+const full = ["overloaded", "too_much_at_once"];
 
 /** Refused is an answer that is no stream, or none at all (status 0). */
 class Refused extends Error {
@@ -131,6 +133,8 @@ export class Connection {
           this.#hear.notify("loyalty-problem", { status: problem.status, code: problem.code, message: problem.message });
           if (signal.aborted) return;
           if (problem.final) return this.#hear.state("problem", problem.message);
+          if (full.includes(problem.code)) await this.#look(signal);
+          if (signal.aborted) return;
           this.#hear.state(problem.code === "offline" ? "lost" : "busy");
         }
         // Half of the wait is chance, so that those who lost a server together do not come back together.
@@ -153,7 +157,9 @@ export class Connection {
     try {
       this.#used = await this.#tokens.get(connection.signal);
       stillThere();
-      const response = await this.#open(connection.signal);
+      const response = await this.#ask(this.#url, "text/event-stream", connection.signal);
+      if (!response.ok) throw await refusedBy(response);
+      if (!response.headers.get("Content-Type")?.startsWith("text/event-stream")) throw new Refused(0, "no_stream", "The server's answer is no dashboard.");
       this.ahead = Date.now() - (Date.parse(response.headers.get("Date") ?? "") || Date.now());
       let expired = false;
       const stream = new EventStream((event) => {
@@ -184,16 +190,27 @@ export class Connection {
     }
   }
 
-  async #open(signal) {
-    const headers = { Accept: "text/event-stream" };
+  /** look reads the dashboard once, where there is no room for a stream. What fails is tried again with the stream. */
+  async #look(signal) {
+    try {
+      const response = await this.#ask(this.#url.replace("/live?", "?"), "application/json", signal);
+      if (!response.ok) return;
+      const data = await response.text();
+      if (signal.aborted) return;
+      this.#lastEventId = JSON.parse(data).position;
+      this.#hear.event({ type: "dashboard", data, lastEventId: this.#lastEventId });
+    } catch {
+      // It is as if there had been no answer.
+    }
+  }
+
+  async #ask(url, accept, signal) {
+    const headers = { Accept: accept };
     if (this.#used) headers.Authorization = `Bearer ${this.#used}`;
     if (this.#lastEventId) headers["Last-Event-ID"] = this.#lastEventId;
     const credentials = this.#used ? "omit" : "same-origin";
-    const response = await fetch(this.#url, { headers, signal, credentials, cache: "no-store", redirect: "error", referrerPolicy: "no-referrer" })
+    return fetch(url, { headers, signal, credentials, cache: "no-store", redirect: "error", referrerPolicy: "no-referrer" })
       .catch(() => { throw unreachable(); });
-    if (!response.ok) throw await refusedBy(response);
-    if (!response.headers.get("Content-Type")?.startsWith("text/event-stream")) throw new Refused(0, "no_stream", "The server's answer is no dashboard.");
-    return response;
   }
 
   #pause(milliseconds, signal) {
