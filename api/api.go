@@ -159,12 +159,13 @@ func New(c Config) (*Server, error) {
 
 // furnish gives each room the ports that it needs, and no others.
 func (s *Server) furnish(c *Config, stopping context.Context) rooms {
+	limits := c.Limits.WithDefaults()
 	return rooms{
 		orders: &orders.Handler{
 			Commands: c.Commands, Writes: s.admission.Writes, Rates: s.admission.WriteRates, Lines: s.metrics.Lines,
 			Log: c.Log, Now: c.Now, Stopping: stopping,
 		},
-		accounts: &accounts.Handler{Commands: c.Commands, Writes: s.admission.Writes, Limits: c.Limits.Adjustments, Ledger: c.Ledger},
+		accounts: &accounts.Handler{Commands: c.Commands, Writes: s.admission.Writes, Limits: limits.Adjustments, DayLimits: limits.AdjustmentsOfDay, Ledger: c.Ledger},
 		dashboards: &dashboards.Handler{
 			Leaderboard: c.Leaderboard, Seasons: c.Seasons, History: c.History, PastReads: s.admission.Past, Proxies: c.Proxies,
 			Pages: s.admission.Live, Streams: dashboards.NewLiveStreams(), Log: c.Log, Now: c.Now, IDs: s.ids, Stopping: stopping,

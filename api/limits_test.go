@@ -425,15 +425,17 @@ func TestAWriteThatWaitsGetsItsTurn(t *testing.T) {
 
 func TestLimitsThatMakeNoSenseAreErrors(t *testing.T) {
 	for name, limits := range map[string]admission.Limits{
-		"writes below 0":                  {Writes: -1},
-		"batches below 0":                 {Batches: -1},
-		"batches of a subject below 0":    {BatchesOfSubject: -1},
-		"questions of the past below 0":   {History: -1},
-		"a rate below 0":                  {WriteRates: map[string]float64{"store": -1}},
-		"an unknown client":               {ReadRates: map[string]float64{"shop": 1}},
-		"a role that adjusts nothing":     {Adjustments: map[auth.Role]domain.Points{auth.RoleCustomer: 1}},
-		"a limit of points below 0":       {Adjustments: map[auth.Role]domain.Points{auth.RoleSupport: -1}},
-		"more than anybody may ever have": {Adjustments: map[auth.Role]domain.Points{auth.RoleSupport: domain.MaxChange + 1}},
+		"writes below 0":                    {Writes: -1},
+		"batches below 0":                   {Batches: -1},
+		"batches of a subject below 0":      {BatchesOfSubject: -1},
+		"questions of the past below 0":     {History: -1},
+		"a rate below 0":                    {WriteRates: map[string]float64{"store": -1}},
+		"an unknown client":                 {ReadRates: map[string]float64{"shop": 1}},
+		"a role that adjusts nothing":       {Adjustments: map[auth.Role]domain.Points{auth.RoleCustomer: 1}},
+		"a machine with a limit of the day": {AdjustmentsOfDay: map[auth.Role]domain.Points{auth.RoleChannel: 1}},
+		"a limit of the day below 0":        {AdjustmentsOfDay: map[auth.Role]domain.Points{auth.RoleSupport: -1}},
+		"a limit of points below 0":         {Adjustments: map[auth.Role]domain.Points{auth.RoleSupport: -1}},
+		"more than anybody may ever have":   {Adjustments: map[auth.Role]domain.Points{auth.RoleSupport: domain.MaxChange + 1}},
 	} {
 		c := config(t, new(lockedBuffer))
 		c.Limits = limits

@@ -155,6 +155,7 @@ func startStack(t testing.TB, doc *document) *stack {
 		c.History, c.Reveals = past, s.commands
 		c.Earner, c.Replays = entries, replays{s.store, c.Proxies}
 		c.Limits.Adjustments = map[auth.Role]domain.Points{auth.RoleSupport: 1000}
+		c.Limits.AdjustmentsOfDay = map[auth.Role]domain.Points{auth.RoleSupport: 0}
 		project(t, s.store, projections.Ledger{Writer: entries, Proxies: c.Proxies})
 		project(t, s.store, projections.History{Writer: past, Proxies: c.Proxies})
 		project(t, s.store, projections.Leaderboard{Writer: s.board, Accounts: entries, Proxies: c.Proxies})

@@ -14,11 +14,16 @@ import (
 type onAccount struct {
 	caller   Caller
 	customer domain.CustomerID
-	command  account.Command
+	decide   func(context.Context, account.State) ([]domain.Event, error)
 	// id is the command's own.
 	id uuid.UUID
 	// preview appends nothing.
 	preview bool
+}
+
+// deciding is a command that depends on nothing but the account.
+func deciding(c account.Command) func(context.Context, account.State) ([]domain.Event, error) {
+	return func(_ context.Context, s account.State) ([]domain.Event, error) { return account.Decide(c, s) }
 }
 
 // carriedOut is what became of it.
@@ -39,7 +44,7 @@ func (h *Handler) carryOut(ctx context.Context, c onAccount) (done carriedOut, e
 		if err != nil {
 			return err
 		}
-		events, err := account.Decide(c.command, past.state)
+		events, err := c.decide(ctx, past.state)
 		if err != nil {
 			return err
 		}

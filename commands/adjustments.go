@@ -19,6 +19,9 @@ type AdjustPoints struct {
 	Reason string
 	// Limit is the most points that the caller may give or take alone; 0 is no limit. More waits for a second person.
 	Limit domain.Points
+	// DayLimit is the most points that the caller may give or take alone on a day in UTC, all adjustments together; 0 is no limit. What
+	// is beyond it waits for a second person.
+	DayLimit domain.Points
 	// Preview decides and tells what would happen, and appends nothing.
 	Preview bool
 }
@@ -72,25 +75,30 @@ func (h *Handler) AdjustPoints(ctx context.Context, c AdjustPoints) (Adjusted, e
 		}
 		c.ID = domain.LoyaltyID(id.String())
 	}
-	return h.adjust(ctx, onAccount{c.Caller, c.Customer, account.Adjust{
+	adjust := account.Adjust{
 		Customer: c.Customer, ID: c.ID, Points: c.Points, Reason: c.Reason, Actor: c.Actor, Limit: c.Limit, MaxPoints: h.maxAdjustmentPoints, At: h.now(),
-	}, id, c.Preview}, c.ID)
+	}
+	decide := deciding(adjust)
+	if c.DayLimit > 0 {
+		decide = h.withinAllowance(c, adjust, id)
+	}
+	return h.adjust(ctx, onAccount{c.Caller, c.Customer, decide, id, c.Preview}, c.ID)
 }
 
 // ApproveAdjustment makes an adjustment that waits. Approving what was approved changes nothing. Errors are domain.ErrNotFound (no
 // such request), domain.ErrOwnRequest, domain.ErrDecided (it was declined) and domain.ErrUnavailable.
 func (h *Handler) ApproveAdjustment(ctx context.Context, c ApproveAdjustment) (Adjusted, error) {
-	return h.adjust(ctx, onAccount{c.Caller, c.Customer, account.Approve{
+	return h.adjust(ctx, onAccount{c.Caller, c.Customer, deciding(account.Approve{
 		Customer: c.Customer, ID: c.ID, Actor: c.Actor, At: h.now(),
-	}, h.newID(), c.Preview}, c.ID)
+	}), h.newID(), c.Preview}, c.ID)
 }
 
 // DeclineAdjustment turns down an adjustment that waits. Declining what was declined changes nothing. Errors are domain.ErrInvalid,
 // domain.ErrNotFound, domain.ErrDecided (it was approved) and domain.ErrUnavailable.
 func (h *Handler) DeclineAdjustment(ctx context.Context, c DeclineAdjustment) (Adjusted, error) {
-	return h.adjust(ctx, onAccount{c.Caller, c.Customer, account.Decline{
+	return h.adjust(ctx, onAccount{c.Caller, c.Customer, deciding(account.Decline{
 		Customer: c.Customer, ID: c.ID, Reason: c.Reason, Actor: c.Actor, At: h.now(),
-	}, h.newID(), false}, c.ID)
+	}), h.newID(), false}, c.ID)
 }
 
 // adjust carries out a command about the adjustment id.

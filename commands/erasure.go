@@ -123,9 +123,9 @@ func (h *Handler) ForgetCustomer(ctx context.Context, c ForgetCustomer) (domain.
 
 // forget gives the position of the event even if it was there before, in which case no event was appended.
 func (h *Handler) forget(ctx context.Context, c ForgetCustomer) (carriedOut, error) {
-	done, err := h.carryOut(ctx, onAccount{c.Caller, c.Customer, account.Forget{
+	done, err := h.carryOut(ctx, onAccount{c.Caller, c.Customer, deciding(account.Forget{
 		Customer: c.Customer, Reason: c.Reason, Actor: c.Actor, At: h.now(),
-	}, h.newID(), false})
+	}), h.newID(), false})
 	if err == nil && done.events == 0 {
 		_, done.position, err = find(ctx, h.store, done.past, func(account.CustomerForgotten) bool { return true })
 	}
@@ -135,9 +135,9 @@ func (h *Handler) forget(ctx context.Context, c ForgetCustomer) (carriedOut, err
 // CertifyErasure appends the certificate and returns its position. Errors are domain.ErrNotFound (the customer was not
 // forgotten), domain.ErrNotForgotten (a check was not clean), domain.ErrInvalid and domain.ErrUnavailable.
 func (h *Handler) CertifyErasure(ctx context.Context, c CertifyErasure) (domain.Position, error) {
-	done, err := h.carryOut(ctx, onAccount{c.Caller, c.Customer, account.Certify{
+	done, err := h.carryOut(ctx, onAccount{c.Caller, c.Customer, deciding(account.Certify{
 		Customer: c.Customer, Checks: c.Checks, Actor: c.Actor, At: h.now(),
-	}, h.newID(), false})
+	}), h.newID(), false})
 	if err != nil {
 		return domain.Position{}, fmt.Errorf("certify that a customer is forgotten: %w", err)
 	}

@@ -264,7 +264,7 @@ func TestAnEventOfMorePointsThanOneEventHoldsCanNotBeDecoded(t *testing.T) {
 			for _, event := range []domain.Event{
 				order.PointsAwarded{About: about, Points: points}, order.PointsReversed{About: about, Points: points},
 				account.PointsAdjusted{About: about, Points: points}, account.AdjustmentRequested{About: about, Points: points},
-				account.AdjustmentApproved{About: about, Points: points},
+				account.AdjustmentApproved{About: about, Points: points}, account.AllowanceUsed{About: about, Points: points},
 			} {
 				data, err := json.Marshal(event)
 				if err != nil {

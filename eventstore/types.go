@@ -27,6 +27,7 @@ func LoyaltyEvents() (*Registry, error) {
 		TypeOf(account.CustomerForgotten{About: about, Reason: "asked for it", Actor: "s-1"}),
 		TypeOf(account.ErasureCertified{About: about, Checks: []account.Check{{Model: "ledger", Position: domain.Position{Commit: 4711, Prepare: 4711}, Clean: true}}, Actor: "s-1"}),
 		TypeOf(account.ProxyNameRevealed{About: about, Reason: "a complaint", Actor: "s-1"}),
+		TypeOf(account.AllowanceUsed{About: about, LoyaltyID: "staff.l-1", Points: 25, Actor: "s-1"}),
 	}, nil)
 }
 
@@ -42,6 +43,8 @@ func pointsOf(event domain.Event) domain.Points {
 	case account.AdjustmentRequested:
 		return e.Points
 	case account.AdjustmentApproved:
+		return e.Points
+	case account.AllowanceUsed:
 		return e.Points
 	}
 	return 0

@@ -84,6 +84,9 @@ func (r *row) set(raw *eventstore.Raw, e domain.Event, m eventstore.Metadata) {
 		r.Actor = event.Actor
 	case account.ProxyNameRevealed:
 		r.Reason, r.Actor = event.Reason, event.Actor
+	case account.AllowanceUsed:
+		r.LoyaltyID, r.Actor = string(event.LoyaltyID), event.Actor
+		r.Requested = whole(int64(event.Points))
 	}
 }
 
@@ -136,6 +139,6 @@ func Types() []string {
 	return []string{
 		order.TypePlaced, order.TypePointsAwarded, order.TypeItemsReturned, order.TypePointsReversed,
 		account.TypePointsAdjusted, account.TypeAdjustmentRequested, account.TypeAdjustmentApproved, account.TypeAdjustmentDeclined,
-		account.TypeCustomerForgotten, account.TypeErasureCertified, account.TypeProxyNameRevealed,
+		account.TypeCustomerForgotten, account.TypeErasureCertified, account.TypeProxyNameRevealed, account.TypeAllowanceUsed,
 	}
 }

@@ -208,7 +208,7 @@ func expected(t testing.TB, r eventstore.Recorded) line {
 	put(export.Correlation, metadata["$correlationId"])
 	put(export.Causation, metadata["$causationId"])
 	switch r.Type {
-	case "points-adjustment-requested.v1", "points-adjustment-approved.v1":
+	case "points-adjustment-requested.v1", "points-adjustment-approved.v1", "allowance-used.v1":
 		put(export.Requested, data.Points)
 	case "points-reversed.v1":
 		points, err := data.Points.Int64()
@@ -250,6 +250,8 @@ func TestEveryFormatHasEveryColumnOfEveryEvent(t *testing.T) {
 		account.CustomerForgotten{About: h.about("gone"), Reason: "asked for it", Actor: "s-1"},
 		account.ErasureCertified{About: h.about("gone"), Checks: []account.Check{{Model: "ledger", Position: domain.Position{Commit: 1, Prepare: 1}, Clean: true}}, Actor: "s-1"},
 		account.ProxyNameRevealed{About: h.about("gone"), Reason: "a complaint", Actor: "s-1"})
+	h.append("allowance-2026-11-22.s-1", -1, eventstore.Metadata{Actor: "s-1"},
+		account.AllowanceUsed{About: h.about("-dash_1"), LoyaltyID: "l-9", Points: 3, Actor: "s-1"})
 	var want []line
 	seen := map[string]bool{}
 	for _, r := range h.all() {

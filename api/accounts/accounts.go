@@ -24,7 +24,8 @@ type Handler struct {
 	Commands Commands
 	// Writes admits adjustments, approvals and declines.
 	Writes *admission.Writes
-	// Limits are the most points that somebody of a role may give or take alone; no entry and 0 are for no limit.
-	Limits map[auth.Role]domain.Points
-	Ledger ledger.Reader
+	// Limits are the most points that somebody of a role may give or take alone, DayLimits those of all their adjustments on a day in UTC;
+	// no entry and 0 are for no limit.
+	Limits, DayLimits map[auth.Role]domain.Points
+	Ledger            ledger.Reader
 }

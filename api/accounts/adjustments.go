@@ -38,7 +38,7 @@ func (h *Handler) Adjust(ctx context.Context, c echo.Context, caller auth.Claims
 		return err
 	}
 	command.Customer, command.ID, command.Caller = customer, key, request.CallerOf(c, caller)
-	command.Limit, command.Preview = h.Limits[caller.Role], preview
+	command.Limit, command.DayLimit, command.Preview = h.Limits[caller.Role], h.DayLimits[caller.Role], preview
 	adjusted, err := admission.Write(ctx, h.Writes, caller, command, h.Commands.AdjustPoints)
 	return answerAdjusted(c, adjusted, preview, err)
 }

@@ -31,8 +31,11 @@ type Limits struct {
 	// DefaultWriteRates and DefaultReadRates. A client may make the requests of one second all at once, and at least one.
 	WriteRates, ReadRates map[string]float64
 	// Adjustments are the most points that somebody of a role, support or channel, may give or take alone; more waits for a second person.
-	// A role that is absent or has 0 has no limit.
+	// A role with 0 has no limit, and one that is absent what is in DefaultAdjustments.
 	Adjustments map[auth.Role]domain.Points
+	// AdjustmentsOfDay are the same for all that somebody gives or takes alone on a day in UTC. They are for support, who are people: of a
+	// channel each adjustment is bounded, and not their sum. Defaults are DefaultAdjustmentsOfDay.
+	AdjustmentsOfDay map[auth.Role]domain.Points
 }
 
 // The default limits. At 4,000 orders per second 512 writes arrive in an eighth of a second: nothing is rejected while a store pauses for
@@ -58,6 +61,16 @@ func DefaultReadRates() map[string]float64 {
 	return map[string]float64{"customer": 20, "support": 50, "analyst": 20}
 }
 
+// DefaultAdjustments are for support: £5,000 spent. A channel adjusts by rules that the shop has given it.
+func DefaultAdjustments() map[auth.Role]domain.Points {
+	return map[auth.Role]domain.Points{auth.RoleSupport: 500}
+}
+
+// DefaultAdjustmentsOfDay are beside DefaultAdjustments.
+func DefaultAdjustmentsOfDay() map[auth.Role]domain.Points {
+	return map[auth.Role]domain.Points{auth.RoleSupport: 2000}
+}
+
 // NoRates let every client make any number of requests.
 func NoRates() map[string]float64 {
 	none := make(map[string]float64)
@@ -79,12 +92,13 @@ func (l Limits) WithDefaults() Limits {
 	l.History = cmp.Or(l.History, DefaultHistory)
 	l.LiveStreams = cmp.Or(l.LiveStreams, DefaultLiveStreams)
 	l.LiveStreamsOfSubject = cmp.Or(l.LiveStreamsOfSubject, DefaultLiveStreamsOfSubject)
-	l.WriteRates, l.ReadRates = ratesOver(DefaultWriteRates(), l.WriteRates), ratesOver(DefaultReadRates(), l.ReadRates)
+	l.WriteRates, l.ReadRates = over(DefaultWriteRates(), l.WriteRates), over(DefaultReadRates(), l.ReadRates)
+	l.Adjustments, l.AdjustmentsOfDay = over(DefaultAdjustments(), l.Adjustments), over(DefaultAdjustmentsOfDay(), l.AdjustmentsOfDay)
 	return l
 }
 
-// ratesOver are the defaults with what was set in their place.
-func ratesOver(defaults, set map[string]float64) map[string]float64 {
+// over are the defaults with what was set in their place.
+func over[K comparable, V any](defaults, set map[K]V) map[K]V {
 	maps.Copy(defaults, set)
 	return defaults
 }
@@ -94,13 +108,11 @@ func (l Limits) Check() error {
 	if l.Writes < 0 || l.Batches < 0 || l.BatchesOfSubject < 0 || l.History < 0 || l.LiveStreams < 0 || l.LiveStreamsOfSubject < 0 {
 		return domain.Invalid("limits", "limit_out_of_range", "how many writes, batches, questions about the past and live pages are taken at once must not be negative")
 	}
-	for role, points := range l.Adjustments {
-		if role != auth.RoleSupport && role != auth.RoleChannel {
-			return domain.Invalid(string(role), "role_unknown", "adjustments are made by support and channel")
-		}
-		if points < 0 || points > domain.MaxChange {
-			return domain.Invalid(string(role), "limit_out_of_range", fmt.Sprintf("a limit of points is 0 to %d", domain.MaxChange))
-		}
+	if err := cmp.Or(
+		checkPoints(l.Adjustments, "adjustments are made by support and channel", auth.RoleSupport, auth.RoleChannel),
+		checkPoints(l.AdjustmentsOfDay, "only support has a limit for a day: channels are machines", auth.RoleSupport),
+	); err != nil {
+		return err
 	}
 	for _, rates := range []map[string]float64{l.WriteRates, l.ReadRates} {
 		for kind, perSecond := range rates {
@@ -110,6 +122,18 @@ func (l Limits) Check() error {
 			if !(perSecond >= 0 && perSecond <= math.MaxInt32) {
 				return domain.Invalid(kind, "rate_out_of_range", "a rate is a number of requests per second, 0 for any")
 			}
+		}
+	}
+	return nil
+}
+
+func checkPoints(limits map[auth.Role]domain.Points, roles string, known ...auth.Role) error {
+	for role, points := range limits {
+		if !slices.Contains(known, role) {
+			return domain.Invalid(string(role), "role_unknown", roles)
+		}
+		if points < 0 || points > domain.MaxChange {
+			return domain.Invalid(string(role), "limit_out_of_range", fmt.Sprintf("a limit of points is 0 to %d", domain.MaxChange))
 		}
 	}
 	return nil

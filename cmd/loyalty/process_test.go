@@ -123,10 +123,11 @@ func launch(t testing.TB, environment []string, args ...string) *process {
 }
 
 // forTests are the settings of every process: no balancer is in front, so that a stop is quick, and tests ask again and again, as fast as
-// they can.
+// they can, all as one person of support.
 var forTests = []string{
 	"LOYALTY_DRAIN=0s",
 	"LOYALTY_RATE_LIMIT=customer=0;support=0;analyst=0;store=0", "LOYALTY_READ_RATE_LIMIT=customer=0;support=0;analyst=0",
+	"LOYALTY_ADJUSTMENT_DAY_LIMIT=support=0",
 }
 
 func launchBinary(t testing.TB, binary string, environment []string, args ...string) *process {

@@ -1,6 +1,6 @@
 // Package account decides commands about one customer: adjustments of points (goodwill, corrections), of which large ones need a second
 // person's approval, and erasure. Their events are in one stream for each customer. Beside them it decides reveals of the customers behind
-// a proxy name, which have a stream each.
+// a proxy name, which have a stream each, and what staff may give or take alone on a day, in a stream for each person and day.
 package account
 
 import (
@@ -28,8 +28,9 @@ type Adjust struct {
 	// Actor is the subject of the token of whoever adjusts.
 	Actor string
 	// Limit is the most points that Actor may give or take alone. More becomes a request, which somebody else approves or declines. 0 is
-	// no limit.
+	// no limit. With Ask it is a request whatever its points.
 	Limit domain.Points
+	Ask   bool
 	// MaxPoints is the most points that an adjustment may give or take, whoever approves it; 0 is domain.MaxChange.
 	MaxPoints domain.Points
 	At        time.Time
@@ -75,12 +76,11 @@ func (c Adjust) decide(s State) ([]domain.Event, error) {
 	if s.Forgotten {
 		return nil, fmt.Errorf("adjustment %s: %w", c.ID, domain.ErrForgotten)
 	}
-	magnitude := max(c.Points, -c.Points)
-	if c.MaxPoints > 0 && magnitude > c.MaxPoints {
+	if c.MaxPoints > 0 && magnitude(c.Points) > c.MaxPoints {
 		return nil, fmt.Errorf("adjustment %s: %w", c.ID, &domain.PointsLimitError{Kind: domain.ErrAdjustmentPoints, Limit: c.MaxPoints})
 	}
 	about := domain.About{CustomerID: c.Customer, OccurredAt: c.At.UTC()}
-	if c.Limit > 0 && magnitude > c.Limit {
+	if c.Ask || c.Limit > 0 && magnitude(c.Points) > c.Limit {
 		return []domain.Event{AdjustmentRequested{About: about, LoyaltyID: c.ID, Points: c.Points, Reason: c.Reason, Actor: c.Actor}}, nil
 	}
 	return []domain.Event{PointsAdjusted{About: about, LoyaltyID: c.ID, Points: c.Points, Reason: c.Reason, Actor: c.Actor}}, nil

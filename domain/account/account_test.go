@@ -223,6 +223,7 @@ func TestEvents_are_stored_under_names_that_never_change(t *testing.T) {
 		"customer-forgotten.v1":          account.CustomerForgotten{},
 		"erasure-certified.v1":           account.ErasureCertified{},
 		"proxy-name-revealed.v1":         account.ProxyNameRevealed{},
+		"allowance-used.v1":              account.AllowanceUsed{},
 	} {
 		if got := event.EventType(); got != want {
 			t.Errorf("got %q, want %q", got, want)

@@ -11,6 +11,7 @@ const (
 	TypeCustomerForgotten   = "customer-forgotten.v1"
 	TypeErasureCertified    = "erasure-certified.v1"
 	TypeProxyNameRevealed   = "proxy-name-revealed.v1"
+	TypeAllowanceUsed       = "allowance-used.v1"
 )
 
 // PointsAdjusted: a customer's points were adjusted, as goodwill or as a correction.
@@ -96,3 +97,16 @@ type ProxyNameRevealed struct {
 
 // EventType is TypeProxyNameRevealed.
 func (ProxyNameRevealed) EventType() string { return TypeProxyNameRevealed }
+
+// AllowanceUsed: Actor is about to adjust a customer's points alone, and the points are taken out of what they may give or take alone that
+// day. It changes nobody's points: that does the PointsAdjusted with the same id, which may be missing if it failed.
+type AllowanceUsed struct {
+	domain.About
+	LoyaltyID domain.LoyaltyID `json:"loyaltyId"`
+	// Points are always positive. Of several events about one adjustment the most points count.
+	Points domain.Points `json:"points"`
+	Actor  string        `json:"actor"`
+}
+
+// EventType is TypeAllowanceUsed.
+func (AllowanceUsed) EventType() string { return TypeAllowanceUsed }

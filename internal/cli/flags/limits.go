@@ -24,7 +24,8 @@ type Limits struct {
 	MaxOrderPoints      domain.Points `help:"Most points that one order may earn, 1 to 131071. More is refused with 422." default:"10000" env:"LOYALTY_MAX_ORDER_POINTS" placeholder:"N"`
 	MaxAdjustmentPoints domain.Points `help:"Most points that one adjustment may give or take, whoever approves it, 1 to 131071. More is refused with 422." default:"10000" env:"LOYALTY_MAX_ADJUSTMENT_POINTS" placeholder:"N"`
 
-	AdjustmentLimit map[auth.Role]domain.Points `help:"Most points that one may give or take alone, by role (support, channel): \"support=500;channel=100\". More waits until somebody else of support approves it. A role not named has no limit." env:"LOYALTY_ADJUSTMENT_LIMIT" placeholder:"ROLE=N;…"`
+	AdjustmentLimit    map[auth.Role]domain.Points `help:"Most points that one may give or take alone, by role (support, channel): \"support=500;channel=100\". More waits until somebody else of support approves it. 0 is no limit. What is not named has its default: support 500, channel none." env:"LOYALTY_ADJUSTMENT_LIMIT" placeholder:"ROLE=N;…"`
+	AdjustmentDayLimit map[auth.Role]domain.Points `help:"The same for all that one person of support gives or takes alone on a day in UTC, in all processes together: \"support=2000\", which is the default. Channels have none." env:"LOYALTY_ADJUSTMENT_DAY_LIMIT" placeholder:"support=N"`
 }
 
 // LiftRates lets every client make any number of requests.
@@ -32,7 +33,7 @@ func (f *Limits) LiftRates() { f.RateLimit, f.ReadRateLimit = admission.NoRates(
 
 // Check returns the limits that the flags stand for, or a usage error.
 func (f Limits) Check() (admission.Limits, error) {
-	l := admission.Limits{Writes: f.MaxWrites, Batches: f.MaxBatches, BatchesOfSubject: f.MaxBatchesPerClient, History: f.MaxHistory, LiveStreams: f.MaxLive, LiveStreamsOfSubject: f.MaxLivePerClient, WriteRates: f.RateLimit, ReadRates: f.ReadRateLimit, Adjustments: f.AdjustmentLimit}
+	l := admission.Limits{Writes: f.MaxWrites, Batches: f.MaxBatches, BatchesOfSubject: f.MaxBatchesPerClient, History: f.MaxHistory, LiveStreams: f.MaxLive, LiveStreamsOfSubject: f.MaxLivePerClient, WriteRates: f.RateLimit, ReadRates: f.ReadRateLimit, Adjustments: f.AdjustmentLimit, AdjustmentsOfDay: f.AdjustmentDayLimit}
 	if err := errors.Join(
 		commands.CheckPointsLimit("--max-order-points (LOYALTY_MAX_ORDER_POINTS)", f.MaxOrderPoints),
 		commands.CheckPointsLimit("--max-adjustment-points (LOYALTY_MAX_ADJUSTMENT_POINTS)", f.MaxAdjustmentPoints),

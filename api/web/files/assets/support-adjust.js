@@ -50,7 +50,7 @@ export function adjust(changed) {
     next.replaceChildren(el("div", { class: "banner stack" }, heading,
       el("p", null, `${customer} has ${inPoints(before)}. ${alone ? "" : "Once approved: "}`, el("strong", null, `${number(before)} ${n < 0 ? "−" : "+"} ${number(Math.abs(n))} = ${number(before + n)}`), "."),
       el("p", null, alone ? "It takes effect at once. It can be balanced by another adjustment, and never deleted."
-        : "It is more than you may give or take alone. Nothing changes until somebody else approves it."),
+        : "It is more than you may give or take alone, at once or in a day. Nothing changes until somebody else approves it."),
       el("p", { class: "row" }, button, el("button", { class: "button", type: "button", onclick: () => { typing(); points.focus(); } }, "Change it"))));
     heading.focus();
   }
