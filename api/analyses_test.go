@@ -147,7 +147,7 @@ func (s *stack) earned(t *testing.T) {
 		{"?by=hour&until=2026-07-25", time.Hour, first, time.Date(2026, 7, 25, 0, 0, 0, 0, time.UTC)},
 		{"?from=2020-01-01&until=2020-12-31", 24 * time.Hour, time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2020, 12, 31, 0, 0, 0, 0, time.UTC)},
 	} {
-		for _, as := range []auth.Claims{analyst, support} {
+		for _, as := range []auth.Claims{analyst, revealer} {
 			got := get[earnings](t, s, as, "/earnings"+c.query)
 			if diff := gocmp.Diff(sumOf(entries, c.length, c.from, c.until), got.Earnings); diff != "" {
 				t.Errorf("%s: (-plain sum +told):\n%s", c.query, diff)
@@ -202,13 +202,13 @@ func (s *stack) led(t *testing.T, moments []domain.Position) {
 		for _, moment := range moments {
 			for _, query := range []string{"", "&top=3", "&top=100"} {
 				query = "?asOf=" + moment.String() + query
-				of := get[dashboard](t, s, support, "/loyalty/nobody"+query)
+				of := get[dashboard](t, s, revealer, "/loyalty/nobody"+query)
 				want := leaderboardOf{Top: []best{}, Customers: of.Customers, Position: of.Position, AsOf: of.AsOf}
 				for _, row := range of.Top {
 					want.Top = append(want.Top, best{row.Rank, row.ProxyName, row.Points})
 					forgotten = forgotten || row.ProxyName == "Forgotten"
 				}
-				for _, as := range []auth.Claims{analyst, support} {
+				for _, as := range []auth.Claims{analyst, revealer} {
 					got := get[leaderboardOf](t, s, as, "/leaderboard"+query)
 					begins, got.Begins = got.Begins, time.Time{}
 					if diff := gocmp.Diff(want, got); diff != "" {

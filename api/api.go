@@ -48,6 +48,8 @@ type Config struct {
 	Finder  ledger.Finder
 	Auditor ledger.Auditor
 	Earner  ledger.Earner
+	// Views records which customers staff are shown, who are shown none without it.
+	Views request.Views
 	// Evidence is for explanations, which need Finder too.
 	Evidence staff.Evidence
 	Reveals  staff.Reveals
@@ -165,17 +167,17 @@ func (s *Server) furnish(c *Config, stopping context.Context) rooms {
 			Commands: c.Commands, Writes: s.admission.Writes, Rates: s.admission.WriteRates, Lines: s.metrics.Lines,
 			Log: c.Log, Now: c.Now, Stopping: stopping,
 		},
-		accounts: &accounts.Handler{Commands: c.Commands, Writes: s.admission.Writes, Limits: limits.Adjustments, DayLimits: limits.AdjustmentsOfDay, Ledger: c.Ledger},
+		accounts: &accounts.Handler{Commands: c.Commands, Writes: s.admission.Writes, Limits: limits.Adjustments, DayLimits: limits.AdjustmentsOfDay, Ledger: c.Ledger, Views: c.Views},
 		dashboards: &dashboards.Handler{
-			Leaderboard: c.Leaderboard, Seasons: c.Seasons, History: c.History, PastReads: s.admission.Past, Proxies: c.Proxies,
+			Leaderboard: c.Leaderboard, Seasons: c.Seasons, History: c.History, PastReads: s.admission.Past, Proxies: c.Proxies, Views: c.Views,
 			Pages: s.admission.Live, Streams: dashboards.NewLiveStreams(), Log: c.Log, Now: c.Now, IDs: s.ids, Stopping: stopping,
 		},
 		past: &past.Handler{
-			History: c.History, Reads: s.admission.Past, Proxies: c.Proxies, Ledger: c.Ledger, Earner: c.Earner,
+			History: c.History, Reads: s.admission.Past, Proxies: c.Proxies, Views: c.Views, Ledger: c.Ledger, Earner: c.Earner,
 			Replays: c.Replays, WhatIfs: s.admission.WhatIfs, Log: c.Log, IDs: s.ids, Stopping: stopping,
 		},
 		staff: &staff.Handler{
-			Ledger: c.Ledger, Finder: c.Finder, Auditor: c.Auditor, Proxies: c.Proxies, Evidence: c.Evidence, Reveals: c.Reveals,
+			Ledger: c.Ledger, Finder: c.Finder, Auditor: c.Auditor, Proxies: c.Proxies, Evidence: c.Evidence, Reveals: c.Reveals, Views: c.Views,
 			Writes: s.admission.Writes,
 		},
 		admin: &admin.Handler{

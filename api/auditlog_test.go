@@ -24,11 +24,11 @@ type approvals struct {
 }
 
 type act struct {
-	EventID, Kind, CustomerID, LoyaltyID, Reason, Actor, CorrelationID string
-	Points                                                             int64
-	OccurredAt                                                         time.Time
-	Position                                                           domain.Position
-	Decided                                                            *bool
+	EventID, Kind, CustomerID, LoyaltyID, Reason, Route, Actor, CorrelationID string
+	Points                                                                    int64
+	OccurredAt                                                                time.Time
+	Position                                                                  domain.Position
+	Decided                                                                   *bool
 }
 
 type acts struct {

@@ -27,7 +27,7 @@ type fixed struct{ err error }
 
 // all makes it everything that a server works on.
 func (f fixed) all(c *api.Config) {
-	c.Commands, c.Leaderboard, c.Seasons, c.Ledger, c.Finder, c.Auditor, c.Evidence, c.Reveals, c.History = f, f, f, f, f, f, f, f, f
+	c.Commands, c.Leaderboard, c.Seasons, c.Ledger, c.Finder, c.Auditor, c.Evidence, c.Reveals, c.Views, c.History = f, f, f, f, f, f, f, f, f, f
 	c.Earner, c.Replays = f, f
 }
 
@@ -58,6 +58,7 @@ func (f fixed) DeclineAdjustment(context.Context, commands.DeclineAdjustment) (c
 func (f fixed) RevealProxyName(_ context.Context, c commands.RevealProxyName) (commands.Revealed, error) {
 	return commands.Revealed{Customers: c.Customers, Position: domain.Position{Commit: 1, Prepare: 1}}, f.fail()
 }
+func (f fixed) ViewCustomer(context.Context, commands.ViewCustomer) error { return f.fail() }
 func (f fixed) Season(id string) (season.Season, leaderboard.Reader, domain.Proxies, bool) {
 	proxies, err := domain.NewProxies([]byte("another secret of these tests"))
 	return season.Season{ID: id, From: time.Unix(0, 0), Until: time.Unix(1, 0)}, f, proxies, err == nil

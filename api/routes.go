@@ -51,8 +51,6 @@ const (
 	withAward
 	withReveal
 	withAudit
-	// lookingBack lets a caller see every customer's account as it stood at a moment in the past, and not as it stands.
-	lookingBack
 )
 
 // scopes are what a token must have for a grant.
@@ -77,7 +75,7 @@ func (r rooms) routes(c *Config) []route {
 		{post, "/orders", commands, grants{channel: forAnyone}, r.orders.PlaceBatch, ownTimeout | ratedByLine},
 		{post, "/order/:orderId/returns/:returnId", commands, grants{channel: forAnyone, support: forAnyone}, r.orders.Return, previews},
 
-		{get, "/loyalty/:userId", board, grants{customer: forThemselves, support: forAnyone, analyst: lookingBack}, r.dashboards.Dashboard, ownTimeout},
+		{get, "/loyalty/:userId", board, grants{customer: forThemselves, support: forAnyone}, r.dashboards.Dashboard, ownTimeout},
 		{get, "/loyalty/:userId/live", board, grants{customer: forThemselves, support: forAnyone}, r.dashboards.Live, ownTimeout},
 		{get, "/seasons", board, grants{customer: asThemselves, support: forAnyone, analyst: forAnyone}, r.dashboards.ListSeasons, 0},
 
@@ -159,10 +157,6 @@ func (g grants) admit(c echo.Context, caller auth.Claims) error {
 		return nil
 	case withOrder, withAward, withReveal, withAudit:
 		if caller.HasScope(scopes[granted]) {
-			return nil
-		}
-	case lookingBack:
-		if c.QueryParams().Has("asOf") {
 			return nil
 		}
 	case forThemselves:

@@ -84,6 +84,7 @@ func config(t testing.TB, log io.Writer) api.Config {
 		Ready:   ready(func(context.Context) error { return nil }),
 		Status:  func(context.Context) admin.Status { return admin.Status{Roles: []string{"query"}} },
 		Metrics: prometheus.NewRegistry(),
+		Views:   fixed{},
 		// Tests ask again and again, as fast as they can.
 		Limits: admission.Limits{WriteRates: admission.NoRates(), ReadRates: admission.NoRates(), LiveStreamsOfSubject: 1000},
 	}
@@ -152,7 +153,7 @@ func startStack(t testing.TB, doc *document) *stack {
 	s.site = serve(t, doc, func(c *api.Config) {
 		c.Commands, c.Leaderboard, c.Ledger, c.Finder, c.Auditor = s.commands, s.board, entries, entries, entries
 		c.Evidence = queries.Explainer{Store: s.store, Ledger: entries}
-		c.History, c.Reveals = past, s.commands
+		c.History, c.Reveals, c.Views = past, s.commands, s.commands
 		c.Earner, c.Replays = entries, replays{s.store, c.Proxies}
 		c.Limits.Adjustments = map[auth.Role]domain.Points{auth.RoleSupport: 1000}
 		c.Limits.AdjustmentsOfDay = map[auth.Role]domain.Points{auth.RoleSupport: 0}

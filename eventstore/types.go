@@ -28,6 +28,7 @@ func LoyaltyEvents() (*Registry, error) {
 		TypeOf(account.ErasureCertified{About: about, Checks: []account.Check{{Model: "ledger", Position: domain.Position{Commit: 4711, Prepare: 4711}, Clean: true}}, Actor: "s-1"}),
 		TypeOf(account.ProxyNameRevealed{About: about, Reason: "a complaint", Actor: "s-1"}),
 		TypeOf(account.AllowanceUsed{About: about, LoyaltyID: "staff.l-1", Points: 25, Actor: "s-1"}),
+		TypeOf(account.CustomerViewed{About: about, Route: "/loyalty/:userId/trail", Actor: "s-1"}),
 	}, nil)
 }
 

@@ -26,6 +26,8 @@ func auditRecordOf(r eventstore.Recorded) (record ledger.AuditRecord, ok bool) {
 		record = ledger.AuditRecord{Kind: ledger.Certified, Actor: e.Actor}
 	case account.ProxyNameRevealed:
 		record = ledger.AuditRecord{Kind: ledger.Revealed, Reason: e.Reason, Actor: e.Actor}
+	case account.CustomerViewed:
+		record = ledger.AuditRecord{Kind: ledger.Viewed, Route: e.Route, Actor: e.Actor}
 	default:
 		return record, false
 	}
@@ -49,7 +51,7 @@ func (all auditSums) add(a ledger.AuditRecord) {
 	row = binary.BigEndian.AppendUint64(row, a.Position.Prepare)
 	row = binary.BigEndian.AppendUint64(row, uint64(a.Points))
 	row = binary.BigEndian.AppendUint64(row, uint64(a.OccurredAt.UnixMicro()))
-	for _, text := range []string{a.EventID, string(a.Kind), string(a.Loyalty), a.Reason, a.Actor, a.Correlation} {
+	for _, text := range []string{a.EventID, string(a.Kind), string(a.Loyalty), a.Reason, a.Route, a.Actor, a.Correlation} {
 		row = append(append(row, text...), 0)
 	}
 	hash := sha256.Sum256(row)

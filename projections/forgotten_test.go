@@ -231,6 +231,7 @@ func TestALeaderboardThatMissedThatSomebodyWasForgottenIsPutRightByARebuild(t *t
 		state, err := s.ledger.Accounts(bounded(t), func(a ledger.Account) error {
 			return yield(leaderboard.Standing{Key: proxies.Key(a.Customer), Points: a.Points, Minute: leaderboard.Minute(a.ReachedAt)})
 		})
+		state.Fold = missed.Fold()
 		return leaderboard.Snapshot{Checkpoint: state.Checkpoint}, err
 	}); err != nil {
 		t.Fatal(err)

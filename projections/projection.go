@@ -56,7 +56,7 @@ func rankingTypes() []string { return append(pointsTypes(), account.TypeCustomer
 // ledgerTypes are the events of a ledger: those of rankingTypes, and those of the audit log.
 func ledgerTypes() []string {
 	return append(rankingTypes(), account.TypeAdjustmentRequested, account.TypeAdjustmentApproved, account.TypeAdjustmentDeclined,
-		account.TypeErasureCertified, account.TypeProxyNameRevealed)
+		account.TypeErasureCertified, account.TypeProxyNameRevealed, account.TypeCustomerViewed)
 }
 
 // pointsOf is the change of the customer's points by an event.

@@ -87,6 +87,8 @@ func (r *row) set(raw *eventstore.Raw, e domain.Event, m eventstore.Metadata) {
 	case account.AllowanceUsed:
 		r.LoyaltyID, r.Actor = string(event.LoyaltyID), event.Actor
 		r.Requested = whole(int64(event.Points))
+	case account.CustomerViewed:
+		r.Actor = event.Actor
 	}
 }
 
@@ -139,6 +141,6 @@ func Types() []string {
 	return []string{
 		order.TypePlaced, order.TypePointsAwarded, order.TypeItemsReturned, order.TypePointsReversed,
 		account.TypePointsAdjusted, account.TypeAdjustmentRequested, account.TypeAdjustmentApproved, account.TypeAdjustmentDeclined,
-		account.TypeCustomerForgotten, account.TypeErasureCertified, account.TypeProxyNameRevealed, account.TypeAllowanceUsed,
+		account.TypeCustomerForgotten, account.TypeErasureCertified, account.TypeProxyNameRevealed, account.TypeAllowanceUsed, account.TypeCustomerViewed,
 	}
 }

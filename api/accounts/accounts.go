@@ -6,6 +6,7 @@ import (
 
 	"loyalty/api/admission"
 	"loyalty/api/auth"
+	"loyalty/api/request"
 	"loyalty/commands"
 	"loyalty/domain"
 	"loyalty/readmodels/ledger"
@@ -28,4 +29,5 @@ type Handler struct {
 	// no entry and 0 are for no limit.
 	Limits, DayLimits map[auth.Role]domain.Points
 	Ledger            ledger.Reader
+	Views             request.Views
 }

@@ -49,6 +49,9 @@ func (h *Handler) Trail(ctx context.Context, c echo.Context, caller auth.Claims)
 	if err != nil {
 		return err
 	}
+	if err := request.Shown(ctx, c, h.Views, caller, customer); err != nil {
+		return err
+	}
 	if whole {
 		return sendCSV(c, ledger.PagesFrom(ctx, boundedPages{h.Ledger}, customer, filter, limit, trail), caller.Role)
 	}

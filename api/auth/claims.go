@@ -52,6 +52,10 @@ func (c Claims) Issuer() domain.Issuer {
 	return ""
 }
 
+// SeesNames tells whether the bearer may see proxy names. Support asks for customers by their ids, and so would learn who is behind each name:
+// that takes the right to reveal.
+func (c Claims) SeesNames() bool { return c.Role != RoleSupport || c.HasScope("reveal") }
+
 // ProxyKey is the customer's key on the leaderboard. It is zero for other roles, and in a process without a leaderboard. It is kept
 // with the verified token, because computing it for each dashboard costs more than finding the row.
 func (c Claims) ProxyKey() domain.ProxyKey { return c.proxyKey }

@@ -34,7 +34,10 @@ func (h *Handler) asOf(ctx context.Context, c echo.Context, caller auth.Claims, 
 	if err := h.History.AsOf(ctx, "asOf", moment, key, top, around, &v.dashboard); err != nil {
 		return err
 	}
+	if err := request.Shown(ctx, c, h.Views, caller, customer); err != nil {
+		return err
+	}
 	// What readers of today's dashboards share is of no use here.
-	v.json = new(encoder).appendDashboard(v.json[:0], &v.dashboard, key)
+	v.json = new(encoder).appendDashboard(v.json[:0], &v.dashboard, key, caller.SeesNames())
 	return request.JSON(c, v.json)
 }

@@ -36,6 +36,7 @@ type Handler struct {
 	History   history.Reader
 	PastReads map[auth.Role]*admission.Semaphore
 	Proxies   domain.Proxies
+	Views     request.Views
 	// Pages admits live streams.
 	Pages   *admission.Semaphore
 	Streams *LiveStreams
@@ -81,7 +82,7 @@ func (h *Handler) Dashboard(ctx context.Context, c echo.Context, caller auth.Cla
 		return err
 	}
 	if values.Has("season") {
-		return h.ofSeason(ctx, c, customer, values.Get("season"), top, around, position)
+		return h.ofSeason(ctx, c, caller, customer, values.Get("season"), top, around, position)
 	}
 	v := buffers.Get().(*buffer)
 	defer buffers.Put(v)
@@ -96,6 +97,9 @@ func (h *Handler) Dashboard(ctx context.Context, c echo.Context, caller auth.Cla
 	if err != nil {
 		return err
 	}
-	v.json = h.json.appendDashboard(v.json[:0], &v.dashboard, key)
+	if err := request.Shown(ctx, c, h.Views, caller, customer); err != nil {
+		return err
+	}
+	v.json = h.json.appendDashboard(v.json[:0], &v.dashboard, key, caller.SeesNames())
 	return request.JSON(c, v.json)
 }

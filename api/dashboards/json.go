@@ -31,29 +31,29 @@ func (t *tops) appendTop(b []byte, rows []leaderboard.Row, key domain.ProxyKey) 
 	kept := &t[len(rows)]
 	known := kept.Load()
 	if known == nil || !slices.Equal(known.rows, rows) {
-		known = &top{slices.Clone(rows), appendRows(nil, rows, key)}
+		known = &top{slices.Clone(rows), appendRows(nil, rows, key, true)}
 		kept.Store(known)
 	}
 	return append(b, known.json...)
 }
 
-// appendDashboard appends the JSON of a dashboard to b, as the customer behind key sees it. It writes piece by piece, without reflection, because
+// appendDashboard appends the JSON of a dashboard to b, as the customer behind key sees it, with or without proxy names. It writes piece by piece, without reflection, because
 // nothing is answered as often. What it puts between quotes (proxy names, positions, times) never holds a character that JSON escapes.
-func (e *encoder) appendDashboard(b []byte, d *leaderboard.Dashboard, key domain.ProxyKey) []byte {
+func (e *encoder) appendDashboard(b []byte, d *leaderboard.Dashboard, key domain.ProxyKey, names bool) []byte {
 	b = append(b, `{"you":`...)
 	if d.Ranked {
-		b = appendRow(b, d.You, key)
+		b = appendRow(b, d.You, key, names)
 	} else {
 		b = append(b, `null`...)
 	}
 	b = append(b, `,"top":`...)
-	if slices.ContainsFunc(d.Top, func(row leaderboard.Row) bool { return row.Key == key }) {
-		b = appendRows(b, d.Top, key)
+	if !names || slices.ContainsFunc(d.Top, func(row leaderboard.Row) bool { return row.Key == key }) {
+		b = appendRows(b, d.Top, key, names)
 	} else {
 		b = e.tops.appendTop(b, d.Top, key)
 	}
 	b = append(b, `,"around":`...)
-	b = appendRows(b, d.Around, key)
+	b = appendRows(b, d.Around, key, names)
 	return e.appendEnd(b, d)
 }
 
@@ -84,27 +84,30 @@ func appendState(b []byte, d *leaderboard.Dashboard) []byte {
 	return append(b, '}', '\n')
 }
 
-func appendRows(b []byte, rows []leaderboard.Row, key domain.ProxyKey) []byte {
+func appendRows(b []byte, rows []leaderboard.Row, key domain.ProxyKey, names bool) []byte {
 	b = append(b, '[')
 	for i, row := range rows {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendRow(b, row, key)
+		b = appendRow(b, row, key, names)
 	}
 	return append(b, ']')
 }
 
-func appendRow(b []byte, row leaderboard.Row, key domain.ProxyKey) []byte {
+func appendRow(b []byte, row leaderboard.Row, key domain.ProxyKey, names bool) []byte {
 	b = append(b, `{"rank":`...)
 	b = strconv.AppendInt(b, row.Rank, 10)
-	b = append(b, `,"proxyName":"`...)
-	if row.Key == (domain.ProxyKey{}) {
-		b = append(b, leaderboard.ForgottenName...)
-	} else {
+	switch {
+	case !names:
+		b = append(b, `,"points":`...)
+	case row.Key == (domain.ProxyKey{}):
+		b = append(b, `,"proxyName":"`+leaderboard.ForgottenName+`","points":`...)
+	default:
+		b = append(b, `,"proxyName":"`...)
 		b = row.Key.AppendName(b)
+		b = append(b, `","points":`...)
 	}
-	b = append(b, `","points":`...)
 	b = strconv.AppendInt(b, int64(row.Points), 10)
 	b = append(b, `,"you":`...)
 	b = strconv.AppendBool(b, row.Key == key)

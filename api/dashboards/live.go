@@ -39,8 +39,10 @@ type stream struct {
 	season      *season.Season
 	key         domain.ProxyKey
 	top, around int
-	to          *echo.Response
-	control     *http.ResponseController
+	// names is whether the reader sees proxy names.
+	names   bool
+	to      *echo.Response
+	control *http.ResponseController
 	// last is the position of the event that the reader got last, in an earlier stream.
 	last string
 	// shown is the JSON of the rows that the reader sees; nil before there are any.
@@ -74,8 +76,11 @@ func (h *Handler) Live(ctx context.Context, c echo.Context, caller auth.Claims) 
 	notifier := h.Streams.join(board, json)
 	defer h.Streams.leave(notifier)
 	defer h.Pages.Release(caller)
+	if err := request.Shown(ctx, c, h.Views, caller, customer); err != nil {
+		return err
+	}
 	s := &stream{
-		handler: h, notifier: notifier, season: of, key: proxies.Key(customer), top: top, around: around,
+		handler: h, notifier: notifier, season: of, key: proxies.Key(customer), top: top, around: around, names: of == nil && caller.SeesNames(),
 		to: c.Response(), control: http.NewResponseController(c.Response()), last: c.Request().Header.Get("Last-Event-ID"),
 	}
 	err := s.run(ctx, caller.Expires.Add(auth.ClockLeeway).Sub(h.Now()))
@@ -151,7 +156,7 @@ func (s *stream) update(ctx context.Context, due bool) (sent bool, err error) {
 	v.json = append(v.json, d.Position.String()...)
 	v.json = append(v.json, "\ndata: "...)
 	start := len(v.json)
-	v.json = s.notifier.json.appendDashboard(v.json, d, s.key)
+	v.json = s.notifier.json.appendDashboard(v.json, d, s.key, s.names)
 	// The rest moves with every change of anybody. A reader gets it with the next heartbeat.
 	rows, rest, _ := bytes.Cut(v.json[start:], []byte(`,"customers":`))
 	changed := !bytes.Equal(rows, s.shown)

@@ -42,8 +42,9 @@ func (h *Handler) ListSeasons(_ context.Context, c echo.Context, _ auth.Claims) 
 	return c.JSON(http.StatusOK, answer)
 }
 
-// ofSeason answers with a customer's dashboard of one season.
-func (h *Handler) ofSeason(ctx context.Context, c echo.Context, customer domain.CustomerID, id string, top, around int, position domain.Position) error {
+// ofSeason answers with a customer's dashboard of one season. It has no names: whoever watches the leaderboard of all time, too, sees which of
+// its customers gains as much at the same moment.
+func (h *Handler) ofSeason(ctx context.Context, c echo.Context, caller auth.Claims, customer domain.CustomerID, id string, top, around int, position domain.Position) error {
 	of, board, proxies, err := h.seasonOf(id)
 	if err != nil {
 		return err
@@ -58,8 +59,11 @@ func (h *Handler) ofSeason(ctx context.Context, c echo.Context, customer domain.
 	if err != nil {
 		return err
 	}
+	if err := request.Shown(ctx, c, h.Views, caller, customer); err != nil {
+		return err
+	}
 	// What readers of the leaderboard of all time share is of no use here.
-	v.json = appendSeason(new(encoder).appendDashboard(v.json[:0], &v.dashboard, key), of)
+	v.json = appendSeason(new(encoder).appendDashboard(v.json[:0], &v.dashboard, key, false), of)
 	return request.JSON(c, v.json)
 }
 

@@ -60,6 +60,9 @@ func (h *Handler) Changes(ctx context.Context, c echo.Context, caller auth.Claim
 	if err != nil {
 		return err
 	}
+	if err := request.Shown(ctx, c, h.Views, caller, customer); err != nil {
+		return err
+	}
 	return c.JSON(http.StatusOK, answerChanges(changes))
 }
 

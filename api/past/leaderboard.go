@@ -26,7 +26,7 @@ type leaderboardAnswer struct {
 // bestAnswer is a row of a leaderboard that is nobody's own.
 type bestAnswer struct {
 	Rank      int64         `json:"rank"`
-	ProxyName string        `json:"proxyName"`
+	ProxyName string        `json:"proxyName,omitempty"`
 	Points    domain.Points `json:"points"`
 }
 
@@ -55,17 +55,20 @@ func (h *Handler) Leaderboard(ctx context.Context, c echo.Context, caller auth.C
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, answerLeaderboard(&d, begins))
+	return c.JSON(http.StatusOK, answerLeaderboard(&d, begins, caller.SeesNames()))
 }
 
-func answerLeaderboard(d *leaderboard.Dashboard, begins time.Time) leaderboardAnswer {
+func answerLeaderboard(d *leaderboard.Dashboard, begins time.Time, names bool) leaderboardAnswer {
 	answer := leaderboardAnswer{Top: make([]bestAnswer, len(d.Top)), Customers: d.Customers, Begins: begins, Position: d.Position, AsOf: view.OptionalTime(d.AsOf)}
 	for i, row := range d.Top {
-		name := leaderboard.ForgottenName
-		if row.Key != (domain.ProxyKey{}) {
-			name = row.Key.Name()
+		answer.Top[i] = bestAnswer{Rank: row.Rank, Points: row.Points}
+		switch {
+		case !names:
+		case row.Key == (domain.ProxyKey{}):
+			answer.Top[i].ProxyName = leaderboard.ForgottenName
+		default:
+			answer.Top[i].ProxyName = row.Key.Name()
 		}
-		answer.Top[i] = bestAnswer{Rank: row.Rank, ProxyName: name, Points: row.Points}
 	}
 	return answer
 }

@@ -29,6 +29,7 @@ type Handler struct {
 	History history.Reader
 	Reads   map[auth.Role]*admission.Semaphore
 	Proxies domain.Proxies
+	Views   request.Views
 	// Ledger and Earner are the same ledger.
 	Ledger ledger.Reader
 	Earner ledger.Earner

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -43,8 +44,16 @@ func (h *Handler) Approvals(ctx context.Context, c echo.Context, _ auth.Claims) 
 }
 
 // AuditLog lists the audit log, newest first.
-func (h *Handler) AuditLog(ctx context.Context, c echo.Context, _ auth.Claims) error {
-	page, err := h.auditPage(ctx, c, auditFilter)
+func (h *Handler) AuditLog(ctx context.Context, c echo.Context, caller auth.Claims) error {
+	var of domain.CustomerID
+	page, err := h.auditPage(ctx, c, func(values url.Values) (f ledger.AuditFilter, err error) {
+		f, err = auditFilter(values)
+		of = f.Customer
+		return f, err
+	})
+	if err == nil && of != "" {
+		err = request.Shown(ctx, c, h.Views, caller, of)
+	}
 	if err != nil {
 		return err
 	}
@@ -69,17 +78,19 @@ func (h *Handler) auditPage(ctx context.Context, c echo.Context, filterOf func(u
 	return page, err
 }
 
-// auditFilter reads which audit records are wanted: all, unless the reader says.
+// auditFilter reads which audit records are wanted: unless the reader says, all but views, among which nobody would find the others.
 func auditFilter(values url.Values) (f ledger.AuditFilter, err error) {
 	var errs []error
 	for _, kind := range values["kind"] {
-		switch k := ledger.AuditKind(kind); k {
-		case ledger.Requested, ledger.Approved, ledger.Declined, ledger.Forgotten, ledger.Certified, ledger.Revealed:
+		if k := ledger.AuditKind(kind); slices.Contains(ledger.AuditKinds(), k) {
 			f.Kinds = append(f.Kinds, k)
-		default:
+		} else {
 			errs = append(errs, domain.Invalid("kind", "kind_unknown",
-				"the kind must be requested, approved, declined, forgotten, certified or revealed"))
+				"the kind must be requested, approved, declined, forgotten, certified, revealed or viewed"))
 		}
+	}
+	if !values.Has("kind") {
+		f.Kinds = slices.DeleteFunc(ledger.AuditKinds(), func(k ledger.AuditKind) bool { return k == ledger.Viewed })
 	}
 	if text := values.Get("customer"); text != "" {
 		f.Customer, err = domain.ParseID[domain.CustomerID]("customer", text)

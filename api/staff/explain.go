@@ -16,7 +16,7 @@ import (
 )
 
 // Explain says how an entry's points came about.
-func (h *Handler) Explain(ctx context.Context, c echo.Context, _ auth.Claims) error {
+func (h *Handler) Explain(ctx context.Context, c echo.Context, caller auth.Claims) error {
 	customer, badCustomer := request.PathID[domain.CustomerID](c, "userId")
 	id, badID := request.PathID[string](c, "entryId")
 	position, badPosition := request.MinPosition(c)
@@ -36,6 +36,9 @@ func (h *Handler) Explain(ctx context.Context, c echo.Context, _ auth.Claims) er
 	}
 	explained, err := h.Evidence.Explain(ctx, entry)
 	if err != nil {
+		return err
+	}
+	if err := request.Shown(ctx, c, h.Views, caller, customer); err != nil {
 		return err
 	}
 	return c.JSON(http.StatusOK, view.ExplanationOf(explained))

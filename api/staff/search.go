@@ -3,6 +3,7 @@ package staff
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -26,7 +27,7 @@ type searchAnswer struct {
 }
 
 // Search finds a customer, an order, a return or an adjustment by its id, and customers by their proxy name.
-func (h *Handler) Search(ctx context.Context, c echo.Context, _ auth.Claims) error {
+func (h *Handler) Search(ctx context.Context, c echo.Context, caller auth.Claims) error {
 	values, badQuery := request.Query(c)
 	wanted, badWanted := searchedFor(values.Get("q"))
 	if badQuery != nil {
@@ -43,6 +44,15 @@ func (h *Handler) Search(ctx context.Context, c echo.Context, _ auth.Claims) err
 	})
 	if err != nil {
 		return err
+	}
+	var customers []domain.CustomerID
+	for _, match := range found.Matches {
+		customers = append(customers, match.Customer)
+	}
+	for _, customer := range slices.Compact(slices.Sorted(slices.Values(customers))) {
+		if err := request.Shown(ctx, c, h.Views, caller, customer); err != nil {
+			return err
+		}
 	}
 	answer := searchAnswer{view.SearchResultOf(found), found.Position, view.OptionalTime(found.AsOf)}
 	if answer.ProxyName != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"loyalty/api/admission"
+	"loyalty/api/request"
 	"loyalty/commands"
 	"loyalty/domain"
 	"loyalty/queries"
@@ -31,6 +32,7 @@ type Handler struct {
 	Proxies  domain.Proxies
 	Evidence Evidence
 	Reveals  Reveals
+	Views    request.Views
 	// Writes admits reveals.
 	Writes *admission.Writes
 }

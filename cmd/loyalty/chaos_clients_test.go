@@ -179,7 +179,7 @@ func (s *chaosLoad) look(random *rand.Rand, d *deed, body []byte) {
 		return
 	}
 	screen := s.screens[random.IntN(len(s.screens))]
-	got, err := screen.call(supportClaims, http.MethodGet, "/loyalty/"+d.customer+"/trail?limit=200", nil, "Loyalty-Min-Position: "+told.Position)
+	got, err := screen.call(customer(d.customer), http.MethodGet, "/loyalty/"+d.customer+"/trail?limit=200", nil, "Loyalty-Min-Position: "+told.Position)
 	switch {
 	case err != nil || got.status == http.StatusServiceUnavailable:
 		s.count(&s.notYet)

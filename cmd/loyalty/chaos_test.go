@@ -218,7 +218,7 @@ func TestNothingIsLostOrDoubledInChaos(t *testing.T) {
 	for _, screen := range load.screens {
 		for _, path := range []string{"/loyalty/c-0", "/loyalty/c-0/trail"} {
 			waitFor(t, "all have caught up", func() bool {
-				got, err := screen.call(supportClaims, http.MethodGet, path, nil, "Loyalty-Min-Position: "+placed.Position)
+				got, err := screen.call(customer("c-0"), http.MethodGet, path, nil, "Loyalty-Min-Position: "+placed.Position)
 				return err == nil && got.status == http.StatusOK
 			})
 		}

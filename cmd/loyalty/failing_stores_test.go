@@ -86,13 +86,13 @@ func (p *plant) settle() {
 	})
 	for name, look := range map[string]func() (answer, error){
 		"Redis": func() (answer, error) {
-			return p.screen.call(supportClaims, http.MethodGet, "/loyalty/c-0", nil, "Loyalty-Min-Position: "+p.position)
+			return p.screen.call(customer("c-0"), http.MethodGet, "/loyalty/c-0", nil, "Loyalty-Min-Position: "+p.position)
 		},
 		"memory": func() (answer, error) {
-			return p.localScreen.call(supportClaims, http.MethodGet, "/loyalty/c-0", nil, "Loyalty-Min-Position: "+p.position)
+			return p.localScreen.call(customer("c-0"), http.MethodGet, "/loyalty/c-0", nil, "Loyalty-Min-Position: "+p.position)
 		},
 		"trail": func() (answer, error) {
-			return p.support.call(supportClaims, http.MethodGet, "/loyalty/c-0/trail", nil, "Loyalty-Min-Position: "+p.position)
+			return p.support.call(customer("c-0"), http.MethodGet, "/loyalty/c-0/trail", nil, "Loyalty-Min-Position: "+p.position)
 		},
 	} {
 		waitFor(p.t, name+" to have the order", func() bool {
@@ -113,11 +113,13 @@ func (p *plant) expect(when string, away []string) {
 		works bool
 		call  func() (answer, error)
 	}{
-		"an order":              {!is(theEventStore), func() (answer, error) { return p.order(n) }},
-		"a dashboard":           {!is(theLeaderboard), func() (answer, error) { return p.screen.call(supportClaims, http.MethodGet, "/loyalty/c-0", nil) }},
-		"a dashboard in memory": {true, func() (answer, error) { return p.localScreen.call(supportClaims, http.MethodGet, "/loyalty/c-0", nil) }},
+		"an order":    {!is(theEventStore), func() (answer, error) { return p.order(n) }},
+		"a dashboard": {!is(theLeaderboard), func() (answer, error) { return p.screen.call(customer("c-0"), http.MethodGet, "/loyalty/c-0", nil) }},
+		"a dashboard in memory": {true, func() (answer, error) {
+			return p.localScreen.call(customer("c-0"), http.MethodGet, "/loyalty/c-0", nil)
+		}},
 		"a trail": {!is(theLedger), func() (answer, error) {
-			return p.support.call(supportClaims, http.MethodGet, "/loyalty/c-0/trail", nil)
+			return p.support.call(customer("c-0"), http.MethodGet, "/loyalty/c-0/trail", nil)
 		}},
 		"whether it takes orders":  {!is(theEventStore), p.command.asked("/readyz?role=command")},
 		"whether it shows Redis":   {true, p.query.asked("/readyz?role=query")},
@@ -214,7 +216,7 @@ func TestWhatAStoreThatIsAwayMeans(t *testing.T) {
 	}
 
 	var shown dashboardAnswer
-	p.localScreen.must(http.StatusOK, &shown, supportClaims, http.MethodGet, "/loyalty/c-0", nil, "Loyalty-Min-Position: "+p.position)
+	p.localScreen.must(http.StatusOK, &shown, customer("c-0"), http.MethodGet, "/loyalty/c-0", nil, "Loyalty-Min-Position: "+p.position)
 	if shown.You == nil || int(shown.You.Points) != p.orders {
 		t.Errorf("after %d orders of one point each the dashboard is %+v", p.orders, shown.You)
 	}

@@ -24,7 +24,7 @@ func TestLimitsThatADBAHasSetEndNothing(t *testing.T) {
 	local := s.client(s.role("query", "LOYALTY_LEADERBOARD=memory:"))
 	for _, screen := range []*client{c, local} {
 		var shown dashboardAnswer
-		screen.must(http.StatusOK, &shown, supportClaims, http.MethodGet, "/loyalty/c-0", nil, "Loyalty-Min-Position: "+placed.Position)
+		screen.must(http.StatusOK, &shown, customer("c-0"), http.MethodGet, "/loyalty/c-0", nil, "Loyalty-Min-Position: "+placed.Position)
 		if shown.Customers < customers {
 			t.Errorf("it shows %d customers", shown.Customers)
 		}

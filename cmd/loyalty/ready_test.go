@@ -57,7 +57,7 @@ func TestEachRoleIsReadyByWhatItNeeds(t *testing.T) {
 	screen := s.client(own)
 	var placed placedAnswer
 	s.client(p).must(http.StatusCreated, &placed, webshop, http.MethodPost, "/order/o-1", orderBody("c-0", "10.00"))
-	screen.must(http.StatusOK, nil, supportClaims, http.MethodGet, "/loyalty/c-0", nil, "Loyalty-Min-Position: "+placed.Position)
+	screen.must(http.StatusOK, nil, customer("c-0"), http.MethodGet, "/loyalty/c-0", nil, "Loyalty-Min-Position: "+placed.Position)
 
 	p.wantReady("at first", map[string]string{"": "", "command": "", "query": "", "project": ""})
 	if status, body := own.operators("/readyz?role=project"); status != http.StatusNotFound || !strings.Contains(body, "it has: query") {
@@ -92,7 +92,7 @@ func TestEachRoleIsReadyByWhatItNeeds(t *testing.T) {
 	lookedAt(tab)
 	// A process that starts now has the ledger's leaderboard to show.
 	var late dashboardAnswer
-	s.client(s.role("query", "LOYALTY_LEADERBOARD=memory:")).must(http.StatusOK, &late, supportClaims, http.MethodGet, "/loyalty/c-0", nil)
+	s.client(s.role("query", "LOYALTY_LEADERBOARD=memory:")).must(http.StatusOK, &late, customer("c-0"), http.MethodGet, "/loyalty/c-0", nil)
 	if late.You == nil || late.You.Points != 1 {
 		t.Errorf("a process that started afterwards shows %+v", late)
 	}
@@ -107,7 +107,7 @@ func TestEachRoleIsReadyByWhatItNeeds(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.wantReady("without any store", map[string]string{"": "the event store", "command": "the event store", "query": "", "project": "has stopped"})
-	screen.must(http.StatusOK, nil, supportClaims, http.MethodGet, "/loyalty/c-0", nil)
+	screen.must(http.StatusOK, nil, customer("c-0"), http.MethodGet, "/loyalty/c-0", nil)
 	for role, want := range map[string]int{"query": cli.ExitOK, "command": cli.ExitFailed} {
 		if _, stderr, status := runProgram(t, "health", "--admin", p.admin, "--role", role); status != want {
 			t.Errorf("loyalty health --role %s exits with %d: %s", role, status, stderr)
@@ -153,7 +153,7 @@ func TestASpareThatProjectsIsReadyUnderLoad(t *testing.T) {
 	screen := s.client(s.role("query"))
 	last := channel.barrier()
 	var shown dashboardAnswer
-	screen.must(http.StatusOK, &shown, supportClaims, http.MethodGet, "/loyalty/c-0", nil, "Loyalty-Min-Position: "+last)
+	screen.must(http.StatusOK, &shown, customer("c-0"), http.MethodGet, "/loyalty/c-0", nil, "Loyalty-Min-Position: "+last)
 	if shown.You == nil || shown.You.Points != placed.Load() {
 		t.Errorf("after %d orders of one point each the dashboard is %+v", placed.Load(), shown.You)
 	}

@@ -109,7 +109,7 @@ func TestThreeRolesKeepEveryOrderWhileTheirStoresComeAndGo(t *testing.T) {
 	var screens sync.WaitGroup
 	screens.Go(func() {
 		for looking.Err() == nil {
-			got, err := screen.call(supportClaims, http.MethodGet, "/loyalty/c-1", nil)
+			got, err := screen.call(customer("c-1"), http.MethodGet, "/loyalty/c-1", nil)
 			switch {
 			case err != nil:
 				t.Error(err)
@@ -183,7 +183,7 @@ func TestDashboardsInMemoryOutliveEveryStore(t *testing.T) {
 	}
 	last := channel.barrier()
 	var before, after dashboardAnswer
-	screen.must(http.StatusOK, &before, supportClaims, http.MethodGet, "/loyalty/c-0", nil, "Loyalty-Min-Position: "+last)
+	screen.must(http.StatusOK, &before, customer("c-0"), http.MethodGet, "/loyalty/c-0", nil, "Loyalty-Min-Position: "+last)
 
 	// When all three stores are gone
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -197,7 +197,7 @@ func TestDashboardsInMemoryOutliveEveryStore(t *testing.T) {
 	// Then dashboards are answered as before, with their age, and the process says that it can be asked
 	waitFor(t, "the loss is noticed", func() bool { return strings.Contains(querying.err.String(), "lost the event store") })
 	for range 200 {
-		screen.must(http.StatusOK, &after, supportClaims, http.MethodGet, "/loyalty/c-0", nil)
+		screen.must(http.StatusOK, &after, customer("c-0"), http.MethodGet, "/loyalty/c-0", nil)
 		if after.Customers != before.Customers || after.Position != before.Position || *after.You != *before.You || after.AsOf.IsZero() || after.AsOf.After(time.Now()) {
 			t.Fatalf("before it was %+v, now it is %+v", before, after)
 		}
@@ -220,7 +220,7 @@ func TestAProcessStartsWithoutTheStoreThatItsRoleDoesNotNeed(t *testing.T) {
 	s.postgres.Start()
 	s.redis.Stop()
 	c := s.client(s.role("command,project,query", "LOYALTY_LEADERBOARD=memory:"))
-	c.must(http.StatusOK, nil, supportClaims, http.MethodGet, "/loyalty/alice", nil, "Loyalty-Min-Position: "+placed.Position)
+	c.must(http.StatusOK, nil, customer("alice"), http.MethodGet, "/loyalty/alice", nil, "Loyalty-Min-Position: "+placed.Position)
 }
 
 func TestVerifyTellsDrift(t *testing.T) {

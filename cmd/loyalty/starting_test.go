@@ -46,9 +46,9 @@ func TestAProcessStartsWhileItsStoresAreAway(t *testing.T) {
 		"an order": func() (answer, error) {
 			return ordering.call(webshop, http.MethodPost, "/order/o-1", orderBody("c-0", "10.00"))
 		},
-		"a dashboard":           func() (answer, error) { return screen.call(supportClaims, http.MethodGet, "/loyalty/c-0", nil) },
-		"a dashboard in memory": func() (answer, error) { return localScreen.call(supportClaims, http.MethodGet, "/loyalty/c-0", nil) },
-		"a trail":               func() (answer, error) { return screen.call(supportClaims, http.MethodGet, "/loyalty/c-0/trail", nil) },
+		"a dashboard":           func() (answer, error) { return screen.call(customer("c-0"), http.MethodGet, "/loyalty/c-0", nil) },
+		"a dashboard in memory": func() (answer, error) { return localScreen.call(customer("c-0"), http.MethodGet, "/loyalty/c-0", nil) },
+		"a trail":               func() (answer, error) { return screen.call(customer("c-0"), http.MethodGet, "/loyalty/c-0/trail", nil) },
 	} {
 		if got, err := ask(); err != nil || got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" {
 			t.Errorf("%s is answered with %d: %s, %v", what, got.status, got.body, err)
@@ -65,7 +65,7 @@ func TestAProcessStartsWhileItsStoresAreAway(t *testing.T) {
 	shows := func(c *client, path string) {
 		t.Helper()
 		waitFor(t, path, func() bool {
-			got, err := c.call(supportClaims, http.MethodGet, path, nil, "Loyalty-Min-Position: "+placed.Position)
+			got, err := c.call(customer("c-0"), http.MethodGet, path, nil, "Loyalty-Min-Position: "+placed.Position)
 			return err == nil && got.status == http.StatusOK && strings.Contains(string(got.body), `"points":2`)
 		})
 	}
@@ -86,13 +86,13 @@ func TestAProcessThatReadsRedisNeedsNoOtherStoreToStart(t *testing.T) {
 	all := s.client(s.role("command,query,project"))
 	var placed placedAnswer
 	all.must(http.StatusCreated, &placed, webshop, http.MethodPost, "/order/o-1", orderBody("c-0", "10.00"))
-	all.must(http.StatusOK, nil, supportClaims, http.MethodGet, "/loyalty/c-0", nil, "Loyalty-Min-Position: "+placed.Position)
+	all.must(http.StatusOK, nil, customer("c-0"), http.MethodGet, "/loyalty/c-0", nil, "Loyalty-Min-Position: "+placed.Position)
 	fallSilent(events)
 	ledger.Set(proxytest.Refusing)
 	ledger.CutAll()
 	screen := s.client(s.role("query"))
 	var shown dashboardAnswer
-	if screen.must(http.StatusOK, &shown, supportClaims, http.MethodGet, "/loyalty/c-0", nil); shown.You == nil || shown.You.Points != 1 {
+	if screen.must(http.StatusOK, &shown, customer("c-0"), http.MethodGet, "/loyalty/c-0", nil); shown.You == nil || shown.You.Points != 1 {
 		t.Errorf("the dashboard is %+v", shown)
 	}
 }

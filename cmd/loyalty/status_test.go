@@ -129,7 +129,7 @@ func TestASilentEventStoreHoldsNothingUp(t *testing.T) {
 	c.http.Timeout = operator.Timeout
 	var placed placedAnswer
 	c.must(http.StatusCreated, &placed, webshop, http.MethodPost, "/order/first", orderBody("c-0", "10.00"))
-	c.must(http.StatusOK, nil, supportClaims, http.MethodGet, "/loyalty/c-0", nil, "Loyalty-Min-Position: "+placed.Position)
+	c.must(http.StatusOK, nil, customer("c-0"), http.MethodGet, "/loyalty/c-0", nil, "Loyalty-Min-Position: "+placed.Position)
 	fallSilent(w)
 	waitFor(t, "the loss is noticed", func() bool { return strings.Contains(p.err.String(), "lost the event store") })
 
@@ -149,7 +149,7 @@ func TestASilentEventStoreHoldsNothingUp(t *testing.T) {
 		t.Errorf("an order is answered with %d: %s, %v", got.status, got.body, err)
 	}
 	var screen dashboardAnswer
-	if c.must(http.StatusOK, &screen, supportClaims, http.MethodGet, "/loyalty/c-0", nil); screen.You == nil || screen.You.Points != 1 {
+	if c.must(http.StatusOK, &screen, customer("c-0"), http.MethodGet, "/loyalty/c-0", nil); screen.You == nil || screen.You.Points != 1 {
 		t.Errorf("the dashboard is %+v", screen)
 	}
 	stopping := time.AfterFunc(operator.Timeout, func() { w.Set(proxytest.Healthy) })

@@ -135,7 +135,7 @@ func TestARollingUpdateLosesNoRequest(t *testing.T) {
 					if ask(webshop, http.MethodPost, fmt.Sprintf("/order/o-%d", n), orderBody("c-1", "10.00"), http.StatusCreated) {
 						orders.Add(1)
 					}
-				} else if ask(supportClaims, http.MethodGet, "/loyalty/c-1", nil, http.StatusOK) {
+				} else if ask(customer("c-1"), http.MethodGet, "/loyalty/c-1", nil, http.StatusOK) {
 					dashboards.Add(1)
 				}
 			})
@@ -155,7 +155,7 @@ func TestARollingUpdateLosesNoRequest(t *testing.T) {
 	load.Wait()
 	t.Logf("%d orders and %d dashboards", orders.Load(), dashboards.Load())
 	var shown dashboardAnswer
-	c.must(http.StatusOK, &shown, supportClaims, http.MethodGet, "/loyalty/c-1", nil, "Loyalty-Min-Position: "+c.barrier())
+	c.must(http.StatusOK, &shown, customer("c-1"), http.MethodGet, "/loyalty/c-1", nil, "Loyalty-Min-Position: "+c.barrier())
 	if shown.You == nil || shown.You.Points != orders.Load() {
 		t.Errorf("after %d orders of one point each the dashboard is %+v", orders.Load(), shown.You)
 	}

@@ -12,6 +12,7 @@ const (
 	TypeErasureCertified    = "erasure-certified.v1"
 	TypeProxyNameRevealed   = "proxy-name-revealed.v1"
 	TypeAllowanceUsed       = "allowance-used.v1"
+	TypeCustomerViewed      = "customer-viewed.v1"
 )
 
 // PointsAdjusted: a customer's points were adjusted, as goodwill or as a correction.
@@ -110,3 +111,14 @@ type AllowanceUsed struct {
 
 // EventType is TypeAllowanceUsed.
 func (AllowanceUsed) EventType() string { return TypeAllowanceUsed }
+
+// CustomerViewed: a member of staff asked for what the system knows of a customer.
+type CustomerViewed struct {
+	domain.About
+	// Route is what was asked: "/loyalty/:userId/trail".
+	Route string `json:"route"`
+	Actor string `json:"actor"`
+}
+
+// EventType is TypeCustomerViewed.
+func (CustomerViewed) EventType() string { return TypeCustomerViewed }

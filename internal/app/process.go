@@ -81,9 +81,11 @@ func Open(ctx context.Context, c Config) (_ *Process, err error) {
 	}
 	if c.Query {
 		config.Leaderboard, config.Ledger, config.Finder, config.Auditor, config.Earner = p.Leaderboard, p.Ledger, p.Ledger, p.Ledger, p.Ledger
-		if config.Reveals, err = p.Handler(); err != nil {
+		records, err := p.Handler()
+		if err != nil {
 			return nil, err
 		}
+		config.Reveals, config.Views = records, records
 		config.Evidence = queries.Explainer{Store: p.Store, Ledger: p.Ledger}
 		if !c.NoWhatIf {
 			config.Replays = whatIfs{p.Store, proxies}

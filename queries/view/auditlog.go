@@ -15,6 +15,7 @@ type AuditRecord struct {
 	LoyaltyID   domain.LoyaltyID  `json:"loyaltyId,omitempty"`
 	Points      domain.Points     `json:"points,omitempty"`
 	Reason      string            `json:"reason,omitempty"`
+	Route       string            `json:"route,omitempty"`
 	Actor       string            `json:"actor"`
 	Correlation string            `json:"correlationId,omitempty"`
 	OccurredAt  time.Time         `json:"occurredAt"`
@@ -29,7 +30,7 @@ func AuditRecordsOf(records []ledger.AuditRecord) []AuditRecord {
 	for i, r := range records {
 		converted[i] = AuditRecord{
 			EventID: r.EventID, Kind: r.Kind, CustomerID: r.Customer, LoyaltyID: r.Loyalty, Points: r.Points, Reason: r.Reason,
-			Actor: r.Actor, Correlation: r.Correlation, OccurredAt: r.OccurredAt.UTC(), Position: r.Position,
+			Route: r.Route, Actor: r.Actor, Correlation: r.Correlation, OccurredAt: r.OccurredAt.UTC(), Position: r.Position,
 		}
 		if r.Kind == ledger.Requested {
 			converted[i].Decided = &r.Decided

@@ -23,7 +23,14 @@ const (
 	Forgotten AuditKind = "forgotten"
 	Certified AuditKind = "certified"
 	Revealed  AuditKind = "revealed"
+	// Viewed: a member of staff was shown what the system knows of a customer.
+	Viewed AuditKind = "viewed"
 )
+
+// AuditKinds are all kinds.
+func AuditKinds() []AuditKind {
+	return []AuditKind{Requested, Approved, Declined, Forgotten, Certified, Revealed, Viewed}
+}
 
 // AuditRecord is one operation of a member of staff, from one event. A record never changes, except for Decided.
 type AuditRecord struct {
@@ -35,7 +42,9 @@ type AuditRecord struct {
 	Loyalty domain.LoyaltyID
 	Points  domain.Points
 	// Reason is empty if the event has none. Actor is the subject of the token of whoever did it.
-	Reason      string
+	Reason string
+	// Route is what was asked for in Viewed, empty in all else.
+	Route       string
 	Actor       string
 	Correlation string
 	// OccurredAt is when it happened, UTC, truncated to the microsecond.
@@ -98,7 +107,7 @@ func (a *AuditRecord) check() error {
 	if err := checkEvent(a.EventID, a.Customer); err != nil {
 		return err
 	}
-	if !slices.Contains([]AuditKind{Requested, Approved, Declined, Forgotten, Certified, Revealed}, a.Kind) {
+	if !slices.Contains(AuditKinds(), a.Kind) {
 		return fmt.Errorf("there is no kind %q of audit record", a.Kind)
 	}
 	if a.OccurredAt.IsZero() {

@@ -17,12 +17,12 @@ var auditClauses = []clause{
 		f.add(award(1, "anna", 5))
 		asked := did(2, ledger.Requested, "anna")
 		asked.OccurredAt = time.Date(2026, 7, 1, 0, 30, 0, 987_654_321, time.FixedZone("summer", 3600))
-		b := batchAfter(&f.model, []ledger.Entry{award(4, "bob", 3)}, []ledger.AuditRecord{asked, did(3, ledger.Revealed, "bob"), did(5, ledger.Approved, "anna")})
+		b := batchAfter(&f.model, []ledger.Entry{award(4, "bob", 3)}, []ledger.AuditRecord{asked, did(3, ledger.Viewed, "bob"), did(5, ledger.Approved, "anna")})
 		f.applied(b)
 		f.equalsModel()
 		page, err := f.AuditLog(f.ctx, ledger.AuditFilter{}, "", 10)
 		asked.OccurredAt, asked.Decided = time.Date(2026, 6, 30, 23, 30, 0, 987_654_000, time.UTC), true
-		want := ledger.AuditPage{Records: []ledger.AuditRecord{did(5, ledger.Approved, "anna"), did(3, ledger.Revealed, "bob"), asked}, State: f.model.State()}
+		want := ledger.AuditPage{Records: []ledger.AuditRecord{did(5, ledger.Approved, "anna"), did(3, ledger.Viewed, "bob"), asked}, State: f.model.State()}
 		if diff := gocmp.Diff(want, page); err != nil || diff != "" {
 			f.Fatalf("%v (-want +got):\n%s", err, diff)
 		}

@@ -63,6 +63,8 @@ func did(n uint64, kind ledger.AuditKind, customer domain.CustomerID) ledger.Aud
 		a.Loyalty, a.Actor = "gift", "lead-1"
 	case ledger.Certified:
 		a.Reason = ""
+	case ledger.Viewed:
+		a.Reason, a.Route = "", "/loyalty/:userId/trail"
 	}
 	return a
 }

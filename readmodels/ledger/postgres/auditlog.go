@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	insertAuditRecord = `INSERT INTO ledger.acts (commit_position, prepare_position, event_id, kind, customer, loyalty_id, points, reason, actor,
-		correlation, occurred_at, waiting) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
+	insertAuditRecord = `INSERT INTO ledger.acts (commit_position, prepare_position, event_id, kind, customer, loyalty_id, points, reason, route, actor,
+		correlation, occurred_at, waiting) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
 	decideRequest = `UPDATE ledger.acts SET waiting = false WHERE customer = $1 AND loyalty_id = $2 AND waiting`
 	forgetAccount = `INSERT INTO ledger.accounts (customer, points, entries, drawer, forgotten, commit_position, prepare_position)
 		VALUES ($1, 0, 0, 0, true, $2, $3)
@@ -26,7 +26,7 @@ const (
 
 	// Every row has the state; an empty page is one row with the state alone.
 	selectAuditLog = `SELECT s.commit_position, s.prepare_position, s.as_of, a.commit_position, a.prepare_position, a.event_id, a.kind, a.customer,
-			a.loyalty_id, a.points, a.reason, a.actor, a.correlation, a.occurred_at, a.waiting
+			a.loyalty_id, a.points, a.reason, a.route, a.actor, a.correlation, a.occurred_at, a.waiting
 		FROM ` + latestState + ` s LEFT JOIN (SELECT * FROM ledger.acts
 			WHERE (commit_position, prepare_position) < ($1, $2)<conditions>
 			ORDER BY commit_position DESC, prepare_position DESC LIMIT $3) a ON true
@@ -41,7 +41,7 @@ func (l *Ledger) queueAuditRecords(all *pgx.Batch, b ledger.Batch) {
 	for i := range b.AuditRecords {
 		a := &b.AuditRecords[i]
 		queue(insertAuditRecord, int64(a.Position.Commit), int64(a.Position.Prepare), uuid.MustParse(a.EventID), string(a.Kind), string(a.Customer),
-			string(a.Loyalty), int32(a.Points), a.Reason, a.Actor, a.Correlation, a.OccurredAt, a.Kind == ledger.Requested)
+			string(a.Loyalty), int32(a.Points), a.Reason, a.Route, a.Actor, a.Correlation, a.OccurredAt, a.Kind == ledger.Requested)
 		switch a.Kind {
 		case ledger.Approved, ledger.Declined:
 			queue(decideRequest, string(a.Customer), string(a.Loyalty))
@@ -116,21 +116,21 @@ func (l *Ledger) auditPage(ctx context.Context, q querier, statement string, arg
 
 // auditRow receives one row after another. It is all NULL if a page has no audit records.
 type auditRow struct {
-	commit, prepare, points                             pgtype.Int8
-	id                                                  pgtype.UUID
-	kind, customer, loyalty, reason, actor, correlation pgtype.Text
-	occurredAt                                          pgtype.Timestamptz
-	waiting                                             pgtype.Bool
+	commit, prepare, points                                    pgtype.Int8
+	id                                                         pgtype.UUID
+	kind, customer, loyalty, reason, route, actor, correlation pgtype.Text
+	occurredAt                                                 pgtype.Timestamptz
+	waiting                                                    pgtype.Bool
 }
 
 func (a *auditRow) targets() []any {
-	return []any{&a.commit, &a.prepare, &a.id, &a.kind, &a.customer, &a.loyalty, &a.points, &a.reason, &a.actor, &a.correlation, &a.occurredAt, &a.waiting}
+	return []any{&a.commit, &a.prepare, &a.id, &a.kind, &a.customer, &a.loyalty, &a.points, &a.reason, &a.route, &a.actor, &a.correlation, &a.occurredAt, &a.waiting}
 }
 
 func (a *auditRow) record() ledger.AuditRecord {
 	return ledger.AuditRecord{
 		EventID: uuid.UUID(a.id.Bytes).String(), Kind: ledger.AuditKind(a.kind.String), Customer: domain.CustomerID(a.customer.String),
-		Loyalty: domain.LoyaltyID(a.loyalty.String), Points: domain.Points(a.points.Int64), Reason: a.reason.String, Actor: a.actor.String,
+		Loyalty: domain.LoyaltyID(a.loyalty.String), Points: domain.Points(a.points.Int64), Reason: a.reason.String, Route: a.route.String, Actor: a.actor.String,
 		Correlation: a.correlation.String, OccurredAt: a.occurredAt.Time.UTC(),
 		Position: domain.Position{Commit: uint64(a.commit.Int64), Prepare: uint64(a.prepare.Int64)}, Decided: a.kind.String == string(ledger.Requested) && !a.waiting.Bool,
 	}

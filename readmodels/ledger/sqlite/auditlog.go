@@ -13,13 +13,13 @@ import (
 )
 
 const (
-	insertAuditRecord = `INSERT INTO main.acts (` + auditColumns + `) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?4 = '` + string(ledger.Requested) + `')`
+	insertAuditRecord = `INSERT INTO main.acts (` + auditColumns + `) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?4 = '` + string(ledger.Requested) + `')`
 	// The unary + keeps SQLite from using the index of waiting requests, which are of all customers.
 	decideRequest = `UPDATE main.acts SET waiting = 0 WHERE customer = ?1 AND loyalty_id = ?2 AND +waiting = 1`
 	forgetAccount = `INSERT INTO main.accounts (customer, points, entries, newest, before, drawer, forgotten) VALUES (?1, 0, 0, 0, 0, 0, 1)
 		ON CONFLICT (customer) DO UPDATE SET forgotten = 1, drawer = 0`
 
-	auditColumns = `commit_position, prepare_position, event_id, kind, customer, loyalty_id, points, reason, actor, correlation, occurred_at, waiting`
+	auditColumns = `commit_position, prepare_position, event_id, kind, customer, loyalty_id, points, reason, route, actor, correlation, occurred_at, waiting`
 	// Every row has the state; an empty page is one row with the state alone.
 	selectAuditLog = `SELECT s.commit_position, s.prepare_position, s.as_of, a.*
 		FROM main.state s LEFT JOIN (SELECT ` + auditColumns + ` FROM main.acts
@@ -34,7 +34,7 @@ func (l *Ledger) insertAuditRecords(ctx context.Context, tx *sql.Tx, records []l
 		a := &records[i]
 		id := uuid.MustParse(a.EventID)
 		if _, err := tx.StmtContext(ctx, l.audit).ExecContext(ctx, int64(a.Position.Commit), int64(a.Position.Prepare), id[:], string(a.Kind),
-			string(a.Customer), string(a.Loyalty), int64(a.Points), a.Reason, a.Actor, a.Correlation, micros(a.OccurredAt)); err != nil {
+			string(a.Customer), string(a.Loyalty), int64(a.Points), a.Reason, a.Route, a.Actor, a.Correlation, micros(a.OccurredAt)); err != nil {
 			return err
 		}
 		var err error
@@ -121,20 +121,20 @@ func (l *Ledger) auditPage(ctx context.Context, statement string, arguments []an
 
 // auditRow receives one row after another. It is all NULL if a page has no audit records.
 type auditRow struct {
-	commit, prepare, points, occurredAt                 sql.Null[int64]
-	id                                                  []byte
-	kind, customer, loyalty, reason, actor, correlation sql.Null[string]
-	waiting                                             sql.Null[bool]
+	commit, prepare, points, occurredAt                        sql.Null[int64]
+	id                                                         []byte
+	kind, customer, loyalty, reason, route, actor, correlation sql.Null[string]
+	waiting                                                    sql.Null[bool]
 }
 
 func (a *auditRow) targets() []any {
-	return []any{&a.commit, &a.prepare, &a.id, &a.kind, &a.customer, &a.loyalty, &a.points, &a.reason, &a.actor, &a.correlation, &a.occurredAt, &a.waiting}
+	return []any{&a.commit, &a.prepare, &a.id, &a.kind, &a.customer, &a.loyalty, &a.points, &a.reason, &a.route, &a.actor, &a.correlation, &a.occurredAt, &a.waiting}
 }
 
 func (a *auditRow) record() ledger.AuditRecord {
 	return ledger.AuditRecord{
 		EventID: uuid.UUID(a.id).String(), Kind: ledger.AuditKind(a.kind.V), Customer: domain.CustomerID(a.customer.V),
-		Loyalty: domain.LoyaltyID(a.loyalty.V), Points: domain.Points(a.points.V), Reason: a.reason.V, Actor: a.actor.V,
+		Loyalty: domain.LoyaltyID(a.loyalty.V), Points: domain.Points(a.points.V), Reason: a.reason.V, Route: a.route.V, Actor: a.actor.V,
 		Correlation: a.correlation.V, OccurredAt: fromMicros(a.occurredAt),
 		Position: domain.Position{Commit: uint64(a.commit.V), Prepare: uint64(a.prepare.V)}, Decided: a.kind.V == string(ledger.Requested) && !a.waiting.V,
 	}

@@ -22,7 +22,7 @@ export class Board {
   /** show shows the best rows of so many customers, as they were asked for. name is the moment's. */
   show(now) {
     const before = this.#before;
-    this.#before = { ...now, places: new Map(now.rows.filter((row) => row.proxyName !== nobody).map((row) => [row.proxyName, row])) };
+    this.#before = { ...now, places: new Map(now.rows.filter(named).map((row) => [row.proxyName, row])) };
     const tops = new Map([...this.#into.querySelectorAll("tbody tr")].map((row) => [row.dataset.name, row.getBoundingClientRect().top]));
     if (now.rows.length === 0) {
       this.#into.replaceChildren(el("p", { class: "muted nothing" }, "The leaderboard was empty."));
@@ -40,20 +40,23 @@ export class Board {
   }
 }
 
+/** named tells whether a row says whose it is: not that of somebody forgotten, and none at all to those who may see no names. */
+const named = (row) => row.proxyName !== undefined && row.proxyName !== nobody;
+
 function line(row, most, before) {
-  const was = before?.places.get(row.proxyName), gained = was ? row.points - was.points : 0;
+  const was = named(row) ? before?.places.get(row.proxyName) : undefined, gained = was ? row.points - was.points : 0;
   const bar = el("span", { class: "length", "aria-hidden": "true" });
   bar.style.width = `${(100 * Math.max(0, row.points)) / most}%`;
-  return el("tr", { dataset: { name: row.proxyName } },
+  return el("tr", { dataset: { name: row.proxyName ?? row.rank } },
     el("td", { class: "num rank" }, number(row.rank)),
     el("td", { class: "moved" }, moved(row, was, before)),
-    el("th", { scope: "row", class: row.proxyName === nobody ? "muted" : null }, row.proxyName, bar),
+    el("th", { scope: "row", class: named(row) ? null : "muted" }, row.proxyName ?? "name withheld", bar),
     el("td", { class: "num" }, number(row.points), gained !== 0 && el("span", { class: "gained small muted" }, ` ${signed(gained)}`)));
 }
 
 /** moved says in words and arrows where a row came from. */
 function moved(row, was, before) {
-  if (!before || row.proxyName === nobody) return el("span", { class: "muted" }, "–");
+  if (!before || !named(row)) return el("span", { class: "muted" }, "–");
   if (was && was.rank === row.rank) return el("span", { class: "muted" }, "same");
   if (was) return was.rank > row.rank ? el("span", { class: "good" }, `▲ ${number(was.rank - row.rank)} up`) : el("span", { class: "bad" }, `▼ ${number(row.rank - was.rank)} down`);
   // Of a row beyond those that were shown before, nobody knows.

@@ -99,7 +99,7 @@ export function past(keep) {
     const count = customers === 0 ? "Nobody had points yet" : `${number(customers)} ${customers === 1 ? "customer" : "customers"}`;
     then.replaceChildren(el("strong", { id: "customers" }, count), ...(at === null ? [" · as of ", timeOf(when)] : [` · ${span(known.last - when)} ago`]));
     board.show({ rows, customers, asked: Number(top.value), name });
-    say(rows.length === 0 ? `${name}: ${count}.` : `${name}: ${count}. First is ${rows[0].proxyName} with ${number(rows[0].points)} points.`);
+    say(rows.length === 0 ? `${name}: ${count}.` : `${name}: ${count}. First is ${rows[0].proxyName ?? "a customer"} with ${number(rows[0].points)} points.`);
   }
 
   function ready() {

@@ -354,7 +354,7 @@ export class LoyaltyDashboard extends HTMLElement {
     const next = new Map();
     const seen = new Map();
     for (const row of rows) {
-      const name = row.gap ? "" : row.you ? "you" : `of ${row.proxyName}`;
+      const name = row.gap ? "" : row.you ? "you" : `of ${row.proxyName ?? row.rank}`;
       const nth = (seen.get(name) ?? 0) + 1;
       seen.set(name, nth);
       const key = `${nth} ${name}`;

@@ -40,7 +40,7 @@ export function customerRow() {
   const [rank, points] = [cell("rank"), cell("points")];
   const tr = el("tr", { role: "row" }, rank, el("th", { class: "name", scope: "row", role: "rowheader" }, badge, " ", words, " ", digits), points);
   tr.fill = (row) => {
-    const [, name, nth] = /^(.*?)(?: (\d{6}))?$/.exec(row.proxyName);
+    const [, name, nth] = /^(.*?)(?: (\d{6}))?$/.exec(row.proxyName ?? (row.you ? "" : "A customer"));
     put(rank, number(row.rank));
     put(words, name);
     put(digits, nth ?? "");

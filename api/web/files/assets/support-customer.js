@@ -39,15 +39,16 @@ function facts({ you, customers, asOf }, trail) {
       el("span", null, el("span", { class: "big", id: "points" }, number(trail.points)), " ", trail.points === 1 ? "point" : "points"),
       you && el("span", null, "rank ", el("span", { class: "big", id: "rank" }, number(you.rank)), ` of ${number(customers)}`)),
     you
-      ? el("p", { class: "muted" }, "Others see ", el("strong", null, you.proxyName), asOf && [". As of ", when(asOf), "."])
+      ? el("p", { class: "muted" }, ...(you.proxyName ? ["Others see ", el("strong", null, you.proxyName), ". "] : []), ...(asOf ? ["As of ", when(asOf), "."] : []))
       : el("p", { class: "muted" }, "Not on the leaderboard: without points yet, or forgotten."));
 }
 
 function neighbours({ around }) {
-  const { element, add } = table("Their neighbours on the leaderboard, as they see them", [["Rank", "num"], ["Name"], ["Points", "num"]], { class: "data" });
+  const { element, add } = table("Their neighbours on the leaderboard", [["Rank", "num"], ["Name"], ["Points", "num"]], { class: "data" });
   element.querySelector("caption").className = "";
   for (const { rank, proxyName, points, you } of around) {
-    add([number(rank), you ? el("strong", null, proxyName, " ", el("span", { class: "chip good" }, "this customer")) : proxyName, number(points)], { class: you && "you" });
+    const name = proxyName ?? (you ? "" : el("span", { class: "muted" }, "name withheld"));
+    add([number(rank), you ? el("strong", null, name, " ", el("span", { class: "chip good" }, "this customer")) : name, number(points)], { class: you && "you" });
   }
   return element;
 }
