@@ -38,7 +38,7 @@ func TestBenchOrdersMeasuresAndAudits(t *testing.T) {
 func TestBenchOrdersOfAServerThatRuns(t *testing.T) {
 	data := t.TempDir()
 	p := startDev(t, data)
-	stdout, stderr, status := runProgram(t, "bench", "orders", "--rate", "100", "--seconds", "1", "--url", p.base, "--data", data)
+	stdout, stderr, status := runProgram(t, "bench", "orders", "--rate", "100", "--seconds", "1", "--url", p.base, "--data", data, "--into-a-real-log")
 	if status != cli.ExitOK || !strings.Contains(stdout, "0 lost") || !strings.Contains(stdout, "0 doubled") || !strings.Contains(stdout, "0 wrong") {
 		t.Errorf("exit status %d, %s, %s", status, stdout, stderr)
 	}
@@ -46,13 +46,15 @@ func TestBenchOrdersOfAServerThatRuns(t *testing.T) {
 
 func TestBenchOrdersRefuses(t *testing.T) {
 	for complaint, args := range map[string][]string{
-		"--rate":           {},
-		"more than 0":      {"--rate=-1"},
-		"sign tokens with": {"--max", "--url", "http://127.0.0.1:1"},
-		"no address":       {"--max", "--url", "127.0.0.1", "--token-secret", strings.Repeat("x", 32)},
-		"--url":            {"--max", "--data", "somewhere"},
-		"no data folder":   {"--max", "--url", "http://127.0.0.1:1", "--data", t.TempDir()},
-		"of its own":       {"--max", "--url", "http://127.0.0.1:1", "--ledger", "postgres://somewhere"},
+		"--rate":                        {},
+		"more than 0":                   {"--rate=-1"},
+		"sign tokens with":              {"--max", "--into-a-real-log", "--url", "http://127.0.0.1:1"},
+		"no address":                    {"--max", "--into-a-real-log", "--url", "127.0.0.1", "--token-secret", strings.Repeat("x", 32)},
+		"--url":                         {"--max", "--data", "somewhere"},
+		"no data folder":                {"--max", "--into-a-real-log", "--url", "http://127.0.0.1:1", "--data", t.TempDir()},
+		"of its own":                    {"--max", "--into-a-real-log", "--url", "http://127.0.0.1:1", "--ledger", "postgres://somewhere"},
+		"stay in a log for ever":        {"--max", "--url", "http://127.0.0.1:1", "--token-secret", strings.Repeat("x", 32)},
+		"say so with --into-a-real-log": {"--max", "--eventstore", "esdb://127.0.0.1:1?tls=false"},
 	} {
 		if _, stderr, status := runProgram(t, append([]string{"bench", "orders"}, args...)...); status != cli.ExitUsage || !strings.Contains(stderr, complaint) {
 			t.Errorf("%v: exit status %d, %s", args, status, stderr)
@@ -61,7 +63,7 @@ func TestBenchOrdersRefuses(t *testing.T) {
 }
 
 func TestBenchOrdersSaysThatItsServerDidNotStart(t *testing.T) {
-	_, stderr, status := runProgram(t, "bench", "orders", "--max", "--eventstore", "esdb://127.0.0.1:1?tls=false")
+	_, stderr, status := runProgram(t, "bench", "orders", "--max", "--into-a-real-log", "--eventstore", "esdb://127.0.0.1:1?tls=false")
 	if status != cli.ExitFailed || !strings.Contains(stderr, "did not start") || !strings.Contains(stderr, "the event store:") {
 		t.Errorf("exit status %d: %s", status, stderr)
 	}
@@ -226,7 +228,7 @@ func TestTheAuditFindsWhatAServerGetsWrong(t *testing.T) {
 			url := openTill(t, c.till)
 			// When the bench sends it orders
 			var stdout, stderr bytes.Buffer
-			status := cli.Run(t.Context(), []string{"bench", "orders", "--max", "--clients", "2", "--seconds", "1", "--customers", "5", "--url", url,
+			status := cli.Run(t.Context(), []string{"bench", "orders", "--max", "--clients", "2", "--seconds", "1", "--customers", "5", "--into-a-real-log", "--url", url,
 				"--token-secret", strings.Repeat("x", 32), "--json"}, cli.Streams{Out: &stdout, Err: &stderr})
 			// Then it says what
 			var got bench.OrderFigures
@@ -252,7 +254,7 @@ func TestCtrlCEndsTheOrdersAndAuditsThem(t *testing.T) {
 			close(enough)
 		}
 	}})
-	command := exec.CommandContext(t.Context(), program, "bench", "orders", "--rate", "200", "--seconds", "3600", "--url", url, "--json")
+	command := exec.CommandContext(t.Context(), program, "bench", "orders", "--rate", "200", "--seconds", "3600", "--into-a-real-log", "--url", url, "--json")
 	command.Env = append(os.Environ(), "LOYALTY_TOKEN_SECRET="+strings.Repeat("x", 32))
 	var stdout, stderr bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, &stderr

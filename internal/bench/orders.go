@@ -22,13 +22,15 @@ import (
 
 // Orders is the command "bench orders". It sends orders to a server as channels do, and audits what became of each.
 type Orders struct {
-	Rate      float64    `help:"Orders a second, at random moments. Answers are timed from when their orders were due." xor:"pace" required:"" placeholder:"R"`
-	Max       bool       `help:"As many as the server takes: each client sends its next order when it has the answer to the one before." xor:"pace" required:""`
-	Seconds   int        `help:"How long; a minute by default." default:"60" placeholder:"S"`
-	Clients   int        `help:"Connections. 0: 128 with --max, and 512 with --rate." default:"0" placeholder:"N"`
-	Customers int        `help:"How many customers there are. A sixteenth of them place half of the orders." default:"50000" placeholder:"N"`
-	URL       string     `name:"url" help:"Send the orders to the server there, instead of one of its own. They stay in it for ever." placeholder:"URL"`
-	Data      app.Folder `help:"The data folder of the server at --url, for the secret that signs its tokens." placeholder:"DIR"`
+	Rate      float64 `help:"Orders a second, at random moments. Answers are timed from when their orders were due." xor:"pace" required:"" placeholder:"R"`
+	Max       bool    `help:"As many as the server takes: each client sends its next order when it has the answer to the one before." xor:"pace" required:""`
+	Seconds   int     `help:"How long; a minute by default." default:"60" placeholder:"S"`
+	Clients   int     `help:"Connections. 0: 128 with --max, and 512 with --rate." default:"0" placeholder:"N"`
+	Customers int     `help:"How many customers there are. A sixteenth of them place half of the orders." default:"50000" placeholder:"N"`
+	URL       string  `name:"url" help:"Send the orders to the server there, instead of one of its own. Needs --into-a-real-log." placeholder:"URL"`
+	// IntoARealLog is asked for beside the address, so that nobody writes into a shop's log by a slip.
+	IntoARealLog bool       `name:"into-a-real-log" help:"Yes, write made-up orders into the log of --url or --eventstore. They stay in it for ever."`
+	Data         app.Folder `help:"The data folder of the server at --url, for the secret that signs its tokens." placeholder:"DIR"`
 	flags.Signing
 	serverStores
 	Profile string `help:"Write a CPU profile of its own server while it is measured." placeholder:"FILE"`
@@ -46,7 +48,7 @@ status 1. Ctrl-C ends the orders early; a second one the audit. Run it on a mach
   loyalty bench orders --max
   loyalty bench orders --rate 1157 --seconds 120
   loyalty bench orders --rate 1157 --ledger postgres://… --leaderboard redis://…     empty ones: what is there belongs to other events
-  loyalty bench orders --rate 100 --url http://127.0.0.1:8080 --data loyalty-data`
+  loyalty bench orders --rate 100 --url http://127.0.0.1:8080 --data loyalty-data --into-a-real-log`
 }
 
 // OrderFigures are the results, in JSON. The names say the units.
@@ -76,6 +78,9 @@ type OrderFigures struct {
 func (c Orders) Run(ctx context.Context, std output.Streams) (err error) {
 	if c.Rate < 0 || !c.Max && c.Rate == 0 || c.Seconds < 1 || c.Clients < 0 || c.Customers < 1 {
 		return flags.Usage(errors.New("rate, seconds and customers must be more than 0"))
+	}
+	if (c.URL != "" || c.Eventstore != "") && !c.IntoARealLog {
+		return flags.Usage(errors.New("made-up orders stay in a log for ever: if it shall be that of --url or --eventstore, say so with --into-a-real-log"))
 	}
 	if c.Clients == 0 {
 		c.Clients = 512

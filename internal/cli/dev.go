@@ -21,7 +21,9 @@ import (
 // devCommand runs all roles in one process.
 type devCommand struct {
 	flags.Addresses
-	flags.Brokers
+	// Brokers have no variables here: those of the environment may be production's, whose commands this process would take.
+	CommandBus flags.Connection `help:"Broker that commands come from, beside the API: redis://… or rediss://…. Never taken from the environment." placeholder:"URL"`
+	EventBus   flags.Connection `help:"Broker that changes of points are published to: redis://… or rediss://…. Never taken from the environment." placeholder:"URL"`
 	flags.Seasons
 	Data app.Folder `help:"Folder that everything is kept in." default:"${data}" placeholder:"DIR"`
 	flags.EventStoreAccess
@@ -35,13 +37,14 @@ type devCommand struct {
 // Help is shown with the command's flags.
 func (devCommand) Help() string {
 	return `The event store, the ledger and the leaderboard are all in this process; nothing else needs to run. What was
-acknowledged is on disk: a restart on the same folder finds it. Ctrl-C finishes what is under way and stops.`
+acknowledged is on disk: a restart on the same folder finds it. Ctrl-C finishes what is under way and stops. Stores, brokers and
+identity providers that the environment names are left alone: they may be the real ones.`
 }
 
 // Run serves until ctx ends or serving fails.
 func (c devCommand) Run(ctx context.Context, std output.Streams) error {
 	config, err := flags.Process{
-		Addresses: c.Addresses, Brokers: c.Brokers, Seasons: c.Seasons, EventStoreAccess: c.EventStoreAccess, Origins: c.Origins, Limits: c.Limits,
+		Addresses: c.Addresses, Brokers: flags.Brokers{CommandBus: c.CommandBus, EventBus: c.EventBus}, Seasons: c.Seasons, EventStoreAccess: c.EventStoreAccess, Origins: c.Origins, Limits: c.Limits,
 	}.Config(std.Err, c.LogLevel)
 	if err != nil {
 		return err

@@ -259,3 +259,48 @@ func TestAConnectionStringFromAFileIsReadAgain(t *testing.T) {
 		t.Errorf("from the command line: %+v, %v", line.Serve.Ledger, err)
 	}
 }
+
+// What the environment names may be the real thing, whose commands a process of development would take, or whose log it would write into.
+func TestDevTakesNothingThatNamesAnotherSystemFromTheEnvironment(t *testing.T) {
+	const address = "redis://127.0.0.1:6379"
+	text := filepath.Join(t.TempDir(), "address")
+	if err := os.WriteFile(text, []byte(address), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, s := range settings(t) {
+		if s.args[0] == "serve" {
+			names = append(names, s.variable)
+		}
+	}
+	l := newLines(t)
+	var asked int
+	for _, each := range l.parser.Model.Node.Children {
+		if each.Name != "dev" {
+			continue
+		}
+		for _, flag := range each.Flags {
+			if flag.Target.Type() != reflect.TypeFor[flags.Connection]() && !strings.Contains(flag.PlaceHolder, "URL") {
+				continue
+			}
+			asked++
+			for _, name := range names {
+				for _, given := range []struct{ name, value string }{{name, address}, {name + "_FILE", text}} {
+					t.Run(flag.Name+" by "+given.name, func(t *testing.T) {
+						t.Setenv(given.name, given.value)
+						got, err := l.parsed([]string{"dev"}, flag.Name)
+						if err == nil && !reflect.ValueOf(got).IsZero() {
+							t.Errorf("dev has %v", got)
+						}
+					})
+				}
+			}
+			if got, err := l.parsed([]string{"dev", "--" + flag.Name, address}, flag.Name); err != nil || reflect.ValueOf(got).IsZero() {
+				t.Errorf("given --%s, dev has %v, %v", flag.Name, got, err)
+			}
+		}
+	}
+	if asked < 2 || len(names) < 20 {
+		t.Errorf("%d flags and %d variables were tried", asked, len(names))
+	}
+}
