@@ -370,19 +370,27 @@ func TestACallerWhoGoesEndsTheirWhatIf(t *testing.T) {
 }
 
 func runSecondWhatIf(t *testing.T, doc *document) {
-	behind := newHeldReplays()
+	behind, clock := newHeldReplays(), &clock{now: time.Now()}
 	s := serve(t, doc, func(c *api.Config) {
 		fixed{}.all(c)
-		c.Replays = behind
+		c.Replays, c.Now = behind, clock.Now
 	})
 	var first sync.WaitGroup
 	first.Go(func() { s.do(t, whatIf) })
 	<-behind.begun
 	s.waitForMetric(t, "loyalty_what_ifs_in_flight 1")
-	second := whatIf
-	second.status, second.code = 503, "overloaded"
-	if got := s.do(t, second).header.Get("Retry-After"); got != "60" {
-		t.Errorf("Retry-After is %q", got)
+	second := refused(whatIf, 503, "overloaded")
+	s.comesBack(t, second, "60")
+	clock.advance(10 * time.Minute)
+	behind.progress <- 0
+	s.comesBack(t, second, "60")
+	for _, told := range []struct {
+		done uint64
+		want string
+	}{{250, "1800"}, {800, "150"}, {999, "1"}, {1000, "60"}} {
+		behind.progress <- told.done
+		behind.progress <- told.done // once this is taken, the one before has been told
+		s.comesBack(t, second, told.want)
 	}
 	// What is wrong with a question does not wait for its turn.
 	s.do(t, bad(whatIf, "no policy", `{}`, "policy_missing", "policy"))
@@ -392,7 +400,7 @@ func runSecondWhatIf(t *testing.T, doc *document) {
 			s.do(t, x)
 		}
 	}
-	s.waitForMetric(t, "loyalty_what_ifs_refused_total 1")
+	s.waitForMetric(t, "loyalty_what_ifs_refused_total 6")
 	behind.release <- nil
 	first.Wait()
 	s.waitForMetric(t, "loyalty_what_ifs_in_flight 0")

@@ -4,6 +4,8 @@ package past
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
+	"time"
 
 	"loyalty/analytics/replay"
 	"loyalty/api/admission"
@@ -37,9 +39,13 @@ type Handler struct {
 	Replays Replays
 	WhatIfs *admission.Semaphore
 	Log     *slog.Logger
+	Now     func() time.Time
 	IDs     request.IDs
 	// Stopping ends when the server stops, and what-ifs with it.
 	Stopping context.Context
+
+	// underWay is the what-if that is worked on; nil for none.
+	underWay atomic.Pointer[whatIfAnswer]
 }
 
 // acquire waits until the history reflects a position, and then for a slot of Reads, which must be released.

@@ -52,10 +52,12 @@ func (h *Handler) WhatIf(ctx context.Context, c echo.Context, caller auth.Claims
 		return err
 	}
 	if err := h.WhatIfs.Acquire(ctx, caller); err != nil {
-		return err
+		return h.untilDone(err)
 	}
 	defer h.WhatIfs.Release(caller)
-	a := newWhatIfAnswer(c)
+	a := newWhatIfAnswer(c, h.Now())
+	h.underWay.Store(a)
+	defer h.underWay.Store(nil)
 	working, stop := context.WithCancel(ctx)
 	defer stop()
 	defer context.AfterFunc(h.Stopping, stop)()
@@ -87,6 +89,20 @@ func (h *Handler) WhatIf(ctx context.Context, c echo.Context, caller auth.Claims
 	return failed
 }
 
+// untilDone makes a refusal say how long the what-if under way is still going to take, as far as it has told.
+func (h *Handler) untilDone(refusal error) error {
+	a := h.underWay.Load()
+	if !errors.Is(refusal, problem.ErrOverloaded) || a == nil {
+		return refusal
+	}
+	p := a.now.Load()
+	if p.Done == 0 || p.Done >= p.Total {
+		return refusal
+	}
+	left := float64(h.Now().Sub(a.began)) * float64(p.Total-p.Done) / float64(p.Done)
+	return domain.Later(refusal, max(time.Second, time.Duration(left)))
+}
+
 // replay is the replay, with a panic turned into an error.
 func (h *Handler) replay(ctx context.Context, o replay.Options, top int) (report replay.Report, err error) {
 	defer request.Recover(&err)
@@ -98,17 +114,18 @@ type whatIfAnswer struct {
 	response *echo.Response
 	lines    *json.Encoder
 	to       *slowclient.Writer
+	began    time.Time
 	// now is how far the replay is.
 	now atomic.Pointer[whatIfProgress]
 }
 
 // newWhatIfAnswer also takes the deadline off the request's reading: it would end the watch for the caller's going, and the replay
 // with it. That fails only where the connection is gone, which writing tells as well.
-func newWhatIfAnswer(c echo.Context) *whatIfAnswer {
+func newWhatIfAnswer(c echo.Context, began time.Time) *whatIfAnswer {
 	control := http.NewResponseController(c.Response())
 	_ = control.SetReadDeadline(time.Time{})
 	to := slowclient.NewWriter(c.Response(), control)
-	a := &whatIfAnswer{response: c.Response(), lines: json.NewEncoder(to), to: to}
+	a := &whatIfAnswer{response: c.Response(), lines: json.NewEncoder(to), to: to, began: began}
 	a.now.Store(&whatIfProgress{Doing: "starting"})
 	return a
 }

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"loyalty/domain"
 	"loyalty/readmodels/leaderboard"
@@ -30,10 +32,25 @@ type Board struct {
 
 	fold    fold // guarded by writing
 	waiters leaderboard.Waiters
+	// loading is when the Load under way began; nil for none.
+	loading atomic.Pointer[time.Time]
 }
 
 // New makes an empty board. Until its first Load, its methods return domain.ErrNotCaughtUp, or wait.
 func New() *Board { return &Board{writing: make(chan struct{}, 1)} }
+
+// notLoaded is errNotLoaded with how long to wait. A load does not know how many customers are still to come: without knowing more, it
+// takes as long again as it has taken.
+func (b *Board) notLoaded() error {
+	began := b.loading.Load()
+	if began == nil {
+		return errNotLoaded
+	}
+	return domain.Later(errNotLoaded, min(max(time.Since(*began), time.Second), longestWait))
+}
+
+// longestWait is for those who would come back much too late if a load ends sooner than was to be expected.
+const longestWait = time.Minute
 
 var errNotLoaded = fmt.Errorf("the leaderboard is not loaded: %w", domain.ErrNotCaughtUp)
 
@@ -45,7 +62,7 @@ func (b *Board) Dashboard(_ context.Context, key domain.ProxyKey, top, around in
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	if b.ranking == nil {
-		return errNotLoaded
+		return b.notLoaded()
 	}
 	b.ranking.dashboard(&key, top, around, d)
 	d.State = b.now.State()
@@ -57,7 +74,7 @@ func (b *Board) Standing(_ context.Context, key domain.ProxyKey) (leaderboard.St
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	if b.ranking == nil {
-		return leaderboard.Standing{}, false, domain.Position{}, errNotLoaded
+		return leaderboard.Standing{}, false, domain.Position{}, b.notLoaded()
 	}
 	standing, ranked := b.ranking.standing(&key)
 	return standing, ranked, b.now.Position, nil
@@ -77,7 +94,11 @@ func (b *Board) Wait(ctx context.Context, position domain.Position) error {
 	case <-reached:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("waiting for position %s: %w (%w)", position, domain.ErrNotCaughtUp, ctx.Err())
+		_, err := b.Checkpoint(context.WithoutCancel(ctx))
+		if err == nil {
+			err = domain.ErrNotCaughtUp
+		}
+		return fmt.Errorf("waiting for position %s: %w (%w)", position, err, ctx.Err())
 	}
 }
 
@@ -91,7 +112,7 @@ func (b *Board) Checkpoint(context.Context) (domain.Checkpoint, error) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	if b.ranking == nil {
-		return domain.Checkpoint{}, errNotLoaded
+		return domain.Checkpoint{}, b.notLoaded()
 	}
 	return b.now.Checkpoint, nil
 }
@@ -103,6 +124,8 @@ func (b *Board) Load(ctx context.Context, standings func(yield func(leaderboard.
 		return err
 	}
 	defer b.end()
+	b.loading.Store(new(time.Now()))
+	defer b.loading.Store(nil)
 	fresh, loaded, err := load(ctx, standings)
 	if err != nil {
 		return fmt.Errorf("loading the leaderboard: %w", err)
