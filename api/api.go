@@ -174,7 +174,7 @@ func (s *Server) furnish(c *Config, stopping context.Context) rooms {
 		},
 		past: &past.Handler{
 			History: c.History, Reads: s.admission.Past, Proxies: c.Proxies, Views: c.Views, Ledger: c.Ledger, Earner: c.Earner,
-			Replays: c.Replays, WhatIfs: s.admission.WhatIfs, Log: c.Log, Now: c.Now, IDs: s.ids, Stopping: stopping,
+			Replays: c.Replays, WhatIfs: s.admission.WhatIfs, Now: c.Now, IDs: s.ids, Stopping: stopping,
 		},
 		staff: &staff.Handler{
 			Ledger: c.Ledger, Finder: c.Finder, Auditor: c.Auditor, Proxies: c.Proxies, Evidence: c.Evidence, Reveals: c.Reveals, Views: c.Views,

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,30 +16,47 @@ import (
 	"loyalty/internal/problem"
 )
 
-// problemOf is the problem of an error, those of Echo's router among them.
-func problemOf(err error) problem.Problem {
+// problemOf is the problem of an error of a request, those of Echo's router among them.
+func problemOf(ctx context.Context, err error) problem.Problem {
 	switch {
 	case errors.Is(err, echo.ErrNotFound):
 		err = problem.ErrRouteNotFound
 	case errors.Is(err, echo.ErrMethodNotAllowed):
 		err = problem.ErrMethodNotAllowed
 	}
-	return problem.Of(err)
+	p := problem.Of(err)
+	if p.Status == http.StatusServiceUnavailable && clientLeft(ctx, err) {
+		p = problem.Of(problem.ErrClientGone)
+	}
+	return p
+}
+
+// clientLeft tells whether a request failed because its client went away: its context ends with its connection. Deadlines of ours and a
+// stop end contexts that were made from it.
+func clientLeft(ctx context.Context, err error) bool {
+	return ctx.Err() == context.Canceled && !errors.Is(err, context.DeadlineExceeded)
 }
 
 // fail answers a request with the problem that err is to its caller. It is Echo's HTTPErrorHandler.
-func (s *Server) fail(err error, c echo.Context) {
-	p := problemOf(err)
+func (s *Server) fail(err error, c echo.Context) { s.answerError(err, c) }
+
+// answerError is fail, and returns the status that counts: that of the problem, also where another was sent before.
+func (s *Server) answerError(err error, c echo.Context) (status int) {
+	ctx := c.Request().Context()
+	p := problemOf(ctx, err)
 	p.ID = s.ids.Of(c)
-	if p.Status >= http.StatusInternalServerError && !errors.Is(err, problem.ErrOverloaded) {
-		level := slog.LevelWarn
-		if p.Status == http.StatusInternalServerError {
-			level = slog.LevelError
-		}
-		s.log.LogAttrs(c.Request().Context(), level, p.Title, slog.String("id", p.ID), slog.Any("error", err))
+	level := slog.LevelDebug
+	switch {
+	case p.Status == http.StatusInternalServerError:
+		level = slog.LevelError
+	case p.Status > http.StatusInternalServerError && !errors.Is(err, problem.ErrOverloaded):
+		level = slog.LevelWarn
+	}
+	if level > slog.LevelDebug || p.Status == problem.StatusClientGone {
+		s.log.LogAttrs(ctx, level, p.Title, slog.String("id", p.ID), slog.Any("error", err))
 	}
 	if c.Response().Committed {
-		return
+		return p.Status
 	}
 	header := c.Response().Header()
 	if p.Status == http.StatusUnauthorized {
@@ -50,6 +68,7 @@ func (s *Server) fail(err error, c echo.Context) {
 	if err := request.WriteProblem(c.Response(), p); err != nil {
 		s.log.LogAttrs(c.Request().Context(), slog.LevelDebug, "answer not sent", slog.String("id", p.ID), slog.Any("error", err))
 	}
+	return p.Status
 }
 
 // wholeSeconds rounds up.

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -11,6 +13,7 @@ import (
 
 	"loyalty/api/request"
 	"loyalty/domain"
+	"loyalty/internal/problem"
 )
 
 // The headers that every answer has. Nothing changes the slices, so that all answers can share them. Policies for documents are not among
@@ -27,10 +30,14 @@ func (s *Server) around(next echo.HandlerFunc) echo.HandlerFunc {
 		start := s.now()
 		s.metrics.Begin()
 		defer s.metrics.End()
-		if err := recovered(next, c); err != nil {
-			s.fail(err, c)
+		status, err := 0, recovered(next, c)
+		if err != nil {
+			status = s.answerError(err, c)
 		}
-		s.observe(c, s.now().Sub(start))
+		s.observe(c, cmp.Or(status, c.Response().Status), s.now().Sub(start))
+		if errors.Is(err, request.ErrIncomplete) {
+			panic(http.ErrAbortHandler)
+		}
 		return nil
 	}
 }
@@ -66,20 +73,21 @@ func recovered(next echo.HandlerFunc, c echo.Context) (err error) {
 	return next(c)
 }
 
-// observe measures and logs a request that was answered.
-func (s *Server) observe(c echo.Context, took time.Duration) {
-	method, path, status := methodLabel(c.Request().Method), c.Path(), c.Response().Status
+// observe measures and logs a request that was answered, or that nobody waited for.
+func (s *Server) observe(c echo.Context, status int, took time.Duration) {
+	method, path := methodLabel(c.Request().Method), c.Path()
 	if status == http.StatusNotFound && path == "" {
 		path = "none"
 	}
 	s.metrics.Observe(method, path, status, took)
 	level, ctx := slog.LevelInfo, c.Request().Context()
-	if method == http.MethodGet && (status == http.StatusOK || status == http.StatusNotModified) {
+	if status == problem.StatusClientGone || method == http.MethodGet && (status == http.StatusOK || status == http.StatusNotModified) {
 		level = slog.LevelDebug
 	}
 	if s.log.Enabled(ctx, level) {
-		s.log.LogAttrs(ctx, level, "request", slog.String("method", method), slog.String("route", path),
-			slog.Int("status", status), slog.Duration("took", took), slog.String("id", s.ids.Of(c)))
+		line := []slog.Attr{slog.String("method", method), slog.String("route", path), slog.Int("status", status),
+			slog.Duration("took", took), slog.String("id", s.ids.Of(c))}
+		s.log.LogAttrs(ctx, level, "request", s.appendCaller(line, c)...)
 	}
 }
 

@@ -112,20 +112,30 @@ func (s *Server) guard(r route) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		if err := s.takeRate(r, caller); err != nil {
-			return err
-		}
-		if err = r.grants.admit(c, caller); err == nil {
-			err = r.checkQuery(c)
-		}
-		if err == nil {
-			err = r.handle(ctx, c, caller)
-		}
-		if errors.Is(err, domain.ErrForbidden) {
-			s.noteDenied(ctx, c, caller)
+		s.remember(c, caller, nil)
+		if err = s.answer(ctx, c, r, caller); err != nil {
+			s.remember(c, caller, err)
 		}
 		return err
 	}
+}
+
+// answer has the handler answer a caller who asks for what they may, and no more often than they may.
+func (s *Server) answer(ctx context.Context, c echo.Context, r route, caller auth.Claims) error {
+	err := s.takeRate(r, caller)
+	if err == nil {
+		err = r.grants.admit(c, caller)
+	}
+	if err == nil {
+		err = r.checkQuery(c)
+	}
+	if err == nil {
+		err = r.handle(ctx, c, caller)
+	}
+	if errors.Is(err, domain.ErrForbidden) {
+		s.noteDenied(ctx, c, caller)
+	}
+	return err
 }
 
 // checkQuery rejects what a write has no use for in its query: a misspelt preview would be carried out.

@@ -3,6 +3,7 @@ package accounts
 import (
 	"context"
 	"encoding/csv"
+	"fmt"
 	"iter"
 	"net/http"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"loyalty/api/request"
 	"loyalty/api/slowclient"
 	"loyalty/domain"
+	"loyalty/internal/problem"
 	"loyalty/queries/view"
 	"loyalty/readmodels/ledger"
 )
@@ -43,13 +45,13 @@ func sendCSV(c echo.Context, pages iter.Seq2[ledger.Trail, error], role auth.Rol
 	_ = out.Write(view.TrailColumns()) // out.Error has it
 	for page, err := range pages {
 		if err != nil {
-			panic(http.ErrAbortHandler)
+			return fmt.Errorf("%w: %w", request.ErrIncomplete, err)
 		}
 		for _, e := range page.Entries {
 			_ = out.Write(view.TrailRow(seenBy(role, e)))
 		}
 		if out.Flush(); out.Error() != nil {
-			return nil // the client is gone
+			return fmt.Errorf("%w: %w", problem.ErrClientGone, out.Error())
 		}
 	}
 	return nil

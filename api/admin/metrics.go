@@ -14,6 +14,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+
+	"loyalty/internal/problem"
 )
 
 // The names of the metrics that counts sums up.
@@ -133,6 +135,7 @@ func (c *Counts) count(metric *dto.Metric) {
 		}
 	}
 	switch {
+	case status == strconv.Itoa(problem.StatusClientGone): // nobody was refused
 	case strings.HasPrefix(status, "4"):
 		c.ClientErrors += n
 	case strings.HasPrefix(status, "5"):

@@ -84,6 +84,9 @@ func (h *Handler) Live(ctx context.Context, c echo.Context, caller auth.Claims) 
 		to: c.Response(), control: http.NewResponseController(c.Response()), last: c.Request().Header.Get("Last-Event-ID"),
 	}
 	err := s.run(ctx, caller.Expires.Add(auth.ClockLeeway).Sub(h.Now()))
+	if err == nil && !c.Response().Committed {
+		return ctx.Err() // the reader may have gone before there was anything
+	}
 	if err != nil && c.Response().Committed {
 		h.Log.LogAttrs(ctx, slog.LevelWarn, "a live page", slog.String("id", h.IDs.Of(c)), slog.Any("error", err))
 		return nil

@@ -2,6 +2,7 @@ package orders
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -89,34 +90,39 @@ func (h *Handler) PlaceBatch(ctx context.Context, c echo.Context, caller auth.Cl
 	defer context.AfterFunc(h.Stopping, stopReading)()
 	defer context.AfterFunc(reading, body.Stop)()
 
-	var failed error
+	var failed, broken error
 	var writing sync.WaitGroup
 	writing.Go(func() { failed = b.write(slowclient.NewWriter(response, control), giveUp) })
 	func() {
 		defer writing.Wait()
 		defer close(b.inOrder)
-		b.read(ctx, reading, newLines(body))
+		broken = b.read(ctx, reading, newLines(body))
 	}()
+	failed = cmp.Or(failed, broken)
 	if failed != nil {
-		h.Log.LogAttrs(ctx, slog.LevelDebug, "answer not sent", slog.String("id", b.caller.Correlation), slog.Any("error", failed))
-	} else if !response.Committed {
+		return fmt.Errorf("%w: %w", problem.ErrClientGone, failed)
+	}
+	if !response.Committed {
 		response.WriteHeader(http.StatusOK)
 	}
 	return nil
 }
 
-// read starts the command of each line, until there are no more or reading ends.
-func (b *batch) read(ctx, reading context.Context, from lines) {
+// read starts the command of each line, until there are no more or reading ends. It returns an error if the client has gone.
+func (b *batch) read(ctx, reading context.Context, from lines) error {
 	for number := int64(1); ; number++ {
 		line, err := from.next()
 		if err != nil && !errors.Is(err, strictjson.ErrTooLarge) {
-			return
+			if slowclient.BrokenOff(err) {
+				return err
+			}
+			return nil
 		}
 		var e *entry
 		select {
 		case e = <-b.free:
 		case <-reading.Done():
-			return
+			return nil
 		}
 		if b.underWay[e.order] == e.done {
 			delete(b.underWay, e.order)
@@ -178,11 +184,13 @@ func (b *batch) place(ctx context.Context, command commands.PlaceOrder) (placed 
 		return placed, domain.ErrUnavailable
 	}
 	placed, err = b.placeAdmitted(ctx, command)
-	if errors.Is(err, domain.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
+	switch {
+	case ctx.Err() != nil: // the client takes no answers any more
+	case errors.Is(err, domain.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		if b.unavailable.Add(1) == 1 {
 			b.handler.Log.LogAttrs(ctx, slog.LevelWarn, "a line of a batch", slog.String("id", b.caller.Correlation), slog.Any("error", err))
 		}
-	} else {
+	default:
 		b.unavailable.Store(0)
 	}
 	return placed, err

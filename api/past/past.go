@@ -3,7 +3,6 @@ package past
 
 import (
 	"context"
-	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -38,7 +37,6 @@ type Handler struct {
 	// WhatIfs admits questions to Replays.
 	Replays Replays
 	WhatIfs *admission.Semaphore
-	Log     *slog.Logger
 	Now     func() time.Time
 	IDs     request.IDs
 	// Stopping ends when the server stops, and what-ifs with it.

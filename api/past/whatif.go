@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -73,13 +72,12 @@ func (h *Handler) WhatIf(ctx context.Context, c echo.Context, caller auth.Claims
 	unsent := a.tell(ended, stop)
 	switch {
 	case unsent != nil || ctx.Err() != nil:
-		h.Log.LogAttrs(ctx, slog.LevelDebug, "answer not sent", slog.String("id", h.IDs.Of(c)), slog.Any("error", errors.Join(unsent, ctx.Err())))
-		return nil
+		return goneIf(errors.Join(unsent, ctx.Err()))
 	case failed != nil && h.Stopping.Err() != nil:
 		failed = fmt.Errorf("%w: the server stops", domain.ErrUnavailable)
 	}
 	if failed == nil {
-		return a.send(whatIfLine{Report: &report})
+		return goneIf(a.send(whatIfLine{Report: &report}))
 	}
 	if c.Response().Committed {
 		p := problem.Of(failed)
@@ -87,6 +85,14 @@ func (h *Handler) WhatIf(ctx context.Context, c echo.Context, caller auth.Claims
 		failed = errors.Join(failed, a.send(whatIfLine{Problem: &p}))
 	}
 	return failed
+}
+
+// goneIf is problem.ErrClientGone if a line could not be sent.
+func goneIf(unsent error) error {
+	if unsent != nil {
+		unsent = fmt.Errorf("%w: %w", problem.ErrClientGone, unsent)
+	}
+	return unsent
 }
 
 // untilDone makes a refusal say how long the what-if under way is still going to take, as far as it has told.

@@ -2,6 +2,7 @@ package request
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 
 	"loyalty/internal/problem"
@@ -17,6 +18,9 @@ var (
 	jsonType = []string{echo.MIMEApplicationJSON}
 	yes, no  = []string{"true"}, []string{"false"}
 )
+
+// ErrIncomplete is of an answer that was begun and can't be ended. Its connection is broken, so that nobody takes it for whole.
+var ErrIncomplete = errors.New("the answer is not whole")
 
 // WriteProblem answers with a problem.
 func WriteProblem(w http.ResponseWriter, p problem.Problem) error {

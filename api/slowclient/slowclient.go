@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 )
@@ -53,6 +54,11 @@ func (b *Body) Read(data []byte) (int, error) {
 		_ = b.control.SetReadDeadline(time.Time{})
 	}
 	return n, err
+}
+
+// BrokenOff tells whether an error of Read means that the client has gone: it is neither the body's end nor a pause that was too long nor Stop.
+func BrokenOff(err error) bool {
+	return !errors.Is(err, io.EOF) && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, errStopped)
 }
 
 // Stop makes a Read that waits return, and every later one.

@@ -19,5 +19,6 @@ var (
 	ErrRateLimited      = errors.New("the client asks more often than it may")
 	ErrTooMuchAtOnce    = errors.New("the client has too much under way")
 	ErrOverloaded       = errors.New("too much is under way")
+	ErrClientGone       = errors.New("the client has gone")
 	ErrNoHistory        = errors.New("no history is kept here")
 )

@@ -13,6 +13,9 @@ import (
 	"loyalty/internal/strictjson"
 )
 
+// StatusClientGone is the status, in metrics and in the log, of a request whose client went away before it was answered.
+const StatusClientGone = 499
+
 // table is the table from errors to problems. The first entry that errors.Is matches applies; an error that matches none is a
 // 500. A domain.InvalidError about one field has that field's code and detail instead of those here.
 var table = []struct {
@@ -22,6 +25,8 @@ var table = []struct {
 	title  string
 	detail string
 }{
+	{ErrClientGone, StatusClientGone, "client_gone", "The client has gone",
+		"nobody was there to read this"},
 	{ErrTokenMissing, http.StatusUnauthorized, "token_missing", "Not authenticated",
 		"send a bearer token in the Authorization header, or sign in"},
 	{ErrTokenMalformed, http.StatusUnauthorized, "token_malformed", "Not authenticated",
