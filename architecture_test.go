@@ -48,7 +48,7 @@ var arrows = map[string][]string{
 	"api/admission":                           {"domain", "api/auth", "internal/problem"},
 	"api/slowclient":                          {},
 	"api/orders":                              {"domain", "api/admission", "api/auth", "api/request", "api/slowclient", "commands", "internal/problem", "internal/strictjson"},
-	"api/accounts":                            {"domain", "api/admission", "api/auth", "api/request", "api/slowclient", "commands", "queries/view", "readmodels/ledger", "internal/strictjson"},
+	"api/accounts":                            {"domain", "api/admission", "api/auth", "api/request", "api/slowclient", "commands", "queries/view", "readmodels/ledger", "internal/problem", "internal/strictjson"},
 	"api/dashboards":                          {"domain", "api/admission", "api/auth", "api/request", "readmodels/history", "readmodels/leaderboard", "internal/problem"},
 	"api/past":                                {"domain", "analytics/replay", "api/admission", "api/auth", "api/request", "api/slowclient", "queries", "queries/view", "readmodels/history", "readmodels/leaderboard", "readmodels/ledger", "internal/problem", "internal/strictjson"},
 	"api/staff":                               {"domain", "api/admission", "api/auth", "api/request", "commands", "queries", "queries/view", "readmodels/ledger", "internal/strictjson"},
