@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"net/http"
@@ -278,4 +279,48 @@ func lookThroughTheEvents(t *testing.T, data string, look func(where string, con
 		}
 		look("event "+event.OriginalEvent().EventType, append(event.OriginalEvent().Data, event.OriginalEvent().UserMetadata...))
 	}
+}
+
+// Given the commands that dev prints to try
+// When they are carried out
+// Then the order is placed, and its points are on the dashboard.
+func TestWhatDevSaysToTryWorks(t *testing.T) {
+	data := t.TempDir()
+	p := startDev(t, data)
+	said := p.out.String()
+	find := func(pattern string) []string {
+		t.Helper()
+		found := regexp.MustCompile(pattern).FindStringSubmatch(said)
+		if found == nil {
+			t.Fatalf("dev prints no %s:\n%s", pattern, said)
+		}
+		return found[1:]
+	}
+	token, stderr, status := runProgram(t, strings.Fields(find(`\$\(\S+ (token .*)\)`)[0])...)
+	if status != cli.ExitOK {
+		t.Fatal(stderr)
+	}
+	order := find(`(http://\S+/order/\S+) \\\n\s+-d '(.*)'`)
+	ask := func(method, address, body string) (answered string) {
+		t.Helper()
+		request, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer "+strings.TrimSpace(token))
+		request.Header.Set("Content-Type", "application/json")
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		text, err := io.ReadAll(response.Body)
+		if err != nil || response.StatusCode >= 300 {
+			t.Fatalf("%s %s: %s %s, %v", method, address, response.Status, text, err)
+		}
+		return string(text)
+	}
+	ask(http.MethodPost, order[0], order[1])
+	dashboard := find(`(http://\S+/loyalty/\S+)`)[0]
+	waitFor(t, "the points on the dashboard", func() bool { return strings.Contains(ask(http.MethodGet, dashboard, ""), `"points":13`) })
 }

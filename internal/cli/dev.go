@@ -92,7 +92,7 @@ func (c devCommand) greet(out io.Writer, at app.Addresses) {
   data folder         %s (delete it to start over)
 
 Open http://%[1]s/ to see it in a browser. Or try, in another terminal:
-  TOKEN=$(%[4]s token --data %[5]s --role customer --sub alice)
+  TOKEN=$(%[4]s token --data %[5]s --role customer --sub alice --scope order)
   curl -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' http://%[1]s/order/my-first \
     -d '{"ItemIds": ["mug"], "paymentDetails": {"amount": "129.99", "currency": "GBP", "method": "card"}}'
   curl -H "Authorization: Bearer $TOKEN" http://%[1]s/loyalty/alice
