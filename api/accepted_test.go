@@ -93,7 +93,7 @@ func runAccepted(t *testing.T, doc *document) {
 		replayed(t, a, true)
 	})
 	t.Run("a return takes back what its amount had earned, once", func(t *testing.T) {
-		x := exchange{as: support, method: "POST", path: "/order/o-1/returns/r-1", body: `{"amount": "40.00", "reason": "too small"}`, status: 201}
+		x := exchange{as: support, method: "POST", path: "/order/store.o-1/returns/r-1", body: `{"amount": "40.00", "reason": "too small"}`, status: 201}
 		a := s.do(t, x)
 		replayed(t, a, false)
 		got := decode[returned](t, a)
@@ -172,7 +172,7 @@ func runAccepted(t *testing.T, doc *document) {
 		}{
 			{"/loyalty/ann?preview=true", `{"loyalty-points": 5, "reason": "goodwill"}`, adjusted{LoyaltyID: "p-1", Status: "made", Points: 5, Preview: true}},
 			{"/loyalty/ann?preview=true", `{"loyalty-points": 5000, "reason": "goodwill"}`, adjusted{LoyaltyID: "p-1", Status: "waiting", Points: 5000, Preview: true}},
-			{"/order/o-1/returns/r-9?preview=true", `{"amount": "1.00"}`, nil},
+			{"/order/store.o-1/returns/r-9?preview=true", `{"amount": "1.00"}`, nil},
 		} {
 			a := s.do(t, exchange{as: support, method: "POST", path: c.path, body: c.body, status: 200, header: http.Header{"Idempotency-Key": {"p-1"}}})
 			replayed(t, a, false)

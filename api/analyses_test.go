@@ -95,12 +95,13 @@ func (s *stack) hundredDays(t *testing.T, doc *document) (moments []domain.Posit
 		case what < 6 || len(orders) == 0:
 			pence := random.Int64N(20_000) + 100
 			order := fmt.Sprintf("o-%d", i)
-			orders, left[order] = append(orders, order), pence
 			x.path = "/order/" + order
 			x.as, x.body = till, orderOf(domain.FormatMinor(pence), who)
 			if what < 3 {
 				x.as, x.body = customerWithOrder(who), orderOf(domain.FormatMinor(pence), "")
 			}
+			order = domain.FullID(x.as.Issuer(), order)
+			orders, left[order] = append(orders, order), pence
 		case what < 8:
 			order := orders[random.IntN(len(orders))]
 			if left[order] == 0 {

@@ -34,7 +34,7 @@ func TestAnAnalystTriesOutDoublePointsForMobile(t *testing.T) {
 		}
 		s.do(t, x)
 	}
-	s.do(t, exchange{as: till, method: "POST", path: "/order/o-1/returns/r-1", body: `{"amount": "100.00"}`, status: 201})
+	s.do(t, exchange{as: mobile, method: "POST", path: "/order/o-1/returns/r-1", body: `{"amount": "100.00"}`, status: 201})
 	s.do(t, exchange{as: support, method: "POST", path: "/loyalty/" + shopper(3), body: `{"loyalty-points": 7, "reason": "goodwill"}`, status: 201})
 	question := `{"policy": {"id": "double-mobile", "spendPerPoint": {"GBP": 1000, "EUR": 1150}, "minimum": {"GBP": 10050}, "multipliers": [{"channel": "mobile", "factor": "2", "from": "2020-01-01"}], "pointValue": 1}, "by": "channel"}`
 	lines := linesOf(t, s.do(t, exchange{as: analyst, method: "POST", path: "/what-if", body: question, status: 200}).body)

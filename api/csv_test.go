@@ -59,7 +59,7 @@ func TestATrailAsAFileIsWholeAndCarriesNoFormula(t *testing.T) {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
 	}
-	if oldest := lines[len(lines)-1]; oldest[column("orderId")] != "o-aa" || oldest[column("amount")] != "10.00" || oldest[column("currency")] != "GBP" {
+	if oldest := lines[len(lines)-1]; oldest[column("orderId")] != "store.o-aa" || oldest[column("amount")] != "10.00" || oldest[column("currency")] != "GBP" {
 		t.Errorf("the oldest is %v", oldest)
 	}
 

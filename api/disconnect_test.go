@@ -37,7 +37,7 @@ func TestAClientThatGoesAwayLeavesItsOrderWholeOrNotThere(t *testing.T) {
 	}
 	for i := range rounds {
 		id := fmt.Sprintf("gone-%d", i)
-		events, _, err := s.store.Load(t.Context(), "order-"+id)
+		events, _, err := s.store.Load(t.Context(), "order-store."+id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -65,7 +65,7 @@ func TestAClientThatGoesAwayLeavesItsOrderWholeOrNotThere(t *testing.T) {
 		if first.status != 200 && first.status != 201 || string(first.body) != string(again.body) {
 			t.Errorf("order %d is answered with %d %s, then with %s", i, first.status, first.body, again.body)
 		}
-		events, _, err := s.store.Load(t.Context(), fmt.Sprintf("order-gone-%d", i))
+		events, _, err := s.store.Load(t.Context(), fmt.Sprintf("order-store.gone-%d", i))
 		if err != nil || len(events) != 2 {
 			t.Errorf("order %d has %d events in the end, %v", i, len(events), err)
 		}

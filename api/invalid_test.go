@@ -15,7 +15,7 @@ import (
 func runInvalid(t *testing.T, doc *document) {
 	s := startStack(t, doc)
 	s.do(t, exchange{as: till, method: "POST", path: "/order/o-1", body: orderOf(`"129.99"`, "ann"), status: 201})
-	s.do(t, exchange{as: support, method: "POST", path: "/order/o-1/returns/r-1", body: `{"amount": "10.00"}`, status: 201})
+	s.do(t, exchange{as: support, method: "POST", path: "/order/store.o-1/returns/r-1", body: `{"amount": "10.00"}`, status: 201})
 	s.do(t, exchange{as: support, method: "POST", path: "/loyalty/ann", body: `{"loyalty-points": 2, "reason": "goodwill"}`, status: 201,
 		header: http.Header{"Idempotency-Key": {"key-1"}}})
 	end := s.end()
@@ -213,7 +213,7 @@ func invalidOrders() []exchange {
 }
 
 func invalidReturns() []exchange {
-	base := exchange{as: support, method: "POST", path: "/order/o-1/returns/r-9"}
+	base := exchange{as: support, method: "POST", path: "/order/store.o-1/returns/r-9"}
 	at := func(path string) exchange { x := base; x.path = path; return x }
 	one := `{"amount": "1.00"}`
 	return []exchange{
@@ -234,9 +234,9 @@ func invalidReturns() []exchange {
 		bad(at("/order/o-1/returns/"+long), "return id too long", one, "id_too_long", "returnId"),
 		bad(at("/order/o-1/returns/r-9?preview=perhaps"), "preview is a word", one, "preview_malformed", "preview"),
 		bad(at("/order/o-1/returns/r-9?preview=%zz"), "a malformed query", one, "query_malformed", "query"),
-		{name: "an order that never was", as: support, method: "POST", path: "/order/o-0/returns/r-9", body: one, status: 404, code: "not_found"},
-		{name: "more than is left", as: support, method: "POST", path: "/order/o-1/returns/r-9", body: `{"amount": "120.00"}`, status: 422, code: "return_exceeds_paid"},
-		{name: "other content under the same id", as: support, method: "POST", path: "/order/o-1/returns/r-1", body: one, status: 409, code: "conflict"},
+		{name: "an order that never was", as: support, method: "POST", path: "/order/store.o-0/returns/r-9", body: one, status: 404, code: "not_found"},
+		{name: "more than is left", as: support, method: "POST", path: "/order/store.o-1/returns/r-9", body: `{"amount": "120.00"}`, status: 422, code: "return_exceeds_paid"},
+		{name: "other content under the same id", as: support, method: "POST", path: "/order/store.o-1/returns/r-1", body: one, status: 409, code: "conflict"},
 	}
 }
 

@@ -48,7 +48,7 @@ func runPast(t *testing.T, doc *document) {
 	noon := time.Now().Add(time.Millisecond).Truncate(time.Microsecond)
 	eventually(t, "the next moment", func() bool { return time.Since(noon) > time.Millisecond })
 	buy("dan", "300")
-	s.do(t, exchange{as: support, method: "POST", path: "/order/ann-1/returns/r-1", body: `{"amount": "90.00"}`, status: 201})
+	s.do(t, exchange{as: support, method: "POST", path: "/order/store.ann-1/returns/r-1", body: `{"amount": "90.00"}`, status: 201})
 	s.do(t, exchange{as: support, method: "POST", path: "/loyalty/cleo", body: `{"loyalty-points": 50, "reason": "goodwill"}`, status: 201})
 
 	ask := func(t *testing.T, as auth.Claims, path string) answer {

@@ -57,7 +57,7 @@ func TestCardDataAndCustomersLeaveNoTrace(t *testing.T) {
 	if lines := strings.Count(s.log.String(), `"msg":"request"`); lines != 1+len(answers) {
 		t.Errorf("the log has %d lines of requests, want %d", lines, 1+len(answers))
 	}
-	events, _, err := s.store.Load(t.Context(), "order-order-7Q")
+	events, _, err := s.store.Load(t.Context(), "order-store.order-7Q")
 	if err != nil || len(events) != 2 {
 		t.Fatalf("the stream of the order has %d events, %v", len(events), err)
 	}

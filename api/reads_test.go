@@ -125,7 +125,7 @@ func TestATrailAddsUp(t *testing.T) {
 	s := startStack(t, loadDocument(t))
 	s.do(t, exchange{as: till, method: "POST", path: "/order/o-1", body: orderOf(`"129.99"`, "ann"), status: 201})
 	s.do(t, exchange{as: customerWithOrder("ann"), method: "POST", path: "/order/o-2", body: orderOf(`"50"`, ""), status: 201})
-	s.do(t, exchange{as: support, method: "POST", path: "/order/o-1/returns/r-1", body: `{"amount": "40.00", "reason": "too small"}`, status: 201})
+	s.do(t, exchange{as: support, method: "POST", path: "/order/store.o-1/returns/r-1", body: `{"amount": "40.00", "reason": "too small"}`, status: 201})
 	last := decode[adjusted](t, s.do(t, exchange{
 		as: support, method: "POST", path: "/loyalty/ann", body: `{"loyalty-points": 25, "reason": "goodwill"}`, status: 201,
 	})).Position
@@ -148,9 +148,9 @@ func TestATrailAddsUp(t *testing.T) {
 	}
 	want := []line{
 		{"adjustment", "", "", "", "staff-3", "goodwill", 25, 39},
-		{"reversal", "o-1", "40.00 GBP", "", "staff-3", "too small", -4, 14},
-		{"award", "o-2", "50.00 GBP", "website", "ann", "", 5, 18},
-		{"award", "o-1", "129.99 GBP", "store", "till-7", "", 13, 13},
+		{"reversal", "store.o-1", "40.00 GBP", "", "staff-3", "too small", -4, 14},
+		{"award", "customer.ann.o-2", "50.00 GBP", "website", "ann", "", 5, 18},
+		{"award", "store.o-1", "129.99 GBP", "store", "till-7", "", 13, 13},
 	}
 	for i, e := range all {
 		got := line{e.Kind, e.OrderID, "", e.Channel, e.Actor, e.Reason, e.Points, e.Total}
@@ -182,13 +182,17 @@ func TestATrailAddsUp(t *testing.T) {
 		t.Errorf("%d entries add up to %d points, the dashboard has %d", len(own.Entries), own.Points, points)
 	}
 	for query, want := range map[string]string{
-		"kind=award":                        "o-2 o-1",
-		"kind=award&kind=reversal":          "r-1 o-2 o-1",
-		"channel=website":                   "o-2",
-		"order=o-1":                         "r-1 o-1",
-		"after=" + all[2].Position.String(): all[0].LoyaltyID + " r-1",
-		"from=" + all[1].OccurredAt.Format(time.RFC3339Nano):  all[0].LoyaltyID + " r-1",
-		"until=" + all[2].OccurredAt.Format(time.RFC3339Nano): "o-1",
+		"kind=award":                        "customer.ann.o-2 store.o-1",
+		"kind=award&kind=reversal":          "staff.r-1 customer.ann.o-2 store.o-1",
+		"channel=website":                   "customer.ann.o-2",
+		"order=o-1":                         "staff.r-1 store.o-1",
+		"order=store.o-1":                   "staff.r-1 store.o-1",
+		"order=o-2":                         "customer.ann.o-2",
+		"order=customer.ann.o-2":            "customer.ann.o-2",
+		"order=website.o-2":                 "",
+		"after=" + all[2].Position.String(): all[0].LoyaltyID + " staff.r-1",
+		"from=" + all[1].OccurredAt.Format(time.RFC3339Nano):  all[0].LoyaltyID + " staff.r-1",
+		"until=" + all[2].OccurredAt.Format(time.RFC3339Nano): "store.o-1",
 		"from=2020-01-01&until=2020-12-31":                    "",
 		"until=2020-01-01T00:00Z":                             "",
 	} {

@@ -18,7 +18,7 @@ func TestACustomerIsToldNoReason(t *testing.T) {
 	keyed := func(key string) http.Header { return http.Header{"Idempotency-Key": {key}} }
 	do(exchange{as: till, path: "/order/o-1", body: orderOf(`"129.99"`, "ann"), status: 201})
 	do(exchange{as: till, path: "/order/o-1/returns/r-1", body: `{"amount": "10.00", "reason": "` + why + ` of the till"}`, status: 201})
-	do(exchange{as: support, path: "/order/o-1/returns/r-2", body: `{"amount": "10.00", "reason": "` + why + ` of support"}`, status: 201})
+	do(exchange{as: support, path: "/order/store.o-1/returns/r-2", body: `{"amount": "10.00", "reason": "` + why + ` of support"}`, status: 201})
 	gives := func(points, reason string) string {
 		return `{"loyalty-points": ` + points + `, "reason": "` + why + reason + `"}`
 	}

@@ -65,7 +65,7 @@ func TestOneOrderSentByManyAtOnceIsStoredOnceThoughOutcomesAreUnknown(t *testing
 	if len(answers) != 1 {
 		t.Errorf("the answers are %v", answers)
 	}
-	events, _, err := store.Load(t.Context(), "order-o-1")
+	events, _, err := store.Load(t.Context(), "order-store.o-1")
 	if err != nil || len(events) != 2 {
 		t.Errorf("%d events are stored, %v", len(events), err)
 	}

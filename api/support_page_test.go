@@ -105,7 +105,7 @@ func TestSupportFindsAnEntryAndCorrectsIt(t *testing.T) {
 	s.do(t, order("o-1", `"129.99"`, "ann"))
 	s.do(t, order("o-2", `20`, "ann"))
 	s.do(t, order("o-3", `500`, "zoe"))
-	s.do(t, exchange{as: support, method: "POST", path: "/order/o-1/returns/r-1", body: `{"amount": "40.00", "reason": "too small"}`, status: 201})
+	s.do(t, exchange{as: support, method: "POST", path: "/order/store.o-1/returns/r-1", body: `{"amount": "40.00", "reason": "too small"}`, status: 201})
 	d := s.sitDown(t, support, "")
 
 	// What a key of the browser's own would write is not prevented.
@@ -113,7 +113,7 @@ func TestSupportFindsAnEntryAndCorrectsIt(t *testing.T) {
 	d.focused("#q")
 	d.Key("o-1\r")
 	d.focused("#entry-title")
-	d.shows("#entry-title", "Order o-1")
+	d.shows("#entry-title", "Order store.o-1")
 	d.shows("#entry", "£129.99 ÷ £10.00 = 12.999 → 13")
 	d.shows("#entry .banner.good", "everything agrees")
 	d.shows("#customer-title", "ann")
@@ -121,10 +121,10 @@ func TestSupportFindsAnEntryAndCorrectsIt(t *testing.T) {
 	d.shows("#rank", "2")
 	d.shows("#neighbours", "this customer")
 	d.Wait(`document.querySelectorAll("#trail tbody tr").length === 3`)
-	d.shows("#trail tr.current", "Order o-1")
+	d.shows("#trail tr.current", "Order store.o-1")
 
 	d.enter("#entry", "£40.00 returned: net £89.99 ÷ £10.00 = 8.999 → 9, so 4 taken back")
-	d.shows("#entry-title", "Return r-1 of order o-1")
+	d.shows("#entry-title", "Return staff.r-1 of order store.o-1")
 	d.enter("#entry", "Close")
 	d.hides("#entry")
 	d.focused("#trail tbody a")
@@ -258,7 +258,7 @@ func TestTheSupportPageFitsAndIsAccessible(t *testing.T) {
 	long := strings.Repeat("long-id_", 8)
 	for _, id := range []string{"ann", long} {
 		s.do(t, order("o-"+id[:3], `"129.99"`, id))
-		s.do(t, exchange{as: support, method: "POST", path: "/order/o-" + id[:3] + "/returns/" + id, body: `{"amount": "40.00", "reason": "` + strings.Repeat("w", 200) + `"}`, status: 201})
+		s.do(t, exchange{as: support, method: "POST", path: "/order/store.o-" + id[:3] + "/returns/" + id, body: `{"amount": "40.00", "reason": "` + strings.Repeat("w", 200) + `"}`, status: 201})
 		s.do(t, adjusting(support, id, 5000, "big", 202))
 		s.do(t, adjusting(colleague, id, 5000, "bigger", 202))
 	}

@@ -152,7 +152,7 @@ func decodePlaceOrder(payload []byte) (commands.PlaceOrder, error) {
 func decodeReturnItems(payload []byte) (commands.ReturnItems, error) {
 	o := strictjson.Parse(payload, returnItemsFields)
 	c := commands.ReturnItems{
-		Caller: callerOf(&o, true), Order: strictjson.ID[domain.OrderID](&o, "orderId"),
+		Caller: callerOf(&o, true), Order: strictjson.FullID[domain.OrderID](&o, "orderId"),
 		Return: strictjson.ID[domain.ReturnID](&o, "returnId"),
 	}
 	c.Amount, _ = o.Amount("amount")

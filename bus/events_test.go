@@ -72,8 +72,8 @@ func TestEveryChangeOfPointsIsToldWithoutInternals(t *testing.T) {
 	}
 	got := told.Events(3)
 	for i, want := range []bus.IntegrationEvent{
-		{Type: bus.NamePointsAwarded, CustomerID: "alice", OrderID: "o-1", Points: 13, Channel: domain.Store, CorrelationID: "req-1", Position: at.String()},
-		{Type: bus.NamePointsReversed, CustomerID: "alice", OrderID: "o-1", ReturnID: "r-1", Points: 4, Channel: domain.Store, CorrelationID: "req-1"},
+		{Type: bus.NamePointsAwarded, CustomerID: "alice", OrderID: "store.o-1", Points: 13, Channel: domain.Store, CorrelationID: "req-1", Position: at.String()},
+		{Type: bus.NamePointsReversed, CustomerID: "alice", OrderID: "store.o-1", ReturnID: "store.r-1", Points: 4, Channel: domain.Store, CorrelationID: "req-1"},
 		{Type: bus.NamePointsAdjusted, CustomerID: "alice", LoyaltyID: "l-1", Points: -3, CorrelationID: "req-2"},
 	} {
 		m := told.All()[i]
@@ -81,7 +81,7 @@ func TestEveryChangeOfPointsIsToldWithoutInternals(t *testing.T) {
 			m.Metadata.Get(bus.MetadataCorrelation) != want.CorrelationID {
 			t.Errorf("the message of %+v is %s %+v", got[i], m.UUID, m.Metadata)
 		}
-		for _, internal := range []string{"policy", "order-o-1", "account-", "agent-1", "till-7", "parcel", "stream", "revision", "paid"} {
+		for _, internal := range []string{"policy", "order-store.o-1", "account-", "agent-1", "till-7", "parcel", "stream", "revision", "paid"} {
 			if strings.Contains(string(m.Payload), internal) {
 				t.Errorf("%s tells of %q", m.Payload, internal)
 			}
@@ -107,7 +107,7 @@ func TestTheFirstStartTellsOfWhatComesOrOfAllThereIs(t *testing.T) {
 		runner, _, _ := publishing(t, bus.EventsOptions{Store: s.Store, Publisher: s.Publisher, Topic: s.Topics.Events, FromStart: fromStart})
 		live(t, runner)
 		place(t, s, "o-2", "alice")
-		want := map[bool]domain.OrderID{false: "o-2", true: "o-1"}[fromStart]
+		want := map[bool]domain.OrderID{false: "store.o-2", true: "store.o-1"}[fromStart]
 		if got := told.Events(1)[0].OrderID; got != want {
 			t.Errorf("from start %t: it begins with %s, want %s", fromStart, got, want)
 		}
@@ -254,7 +254,7 @@ func TestACheckpointIsSavedNowAndThenAndAtTheEnd(t *testing.T) {
 	apply := func(id string) domain.Position {
 		t.Helper()
 		to := place(t, s, id, "alice")
-		recorded, _, err := s.Store.Load(ctx, "order-"+id)
+		recorded, _, err := s.Store.Load(ctx, "order-store."+id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -308,7 +308,7 @@ func TestAPublisherThatWasOvertakenSaysSo(t *testing.T) {
 		}
 	}
 	first, second := place(t, s, "o-1", "alice"), place(t, s, "o-2", "alice")
-	recorded, _, err := s.Store.Load(ctx, "order-o-1")
+	recorded, _, err := s.Store.Load(ctx, "order-store.o-1")
 	if err != nil {
 		t.Fatal(err)
 	}

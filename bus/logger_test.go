@@ -29,7 +29,7 @@ func TestAStopInOrderIsNoReasonToWarn(t *testing.T) {
 		o.Logger = slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	})
 	s.Send(bustest.Mug("o-1", "alice"))
-	bustest.WaitFor(t, "the order", func() bool { return s.Stored("order-o-1") == 2 })
+	bustest.WaitFor(t, "the order", func() bool { return s.Stored("order-store.o-1") == 2 })
 	stop()
 	if said := out.String(); said != "" {
 		t.Errorf("the log says %s", said)

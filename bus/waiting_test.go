@@ -73,7 +73,7 @@ func TestALoginRefusedIsWaitedOut(t *testing.T) {
 	results.Result(id)
 	r.right.Store(false)
 	id = s.Send(bustest.Mug("o-2", "alice"))
-	bustest.WaitFor(t, "the order", func() bool { return s.Stored("order-o-2") == 2 })
+	bustest.WaitFor(t, "the order", func() bool { return s.Stored("order-store.o-2") == 2 })
 	before := r.attempts.Load()
 	bustest.WaitFor(t, "several attempts at its result", func() bool { return r.attempts.Load() > before+6 })
 	r.right.Store(true)

@@ -150,11 +150,11 @@ func TestAPreviewTellsWhatWouldHappenAndAppendsNothing(t *testing.T) {
 			t.Errorf("%s: got %+v, %v; want %+v", name, got, err, c.want)
 		}
 	}
-	refund := commands.ReturnItems{Caller: agent, Order: "o-1", Return: "r-1", Amount: 4000, Reason: "chipped", Preview: true}
+	refund := commands.ReturnItems{Caller: agent, Order: "store.o-1", Return: "r-1", Amount: 4000, Reason: "chipped", Preview: true}
 	if got, err := handler.ReturnItems(bounded(t), refund); err != nil || got != (commands.Returned{Return: "r-1", Points: 4}) {
 		t.Errorf("a return: got %+v, %v", got, err)
 	}
-	if _, err := handler.ReturnItems(bounded(t), commands.ReturnItems{Caller: agent, Order: "o-1", Return: "r-1", Amount: 99999, Preview: true}); !errors.Is(err, domain.ErrReturnExceedsPaid) {
+	if _, err := handler.ReturnItems(bounded(t), commands.ReturnItems{Caller: agent, Order: "store.o-1", Return: "r-1", Amount: 99999, Preview: true}); !errors.Is(err, domain.ErrReturnExceedsPaid) {
 		t.Errorf("a return that would be refused: got %v", err)
 	}
 

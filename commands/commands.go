@@ -5,6 +5,7 @@ package commands
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -26,6 +27,9 @@ type Caller struct {
 	Correlation string
 }
 
+// errNoIssuer is a mistake of this program: ids without an issuer are those that were stored before ids had one.
+var errNoIssuer = errors.New("the command has ids, and its caller has no issuer")
+
 // Handler carries out commands. It may be used from many goroutines at once.
 type Handler struct {
 	store                               *eventstore.Store
@@ -33,6 +37,7 @@ type Handler struct {
 	maxOrderPoints, maxAdjustmentPoints domain.Points
 	now                                 func() time.Time
 	newID                               func() uuid.UUID
+	bareOrders                          bareOrders
 }
 
 // Options are what a Handler needs besides the event store. Policy, Now and NewID must be set.
@@ -70,7 +75,9 @@ func New(store *eventstore.Store, o Options) (*Handler, error) {
 	); err != nil {
 		return nil, err
 	}
-	return &Handler{store: store, policy: o.Policy, maxOrderPoints: perOrder, maxAdjustmentPoints: perAdjustment, now: o.Now, newID: o.NewID}, nil
+	return &Handler{
+		store: store, policy: o.Policy, maxOrderPoints: perOrder, maxAdjustmentPoints: perAdjustment, now: o.Now, newID: o.NewID,
+	}, nil
 }
 
 // metadata is what the events of a command carry: the command caused them, the caller's request began it.

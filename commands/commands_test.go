@@ -68,7 +68,7 @@ func TestAnOrderAndItsPointsAreOneAppend(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	events := stored(t, store, "order-o-1")
+	events := stored(t, store, "order-store.o-1")
 	if len(events) != 2 || events[0].Event.EventType() != order.TypePlaced || events[1].Event.EventType() != order.TypePointsAwarded {
 		t.Fatalf("stored %+v", events)
 	}
@@ -90,7 +90,7 @@ func TestACommandWithoutACorrelationBeginsItsOwn(t *testing.T) {
 	if _, err := newHandler(t, store).PlaceOrder(bounded(t), command); err != nil {
 		t.Fatal(err)
 	}
-	if m := stored(t, store, "order-o-1")[0].Metadata; m.Correlation == "" || m.Correlation != m.Causation {
+	if m := stored(t, store, "order-store.o-1")[0].Metadata; m.Correlation == "" || m.Correlation != m.Causation {
 		t.Errorf("the event carries %+v", m)
 	}
 }
@@ -107,7 +107,7 @@ func TestTheSameOrderAgainGivesTheFirstAnswerEvenUnderANewPolicy(t *testing.T) {
 	if err != nil || again != first {
 		t.Errorf("got %+v, %v; want %+v", again, err, first)
 	}
-	if events := stored(t, store, "order-o-1"); len(events) != 2 {
+	if events := stored(t, store, "order-store.o-1"); len(events) != 2 {
 		t.Errorf("%d events are stored, want 2", len(events))
 	}
 }
@@ -131,7 +131,7 @@ func TestAnOrderIDWithOtherContentIsAConflict(t *testing.T) {
 			t.Errorf("another %s: got %v, want domain.ErrConflict", name, err)
 		}
 	}
-	if events := stored(t, store, "order-o-1"); len(events) != 2 {
+	if events := stored(t, store, "order-store.o-1"); len(events) != 2 {
 		t.Errorf("%d events are stored, want 2", len(events))
 	}
 }
@@ -154,7 +154,7 @@ func TestTheSameOrderFromManyAtOnceIsPlacedOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	at := stored(t, store, "order-o-1")[1].Position
+	at := stored(t, store, "order-store.o-1")[1].Position
 	first := commands.Placed{Order: "o-1", Points: 13, Position: at}
 	replayed := first
 	replayed.Replayed = true
@@ -174,7 +174,7 @@ func TestAReturnTakesBackWhatItsAmountHadEarned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	events := stored(t, store, "order-o-1")
+	events := stored(t, store, "order-store.o-1")
 	if want := (commands.Returned{Return: "r-1", Points: 4, Position: events[3].Position}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
@@ -205,7 +205,7 @@ func TestAReturnTakesBackWhatItsAmountHadEarned(t *testing.T) {
 		}
 	})
 	t.Run("nothing of these was stored", func(t *testing.T) {
-		if events := stored(t, store, "order-o-1"); len(events) != 4 {
+		if events := stored(t, store, "order-store.o-1"); len(events) != 4 {
 			t.Errorf("%d events are stored, want 4", len(events))
 		}
 	})
@@ -239,7 +239,7 @@ func TestReturnsOfOneOrderAtOnceNeverGiveBackMoreThanWasPaid(t *testing.T) {
 	}
 	all.Wait()
 	// Six of the eight fit into 129.99; 9.99 is left, which is worth a point.
-	if events := stored(t, store, "order-o-1"); len(events) != 2+6*2 || reversed != 12 {
+	if events := stored(t, store, "order-store.o-1"); len(events) != 2+6*2 || reversed != 12 {
 		t.Errorf("%d events are stored and %d points were taken back; want 14 and 12", len(events), reversed)
 	}
 }

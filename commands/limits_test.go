@@ -20,7 +20,7 @@ func TestTwoProcessesTakeNoOrderAboveTheLimit(t *testing.T) {
 		huge.Paid = pounds(100_005_00)
 		wantOverLimit(t, process, huge, domain.ErrOrderPoints, 10_000)
 	}
-	if events := stored(t, store, "order-big"); len(events) != 0 {
+	if events := stored(t, store, "order-store.big"); len(events) != 0 {
 		t.Errorf("stored %+v", events)
 	}
 	most := placeMug("most")

@@ -15,6 +15,8 @@ var (
 	ErrConflict = errors.New("the id was used before with other content")
 	// ErrNotFound: something that is asked for or needed does not exist, such as the order of a return.
 	ErrNotFound = errors.New("not found")
+	// ErrOrderNotFound: the order of a return does not exist. It is an ErrNotFound.
+	ErrOrderNotFound = fmt.Errorf("%w: no such order", ErrNotFound)
 	// ErrReturnExceedsPaid: the return is of more than what is left of the amount paid.
 	ErrReturnExceedsPaid = errors.New("more would be returned than was paid")
 	// ErrOrderPoints: an order would earn more points than one order may. Usually it is a *PointsLimitError.

@@ -39,6 +39,22 @@ func SplitID[T ~string](full T) (Issuer, T) {
 	return Issuer(full[:dot]), full[dot+1:]
 }
 
+// FullIDs are the ids as stored that may be meant by one as written. A full id is meant itself. A bare one is, too, and so is that of every
+// channel, of support and of the customers named.
+func FullIDs[T ~string](written T, of ...CustomerID) []T {
+	ids := []T{written}
+	if issuer, _ := SplitID(written); issuer != "" {
+		return ids
+	}
+	for _, issuer := range []Issuer{Website.Issuer(), Mobile.Issuer(), Store.Issuer(), Staff} {
+		ids = append(ids, FullID(issuer, written))
+	}
+	for _, customer := range of {
+		ids = append(ids, FullID(customer.Issuer(), written))
+	}
+	return ids
+}
+
 // ParseFullID accepts a full id, and a bare one as ParseID does. The error is as that of ParseID.
 func ParseFullID[T ~string](field, text string) (T, error) {
 	issuer, id := SplitID(text)

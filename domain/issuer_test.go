@@ -1,6 +1,7 @@
 package domain_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,6 +54,19 @@ func TestParseFullID_refuses_what_nobody_issues(t *testing.T) {
 		_, err := domain.ParseFullID[domain.OrderID]("orderId", text)
 		if err == nil || !strings.Contains(err.Error(), "orderId ("+code+")") {
 			t.Errorf("%q: %v, want %s", text, err, code)
+		}
+	}
+}
+
+func TestFullIDs_of_a_bare_id_are_those_of_everyone_who_may_be_meant(t *testing.T) {
+	for _, c := range []struct{ got, want []domain.OrderID }{
+		{domain.FullIDs[domain.OrderID]("o-1"), []domain.OrderID{"o-1", "website.o-1", "mobile.o-1", "store.o-1", "staff.o-1"}},
+		{domain.FullIDs[domain.OrderID]("o-1", "alice"), []domain.OrderID{"o-1", "website.o-1", "mobile.o-1", "store.o-1", "staff.o-1", "customer.alice.o-1"}},
+		{domain.FullIDs[domain.OrderID]("store.o-1", "alice"), []domain.OrderID{"store.o-1"}},
+		{domain.FullIDs[domain.OrderID]("customer.bob.o-1", "alice"), []domain.OrderID{"customer.bob.o-1"}},
+	} {
+		if !slices.Equal(c.got, c.want) {
+			t.Errorf("got %v, want %v", c.got, c.want)
 		}
 	}
 }

@@ -106,6 +106,29 @@ func (s *Store) Extent(ctx context.Context) (first, last Recorded, found bool, e
 	return first, last, err == nil, err
 }
 
+// FirstStream is the stream of the log's first event of the given types that is not quarantined; empty if there is none.
+func (s *Store) FirstStream(ctx context.Context, types ...string) (stream string, err error) {
+	wanted, err := s.registry.familiesOf(types)
+	if err != nil {
+		return "", err
+	}
+	end, err := s.End(ctx)
+	if err != nil || end == (domain.Position{}) {
+		return "", err
+	}
+	f := upTo(end, domain.Checkpoint{}, wanted, func(e *esdb.RecordedEvent) error {
+		stream = e.StreamID
+		return errReached
+	})
+	if err = cmp.Or(s.subscribe(ctx, f), f.failed); errors.Is(err, errReached) {
+		err = nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("find the first event: %w", err)
+	}
+	return stream, nil
+}
+
 // AppendEnd is the position of the last event of the append that the event at a position belongs to. One command appends once, and
 // its events follow each other in the log. For a position without an event of this program it is the position itself.
 func (s *Store) AppendEnd(ctx context.Context, at domain.Position) (domain.Position, error) {

@@ -61,6 +61,32 @@ func TestTheEndsOfTheLogAndOfAppendsAreFound(t *testing.T) {
 	}
 }
 
+func TestTheFirstStreamOfSomeTypesIsFound(t *testing.T) {
+	store := storetest.Open(t)
+	first := func(want string) {
+		t.Helper()
+		if got, err := store.FirstStream(t.Context(), order.TypePlaced, order.TypePointsAwarded); got != want || err != nil {
+			t.Errorf("got %q, %v; want %q", got, err, want)
+		}
+	}
+	first("")
+	storetest.Add(t, store, "account-a", storetest.Adjusted("a", 1))
+	first("")
+	storetest.Add(t, store, "order-1", storetest.Placed("a"))
+	first("order-1")
+	storetest.Add(t, store, "order-2", storetest.Placed("a"))
+	first("order-1")
+	if _, err := store.FirstStream(t.Context(), "unheard-of.v1"); err == nil {
+		t.Error("a type that nobody knows has a stream")
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := store.FirstStream(t.Context(), order.TypePlaced); got != "" || !errors.Is(err, domain.ErrUnavailable) {
+		t.Errorf("without the store: %q, %v", got, err)
+	}
+}
+
 func TestEventsCanBeReadUndecodedAndDecodedOneByOne(t *testing.T) {
 	store := storetest.Open(t)
 	for i := range 5 {

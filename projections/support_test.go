@@ -115,7 +115,7 @@ func (c *counter) serve(ctx context.Context, r *rapid.T, customer domain.Custome
 			Caller: commands.Caller{Actor: "till-1", Channel: domain.Store, Issuer: domain.Store.Issuer()}, Order: id, Customer: customer, Items: []string{"mug"}, Paid: domain.Money{Minor: paid, Currency: domain.GBP}, Method: "card",
 		})
 		must(err)
-		s.bought = append(s.bought, bought{id, paid})
+		s.bought = append(s.bought, bought{domain.FullID(domain.Store.Issuer(), id), paid})
 		changed(placed.Points, placed.Position)
 	case "return":
 		if len(s.bought) == 0 {

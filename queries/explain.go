@@ -45,24 +45,44 @@ func (x Explainer) Explain(ctx context.Context, entry ledger.Entry) (Explanation
 	return told, nil
 }
 
-// LatestOfOrder finds the newest entry of an order: one for each customer who has an order with this id, as a rule one or none. A
-// customer that is not empty leaves out everybody else. It returns domain.ErrUnavailable when the ledger can't be reached.
-func LatestOfOrder(ctx context.Context, l Ledger, id domain.OrderID, customer domain.CustomerID) (latest []ledger.Entry, err error) {
+// LatestOfOrders finds the newest entry of each order that an id may mean: of any customer, or of the one given, of whose orders it also finds
+// their own. It returns domain.ErrUnavailable when the ledger can't be reached.
+func LatestOfOrders(ctx context.Context, l Ledger, id domain.OrderID, customer domain.CustomerID) (latest []ledger.Entry, err error) {
+	if customer != "" {
+		return latestOfCustomer(ctx, l, id, customer)
+	}
 	found, err := l.Search(ctx, string(id))
 	if err != nil {
 		return nil, err
 	}
-	seen := map[domain.CustomerID]bool{}
 	for _, match := range found.Matches {
-		if match.By != ledger.ByOrder || seen[match.Customer] || (customer != "" && match.Customer != customer) {
+		if match.By != ledger.ByOrder {
 			continue
 		}
-		seen[match.Customer] = true
-		trail, err := l.Trail(ctx, match.Customer, ledger.Filter{Order: id}, "", 1)
+		entries, err := latestOfCustomer(ctx, l, match.Order, match.Customer)
 		if err != nil {
 			return nil, err
 		}
-		latest = append(latest, trail.Entries...)
+		for _, e := range entries {
+			if e.Order == match.Order {
+				latest = append(latest, e)
+			}
+		}
+	}
+	return latest, nil
+}
+
+func latestOfCustomer(ctx context.Context, l Ledger, id domain.OrderID, customer domain.CustomerID) (latest []ledger.Entry, err error) {
+	seen := make(map[domain.OrderID]bool)
+	for page, err := range ledger.Pages(ctx, l, customer, ledger.Filter{Order: id}, ledger.MaxPage) {
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range page.Entries {
+			if !seen[e.Order] {
+				seen[e.Order], latest = true, append(latest, e)
+			}
+		}
 	}
 	return latest, nil
 }

@@ -45,7 +45,7 @@ func TestAnOrderIsExplainedInWordsAndNumbersWithItsEventsAndTheProof(t *testing.
 	var types []string
 	for i, e := range told.Events {
 		types = append(types, e.Type)
-		if e.Stream != "order-o-1" || e.Revision != uint64(i) || e.StoredAt.IsZero() || !json.Valid(e.Data) || !json.Valid(e.Metadata) {
+		if e.Stream != "order-store.o-1" || e.Revision != uint64(i) || e.StoredAt.IsZero() || !json.Valid(e.Data) || !json.Valid(e.Metadata) {
 			t.Errorf("event %d is %+v", i, e)
 		}
 	}
@@ -198,38 +198,45 @@ func TestWithoutTheEventStoreNothingIsExplained(t *testing.T) {
 	}
 }
 
-func TestTheNewestEntryOfAnOrderIsFoundForEachWhoHasOneWithThatID(t *testing.T) {
+func TestTheNewestEntryIsFoundOfEachOrderThatAnIDMayMean(t *testing.T) {
 	s := open(t)
-	// Given an order of alice's with a return, and one of bob's in another stream that came to have the same id
+	// Given an order of alice's with a return; one of bob's of before ids had issuers; and one of alice's own, all with the same number
 	s.place("o-1", 12999)
 	s.place("o-2", 5000)
 	s.giveBack("o-1", "r-1", 4000)
 	about, paid := domain.About{CustomerID: "bob", OccurredAt: noon}, domain.Money{Minor: 12999, Currency: domain.GBP}
-	at, err := s.store.Append(bounded(t), "order-bobs", eventstore.NoStream, uuid.New(), eventstore.Metadata{},
+	at, err := s.store.Append(bounded(t), "order-o-1", eventstore.NoStream, uuid.New(), eventstore.Metadata{},
 		order.Placed{About: about, OrderID: "o-1", Items: []string{"mug"}, Paid: paid},
 		order.PointsAwarded{About: about, OrderID: "o-1", Points: 13, Paid: paid, Policy: domain.DefaultPolicy()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.trail(at, "bob")
+	own := commands.Caller{Actor: "alice", Channel: domain.Website, Issuer: domain.CustomerID("alice").Issuer()}
+	s.trail(must[commands.Placed](t)(s.do.PlaceOrder(bounded(t), commands.PlaceOrder{Caller: own, Order: "o-1", Customer: "alice", Items: []string{"mug"}, Paid: paid})).Position, "alice")
 	for _, c := range []struct {
 		order    domain.OrderID
 		customer domain.CustomerID
 		want     string
 	}{
-		{"o-1", "", "reversal of alice, award of bob"},
-		{"o-1", "alice", "reversal of alice"},
-		{"o-1", "bob", "award of bob"},
+		{"o-1", "", "reversal of store.o-1 of alice, award of o-1 of bob"},
+		{"o-1", "alice", "award of customer.alice.o-1 of alice, reversal of store.o-1 of alice"},
+		{"o-1", "bob", "award of o-1 of bob"},
+		{"store.o-1", "", "reversal of store.o-1 of alice"},
+		{"store.o-1", "alice", "reversal of store.o-1 of alice"},
+		{"store.o-1", "bob", ""},
+		{"website.o-1", "", ""},
+		{"customer.alice.o-1", "", "award of customer.alice.o-1 of alice"},
 		{"o-1", "cleo", ""},
-		{"o-2", "", "award of alice"},
+		{"o-2", "", "award of store.o-2 of alice"},
 		{"alice", "", ""}, // an id, and no order's
 	} {
 		// When the newest entry of an order is asked for
-		latest, err := queries.LatestOfOrder(bounded(t), s.ledger, c.order, c.customer)
-		// Then there is one for each customer
+		latest, err := queries.LatestOfOrders(bounded(t), s.ledger, c.order, c.customer)
+		// Then there is one for each order
 		var got []string
 		for _, e := range latest {
-			got = append(got, fmt.Sprintf("%s of %s", e.Kind, e.Customer))
+			got = append(got, fmt.Sprintf("%s of %s of %s", e.Kind, e.Order, e.Customer))
 		}
 		if err != nil || strings.Join(got, ", ") != c.want {
 			t.Errorf("order %s of %q: got %q, %v; want %q", c.order, c.customer, got, err, c.want)
@@ -237,7 +244,7 @@ func TestTheNewestEntryOfAnOrderIsFoundForEachWhoHasOneWithThatID(t *testing.T) 
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := queries.LatestOfOrder(ended, s.ledger, "o-1", ""); err == nil {
+	if _, err := queries.LatestOfOrders(ended, s.ledger, "o-1", ""); err == nil {
 		t.Error("a question that was given up has an answer")
 	}
 }

@@ -116,5 +116,5 @@ func (s shop) place(id domain.OrderID, pence int64) domain.Position {
 
 func (s shop) giveBack(id domain.OrderID, as domain.ReturnID, pence int64) domain.Position {
 	s.t.Helper()
-	return must[commands.Returned](s.t)(s.do.ReturnItems(bounded(s.t), commands.ReturnItems{Caller: agent, Order: id, Return: as, Amount: pence, Reason: "chipped"})).Position
+	return must[commands.Returned](s.t)(s.do.ReturnItems(bounded(s.t), commands.ReturnItems{Caller: agent, Order: domain.FullID(till.Issuer, id), Return: as, Amount: pence, Reason: "chipped"})).Position
 }

@@ -102,7 +102,7 @@ func (s *shop) order(customer domain.CustomerID, pence int64, c domain.Currency,
 	})
 	s.must(err)
 	s.last = placed.Position
-	return id
+	return domain.FullID(through.Issuer(), id)
 }
 
 func (s *shop) giveBack(id domain.OrderID, pence int64, through domain.Channel) {

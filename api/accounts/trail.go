@@ -74,7 +74,7 @@ func trailFilter(values url.Values) (f ledger.Filter, err error) {
 		errs = append(errs, err)
 	}
 	if text := values.Get("order"); text != "" {
-		f.Order, err = domain.ParseID[domain.OrderID]("order", text)
+		f.Order, err = domain.ParseFullID[domain.OrderID]("order", text)
 		errs = append(errs, err)
 	}
 	f.From, f.Until, err = request.TimeRange(values)

@@ -73,7 +73,7 @@ func (h *Handler) Place(ctx context.Context, c echo.Context, caller auth.Claims)
 
 // Return takes back a part of what was paid for an order.
 func (h *Handler) Return(ctx context.Context, c echo.Context, caller auth.Claims) error {
-	orderID, badOrder := request.PathID[domain.OrderID](c, "orderId")
+	orderID, badOrder := request.PathFullID[domain.OrderID](c, "orderId")
 	returnID, badReturn := request.PathID[domain.ReturnID](c, "returnId")
 	preview, badPreview := request.Preview(c)
 	body, err := request.ReadBody(c)

@@ -16,6 +16,15 @@ import (
 // PathID reads an id from the path. The error is domain.ErrInvalid and names the id; or echo.ErrNotFound for a path that ends before it
 // or goes on after it, both of which Echo takes for the last parameter of a route.
 func PathID[T ~string](c echo.Context, name string) (T, error) {
+	return pathID(c, name, domain.ParseID[T])
+}
+
+// PathFullID is PathID for an id that may be a full one.
+func PathFullID[T ~string](c echo.Context, name string) (T, error) {
+	return pathID(c, name, domain.ParseFullID[T])
+}
+
+func pathID[T ~string](c echo.Context, name string, parse func(field, text string) (T, error)) (T, error) {
 	text := c.Param(name)
 	if text == "" || strings.Contains(text, "/") {
 		return "", echo.ErrNotFound
@@ -26,7 +35,7 @@ func PathID[T ~string](c echo.Context, name string) (T, error) {
 			text = unescaped
 		}
 	}
-	return domain.ParseID[T](name, text)
+	return parse(name, text)
 }
 
 // Query reads the parameters after the question mark. A malformed query has the code query_malformed.

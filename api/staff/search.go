@@ -2,6 +2,7 @@ package staff
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -17,8 +18,8 @@ import (
 	"loyalty/queries/view"
 )
 
-// maxSearch is the most characters of what is searched for: an id has no more, a proxy name fewer.
-const maxSearch = domain.MaxIDLength
+// maxSearch is the most characters of what is searched for: a full id has no more, a proxy name fewer.
+const maxSearch = domain.MaxFullIDLength
 
 type searchAnswer struct {
 	view.SearchResult
@@ -67,7 +68,7 @@ func searchedFor(text string) (string, error) {
 	case wanted == "":
 		return "", domain.Invalid("q", "q_missing", "say what to search for: an id of a customer, order, return or adjustment, or a proxy name")
 	case utf8.RuneCountInString(text) > maxSearch:
-		return "", domain.Invalid("q", "q_too_long", "what is searched for has at most 64 characters")
+		return "", domain.Invalid("q", "q_too_long", fmt.Sprintf("what is searched for has at most %d characters", maxSearch))
 	default:
 		return wanted, nil
 	}

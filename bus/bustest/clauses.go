@@ -24,6 +24,7 @@ func Run(t *testing.T, open func(testing.TB) Broker) {
 		check func(*testing.T, *System)
 	}{
 		{"each command is appended once and has a result with its correlation", eachCommandHasAResult},
+		{"the same number of two channels is two orders, and either takes back what the other sold", numbersOfTwoChannels},
 		{"a command sent twice is appended once, and the second result says so", sentTwice},
 		{"what can't be read is poisoned unchanged, with its problem", unreadable},
 		{"a command of an unknown name is poisoned", unknownName},
@@ -74,12 +75,31 @@ func eachCommandHasAResult(t *testing.T, s *System) {
 	s.check(results.Result(s.Send(Mug("o-1", "alice"))), bus.Result{Status: bus.Placed, OrderID: "o-1", CorrelationID: "req-1", Points: of(13)})
 	s.check(results.Result(s.Send(Back("o-1", "r-1"))), bus.Result{Status: bus.Returned, OrderID: "o-1", ReturnID: "r-1", CorrelationID: "req-1", PointsReversed: of(4)})
 	s.check(results.Result(s.Send(Goodwill("alice", "l-1", -3))), bus.Result{Status: bus.Adjusted, LoyaltyID: "l-1", CorrelationID: "req-2"})
-	if s.Stored("order-o-1") != 4 || s.Stored("account-alice") != 1 {
-		t.Errorf("stored %d and %d events", s.Stored("order-o-1"), s.Stored("account-alice"))
+	if s.Stored("order-store.o-1") != 4 || s.Stored("account-alice") != 1 {
+		t.Errorf("stored %d and %d events", s.Stored("order-store.o-1"), s.Stored("account-alice"))
 	}
-	events, _, err := s.Store.Load(Bounded(t), "order-o-1")
+	events, _, err := s.Store.Load(Bounded(t), "order-store.o-1")
 	if err != nil || events[0].Metadata.Correlation != "req-1" || events[0].Metadata.Actor != "till-7" || events[0].Metadata.Channel != domain.Store {
 		t.Errorf("metadata %+v, %v", events[0].Metadata, err)
+	}
+}
+
+func numbersOfTwoChannels(t *testing.T, s *System) {
+	results := s.Watch(s.Topics.Results)
+	s.Start(nil)
+	online := Mug("o-1", "bob")
+	online.Caller = commands.Caller{Actor: "shop-1", Channel: domain.Website, Correlation: "req-3", Issuer: domain.Website.Issuer()}
+	s.check(results.Result(s.Send(Mug("o-1", "alice"))), bus.Result{Status: bus.Placed, OrderID: "o-1", CorrelationID: "req-1", Points: of(13)})
+	s.check(results.Result(s.Send(online)), bus.Result{Status: bus.Placed, OrderID: "o-1", CorrelationID: "req-3", Points: of(13)})
+	s.check(results.Result(s.Send(online)), bus.Result{Status: bus.Replayed, OrderID: "o-1", CorrelationID: "req-3", Points: of(13)})
+	// A till takes back what the website sold, and then what itself sold.
+	for _, id := range []string{"website.o-1", "o-1"} {
+		s.check(results.Result(s.Send(Back(id, "r-1"))), bus.Result{
+			Status: bus.Returned, OrderID: domain.OrderID(id), ReturnID: "r-1", CorrelationID: "req-1", PointsReversed: of(4),
+		})
+	}
+	if s.Stored("order-website.o-1") != 4 || s.Stored("order-store.o-1") != 4 {
+		t.Errorf("%d events and %d", s.Stored("order-website.o-1"), s.Stored("order-store.o-1"))
 	}
 }
 
@@ -89,8 +109,8 @@ func sentTwice(t *testing.T, s *System) {
 	first := results.Result(s.Send(Mug("o-1", "alice")))
 	second := results.Result(s.Send(Mug("o-1", "alice")))
 	s.check(second, bus.Result{Status: bus.Replayed, OrderID: "o-1", CorrelationID: "req-1", Points: of(13)})
-	if first.Position != second.Position || s.Stored("order-o-1") != 2 {
-		t.Errorf("positions %s and %s, %d events", first.Position, second.Position, s.Stored("order-o-1"))
+	if first.Position != second.Position || s.Stored("order-store.o-1") != 2 {
+		t.Errorf("positions %s and %s, %d events", first.Position, second.Position, s.Stored("order-store.o-1"))
 	}
 }
 
@@ -216,8 +236,8 @@ func returnBeforeOrder(t *testing.T, s *System) {
 	topic.Wait(2) // it was requeued
 	s.Send(Mug("o-1", "alice"))
 	s.check(results.Result(back), bus.Result{Status: bus.Returned, OrderID: "o-1", ReturnID: "r-1", CorrelationID: "req-1", PointsReversed: of(4)})
-	if s.Stored("order-o-1") != 4 {
-		t.Errorf("%d events", s.Stored("order-o-1"))
+	if s.Stored("order-store.o-1") != 4 {
+		t.Errorf("%d events", s.Stored("order-store.o-1"))
 	}
 }
 
@@ -291,8 +311,8 @@ func lettingOthersPass(t *testing.T, s *System) {
 	}
 	back.Store(true)
 	s.check(results.Result(first), bus.Result{Status: bus.Placed, OrderID: "o-1", CorrelationID: "req-1", Points: of(13)})
-	if s.Stored("order-o-1") != 2 {
-		t.Errorf("%d events", s.Stored("order-o-1"))
+	if s.Stored("order-store.o-1") != 2 {
+		t.Errorf("%d events", s.Stored("order-store.o-1"))
 	}
 }
 
@@ -331,8 +351,8 @@ func unknownFailure(t *testing.T, s *System) {
 	WaitFor(t, "many attempts", func() bool { return tries.Load() > 10 })
 	back.Store(true)
 	s.check(results.Result(first), bus.Result{Status: bus.Placed, OrderID: "o-1", CorrelationID: "req-1", Points: of(13)})
-	if n := len(poison.All()); n != 0 || s.Stored("order-o-1") != 2 {
-		t.Errorf("%d poisoned, %d events", n, s.Stored("order-o-1"))
+	if n := len(poison.All()); n != 0 || s.Stored("order-store.o-1") != 2 {
+		t.Errorf("%d poisoned, %d events", n, s.Stored("order-store.o-1"))
 	}
 }
 
@@ -377,8 +397,8 @@ func diesBeforeAcknowledging(t *testing.T, s *System) {
 	dies()
 	s.Start(nil)
 	s.check(results.Result(id), bus.Result{Status: bus.Replayed, OrderID: "o-1", CorrelationID: "req-1", Points: of(13)})
-	if s.Stored("order-o-1") != 2 {
-		t.Errorf("%d events", s.Stored("order-o-1"))
+	if s.Stored("order-store.o-1") != 2 {
+		t.Errorf("%d events", s.Stored("order-store.o-1"))
 	}
 }
 
@@ -397,8 +417,8 @@ func stopsWhileUnavailable(t *testing.T, s *System) {
 	id := s.Send(Mug("o-1", "alice"))
 	<-tried
 	stop()
-	if n := len(results.All()); n != 0 || s.Stored("order-o-1") != 0 {
-		t.Fatalf("%d results, %d events", n, s.Stored("order-o-1"))
+	if n := len(results.All()); n != 0 || s.Stored("order-store.o-1") != 0 {
+		t.Fatalf("%d results, %d events", n, s.Stored("order-store.o-1"))
 	}
 	s.Start(nil)
 	if got := results.Result(id); got.Status != bus.Placed {

@@ -134,7 +134,7 @@ func TestFiveThousandCommandsAreAppendedOnceEachWhileConsumersCrash(t *testing.T
 		}
 	}
 	for i := range all {
-		if n := s.Stored(fmt.Sprintf("order-o-%d", i)); n != 2 {
+		if n := s.Stored(fmt.Sprintf("order-store.o-%d", i)); n != 2 {
 			t.Fatalf("order o-%d has %d events", i, n)
 		}
 	}
@@ -212,7 +212,7 @@ func TestABrokerMayBeAwayAtTheStartAndLater(t *testing.T) {
 	again := s.Watch(s.Topics.Results)
 	again.Result(id)
 	for i := range 4 {
-		if n := s.Stored(fmt.Sprintf("order-o-%d", i+1)); n != 2 {
+		if n := s.Stored(fmt.Sprintf("order-store.o-%d", i+1)); n != 2 {
 			t.Errorf("order o-%d has %d events", i+1, n)
 		}
 	}
@@ -267,7 +267,7 @@ func TestTheEventStoreMayBeAwayForAWhile(t *testing.T) {
 		if got := results.Result(id); got.Status != bus.Placed && got.Status != bus.Replayed {
 			t.Errorf("got %+v", got)
 		}
-		if n := s.Stored(fmt.Sprintf("order-o-%d", i+2)); n != 2 {
+		if n := s.Stored(fmt.Sprintf("order-store.o-%d", i+2)); n != 2 {
 			t.Errorf("order o-%d has %d events", i+2, n)
 		}
 	}
@@ -285,7 +285,7 @@ func TestNothingRunsOnAfterClose(t *testing.T) {
 	var keeper sync.WaitGroup
 	keeper.Go(func() { b.Keep(keeping, slog.New(slog.DiscardHandler)) })
 	s.Send(bustest.Mug("o-1", "alice"))
-	bustest.WaitFor(t, "the order", func() bool { return s.Stored("order-o-1") == 2 })
+	bustest.WaitFor(t, "the order", func() bool { return s.Stored("order-store.o-1") == 2 })
 	stop()
 	stopKeeping()
 	keeper.Wait()

@@ -129,7 +129,7 @@ func TestEveryCommandIsCarriedOutOnceWhateverTheNetworkDoes(t *testing.T) {
 	}
 	bustest.WaitFor(t, "all results", func() bool { return answered() == orders })
 	for i := range orders {
-		if n := s.Stored(fmt.Sprintf("order-o-%d", i)); n != 2 {
+		if n := s.Stored(fmt.Sprintf("order-store.o-%d", i)); n != 2 {
 			t.Errorf("order o-%d has %d events", i, n)
 		}
 	}
@@ -162,7 +162,7 @@ func TestAStopDoesNotWaitForARedisThatHangs(t *testing.T) {
 	}
 	p.Set(proxytest.Healthy)
 	start(t, s, "redis://"+p.Addr()+quick)
-	bustest.WaitFor(t, "the second order", func() bool { return s.Stored("order-o-2") == 2 })
+	bustest.WaitFor(t, "the second order", func() bool { return s.Stored("order-store.o-2") == 2 })
 }
 
 func TestWhatIsToBeRetriedOrDroppedIsChosenByItsCode(t *testing.T) {

@@ -104,7 +104,7 @@ func TestACommandThatIsNotAcknowledgedIsNeverTrimmed(t *testing.T) {
 	}
 	s.Start(nil)
 	for i := range 100 {
-		bustest.WaitFor(t, "every order", func() bool { return s.Stored(fmt.Sprintf("order-o-%d", i)) == 2 })
+		bustest.WaitFor(t, "every order", func() bool { return s.Stored(fmt.Sprintf("order-store.o-%d", i)) == 2 })
 	}
 }
 
@@ -186,7 +186,7 @@ func TestARetriedCommandIsCarriedOutOnceAndIsGoneFromThePoison(t *testing.T) {
 		t.Errorf("left: %+v", left)
 	}
 	s.Start(nil)
-	bustest.WaitFor(t, "the return", func() bool { return s.Stored("order-o-1") == 4 })
+	bustest.WaitFor(t, "the return", func() bool { return s.Stored("order-store.o-1") == 4 })
 	bustest.WaitFor(t, "its result", func() bool { return results.Result(id).Status == bus.Returned })
 	if err := b.Retry(t.Context(), entries[0].ID); !errors.Is(err, domain.ErrNotFound) {
 		t.Errorf("again: %v", err)
@@ -262,7 +262,7 @@ func TestACrashWhileRetryingDoublesAtMost(t *testing.T) {
 	}
 	s.Start(nil)
 	results.Wait(4)
-	if n := s.Stored("order-o-1"); n != 4 {
+	if n := s.Stored("order-store.o-1"); n != 4 {
 		t.Errorf("%d events", n)
 	}
 }
@@ -275,7 +275,7 @@ func TestClustersAndSentinelsCarryTheBusAsWell(t *testing.T) {
 		s := bustest.NewSystem(t, bustest.Broker{Publisher: b.Publisher(), Subscriber: b.Subscriber, Topics: b.Topics(), Concurrency: b.Concurrency()})
 		s.Start(nil)
 		s.Send(bustest.Mug("o-1", "alice"))
-		bustest.WaitFor(t, "the order", func() bool { return s.Stored("order-o-1") == 2 })
+		bustest.WaitFor(t, "the order", func() bool { return s.Stored("order-store.o-1") == 2 })
 		s.Send(bustest.Mug("o-1", "bob"))
 		bustest.WaitFor(t, "the conflict", func() bool { return len(listed(t, b)) == 1 })
 		if n, err := b.RetryAll(t.Context(), ""); err != nil || n != 1 {

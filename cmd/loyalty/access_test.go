@@ -74,7 +74,7 @@ func TestOtherProgramsReachTheEventStoreOnlyAsItsUsers(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := esdb.ErrorCode(-1)
-		stream, err := db.ReadStream(t.Context(), "order-o-1", esdb.ReadStreamOptions{}, 1)
+		stream, err := db.ReadStream(t.Context(), "order-customer.bob.o-1", esdb.ReadStreamOptions{}, 1)
 		if err == nil {
 			_, err = stream.Recv()
 			stream.Close()

@@ -128,7 +128,7 @@ func TestCommandsComeInAndEventsGoOutThroughABroker(t *testing.T) {
 	p = startDev(t, data, "--command-bus", server.URL(), "--event-bus", server.URL())
 	channel.order("o-2", "bob")
 	waitFor(t, "the next event", func() bool { return len(read[bus.IntegrationEvent](channel, channel.topics.Events)) > 3 })
-	if events := read[bus.IntegrationEvent](channel, channel.topics.Events); len(events) != 4 || events[3].OrderID != "o-2" {
+	if events := read[bus.IntegrationEvent](channel, channel.topics.Events); len(events) != 4 || events[3].OrderID != "store.o-2" {
 		t.Errorf("after a restart: %+v", events)
 	}
 	for _, secret := range []string{"late parcel", "129.99", "mug"} {

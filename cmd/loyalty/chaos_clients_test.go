@@ -66,7 +66,7 @@ func (s *chaosLoad) run(stop, finish context.Context, name string, random *rand.
 func (s *chaosLoad) order(id, customer string, random *rand.Rand) *deed {
 	pence := int64(random.IntN(12)) * 499
 	return &deed{
-		name: "points-awarded.v1 " + id, customer: customer, who: webshop, path: "/order/" + id, points: awarded(pence), returnable: pence,
+		name: "points-awarded.v1 website." + id, customer: customer, who: webshop, path: "/order/" + id, points: awarded(pence), returnable: pence,
 		body: orderBody(customer, domain.FormatMinor(pence)), other: orderBody(customer, domain.FormatMinor(pence+1)),
 	}
 }
@@ -75,7 +75,7 @@ func (s *chaosLoad) itemsReturned(order *deed, random *rand.Rand) *deed {
 	refund := 1 + random.Int64N(order.returnable)
 	amount := func(pence int64) any { return map[string]any{"amount": domain.FormatMinor(pence)} }
 	return &deed{
-		name: strings.Replace(order.name, "awarded", "reversed", 1) + " r-1", customer: order.customer, who: webshop, path: order.path + "/returns/r-1",
+		name: strings.Replace(order.name, "awarded", "reversed", 1) + " website.r-1", customer: order.customer, who: webshop, path: order.path + "/returns/r-1",
 		points: awarded(order.returnable-refund) - awarded(order.returnable), body: amount(refund), other: amount(refund + 1),
 	}
 }

@@ -294,7 +294,7 @@ func TestForgettingInThreeStoresWithAndWithoutAProcessThatProjects(t *testing.T)
 func TestHelpTeachesWhatSupportDoes(t *testing.T) {
 	for command, wants := range map[string][]string{
 		"trail":           {"newest first", "loyalty trail alice", "--csv"},
-		"explain":         {"in words and numbers", "loyalty explain --order o-1", "exit status is 1"},
+		"explain":         {"in words and numbers", "loyalty explain --order store.o-1", "exit status is 1"},
 		"search":          {"Amber Otter 482913", "noted", "--reveal"},
 		"customer forget": {"certificate", "There is no way back", "can be repeated"},
 	} {

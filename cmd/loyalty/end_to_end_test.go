@@ -203,13 +203,13 @@ func (c *client) checkTrails(all []*purchase, position string) []standing {
 		expected := map[string]int{}
 		for _, p := range purchases {
 			want += p.points - p.reversed
-			expected[fmt.Sprint("award ", p.id, " ", p.points)]++
+			expected[fmt.Sprint("award website.", p.id, " ", p.points)]++
 			if p.refund > 0 {
-				expected[fmt.Sprint("reversal ", p.id, " ", -p.reversed)]++
+				expected[fmt.Sprint("reversal website.", p.id, " ", -p.reversed)]++
 			}
 		}
 		if id == "c-0" {
-			expected["award barrier 0"]++
+			expected["award website.barrier 0"]++
 		}
 		if !mapsEqual(entries, expected) {
 			c.t.Errorf("%s: the trail has %v, acknowledged were %v", id, entries, expected)

@@ -2,10 +2,13 @@ package main
 
 import (
 	"database/sql"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
 
+	"loyalty/api/auth"
+	"loyalty/domain"
 	"loyalty/internal/app"
 	"loyalty/internal/cli"
 	"loyalty/queries/view"
@@ -29,7 +32,7 @@ func TestExplainSaysHowPointsCameAboutAndProvesIt(t *testing.T) {
 		t.Errorf("it prints events that nobody asked for:\n%s", got)
 	}
 	with, _ := d.tool(cli.ExitOK, "explain", reversal.EntryID, "--customer", "alice", "--events")
-	for _, want := range []string{got, "order-placed.v1, number 0 of order-o-1, id ", "points-reversed.v1, number 3 of order-o-1, id " + reversal.EntryID,
+	for _, want := range []string{got, "order-placed.v1, number 0 of order-website.o-1, id ", "points-reversed.v1, number 3 of order-website.o-1, id " + reversal.EntryID,
 		`    "method": "card"`, `    "actor": "shop-1"`} {
 		if !strings.Contains(with, want) {
 			t.Errorf("%q is not in\n%s", want, with)
@@ -85,29 +88,38 @@ func TestExplainSaysHowPointsCameAboutAndProvesIt(t *testing.T) {
 // Given two customers whose streams used the same order id, which a shop would not
 // When it is explained by that id
 // Then it asks whose it is.
-func TestExplainAsksWhoseOrderItIsOnlyWhereThatIsOpen(t *testing.T) {
+func TestExplainAsksWhichOrderItIsOnlyWhereThatIsOpen(t *testing.T) {
 	d := openDesk(t)
-	// An order id leads to one stream, so only a ledger that was tampered with has it twice.
+	// Given the same number in the stores
+	var placed placedAnswer
+	d.must(http.StatusCreated, &placed, auth.Claims{Subject: "till-7", Role: auth.RoleChannel, Channel: domain.Store}, http.MethodPost, "/order/o-1", orderBody("bob", "80.00"))
+	d.client.trail("bob", placed.Position)
+	d.process.stop(os.Interrupt)
+	// Then the number alone means both
+	_, stderr := d.tool(cli.ExitUsage, "explain", "--order", "o-1")
+	for _, want := range []string{"--order", "order website.o-1 of alice (", "order store.o-1 of bob ("} {
+		if !strings.Contains(stderr, want) {
+			t.Errorf("it says %q, without %q", stderr, want)
+		}
+	}
+	for _, args := range [][]string{{"website.o-1"}, {"store.o-1"}, {"o-1", "--customer", "alice"}, {"o-1", "--customer", "bob"}} {
+		d.tool(cli.ExitOK, append([]string{"explain", "--order"}, args...)...)
+	}
+}
+
+func TestExplainTellsWhatDoesNotAgree(t *testing.T) {
+	d := openDesk(t)
 	d.process.stop(os.Interrupt)
 	db, err := sql.Open("sqlite", app.Folder(d.data).LedgerFile())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.Exec(`UPDATE entries SET order_id = 'o-1' WHERE order_id = 'o-3'`); err != nil {
-		t.Fatal(err)
-	}
-	// And one total is not what it was.
-	if _, err := db.Exec(`UPDATE entries SET total = total + 1 WHERE order_id = 'o-2'`); err != nil {
+	if _, err := db.Exec(`UPDATE entries SET total = total + 1 WHERE order_id = 'store.o-2'`); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, stderr := d.tool(cli.ExitUsage, "explain", "--order", "o-1"); !strings.Contains(stderr, "--customer") {
-		t.Errorf("it says %q", stderr)
-	}
-	d.tool(cli.ExitOK, "explain", "--order", "o-1", "--customer", "alice")
-
 	stdout, stderr := d.tool(cli.ExitFailed, "explain", "--order", "o-2")
 	if !strings.Contains(stdout, "This does not agree: ") || strings.Contains(stdout, "Events and ledger agree.") || !strings.Contains(stderr, "loyalty verify") {
 		t.Errorf("of an entry that was tampered with it says\n%s%s", stdout, stderr)

@@ -131,7 +131,7 @@ func (s *site) placeLarge(who domain.CustomerID, ids ...domain.OrderID) {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		if _, err := store.Append(s.t.Context(), "order-"+string(id), eventstore.NoStream, uuid.New(), eventstore.Metadata{}, events...); err != nil {
+		if _, err := store.Append(s.t.Context(), "order-"+string(id), eventstore.NoStream, uuid.New(), eventstore.Metadata{Actor: webshop.Subject, Channel: webshop.Channel}, events...); err != nil {
 			s.t.Fatal(err)
 		}
 	}

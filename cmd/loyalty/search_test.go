@@ -50,8 +50,8 @@ func TestSearchLeadsFromWhateverSupportKnowsToTheCustomer(t *testing.T) {
 	goodwill, reversal, award := trail[1], trail[2], trail[3]
 	for q, want := range map[string]string{
 		"alice":                    "customer alice  ",
-		"o-1":                      "order alice o-1 " + award.EntryID,
-		"r-1":                      "return alice o-1 " + reversal.EntryID,
+		"o-1":                      "order alice website.o-1 " + award.EntryID,
+		"r-1":                      "return alice website.o-1 " + reversal.EntryID,
 		string(goodwill.LoyaltyID): "loyalty alice  " + goodwill.EntryID,
 	} {
 		report := lines[view.SearchResult](d, "search", q)[0]

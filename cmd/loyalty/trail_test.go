@@ -82,10 +82,10 @@ func TestTrailIsATableNewestFirstWithTheTotalOfEachEntry(t *testing.T) {
 	}
 	for i, want := range [][]string{
 		{"TIME", "KIND", "CHANNEL", "ORDER", "AMOUNT", "POINTS", "TOTAL", "REASON", "ENTRY"},
-		{"award", "store", "o-2", "50.00 GBP", "+5", "39"},
+		{"award", "store", "store.o-2", "50.00 GBP", "+5", "39"},
 		{"adjustment", "-", "+25", "34", "late parcel"},
-		{"reversal", "website", "o-1", "40.00 GBP", "-4", "9", "=HYPERLINK"},
-		{"award", "website", "o-1", "129.99 GBP", "+13", "13"},
+		{"reversal", "website", "website.o-1", "40.00 GBP", "-4", "9", "=HYPERLINK"},
+		{"award", "website", "website.o-1", "129.99 GBP", "+13", "13"},
 	} {
 		row, rest := rows[i+2], rows[i+2]
 		for _, cell := range want {
@@ -119,7 +119,7 @@ func TestTrailIsATableNewestFirstWithTheTotalOfEachEntry(t *testing.T) {
 		if first.Amount == nil || *first.Amount != (view.Money{Amount: "129.99", Currency: "GBP"}) || *got[0].Amount != (view.Money{Amount: "50.00", Currency: "GBP"}) {
 			t.Errorf("the amounts are %+v and %+v", first.Amount, got[0].Amount)
 		}
-		if first.Actor != "shop-1" || first.Stream != "order-o-1" || first.Revision != 1 || first.Position.Commit == 0 || first.Correlation == "" {
+		if first.Actor != "shop-1" || first.Stream != "order-website.o-1" || first.Revision != 1 || first.Position.Commit == 0 || first.Correlation == "" {
 			t.Errorf("the evidence is %+v", first)
 		}
 	})

@@ -64,7 +64,7 @@ func (s State) Net() domain.Money {
 }
 
 // Decide returns the events of a command. No events and no error means that the same command was carried out before. Errors are
-// domain.ErrInvalid, domain.ErrConflict if the id was used with other content, domain.ErrNotFound for a return of an unknown order,
+// domain.ErrInvalid, domain.ErrConflict if the id was used with other content, domain.ErrOrderNotFound for a return,
 // domain.ErrReturnExceedsPaid, and domain.ErrOrderPoints if an order that was not placed before would earn too much.
 func Decide(c Command, s State) ([]domain.Event, error) { return c.decide(s) }
 
@@ -76,14 +76,14 @@ func (c Place) decide(s State) ([]domain.Event, error) {
 		if c.sameAs(*s.Placed) {
 			return nil, nil
 		}
-		return nil, fmt.Errorf("order %s: %w", c.Order, domain.ErrConflict)
+		return nil, fmt.Errorf("order %s: %w", domain.LogID(c.Order), domain.ErrConflict)
 	}
 	points, err := c.Policy.Points(c.Paid)
 	if err != nil {
-		return nil, fmt.Errorf("order %s: %w", c.Order, err)
+		return nil, fmt.Errorf("order %s: %w", domain.LogID(c.Order), err)
 	}
 	if c.MaxPoints > 0 && points > c.MaxPoints {
-		return nil, fmt.Errorf("order %s: %w", c.Order, &domain.PointsLimitError{Kind: domain.ErrOrderPoints, Limit: c.MaxPoints})
+		return nil, fmt.Errorf("order %s: %w", domain.LogID(c.Order), &domain.PointsLimitError{Kind: domain.ErrOrderPoints, Limit: c.MaxPoints})
 	}
 	about := domain.About{CustomerID: c.Customer, OccurredAt: c.At.UTC()}
 	return []domain.Event{
@@ -134,22 +134,22 @@ func (c Return) decide(s State) ([]domain.Event, error) {
 		return nil, err
 	}
 	if s.Placed == nil {
-		return nil, fmt.Errorf("order %s: %w", c.Order, domain.ErrNotFound)
+		return nil, fmt.Errorf("order %s: %w", domain.LogID(c.Order), domain.ErrOrderNotFound)
 	}
 	if earlier, known := s.Returns[c.Return]; known {
 		if earlier.Refunded.Minor == c.Amount && earlier.Reason == c.Reason {
 			return nil, nil
 		}
-		return nil, fmt.Errorf("return %s of order %s: %w", c.Return, c.Order, domain.ErrConflict)
+		return nil, fmt.Errorf("return %s of order %s: %w", c.Return, domain.LogID(c.Order), domain.ErrConflict)
 	}
 	before := s.Net()
 	if c.Amount > before.Minor {
-		return nil, fmt.Errorf("return %s of order %s: %w: %s is left of it", c.Return, c.Order, domain.ErrReturnExceedsPaid, before)
+		return nil, fmt.Errorf("return %s of order %s: %w: %s is left of it", c.Return, domain.LogID(c.Order), domain.ErrReturnExceedsPaid, before)
 	}
 	after := domain.Money{Minor: before.Minor - c.Amount, Currency: before.Currency}
 	remaining, err := s.Policy.Points(after)
 	if err != nil {
-		return nil, fmt.Errorf("return %s of order %s: %w", c.Return, c.Order, err)
+		return nil, fmt.Errorf("return %s of order %s: %w", c.Return, domain.LogID(c.Order), err)
 	}
 	about := domain.About{CustomerID: s.Placed.CustomerID, OccurredAt: c.At.UTC()}
 	refunded := domain.Money{Minor: c.Amount, Currency: before.Currency}

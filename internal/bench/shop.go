@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+
+	"loyalty/domain"
 )
 
 // shop is the generated customers of a benchmark and their orders. Everything is computed from an order's number, so that the audit knows
@@ -65,8 +67,9 @@ func (s shop) appendOrderID(b []byte, number uint64) []byte {
 	return strconv.AppendUint(append(b, '-'), number, 10)
 }
 
-// orderNumber is the number of an order, and false if it is not of this run.
-func (s shop) orderNumber(id string) (uint64, bool) {
+// orderNumber is the number of an order by its full id, and false if it is not of this run.
+func (s shop) orderNumber(full string) (uint64, bool) {
+	_, id := domain.SplitID(full)
 	prefix := string(s.appendOrderID(nil, 0))
 	prefix = prefix[:len(prefix)-1]
 	if len(id) <= len(prefix) || id[:len(prefix)] != prefix {

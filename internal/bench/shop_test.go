@@ -21,7 +21,7 @@ func TestTheShopOfTheBench(t *testing.T) {
 		if o != s.order(n) || o.customer < 0 || o.customer >= s.customers || o.items < 1 || o.items > mostItems {
 			t.Fatalf("%+v", o)
 		}
-		if back, ok := s.orderNumber(string(s.appendOrderID(nil, n))); !ok || back != n {
+		if back, ok := s.orderNumber("website." + string(s.appendOrderID(nil, n))); !ok || back != n {
 			t.Fatalf("order %d has the id of %d, %v", n, back, ok)
 		}
 		if o.customer < s.customers/16 {

@@ -59,6 +59,8 @@ var table = []struct {
 		"the body must be one whole JSON object and nothing else"},
 	{domain.ErrInvalid, http.StatusBadRequest, "invalid_input", "Invalid input",
 		"several fields are at fault"},
+	{domain.ErrOrderNotFound, http.StatusNotFound, "not_found", "Not found",
+		"there is no such order of yours: for one of somebody else's write its full id, such as website.o-1, store.o-1 or customer.c-1.o-1"},
 	{domain.ErrNotFound, http.StatusNotFound, "not_found", "Not found",
 		"there is no such order, entry or name, or nothing waits under this id"},
 	{ErrNoHistory, http.StatusNotFound, "history_not_kept", "Not found",

@@ -35,12 +35,17 @@ func (o *Object) String(field, code string) (string, bool) {
 }
 
 // ID reads a member that is an id, empty if it is not one.
-func ID[T ~string](o *Object, field string) T {
+func ID[T ~string](o *Object, field string) T { return idOf(o, field, domain.ParseID[T]) }
+
+// FullID is ID for an id that may be a full one.
+func FullID[T ~string](o *Object, field string) T { return idOf(o, field, domain.ParseFullID[T]) }
+
+func idOf[T ~string](o *Object, field string, parse func(field, text string) (T, error)) T {
 	s, ok := o.String(field, "id_malformed")
 	if !ok {
 		return ""
 	}
-	id, err := domain.ParseID[T](field, s)
+	id, err := parse(field, s)
 	o.Add(err)
 	return id
 }

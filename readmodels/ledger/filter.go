@@ -15,11 +15,18 @@ type Filter struct {
 	// Kinds are the kinds to select; empty means every kind.
 	Kinds   []Kind
 	Channel domain.Channel
-	Order   domain.OrderID
+	// Order is a full id; or a bare one, for all orders with it that the customer may have: stored under it, or the full id of any channel or of
+	// the customer themselves.
+	Order domain.OrderID
 	// From (inclusive) and Until (exclusive) bound OccurredAt, to the microsecond.
 	From, Until time.Time
 	// After selects entries after this position of the log.
 	After domain.Position
+}
+
+// Orders are the ids as stored that Order may mean in a customer's trail.
+func (f Filter) Orders(customer domain.CustomerID) []domain.OrderID {
+	return domain.FullIDs(f.Order, customer)
 }
 
 // appendTo appends a canonical encoding of the filter: equal for equal filters, whatever the order of Kinds.

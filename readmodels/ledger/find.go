@@ -16,8 +16,9 @@ import (
 type Finder interface {
 	// Entry reads one of a customer's entries by its event id. It is domain.ErrNotFound if this customer has no such entry.
 	Entry(ctx context.Context, customer domain.CustomerID, eventID string) (Entry, error)
-	// Search finds everything that has exactly this id: a customer with entries, an order, returns, adjustments. A text that is not
-	// a valid id matches nothing.
+	// Search finds everything that has exactly this id: a customer with entries, orders, returns, adjustments. A bare id also finds what any
+	// channel or support has under it, but no order of a customer's own, which only its full id finds. A text that is not a valid id matches
+	// nothing.
 	Search(ctx context.Context, id string) (Found, error)
 	// Bucket lists the customers in a bucket, in any order. Forgotten customers are in none, nor are customers whose bucket was 0 in
 	// their first entry.
@@ -47,7 +48,7 @@ type Match struct {
 }
 
 // Found is the result of a search: customers first, then orders, returns and adjustments, each in the order of the log. More than one
-// order or adjustment matches only if several streams used the same id.
+// order or adjustment matches only if several issuers used the same id, or several streams before ids had issuers.
 type Found struct {
 	Matches []Match
 	// More is true if there are more than MaxMatches.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"loyalty/domain"
@@ -24,7 +25,7 @@ type Explain struct {
 	Entry string `arg:"" optional:"" help:"Id of the entry, as loyalty trail prints it."`
 	flags.Stores
 	Customer string `help:"Whose entry it is." placeholder:"ID"`
-	Order    string `help:"Explain the latest entry of this order instead." placeholder:"ORDER"`
+	Order    string `help:"Explain the latest entry of this order instead. A number without who gave it, o-1 for store.o-1, may mean several." placeholder:"ORDER"`
 	Events   bool   `help:"Print the events it came from, too, as they are stored."`
 	flags.Format
 }
@@ -35,7 +36,7 @@ func (Explain) Help() string {
 store anew, folded, and held against the ledger. If that does not agree, it says what does not, and the exit status is 1.
 
   loyalty explain 3f2b9c6e-… --customer alice --data loyalty-data
-  loyalty explain --order o-1 --events --data loyalty-data
+  loyalty explain --order store.o-1 --events --data loyalty-data
 
 --json has all of it, with the events; --csv has the steps, a line for each.`
 }
@@ -82,21 +83,30 @@ func (c Explain) find(ctx context.Context, s app.Stores) (ledger.Entry, error) {
 	return entry, err
 }
 
-// latestOf is the newest entry of an order. The customer is needed only if several customers have an order with the id.
+// latestOf is the newest entry of the one order that an id means. The customer is needed only if it may mean several.
 func latestOf(ctx context.Context, s app.Stores, order domain.OrderID, customer domain.CustomerID) (entry ledger.Entry, err error) {
-	if _, err := domain.ParseID[domain.OrderID]("--order", string(order)); err != nil {
+	if _, err := domain.ParseFullID[domain.OrderID]("--order", string(order)); err != nil {
 		return entry, err
 	}
-	latest, err := queries.LatestOfOrder(ctx, s.Ledger, order, customer)
+	latest, err := queries.LatestOfOrders(ctx, s.Ledger, order, customer)
 	switch {
 	case err != nil:
 		return entry, err
 	case len(latest) == 0:
 		return entry, fmt.Errorf("no points came of an order %s: %w", order, domain.ErrNotFound)
 	case len(latest) > 1:
-		return entry, domain.Invalid("--customer", "customer_missing", "several customers have an order with this id: say whose it is")
+		return entry, domain.Invalid("--order", "order_ambiguous", "there are several: explain one of these, by its order or by its entry: "+listed(latest))
 	}
 	return latest[0], nil
+}
+
+// listed names the orders of entries and whose they are.
+func listed(entries []ledger.Entry) string {
+	orders := make([]string, len(entries))
+	for i, e := range entries {
+		orders[i] = fmt.Sprintf("order %s of %s (%s)", e.Order, e.Customer, e.EventID)
+	}
+	return strings.Join(orders, ", ")
 }
 
 func (c Explain) print(out io.Writer, x queries.Explanation) error {

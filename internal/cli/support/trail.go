@@ -24,7 +24,7 @@ type Trail struct {
 	flags.Stores
 	Kind    []ledger.Kind  `help:"Only entries of this kind: award, reversal or adjustment. May be given again." enum:"award,reversal,adjustment" placeholder:"KIND"`
 	Channel domain.Channel `help:"Only entries from this channel: website, mobile or store." enum:",website,mobile,store" default:"" placeholder:"CHANNEL"`
-	Order   domain.OrderID `help:"Only entries of this order." placeholder:"ORDER"`
+	Order   domain.OrderID `help:"Only entries of this order: o-1 is every order of the customer with that number, store.o-1 that of the stores." placeholder:"ORDER"`
 	From    flags.Time     `help:"Only entries from then on: a time such as 2026-11-22T09:30:00Z, or a day such as 2026-11-22, from midnight UTC." placeholder:"TIME"`
 	Until   flags.Time     `help:"Only entries before then." placeholder:"TIME"`
 	Limit   int            `help:"The most entries to print, the newest; 0 is all." default:"0" placeholder:"N"`
@@ -66,7 +66,7 @@ func (c Trail) wanted() (domain.CustomerID, ledger.Filter, error) {
 	customer, bad := domain.ParseID[domain.CustomerID]("CUSTOMER", c.Customer)
 	var badOrder, badLimit error
 	if c.Order != "" {
-		_, badOrder = domain.ParseID[domain.OrderID]("--order", string(c.Order))
+		_, badOrder = domain.ParseFullID[domain.OrderID]("--order", string(c.Order))
 	}
 	if c.Limit < 0 {
 		badLimit = domain.Invalid("--limit", "limit_out_of_range", "this is how many entries to print, or 0 for all")

@@ -52,6 +52,47 @@ var findClauses = []clause{
 		}
 	}},
 
+	{"a bare id leads to what each channel and support have under it, a full one to that alone", func(f *fixture) {
+		var entries []ledger.Entry
+		at := uint64(0)
+		add := func(customer domain.CustomerID, order domain.OrderID, returned domain.ReturnID, gift domain.LoyaltyID) ledger.Match {
+			at++
+			e := award(at, customer, 5)
+			match := ledger.Match{By: ledger.ByOrder}
+			switch {
+			case returned != "":
+				e, match.By = reversal(at, customer, -1), ledger.ByReturn
+			case gift != "":
+				e, match.By = adjustment(at, customer, 1), ledger.ByLoyalty
+			}
+			e.Order, e.Return, e.Loyalty = order, returned, gift
+			entries = append(entries, e)
+			match.Customer, match.Order, match.EventID, match.OccurredAt = customer, order, eventID(at), moment(at)
+			return match
+		}
+		bare, web, shop := add("anna", "o-1", "", ""), add("anna", "website.o-1", "", ""), add("bob", "store.o-1", "", "")
+		own := add("bob", "customer.bob.o-1", "", "")
+		back, backByStaff := add("bob", "store.o-1", "store.r-1", ""), add("anna", "o-1", "staff.r-1", "")
+		gift, phoned := add("anna", "", "", "staff.g-1"), add("anna", "", "", "mobile.g-1")
+		f.add(entries...)
+		for id, want := range map[string][]ledger.Match{
+			"o-1": {bare, web, shop}, "website.o-1": {web}, "store.o-1": {shop}, "mobile.o-1": nil, "customer.bob.o-1": {own}, "customer.anna.o-1": nil,
+			"r-1": {back, backByStaff}, "store.r-1": {back}, "staff.r-1": {backByStaff}, "g-1": {gift, phoned}, "staff.g-1": {gift},
+			"bob.o-1": nil, "fax.o-1": nil, ".o-1": nil, "store.": nil, "tore.o-1": nil, "1": nil,
+		} {
+			got, err := f.Search(f.ctx, id)
+			if diff := gocmp.Diff(ledger.Found{Matches: want, State: f.model.State()}, got); err != nil || diff != "" {
+				f.Errorf("%q: %v (-want +got):\n%s", id, err, diff)
+			}
+		}
+		for order, want := range map[domain.OrderID]int{"o-1": 3, "store.o-1": 2, "customer.bob.o-1": 1, "customer.anna.o-1": 0, "website.o-1": 0, "o": 0, "1": 0} {
+			page, err := f.Trail(f.ctx, "bob", ledger.Filter{Order: order}, "", 10)
+			if err != nil || len(page.Entries) != want {
+				f.Errorf("bob has %d entries of order %s, %v; want %d", len(page.Entries), order, err, want)
+			}
+		}
+	}},
+
 	{"an id that many have gives so many of them, and tells that there are more", func(f *fixture) {
 		var entries []ledger.Entry
 		for n := range uint64(ledger.MaxMatches) {

@@ -65,7 +65,7 @@ type history struct {
 
 var someCustomers = rapid.SampledFrom([]domain.CustomerID{"anna", "bob", "cleo", "Anna", "d-_9"})
 
-var someOrders = rapid.SampledFrom([]domain.OrderID{"o-1", "o-2", "1", "O-1"})
+var someOrders = rapid.SampledFrom([]domain.OrderID{"o-1", "o-2", "1", "O-1", "store.o-1", "website.1", "customer.anna.o-1", "customer.bob.1"})
 
 func (h *history) entry(r *rapid.T) ledger.Entry {
 	h.next += rapid.Uint64Range(1, 3).Draw(r, "gap")
@@ -85,10 +85,10 @@ func (h *history) entry(r *rapid.T) ledger.Entry {
 		e.Order = someOrders.Draw(r, "order")
 	}
 	if e.Return != "" {
-		e.Return = rapid.SampledFrom([]domain.ReturnID{"1", "2", "anna"}).Draw(r, "return")
+		e.Return = rapid.SampledFrom([]domain.ReturnID{"1", "2", "anna", "staff.1", "store.2"}).Draw(r, "return")
 	}
 	if e.Loyalty != "" && rapid.Bool().Draw(r, "gift again") {
-		e.Loyalty = rapid.SampledFrom([]domain.LoyaltyID{"1", "gift", "o-1"}).Draw(r, "gift")
+		e.Loyalty = rapid.SampledFrom([]domain.LoyaltyID{"1", "gift", "o-1", "staff.gift", "website.1"}).Draw(r, "gift")
 	}
 	e.Bucket = rapid.SampledFrom([]ledger.Bucket{0, 1, 2, 4096}).Draw(r, "bucket")
 	if rapid.IntRange(1, 3).Draw(r, "another channel") == 1 {

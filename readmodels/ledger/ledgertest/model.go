@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"loyalty/domain"
@@ -123,7 +124,7 @@ func (m *Model) Filtered(customer domain.CustomerID, f ledger.Filter) (trail []l
 	for _, e := range m.Entries(customer) {
 		if (len(f.Kinds) == 0 || slices.Contains(f.Kinds, e.Kind)) &&
 			(f.Channel == "" || f.Channel == e.Channel) &&
-			(f.Order == "" || f.Order == e.Order) &&
+			(f.Order == "" || meant(f.Order, e.Order, e.Customer)) &&
 			(f.From.IsZero() || !e.OccurredAt.Before(f.From.Truncate(time.Microsecond))) &&
 			(f.Until.IsZero() || e.OccurredAt.Before(f.Until.Truncate(time.Microsecond))) &&
 			f.After.Before(e.Position) {
@@ -149,23 +150,34 @@ func (m *Model) Search(id string) (all []ledger.Match) {
 		all = append(all, ledger.Match{By: ledger.ByCustomer, Customer: domain.CustomerID(id)})
 	}
 	var orders, returns, gifts []ledger.Match
-	known := map[domain.CustomerID]bool{}
+	type orderOf struct {
+		id       domain.OrderID
+		customer domain.CustomerID
+	}
+	known := map[orderOf]bool{}
 	for _, e := range m.entries {
 		match := ledger.Match{Customer: e.Customer, Order: e.Order, EventID: e.EventID, OccurredAt: e.OccurredAt}
-		if id != "" && string(e.Order) == id && !known[e.Customer] {
-			known[e.Customer], match.By = true, ledger.ByOrder
+		if meant(id, string(e.Order), "") && !known[orderOf{e.Order, e.Customer}] {
+			known[orderOf{e.Order, e.Customer}], match.By = true, ledger.ByOrder
 			orders = append(orders, match)
 		}
-		if id != "" && string(e.Return) == id {
+		if meant(id, string(e.Return), "") {
 			match.By = ledger.ByReturn
 			returns = append(returns, match)
 		}
-		if id != "" && string(e.Loyalty) == id {
+		if meant(id, string(e.Loyalty), "") {
 			match.By, match.Order = ledger.ByLoyalty, ""
 			gifts = append(gifts, match)
 		}
 	}
 	return slices.Concat(all, orders, returns, gifts)
+}
+
+// meant tells whether somebody who writes an id may mean the one that is stored; of a customer's own, only those of the customer given.
+func meant[T ~string](written, stored T, customer domain.CustomerID) bool {
+	issuer, bare := domain.SplitID(stored)
+	foreign := strings.HasPrefix(string(issuer), "customer.") && (customer == "" || issuer != customer.Issuer())
+	return written != "" && (written == stored || written == bare && !foreign)
 }
 
 // Bucket lists the customers in a bucket, by their first entry, without forgotten ones, sorted.

@@ -23,15 +23,15 @@ const (
 				customer, '' AS order_id, NULL::uuid AS event_id, NULL::timestamptz AS occurred_at
 				FROM ledger.accounts WHERE customer = $1 AND entries > 0)
 			UNION ALL
-			(SELECT DISTINCT ON (customer) 2, 'order', commit_position, prepare_position, customer, order_id, event_id, occurred_at
-				FROM ledger.entries WHERE order_id COLLATE "C" = $1
-				ORDER BY customer, commit_position, prepare_position LIMIT $2)
+			(SELECT DISTINCT ON (order_id, customer) 2, 'order', commit_position, prepare_position, customer, order_id, event_id, occurred_at
+				FROM ledger.entries WHERE order_id COLLATE "C" = ANY($3::text[])
+				ORDER BY order_id, customer, commit_position, prepare_position LIMIT $2)
 			UNION ALL
 			(SELECT 3, 'return', commit_position, prepare_position, customer, order_id, event_id, occurred_at
-				FROM ledger.entries WHERE return_id COLLATE "C" = $1 AND return_id <> '' LIMIT $2)
+				FROM ledger.entries WHERE return_id COLLATE "C" = ANY($3::text[]) AND return_id <> '' LIMIT $2)
 			UNION ALL
 			(SELECT 4, 'loyalty', commit_position, prepare_position, customer, '', event_id, occurred_at
-				FROM ledger.entries WHERE loyalty_id COLLATE "C" = $1 AND loyalty_id <> '' LIMIT $2)) m ON true
+				FROM ledger.entries WHERE loyalty_id COLLATE "C" = ANY($3::text[]) AND loyalty_id <> '' LIMIT $2)) m ON true
 		ORDER BY m.rank, m.commit_position, m.prepare_position LIMIT $2`
 	selectBucket = `SELECT customer FROM ledger.accounts WHERE drawer = $1 AND drawer > 0`
 )
@@ -58,12 +58,12 @@ func (l *Ledger) Entry(ctx context.Context, customer domain.CustomerID, eventID 
 
 // Search looks for an id; see ledger.Finder.
 func (l *Ledger) Search(ctx context.Context, id string) (ledger.Found, error) {
-	if _, err := domain.ParseID[domain.CustomerID]("id", id); err != nil {
+	if _, err := domain.ParseFullID[string]("id", id); err != nil {
 		_, state, err := l.Account(ctx, "")
 		return ledger.Found{State: state}, err
 	}
 	found, err := ask(ctx, l, func(ctx context.Context, q querier) (found ledger.Found, err error) {
-		rows, err := q.Query(ctx, l.in(selectFound), id, ledger.MaxMatches+1)
+		rows, err := q.Query(ctx, l.in(selectFound), id, ledger.MaxMatches+1, domain.FullIDs(id))
 		if err != nil {
 			return found, err
 		}

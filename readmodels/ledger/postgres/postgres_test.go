@@ -326,8 +326,8 @@ func TestReadsUseTheirKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ofOrder, _ := trailStatement(ledger.Filter{Order: "web-1"})
-	butAwards, _ := trailStatement(ledger.Filter{Kinds: []ledger.Kind{ledger.Reversal}})
+	ofOrder, _ := trailStatement("anna", ledger.Filter{Order: "web-1"})
+	butAwards, _ := trailStatement("anna", ledger.Filter{Kinds: []ledger.Kind{ledger.Reversal}})
 	for _, c := range []struct {
 		query, arguments string
 		wants            []string
@@ -335,11 +335,11 @@ func TestReadsUseTheirKeys(t *testing.T) {
 		{selectAccount, "('anna')", []string{"Index Scan using accounts_pkey on accounts"}},
 		{selectTrail, "('anna', 1, 1, 20)", []string{"Index Scan using accounts_pkey on accounts", "Merge Append",
 			"Index Scan Backward using entries_2026_01_pkey", "Index Scan Backward using entries_2026_06_pkey"}},
-		{ofOrder, "('anna', 1, 1, 20, 'web-1')", []string{"Index Scan using accounts_pkey on accounts",
+		{ofOrder, "('anna', 1, 1, 20, '{web-1,store.web-1}')", []string{"Index Scan using accounts_pkey on accounts",
 			"Index Scan using entries_2026_01_order_id_idx", "Index Scan using entries_2026_06_order_id_idx"}},
 		{butAwards, "('anna', 1, 1, 20, '{reversal}')", []string{"Merge Append", "Index Scan Backward using entries_2026_06_customer_commit_position"}},
 		{selectEntry, "('5f0c6f4e-8a57-5c0e-9d6e-0123456789ab', 'anna')", []string{"Index Scan using entries_2026_01_event_id_key"}},
-		{selectFound, "('web-1', 21)", []string{"using accounts_pkey on accounts", "Index Scan using entries_2026_01_order_id_idx",
+		{selectFound, "('web-1', 21, '{web-1,store.web-1}')", []string{"using accounts_pkey on accounts", "Index Scan using entries_2026_01_order_id_idx",
 			"Index Scan using entries_2026_01_return_id_idx", "Index Scan using entries_2026_06_loyalty_id_idx"}},
 		{selectBucket, "(7)", []string{"Index Scan using accounts_drawer on accounts"}},
 	} {

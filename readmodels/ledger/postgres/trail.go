@@ -22,7 +22,7 @@ const (
 			ORDER BY commit_position DESC, prepare_position DESC LIMIT $4) e ON true
 		ORDER BY e.commit_position DESC, e.prepare_position DESC`
 	// An order has few entries, and there is an index of orders. OFFSET 0 makes the server use it, not scan the customer's entries.
-	entriesOfOrder = `(SELECT * FROM ledger.entries WHERE order_id COLLATE "C" = $5 OFFSET 0) AS of_order`
+	entriesOfOrder = `(SELECT * FROM ledger.entries WHERE order_id COLLATE "C" = ANY($5::text[]) OFFSET 0) AS of_order`
 )
 
 // conditions are those of a filter: their text, and their arguments, which follow before others.
@@ -53,12 +53,12 @@ func (c *conditions) occurred(from, until time.Time) {
 
 // trailStatement is selectTrail with a filter, and its arguments from $5 on. It has no condition for what the filter leaves open, so
 // that the server plans for what is set.
-func trailStatement(f ledger.Filter) (string, []any) {
+func trailStatement(customer domain.CustomerID, f ledger.Filter) (string, []any) {
 	c := conditions{before: 4}
 	from := "ledger.entries"
 	if f.Order != "" {
 		from = entriesOfOrder
-		c.arguments = append(c.arguments, string(f.Order))
+		c.arguments = append(c.arguments, f.Orders(customer))
 	}
 	if len(f.Kinds) > 0 {
 		c.add("kind = ANY(?::text[])", f.Kinds)
@@ -79,7 +79,7 @@ func trailStatement(f ledger.Filter) (string, []any) {
 // Trail reads a page of a customer's entries; see ledger.Reader.
 func (l *Ledger) Trail(ctx context.Context, customer domain.CustomerID, filter ledger.Filter, cursor string, limit int) (ledger.Trail, error) {
 	return ledger.ReadTrail(customer, filter, cursor, limit, func(before domain.Position, most int) (ledger.Trail, error) {
-		statement, arguments := trailStatement(filter)
+		statement, arguments := trailStatement(customer, filter)
 		arguments = append([]any{string(customer), int64(before.Commit), int64(before.Prepare), most}, arguments...)
 		page, err := ask(ctx, l, func(ctx context.Context, q querier) (ledger.Trail, error) {
 			return l.page(ctx, q, customer, statement, arguments)

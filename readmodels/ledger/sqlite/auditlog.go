@@ -76,7 +76,7 @@ func auditStatement(f ledger.AuditFilter) (string, []any) {
 	case 1:
 		add("kind = ?%d", string(f.Kinds[0]))
 	default:
-		add("instr(?%d, ' ' || kind || ' ')", " "+joinKinds(f.Kinds, "  ")+" ")
+		add("instr(?%d, ' ' || kind || ' ')", " "+joined(f.Kinds, "  ")+" ")
 	}
 	if !f.From.IsZero() {
 		add("occurred_at >= ?%d", micros(f.From))

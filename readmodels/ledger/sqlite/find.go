@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -23,13 +24,13 @@ const (
 			SELECT 1, 'customer', 0, customer, '', NULL, NULL FROM main.accounts WHERE customer = ?1 AND entries > 0
 			UNION ALL
 			SELECT * FROM (SELECT 2, 'order', min(e.id), e.customer, e.order_id, e.event_id, e.occurred_at
-				FROM parts CROSS JOIN main.entries e ON e.id >> 14 = parts.part AND e.order_id = ?1 GROUP BY e.customer LIMIT ?2)
+				FROM parts CROSS JOIN main.entries e ON e.id >> 14 = parts.part AND e.order_id IN (SELECT value FROM json_each(?3)) GROUP BY e.order_id, e.customer LIMIT ?2)
 			UNION ALL
 			SELECT * FROM (SELECT 3, 'return', e.id, e.customer, e.order_id, e.event_id, e.occurred_at
-				FROM parts CROSS JOIN main.entries e ON e.id >> 14 = parts.part AND e.return_id = ?1 AND e.return_id <> '' LIMIT ?2)
+				FROM parts CROSS JOIN main.entries e ON e.id >> 14 = parts.part AND e.return_id IN (SELECT value FROM json_each(?3)) AND e.return_id <> '' LIMIT ?2)
 			UNION ALL
 			SELECT * FROM (SELECT 4, 'loyalty', e.id, e.customer, '', e.event_id, e.occurred_at
-				FROM parts CROSS JOIN main.entries e ON e.id >> 14 = parts.part AND e.loyalty_id = ?1 AND e.loyalty_id <> '' LIMIT ?2))
+				FROM parts CROSS JOIN main.entries e ON e.id >> 14 = parts.part AND e.loyalty_id IN (SELECT value FROM json_each(?3)) AND e.loyalty_id <> '' LIMIT ?2))
 		SELECT last.commit_position, last.prepare_position, last.as_of, m.found_by, m.customer, m.order_id, m.event_id, m.occurred_at
 		FROM last LEFT JOIN matches m ORDER BY m.rank, m.id LIMIT ?2`
 	selectBucket = `SELECT customer FROM main.accounts WHERE drawer = ?1 AND drawer > 0`
@@ -55,7 +56,7 @@ func (l *Ledger) Entry(ctx context.Context, customer domain.CustomerID, eventID 
 
 // Search looks for an id; see ledger.Finder.
 func (l *Ledger) Search(ctx context.Context, id string) (ledger.Found, error) {
-	if _, err := domain.ParseID[domain.CustomerID]("id", id); err != nil {
+	if _, err := domain.ParseFullID[string]("id", id); err != nil {
 		_, state, err := l.Account(ctx, "")
 		return ledger.Found{State: state}, err
 	}
@@ -70,7 +71,11 @@ func (l *Ledger) Search(ctx context.Context, id string) (ledger.Found, error) {
 }
 
 func (l *Ledger) search(ctx context.Context, id string) (found ledger.Found, err error) {
-	rows, err := l.found.QueryContext(ctx, id, ledger.MaxMatches+1)
+	ids, err := json.Marshal(domain.FullIDs(id))
+	if err != nil {
+		return found, err
+	}
+	rows, err := l.found.QueryContext(ctx, id, ledger.MaxMatches+1, string(ids))
 	if err != nil {
 		return found, err
 	}

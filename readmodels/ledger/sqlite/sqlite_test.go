@@ -211,7 +211,7 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		}},
 		{selectAccount, 1, []string{"SEARCH a USING PRIMARY KEY (customer=?)"}},
 		{selectEntry, 2, []string{"USING INDEX sqlite_autoindex_entries_1 (event_id=?)"}},
-		{selectFound, 2, []string{
+		{selectFound, 3, []string{
 			"SEARCH main.accounts USING PRIMARY KEY (customer=?)",
 			"SEARCH e USING INDEX entries_order (<expr>=? AND order_id=?)",
 			"SEARCH e USING INDEX entries_return (<expr>=? AND return_id=?)",

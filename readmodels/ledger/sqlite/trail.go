@@ -35,42 +35,43 @@ const (
 		page AS MATERIALIZED (SELECT id FROM trail WHERE wanted LIMIT 1 + ?4)
 		SELECT now.*, ` + entryColumns + `
 		FROM now CROSS JOIN page LEFT JOIN main.entries e ON e.id = page.id ORDER BY page.id DESC`
-	// matches is the rest of a filter; an argument is NULL where the filter is open. No kind's name is part of another's.
-	matches = `(?7 IS NULL OR instr(?7, e.kind)) AND (?8 IS NULL OR e.channel = ?8) AND (?9 IS NULL OR e.order_id = ?9)
+	// matches is the rest of a filter; an argument is NULL where the filter is open. No kind's name is part of another's, and
+	// ids have spaces around them.
+	matches = `(?7 IS NULL OR instr(?7, e.kind)) AND (?8 IS NULL OR e.channel = ?8) AND (?9 IS NULL OR instr(?9, ' ' || e.order_id || ' '))
 		AND (?10 IS NULL OR e.occurred_at >= ?10) AND (?11 IS NULL OR e.occurred_at < ?11)`
 )
 
 // filterArguments are ?5 to ?11 of selectTrail.
-func filterArguments(f ledger.Filter) []any {
+func filterArguments(customer domain.CustomerID, f ledger.Filter) []any {
 	arguments := []any{int64(f.After.Commit), int64(f.After.Prepare), nil, nil, nil, micros(f.From), micros(f.Until)}
 	if f.After == (domain.Position{}) {
 		arguments[0], arguments[1] = -1, -1
 	}
 	if len(f.Kinds) > 0 {
-		arguments[2] = joinKinds(f.Kinds, " ")
+		arguments[2] = joined(f.Kinds, " ")
 	}
 	if f.Channel != "" {
 		arguments[3] = string(f.Channel)
 	}
 	if f.Order != "" {
-		arguments[4] = string(f.Order)
+		arguments[4] = " " + joined(f.Orders(customer), " ") + " "
 	}
 	return arguments
 }
 
-// joinKinds joins the names of kinds.
-func joinKinds[K ~string](kinds []K, separator string) string {
-	names := make([]string, len(kinds))
-	for i, kind := range kinds {
-		names[i] = string(kind)
+// joined joins texts.
+func joined[T ~string](texts []T, separator string) string {
+	all := make([]string, len(texts))
+	for i, text := range texts {
+		all[i] = string(text)
 	}
-	return strings.Join(names, separator)
+	return strings.Join(all, separator)
 }
 
 // Trail reads a page of a customer's entries; see ledger.Reader.
 func (l *Ledger) Trail(ctx context.Context, customer domain.CustomerID, filter ledger.Filter, cursor string, limit int) (ledger.Trail, error) {
 	return ledger.ReadTrail(customer, filter, cursor, limit, func(before domain.Position, most int) (ledger.Trail, error) {
-		arguments := append([]any{string(customer), int64(before.Commit), int64(before.Prepare), most}, filterArguments(filter)...)
+		arguments := append([]any{string(customer), int64(before.Commit), int64(before.Prepare), most}, filterArguments(customer, filter)...)
 		page, err := l.page(ctx, customer, arguments)
 		if err != nil {
 			return page, fmt.Errorf("ledger trail: %w", classify(err))
