@@ -280,3 +280,20 @@ func BenchmarkBatch(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "orders/s")
 }
+
+// Given a batch that goes on
+// When its token expires
+// Then what was read is answered, and the batch ends in order.
+func TestABatchEndsWithItsToken(t *testing.T) {
+	clock := &clock{now: time.Now().Add(time.Hour + 3*time.Second)}
+	s := serve(t, loadDocument(t), func(c *api.Config) { c.Commands, c.Now = fixed{}, clock.Now })
+	b := s.open(t)
+	b.send(t, lineOf("o-1", `1`, "ann")+"\n")
+	if a, more := b.next(t); !more || a.Status != "placed" {
+		t.Errorf("its line is answered with %v", a)
+	}
+	if a, more := b.next(t); more {
+		t.Errorf("a line that was not sent is answered with %v", a)
+	}
+	s.waitForMetric(t, `loyalty_http_request_duration_seconds_count{method="POST",route="/orders",status="200"} 1`)
+}

@@ -52,7 +52,7 @@ type entry struct {
 }
 
 // PlaceBatch places the orders of a batch, one on each line, and answers with a line for each in the same order while it reads on. It ends
-// when the client has sent all, stops sending or reading, or the server stops. A line without an answer was then not read.
+// when the client has sent all, stops sending or reading, its token expires, or the server stops. A line without an answer was then not read.
 func (h *Handler) PlaceBatch(ctx context.Context, c echo.Context, caller auth.Claims) error {
 	response := c.Response()
 	if !request.HasContentType(c.Request(), request.MIMELines) {
@@ -88,6 +88,8 @@ func (h *Handler) PlaceBatch(ctx context.Context, c echo.Context, caller auth.Cl
 		b.free <- new(entry)
 	}
 	defer context.AfterFunc(h.Stopping, stopReading)()
+	expired := time.AfterFunc(caller.Expires.Add(auth.ClockLeeway).Sub(h.Now()), stopReading)
+	defer expired.Stop()
 	defer context.AfterFunc(reading, body.Stop)()
 
 	var failed, broken error
