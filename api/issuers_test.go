@@ -4,10 +4,15 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/uuid"
 
 	"loyalty/api"
 	"loyalty/api/auth"
 	"loyalty/domain"
+	deciding "loyalty/domain/order"
+	"loyalty/eventstore"
 )
 
 var webshop = auth.Claims{Subject: "shop-1", Role: auth.RoleChannel, Channel: domain.Website}
@@ -84,5 +89,60 @@ func TestTheLogNamesACustomersOwnOrderWithoutThem(t *testing.T) {
 	log := s.log.String() + away.log.String()
 	if strings.Contains(log, "alice-7Q") || !strings.Contains(log, "order o-8Q: ") || !strings.Contains(log, "order o-9Q: ") {
 		t.Errorf("the log is\n%s", log)
+	}
+}
+
+// Given an order and a return that an earlier version stored under bare ids
+// When channels and support go on with them
+// Then nothing is doubled, and all of it is returned, found and explained.
+func TestWhatAnEarlierVersionStoredGoesOnOverHTTP(t *testing.T) {
+	s := startStack(t, loadDocument(t))
+	paid := domain.Money{Minor: 129_99, Currency: domain.GBP}
+	state, revision := deciding.State{}, eventstore.NoStream
+	for _, command := range []deciding.Command{
+		deciding.Place{Order: "o-1", Customer: "ann", Items: []string{"sku-1", "sku-2"}, Paid: paid, Method: "card", Policy: domain.DefaultPolicy(), At: time.Now()},
+		deciding.Return{Order: "o-1", Return: "r-1", Amount: 40_00, At: time.Now()},
+	} {
+		events, err := deciding.Decide(command, state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.store.Append(t.Context(), "order-o-1", revision, uuid.New(), eventstore.Metadata{Actor: till.Subject, Channel: till.Channel}, events...); err != nil {
+			t.Fatal(err)
+		}
+		for _, event := range events {
+			state = deciding.Evolve(state, event)
+		}
+		revision += int64(len(events))
+	}
+	x := exchange{as: till, method: "POST", path: "/order/o-1", body: orderOf(`"129.99"`, "ann"), status: 200}
+	s.do(t, x)
+	x.body, x.status, x.code = orderOf(`"130.00"`, "ann"), 409, "conflict"
+	s.do(t, x)
+	x.as, x.status, x.code = webshop, 201, ""
+	s.do(t, x) // the website's own
+	back := exchange{as: till, method: "POST", path: "/order/o-1/returns/r-1", body: `{"amount": "40.00"}`, status: 200}
+	s.do(t, back)
+	back.as, back.status = support, 201 // another than the till's
+	s.do(t, back)
+
+	end := s.end()
+	var ids []string
+	for _, e := range decode[trail](t, s.do(t, exchange{as: support, method: "GET", path: "/loyalty/ann/trail?order=o-1", header: after(end), status: 200})).Entries {
+		ids = append(ids, strings.TrimSpace(e.ReturnID+" "+e.OrderID))
+		explained := get[explanation](t, s, support, "/loyalty/ann/entries/"+e.EntryID)
+		if !explained.Proof.Agrees {
+			t.Errorf("%s: %+v", e.EntryID, explained.Proof)
+		}
+	}
+	if got := strings.Join(ids, ", "); got != "staff.r-1 o-1, website.o-1, r-1 o-1, o-1" {
+		t.Errorf("the trail has %s", got)
+	}
+	ids = nil
+	for _, m := range get[found](t, s, support, "/search?q=o-1").Matches {
+		ids = append(ids, m.OrderID)
+	}
+	if got := strings.Join(ids, ", "); got != "o-1, website.o-1" {
+		t.Errorf("search finds %s", got)
 	}
 }
