@@ -112,7 +112,7 @@ func runAccepted(t *testing.T, doc *document) {
 		x := exchange{as: support, method: "POST", path: "/loyalty/ann", body: `{"loyalty-points": 25, "reason": "goodwill"}`, status: 201,
 			header: http.Header{"Idempotency-Key": {"key-1"}}}
 		got := decode[adjusted](t, s.do(t, x))
-		if got.LoyaltyID != "key-1" {
+		if got.LoyaltyID != "staff.key-1" {
 			t.Errorf("got %+v", got)
 		}
 		x.status = 200
@@ -137,7 +137,7 @@ func runAccepted(t *testing.T, doc *document) {
 				header: http.Header{"Idempotency-Key": {key}}}
 		}
 		decide := func(key, how, body string, status int) exchange {
-			return exchange{as: colleague, method: "POST", path: "/loyalty/ann/adjustments/" + key + "/" + how, body: body, status: status}
+			return exchange{as: colleague, method: "POST", path: "/loyalty/ann/adjustments/staff." + key + "/" + how, body: body, status: status}
 		}
 		for _, c := range []struct{ key, how, body, status string }{{"big-1", "approval", "", "made"}, {"big-2", "refusal", `{"reason": "no receipt"}`, "declined"}} {
 			waiting := decode[adjusted](t, s.do(t, ask(c.key)))
@@ -150,7 +150,7 @@ func runAccepted(t *testing.T, doc *document) {
 					t.Error("the preview of an approval appended something")
 				}
 			}
-			if waiting.LoyaltyID != c.key || waiting.Status != "waiting" || waiting.Points != 1001 || waiting.Position == (domain.Position{}) {
+			if waiting.LoyaltyID != "staff."+c.key || waiting.Status != "waiting" || waiting.Points != 1001 || waiting.Position == (domain.Position{}) {
 				t.Errorf("asked for %s: got %+v", c.key, waiting)
 			}
 			decided := decode[adjusted](t, s.do(t, decide(c.key, c.how, c.body, 201)))
@@ -170,8 +170,8 @@ func runAccepted(t *testing.T, doc *document) {
 			path, body string
 			want       any
 		}{
-			{"/loyalty/ann?preview=true", `{"loyalty-points": 5, "reason": "goodwill"}`, adjusted{LoyaltyID: "p-1", Status: "made", Points: 5, Preview: true}},
-			{"/loyalty/ann?preview=true", `{"loyalty-points": 5000, "reason": "goodwill"}`, adjusted{LoyaltyID: "p-1", Status: "waiting", Points: 5000, Preview: true}},
+			{"/loyalty/ann?preview=true", `{"loyalty-points": 5, "reason": "goodwill"}`, adjusted{LoyaltyID: "staff.p-1", Status: "made", Points: 5, Preview: true}},
+			{"/loyalty/ann?preview=true", `{"loyalty-points": 5000, "reason": "goodwill"}`, adjusted{LoyaltyID: "staff.p-1", Status: "waiting", Points: 5000, Preview: true}},
 			{"/order/store.o-1/returns/r-9?preview=true", `{"amount": "1.00"}`, nil},
 		} {
 			a := s.do(t, exchange{as: support, method: "POST", path: c.path, body: c.body, status: 200, header: http.Header{"Idempotency-Key": {"p-1"}}})

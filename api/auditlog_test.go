@@ -50,8 +50,8 @@ func (s *stack) waiting(t *testing.T) {
 	}
 	for i, got := range listed {
 		want := []approval{
-			{CustomerID: "ann", LoyaltyID: "big-2", Reason: "lost parcel", RequestedBy: "staff-3", Points: 3000},
-			{CustomerID: "ann", LoyaltyID: "big-1", Reason: "lost parcel", RequestedBy: "staff-3", Points: 2000},
+			{CustomerID: "ann", LoyaltyID: "staff.big-2", Reason: "lost parcel", RequestedBy: "staff-3", Points: 3000},
+			{CustomerID: "ann", LoyaltyID: "staff.big-1", Reason: "lost parcel", RequestedBy: "staff-3", Points: 2000},
 		}[i]
 		if got.Position == (domain.Position{}) || got.OccurredAt.IsZero() {
 			t.Errorf("it does not say when: %+v", got)
@@ -60,9 +60,9 @@ func (s *stack) waiting(t *testing.T) {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
 	}
-	decide := exchange{as: revealer, method: "POST", path: "/loyalty/ann/adjustments/big-2/approval", status: 201}
+	decide := exchange{as: revealer, method: "POST", path: "/loyalty/ann/adjustments/staff.big-2/approval", status: 201}
 	s.do(t, decide)
-	decide.path, decide.body = "/loyalty/ann/adjustments/big-1/refusal", `{"reason": "no receipt"}`
+	decide.path, decide.body = "/loyalty/ann/adjustments/staff.big-1/refusal", `{"reason": "no receipt"}`
 	s.do(t, decide)
 	if left := get[approvals](t, s, support, "/approvals"); len(left.Approvals) != 0 {
 		t.Errorf("what is decided waits: %+v", left)
@@ -78,7 +78,7 @@ func (s *stack) audited(t *testing.T) {
 		}
 		return strings.Join(said, ", ")
 	}
-	want := "declined ann big-1, approved ann big-2, revealed ann, forgotten gus, requested ann big-2, requested ann big-1"
+	want := "declined ann staff.big-1, approved ann staff.big-2, revealed ann, forgotten gus, requested ann staff.big-2, requested ann staff.big-1"
 	if list(all) != want || all.Next != "" || all.Position != s.end() || all.AsOf == nil {
 		t.Errorf("the acts are %s of %+v, want %s", list(all), all, want)
 	}
@@ -91,12 +91,12 @@ func (s *stack) audited(t *testing.T) {
 	moment := all.Acts[2].OccurredAt.Format(time.RFC3339Nano)
 	for query, want := range map[string]string{
 		"kind=revealed":                  "revealed ann",
-		"kind=approved&kind=declined":    "declined ann big-1, approved ann big-2",
+		"kind=approved&kind=declined":    "declined ann staff.big-1, approved ann staff.big-2",
 		"customer=gus":                   "forgotten gus",
-		"actor=staff-3":                  "requested ann big-2, requested ann big-1",
+		"actor=staff-3":                  "requested ann staff.big-2, requested ann staff.big-1",
 		"actor=staff-3&customer=gus":     "",
-		"from=" + moment:                 "declined ann big-1, approved ann big-2, revealed ann",
-		"kind=requested&until=" + moment: "requested ann big-2, requested ann big-1",
+		"from=" + moment:                 "declined ann staff.big-1, approved ann staff.big-2, revealed ann",
+		"kind=requested&until=" + moment: "requested ann staff.big-2, requested ann staff.big-1",
 		"until=2020-01-01":               "",
 	} {
 		if got := list(get[acts](t, s, auditor, "/acts?"+query)); got != want {

@@ -53,7 +53,7 @@ func TestATrailAsAFileIsWholeAndCarriesNoFormula(t *testing.T) {
 	column := func(name string) int { return slices.Index(lines[0], name) }
 	newest := lines[1]
 	for name, want := range map[string]string{
-		"kind": "adjustment", "points": "-3", "total": "202", "reason": `'=HYPERLINK("http://x","y"), "late"`, "loyaltyId": "'-1", "actor": "staff-3", "amount": "",
+		"kind": "adjustment", "points": "-3", "total": "202", "reason": `'=HYPERLINK("http://x","y"), "late"`, "loyaltyId": "staff.-1", "actor": "staff-3", "amount": "",
 	} {
 		if got := newest[column(name)]; got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)

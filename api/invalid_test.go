@@ -295,10 +295,11 @@ func invalidDecisions() []exchange {
 	noneDeclined := none
 	noneDeclined.path, noneDeclined.body = declinePath, reason
 	made := none
-	made.name, made.path = "what was made at once", "/loyalty/ann/adjustments/key-1/approval"
+	made.name, made.path = "what was made at once", "/loyalty/ann/adjustments/staff.key-1/approval"
 	return []exchange{
 		none, noneDeclined, made,
 		bad(at(approval, "/loyalty/a%20b/adjustments/key-9/approval"), "customer outside the alphabet", "", "id_malformed", "userId"),
+		bad(at(approval, "/loyalty/ann/adjustments/shop.key-9/approval"), "no issuer's", "", "id_malformed", "loyaltyId"),
 		bad(at(approval, "/loyalty/ann/adjustments/"+long+"/approval"), "id too long", "", "id_too_long", "loyaltyId"),
 		bad(at(approval, "/loyalty/a%20b/adjustments/"+long+"/approval"), "two faults", "", "invalid_input", ""),
 		bad(at(approval, approvalPath+"?preview=perhaps"), "preview is a word", "", "preview_malformed", "preview"),

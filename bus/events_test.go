@@ -74,7 +74,7 @@ func TestEveryChangeOfPointsIsToldWithoutInternals(t *testing.T) {
 	for i, want := range []bus.IntegrationEvent{
 		{Type: bus.NamePointsAwarded, CustomerID: "alice", OrderID: "store.o-1", Points: 13, Channel: domain.Store, CorrelationID: "req-1", Position: at.String()},
 		{Type: bus.NamePointsReversed, CustomerID: "alice", OrderID: "store.o-1", ReturnID: "store.r-1", Points: 4, Channel: domain.Store, CorrelationID: "req-1"},
-		{Type: bus.NamePointsAdjusted, CustomerID: "alice", LoyaltyID: "l-1", Points: -3, CorrelationID: "req-2"},
+		{Type: bus.NamePointsAdjusted, CustomerID: "alice", LoyaltyID: "staff.l-1", Points: -3, CorrelationID: "req-2"},
 	} {
 		m := told.All()[i]
 		if m.UUID != got[i].EventID || m.Metadata.Get(bus.MetadataName) != want.Type || m.Metadata.Get(bus.MetadataPartitionKey) != "alice" ||

@@ -13,7 +13,7 @@ import (
 type AdjustPoints struct {
 	Caller
 	Customer domain.CustomerID
-	// ID makes the adjustment safe to repeat. Only a preview may be without.
+	// ID makes the adjustment safe to repeat, and is the caller's own: with their issuer it becomes the full id. Only a preview may be without.
 	ID     domain.LoyaltyID
 	Points domain.Points
 	Reason string
@@ -26,7 +26,7 @@ type AdjustPoints struct {
 	Preview bool
 }
 
-// ApproveAdjustment makes an adjustment that waits for a second person, who is the caller.
+// ApproveAdjustment makes an adjustment that waits for a second person, who is the caller. ID is its id in full.
 type ApproveAdjustment struct {
 	Caller
 	Customer domain.CustomerID
@@ -34,7 +34,7 @@ type ApproveAdjustment struct {
 	Preview  bool
 }
 
-// DeclineAdjustment turns an adjustment down that waits for a second person.
+// DeclineAdjustment turns an adjustment down that waits for a second person. ID is its id in full.
 type DeclineAdjustment struct {
 	Caller
 	Customer domain.CustomerID
@@ -44,6 +44,7 @@ type DeclineAdjustment struct {
 
 // Adjusted is what became of an adjustment.
 type Adjusted struct {
+	// ID is the full id, or the bare one under which the adjustment was stored before ids had issuers.
 	ID     domain.LoyaltyID
 	Status AdjustmentStatus
 	// Points are those of the adjustment, made or not.
@@ -75,6 +76,7 @@ func (h *Handler) AdjustPoints(ctx context.Context, c AdjustPoints) (Adjusted, e
 		}
 		c.ID = domain.LoyaltyID(id.String())
 	}
+	c.ID = domain.FullID(c.Issuer, c.ID)
 	adjust := account.Adjust{
 		Customer: c.Customer, ID: c.ID, Points: c.Points, Reason: c.Reason, Actor: c.Actor, Limit: c.Limit, MaxPoints: h.maxAdjustmentPoints, At: h.now(),
 	}
@@ -107,7 +109,7 @@ func (h *Handler) adjust(ctx context.Context, c onAccount, id domain.LoyaltyID) 
 	if err != nil {
 		return Adjusted{}, fmt.Errorf("adjust a customer's points: %w", err)
 	}
-	result := standing(done.state, id)
+	result := standing(done.state, done.state.Standing(id, c.caller.Actor))
 	result.Position = done.position
 	if done.events == 0 {
 		result.Replayed = true

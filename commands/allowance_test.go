@@ -101,7 +101,7 @@ func TestWhatIsBeyondTheDaysAllowanceWaitsForASecondPerson(t *testing.T) {
 		t.Errorf("%d events are noted of a caller without a limit", events)
 	}
 	event := stored(t, store, allowanceToday)[0]
-	want := account.AllowanceUsed{About: domain.About{CustomerID: "c-0", OccurredAt: noon}, LoyaltyID: "a-1", Points: 500, Actor: "agent-1"}
+	want := account.AllowanceUsed{About: domain.About{CustomerID: "c-0", OccurredAt: noon}, LoyaltyID: "staff.a-1", Points: 500, Actor: "agent-1"}
 	made := stored(t, store, "account-c-0")[0]
 	if event.Event != want || event.Metadata.Causation != made.Metadata.Causation || event.ID == made.ID {
 		t.Errorf("noted is %+v of %+v", event.Event, event.Metadata)

@@ -19,7 +19,7 @@ func large(id domain.LoyaltyID) commands.AdjustPoints {
 }
 
 func approval(by commands.Caller, id domain.LoyaltyID) commands.ApproveAdjustment {
-	return commands.ApproveAdjustment{Caller: by, Customer: "alice", ID: id}
+	return commands.ApproveAdjustment{Caller: by, Customer: "alice", ID: domain.FullID(domain.Staff, id)}
 }
 
 func TestALargeAdjustmentIsMadeWhenASecondPersonApproves(t *testing.T) {
@@ -66,7 +66,7 @@ func TestALargeAdjustmentIsMadeWhenASecondPersonApproves(t *testing.T) {
 	if events[1].Metadata.Actor != "agent-2" || events[2].Metadata.Causation != events[1].Metadata.Causation {
 		t.Errorf("they carry %+v and %+v", events[1].Metadata, events[2].Metadata)
 	}
-	if _, err := handler.DeclineAdjustment(bounded(t), commands.DeclineAdjustment{Caller: second, Customer: "alice", ID: "case-1", Reason: "too late"}); !errors.Is(err, domain.ErrDecided) {
+	if _, err := handler.DeclineAdjustment(bounded(t), commands.DeclineAdjustment{Caller: second, Customer: "alice", ID: "staff.case-1", Reason: "too late"}); !errors.Is(err, domain.ErrDecided) {
 		t.Errorf("declined afterwards: got %v", err)
 	}
 }
@@ -77,7 +77,7 @@ func TestADeclinedAdjustmentIsNeverMade(t *testing.T) {
 	if _, err := handler.AdjustPoints(bounded(t), large("case-1")); err != nil {
 		t.Fatal(err)
 	}
-	no := commands.DeclineAdjustment{Caller: second, Customer: "alice", ID: "case-1", Reason: "no receipt"}
+	no := commands.DeclineAdjustment{Caller: second, Customer: "alice", ID: "staff.case-1", Reason: "no receipt"}
 	got, err := handler.DeclineAdjustment(bounded(t), no)
 	if err != nil || got.Status != commands.AdjustmentDeclined {
 		t.Fatalf("got %+v, %v", got, err)
@@ -139,11 +139,11 @@ func TestAPreviewTellsWhatWouldHappenAndAppendsNothing(t *testing.T) {
 		want commands.Adjusted
 		do   func() (commands.Adjusted, error)
 	}{
-		"a small adjustment": {commands.Adjusted{ID: "case-2", Status: commands.AdjustmentMade, Points: 10},
+		"a small adjustment": {commands.Adjusted{ID: "staff.case-2", Status: commands.AdjustmentMade, Points: 10},
 			func() (commands.Adjusted, error) { return handler.AdjustPoints(bounded(t), small) }},
-		"a large one": {commands.Adjusted{ID: "case-3", Status: commands.AdjustmentWaiting, Points: 2500},
+		"a large one": {commands.Adjusted{ID: "staff.case-3", Status: commands.AdjustmentWaiting, Points: 2500},
 			func() (commands.Adjusted, error) { return handler.AdjustPoints(bounded(t), waits) }},
-		"an approval": {commands.Adjusted{ID: "case-1", Status: commands.AdjustmentMade, Points: 2500},
+		"an approval": {commands.Adjusted{ID: "staff.case-1", Status: commands.AdjustmentMade, Points: 2500},
 			func() (commands.Adjusted, error) { return handler.ApproveAdjustment(bounded(t), agree) }},
 	} {
 		if got, err := c.do(); err != nil || got != c.want {

@@ -274,7 +274,7 @@ func TestAnAdjustmentIsMadeOnceForItsID(t *testing.T) {
 	if len(events) != 1 {
 		t.Fatalf("%d events are stored, want 1", len(events))
 	}
-	if made := events[0].Event.(account.PointsAdjusted); made.Actor != "agent-1" || made.Reason != "late delivery" || made.LoyaltyID != "case-77" {
+	if made := events[0].Event.(account.PointsAdjusted); made.Actor != "agent-1" || made.Reason != "late delivery" || made.LoyaltyID != "staff.case-77" {
 		t.Errorf("stored %+v", made)
 	}
 }

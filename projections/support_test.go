@@ -140,7 +140,7 @@ func (c *counter) serve(ctx context.Context, r *rapid.T, customer domain.Custome
 		id, points := domain.LoyaltyID(c.id("gift")), domain.Points(rapid.SampledFrom([]int64{-5000, -101, 101, 700}).Draw(r, "points"))
 		asked, err := c.handler.AdjustPoints(ctx, commands.AdjustPoints{Caller: agent, Customer: customer, ID: id, Points: points, Reason: "goodwill", Limit: aloneAtMost})
 		if done(err) {
-			s.waiting, c.last = append(s.waiting, id), asked.Position
+			s.waiting, c.last = append(s.waiting, asked.ID), asked.Position
 		}
 	case "approve", "decline":
 		if len(s.waiting) == 0 {

@@ -67,7 +67,7 @@ func TestAnAdjustmentIsExplainedByWhoAskedAndWhoApproved(t *testing.T) {
 	// Given a small adjustment, and a large one that a second person approved
 	must[commands.Adjusted](t)(s.do.AdjustPoints(bounded(t), commands.AdjustPoints{Caller: agent, Customer: "alice", ID: "a-1", Points: 5, Reason: "goodwill", Limit: 100}))
 	must[commands.Adjusted](t)(s.do.AdjustPoints(bounded(t), commands.AdjustPoints{Caller: agent, Customer: "alice", ID: "a-2", Points: 500, Reason: "lost parcel", Limit: 100}))
-	done := must[commands.Adjusted](t)(s.do.ApproveAdjustment(bounded(t), commands.ApproveAdjustment{Caller: boss, Customer: "alice", ID: "a-2"}))
+	done := must[commands.Adjusted](t)(s.do.ApproveAdjustment(bounded(t), commands.ApproveAdjustment{Caller: boss, Customer: "alice", ID: "staff.a-2"}))
 	entries := s.trail(done.Position, "alice")
 
 	large := s.explain(entries[0])

@@ -159,7 +159,7 @@ func (s *shop) busy(n int) {
 			id := domain.LoyaltyID(fmt.Sprintf("gift-%d", s.ids))
 			_, err := s.handler.AdjustPoints(bounded(s.t), commands.AdjustPoints{Caller: agent, Customer: customer, ID: id, Points: 700, Reason: "goodwill", Limit: 100})
 			s.must(err)
-			made, err := s.handler.ApproveAdjustment(bounded(s.t), commands.ApproveAdjustment{Caller: commands.Caller{Actor: "lead-1", Issuer: domain.Staff}, Customer: customer, ID: id})
+			made, err := s.handler.ApproveAdjustment(bounded(s.t), commands.ApproveAdjustment{Caller: commands.Caller{Actor: "lead-1", Issuer: domain.Staff}, Customer: customer, ID: domain.FullID(domain.Staff, id)})
 			s.must(err)
 			s.last = made.Position
 		case what == 19 && gone[customer]:

@@ -46,7 +46,7 @@ func (h *Handler) Adjust(ctx context.Context, c echo.Context, caller auth.Claims
 // Approve makes an adjustment that waits for a second person.
 func (h *Handler) Approve(ctx context.Context, c echo.Context, caller auth.Claims) error {
 	customer, badCustomer := request.PathID[domain.CustomerID](c, "userId")
-	id, badID := request.PathID[domain.LoyaltyID](c, "loyaltyId")
+	id, badID := request.PathFullID[domain.LoyaltyID](c, "loyaltyId")
 	preview, badPreview := request.Preview(c)
 	if err := domain.JoinInvalid(badCustomer, badID, badPreview); err != nil {
 		return err
@@ -62,7 +62,7 @@ var declineFields = []string{"reason"}
 // Decline turns down an adjustment that waits for a second person.
 func (h *Handler) Decline(ctx context.Context, c echo.Context, caller auth.Claims) error {
 	customer, badCustomer := request.PathID[domain.CustomerID](c, "userId")
-	id, badID := request.PathID[domain.LoyaltyID](c, "loyaltyId")
+	id, badID := request.PathFullID[domain.LoyaltyID](c, "loyaltyId")
 	data, err := request.ReadBody(c)
 	if err != nil {
 		return err

@@ -257,7 +257,7 @@ func adjustmentAboveLimit(t *testing.T, s *System) {
 	s.check(results.Result(s.Send(Goodwill("alice", "l-2", 101))), bus.Result{Status: bus.Waiting, LoyaltyID: "l-2", CorrelationID: "req-2"})
 	s.check(results.Result(s.Send(Goodwill("alice", "l-2", 101))), bus.Result{Status: bus.Waiting, LoyaltyID: "l-2", CorrelationID: "req-2"})
 	if _, err := s.Commands.DeclineAdjustment(Bounded(t), commands.DeclineAdjustment{
-		Caller: commands.Caller{Actor: "agent-2", Issuer: domain.Staff}, Customer: "alice", ID: "l-2", Reason: "too much",
+		Caller: commands.Caller{Actor: "agent-2", Issuer: domain.Staff}, Customer: "alice", ID: "staff.l-2", Reason: "too much",
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -87,7 +87,7 @@ func (s *chaosLoad) adjustment(id, customer string, random *rand.Rand) *deed {
 	}
 	body := func(points int64) any { return map[string]any{"loyalty-points": points, "reason": "goodwill"} }
 	return &deed{
-		name: "points-adjusted.v1 " + id, customer: customer, who: supportClaims, path: "/loyalty/" + customer, header: "Idempotency-Key: " + id,
+		name: "points-adjusted.v1 staff." + id, customer: customer, who: supportClaims, path: "/loyalty/" + customer, header: "Idempotency-Key: " + id,
 		points: points, body: body(points), other: body(points + 6),
 	}
 }

@@ -21,7 +21,7 @@ type Command interface {
 // Adjust gives a customer points, or takes them if Points is negative.
 type Adjust struct {
 	Customer domain.CustomerID
-	// ID identifies the adjustment. A repeated command with the same id and content changes nothing.
+	// ID is the full id of the adjustment. A repeated command with the same id and content changes nothing.
 	ID     domain.LoyaltyID
 	Points domain.Points
 	Reason string
@@ -62,13 +62,8 @@ func (c Adjust) decide(s State) ([]domain.Event, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	earlier, known := s.Requests[c.ID]
-	points, reason := earlier.Points, earlier.Reason
-	if made, done := s.Made[c.ID]; done {
-		known, points, reason = true, made.Points, made.Reason
-	}
-	if known {
-		if points == c.Points && reason == c.Reason {
+	if earlier, known := s.adjustment(s.Standing(c.ID, c.Actor)); known {
+		if earlier.Points == c.Points && earlier.Reason == c.Reason {
 			return nil, nil
 		}
 		return nil, fmt.Errorf("adjustment %s: %w", c.ID, domain.ErrConflict)
@@ -84,6 +79,28 @@ func (c Adjust) decide(s State) ([]domain.Event, error) {
 		return []domain.Event{AdjustmentRequested{About: about, LoyaltyID: c.ID, Points: c.Points, Reason: c.Reason, Actor: c.Actor}}, nil
 	}
 	return []domain.Event{PointsAdjusted{About: about, LoyaltyID: c.ID, Points: c.Points, Reason: c.Reason, Actor: c.Actor}}, nil
+}
+
+// Standing is the id under which an adjustment of an actor stands in the account: its full id, unless the same actor made or requested it
+// before ids had issuers. Then it stands under its bare id; that of another is another adjustment.
+func (s State) Standing(full domain.LoyaltyID, actor string) domain.LoyaltyID {
+	if _, known := s.adjustment(full); known {
+		return full
+	}
+	_, bare := domain.SplitID(full)
+	if earlier, known := s.adjustment(bare); known && earlier.Actor == actor {
+		return bare
+	}
+	return full
+}
+
+// adjustment is one that was made or requested.
+func (s State) adjustment(id domain.LoyaltyID) (PointsAdjusted, bool) {
+	if made, done := s.Made[id]; done {
+		return made, true
+	}
+	requested, known := s.Requests[id]
+	return PointsAdjusted(requested), known
 }
 
 func (c Adjust) validate() error {

@@ -134,7 +134,7 @@ func TestEverythingCanBeDoneWithAGeneratedClient(t *testing.T) {
 	key := "goodwill-1"
 	params, gift := &client.AdjustPointsParams{IdempotencyKey: &key}, client.Adjustment{LoyaltyPoints: 25, Reason: "parcel came late"}
 	given := adjusted(desk.AdjustPointsWithResponse(ctx, "alice", params, gift))
-	if given.JSON201 == nil || given.JSON201.LoyaltyId != key {
+	if given.JSON201 == nil || given.JSON201.LoyaltyId != "staff."+key {
 		t.Fatalf("an adjustment is answered with %s", given.Body)
 	}
 	if got := adjusted(desk.AdjustPointsWithResponse(ctx, "alice", params, gift)); got.JSON200 == nil || *got.JSON200 != *given.JSON201 || got.Headers200.IdempotentReplayed != "true" {
