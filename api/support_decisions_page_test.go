@@ -57,18 +57,18 @@ func TestALargeAdjustmentIsApprovedByAColleague(t *testing.T) {
 	}
 
 	// What was decided meanwhile is said in words, and nothing of it done.
-	other.press("#approvals li[data-key='zoe/zoe-2']", "Decline")
+	other.press("#approvals li[data-key='zoe/staff.zoe-2']", "Decline")
 	other.Type("#approvals input[name=reason]", "no receipt")
 	s.do(t, exchange{as: auth.Claims{Subject: "staff-6", Role: auth.RoleSupport}, method: "POST", path: "/loyalty/zoe/adjustments/staff.zoe-2/approval", status: 201})
-	other.press("#approvals li[data-key='zoe/zoe-2'] .panel", "Decline")
+	other.press("#approvals li[data-key='zoe/staff.zoe-2'] .panel", "Decline")
 	other.shows("#approvals .fault-summary", "A colleague has decided this meanwhile, the other way.")
-	other.shows("#approvals li[data-key='zoe/zoe-2'] .banner", "This was decided meanwhile.")
-	other.press("#approvals li[data-key='zoe/zoe-2']", "Remove")
-	other.press("#approvals li[data-key='zoe/zoe-1']", "Decline")
-	other.press("#approvals li[data-key='zoe/zoe-1'] .panel", "Decline")
+	other.shows("#approvals li[data-key='zoe/staff.zoe-2'] .banner", "This was decided meanwhile.")
+	other.press("#approvals li[data-key='zoe/staff.zoe-2']", "Remove")
+	other.press("#approvals li[data-key='zoe/staff.zoe-1']", "Decline")
+	other.press("#approvals li[data-key='zoe/staff.zoe-1'] .panel", "Decline")
 	other.shows("#approvals .fault", "say why")
 	other.Type("#approvals input[name=reason]", "no receipt")
-	other.press("#approvals li[data-key='zoe/zoe-1'] .panel", "Decline")
+	other.press("#approvals li[data-key='zoe/staff.zoe-1'] .panel", "Decline")
 	other.shows("#approvals .banner.good", "Declined: +2,000 for zoe.")
 	other.shows("#approvals-age", "Nothing waits.")
 
