@@ -285,7 +285,7 @@ func BenchmarkBatch(b *testing.B) {
 // When its token expires
 // Then what was read is answered, and the batch ends in order.
 func TestABatchEndsWithItsToken(t *testing.T) {
-	clock := &clock{now: time.Now().Add(time.Hour + 3*time.Second)}
+	clock := &clock{now: time.Now().Add(time.Hour + auth.ClockLeeway - 2*time.Second)}
 	s := serve(t, loadDocument(t), func(c *api.Config) { c.Commands, c.Now = fixed{}, clock.Now })
 	b := s.open(t)
 	b.send(t, lineOf("o-1", `1`, "ann")+"\n")

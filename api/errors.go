@@ -12,6 +12,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"loyalty/api/auth"
 	"loyalty/api/request"
 	"loyalty/internal/problem"
 )
@@ -51,6 +52,11 @@ func (s *Server) answerError(err error, c echo.Context) (status int) {
 		level = slog.LevelError
 	case p.Status > http.StatusInternalServerError && !errors.Is(err, problem.ErrOverloaded):
 		level = slog.LevelWarn
+	}
+	if because := new(auth.RefusedError); errors.As(err, &because) {
+		// Whoever was refused is told little, so that whoever runs this must be able to find out.
+		s.log.LogAttrs(ctx, slog.LevelInfo, "a token was refused", slog.String("id", p.ID), slog.String("because", because.Because),
+			slog.String("kid", because.KeyID), slog.String("iss", because.Issuer))
 	}
 	if level > slog.LevelDebug || p.Status == problem.StatusClientGone {
 		s.log.LogAttrs(ctx, level, p.Title, slog.String("id", p.ID), slog.Any("error", err))

@@ -23,7 +23,7 @@ import (
 // runLive asks for live pages in every way that has an answer. The server's clock is an hour ahead of the tokens' issuer, so that
 // they expire at once and the streams end.
 func runLive(t *testing.T, doc *document) {
-	later := func() time.Time { return time.Now().Add(time.Hour + time.Minute) }
+	later := func() time.Time { return time.Now().Add(time.Hour + 2*auth.ClockLeeway) }
 	live := exchange{method: "GET", path: "/loyalty/ann/live", as: ann, status: 200}
 	s := serve(t, doc, func(c *api.Config) { fixed{}.all(c); c.Now = later })
 	for _, as := range []auth.Claims{ann, support} {
@@ -370,7 +370,7 @@ func TestAPageOutlivesTheTimeoutsOfOtherRequests(t *testing.T) {
 // When it does
 // Then the page is told so, and its stream ends.
 func TestAPageEndsWithItsToken(t *testing.T) {
-	clock := &clock{now: time.Now().Add(time.Hour + 4900*time.Millisecond)}
+	clock := &clock{now: time.Now().Add(time.Hour + auth.ClockLeeway - 100*time.Millisecond)}
 	s := startBoard(t, true, func(c *api.Config, _ *http.Server) { c.Now = clock.Now })
 	page := openPage(t, s.site, ann, "/loyalty/ann/live", "")
 	s.isNow(t, page.next(t), "/loyalty/ann/live", "1")

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -9,12 +10,14 @@ import (
 	"loyalty/domain"
 )
 
-// wireClaims is Claims as a token carries them.
-type wireClaims struct {
+// mintedClaims is Claims as a minted token carries them.
+type mintedClaims struct {
 	jwt.RegisteredClaims
 	Role    Role           `json:"role"`
 	Channel domain.Channel `json:"channel,omitempty"`
-	Scope   string         `json:"scope,omitempty"`
+	// Scope is what a machine may do, Permissions what a person may.
+	Scope       string   `json:"scope,omitempty"`
+	Permissions []string `json:"permissions,omitempty"`
 }
 
 // MinTokenSecret is the shortest secret accepted for HS256, in bytes (RFC 7518, section 3.2).
@@ -38,14 +41,20 @@ func Mint(secret []byte, c Claims, ttl time.Duration, now time.Time) (string, er
 	if err := domain.JoinInvalid(checkTokenSecret(secret), badClaims, badTTL); err != nil {
 		return "", err
 	}
-	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, wireClaims{
+	minted := mintedClaims{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Subject:   c.Subject,
 			IssuedAt:  jwt.NewNumericDate(now),
 			ExpiresAt: jwt.NewNumericDate(now.Add(ttl)),
 		},
-		Role: c.Role, Channel: c.Channel, Scope: c.Scope,
-	}).SignedString(secret)
+		Role: c.Role, Channel: c.Channel,
+	}
+	if c.Role == RoleChannel {
+		minted.Scope = c.Scope
+	} else {
+		minted.Permissions = strings.Fields(c.Scope)
+	}
+	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, minted).SignedString(secret)
 	if err != nil {
 		return "", fmt.Errorf("sign a token: %w", err)
 	}

@@ -2,10 +2,13 @@ package auth
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/MicahParks/keyfunc/v3"
@@ -19,13 +22,15 @@ import (
 type Verifier struct {
 	parser *jwt.Parser
 	keys   func(context.Context) jwt.Keyfunc
-	now    func() time.Time
-	cache  *tokenCache
+	// permissions is the claim that holds the rights of people.
+	permissions string
+	now         func() time.Time
+	cache       *tokenCache
 }
 
 const (
 	// ClockLeeway is how far the clocks of the issuer and of this system may differ.
-	ClockLeeway = 5 * time.Second
+	ClockLeeway = time.Minute
 	// maxToken is the longest token accepted, in bytes.
 	maxToken = 8 << 10
 	// keysRefresh is how often the keys of a JWKS address are read again, so that a withdrawn key soon stops working.
@@ -43,7 +48,7 @@ func NewSecretVerifier(secret []byte, now func() time.Time) (*Verifier, error) {
 	return &Verifier{
 		parser: newParser(now, jwt.WithValidMethods([]string{"HS256"})),
 		keys:   func(context.Context) jwt.Keyfunc { return key },
-		now:    now, cache: new(tokenCache),
+		now:    now, cache: new(tokenCache), permissions: DefaultPermissions,
 	}, nil
 }
 
@@ -53,9 +58,11 @@ type JWKS struct {
 	// Issuer and Audience must be those of a token, where they are set. An issuer that serves more than this system
 	// needs Audience: another system's tokens bear the same signatures.
 	Issuer, Audience string
+	// Permissions is the claim with the rights of people; empty is DefaultPermissions.
+	Permissions string
 }
 
-// NewJWKSVerifier accepts tokens signed by RS256, ES256 or EdDSA with a key published at an address. The keys are read
+// NewJWKSVerifier accepts tokens signed by RS256, PS256, ES256 or EdDSA with a key published at an address. The keys are read
 // now, every minute until ctx ends, and when a token names an unknown one (at most every five minutes). Failures to
 // read them are logged; until it succeeds once, Verify returns domain.ErrUnavailable.
 func NewJWKSVerifier(ctx context.Context, from JWKS, log *slog.Logger, now func() time.Time) (*Verifier, error) {
@@ -73,14 +80,14 @@ func NewJWKSVerifier(ctx context.Context, from JWKS, log *slog.Logger, now func(
 	if err != nil {
 		return nil, fmt.Errorf("keys at %q: %w", from.URL, err)
 	}
-	options := []jwt.ParserOption{jwt.WithValidMethods([]string{"RS256", "ES256", "EdDSA"})}
+	options := []jwt.ParserOption{jwt.WithValidMethods([]string{"RS256", "PS256", "ES256", "EdDSA"})}
 	if from.Issuer != "" {
 		options = append(options, jwt.WithIssuer(from.Issuer))
 	}
 	if from.Audience != "" {
 		options = append(options, jwt.WithAudience(from.Audience))
 	}
-	return &Verifier{parser: newParser(now, options...), now: now, cache: new(tokenCache), keys: func(ctx context.Context) jwt.Keyfunc {
+	return &Verifier{parser: newParser(now, options...), now: now, cache: new(tokenCache), permissions: cmp.Or(from.Permissions, DefaultPermissions), keys: func(ctx context.Context) jwt.Keyfunc {
 		find := keys.KeyfuncCtx(ctx)
 		return func(token *jwt.Token) (any, error) {
 			key, err := find(token)
@@ -96,38 +103,92 @@ func newParser(now func() time.Time, options ...jwt.ParserOption) *jwt.Parser {
 	return jwt.NewParser(append(options, jwt.WithTimeFunc(now), jwt.WithLeeway(ClockLeeway), jwt.WithExpirationRequired())...)
 }
 
-// Verify checks a token's signature, its times and its claims. Errors are domain.ErrUnauthenticated, and
+// accessTokens are the types of tokens that are taken (RFC 9068, section 4), in lower case; many providers say JWT, or nothing. Others, as of ID
+// tokens or of logouts, bear the same signatures and mean something else.
+var accessTokens = []string{"", "jwt", "at+jwt", "application/at+jwt"}
+
+// Verify checks a token's signature, its type, its times and its claims. Errors are domain.ErrUnauthenticated, a RefusedError that says why, and
 // domain.ErrUnavailable while there are no keys to check it with.
 func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 	if len(token) > maxToken {
-		return Claims{}, problem.ErrTokenMalformed
+		return Claims{}, refused(problem.ErrTokenMalformed, fmt.Sprintf("it is longer than %d bytes", maxToken), nil, "")
 	}
 	find := v.keys(ctx)
-	var wire wireClaims
-	_, err := v.parser.ParseWithClaims(token, &wire, func(t *jwt.Token) (any, error) {
+	wire := wireClaims{permissionsClaim: v.permissions}
+	parsed, err := v.parser.ParseWithClaims(token, &wire, func(t *jwt.Token) (any, error) {
 		// RFC 7515, section 4.1.11: a token that demands an extension which is not understood is invalid.
 		if _, critical := t.Header["crit"]; critical {
-			return nil, errors.New("the token demands an extension")
+			return nil, errors.New("crit: the token demands an extension")
+		}
+		if kind, _ := t.Header["typ"].(string); !slices.Contains(accessTokens, strings.ToLower(kind)) {
+			return nil, fmt.Errorf("typ: %.40q is no access token", kind)
 		}
 		return find(t)
 	})
-	switch {
-	case err == nil:
-	case errors.Is(err, domain.ErrUnavailable):
-		return Claims{}, err
-	case errors.Is(err, jwt.ErrTokenMalformed):
-		return Claims{}, problem.ErrTokenMalformed
-	case errors.Is(err, jwt.ErrTokenExpired):
-		return Claims{}, problem.ErrTokenExpired
-	default:
-		return Claims{}, fmt.Errorf("%w: %w", domain.ErrUnauthenticated, err)
-	}
-	claims, err := Claims{
-		Subject: wire.Subject, Role: wire.Role, Channel: wire.Channel, Scope: wire.Scope, Expires: wire.ExpiresAt.Time,
-	}.check()
 	if err != nil {
-		// Not %w: what is wrong with a token is not a field of the request.
-		return Claims{}, fmt.Errorf("%w: %v", domain.ErrUnauthenticated, err)
+		return Claims{}, whyNot(err, parsed, &wire)
+	}
+	claims, err := wire.claims().check()
+	if err != nil {
+		return Claims{}, refused(domain.ErrUnauthenticated, err.Error(), parsed, wire.Issuer)
 	}
 	return claims, nil
+}
+
+// whyNot is the error of a token that was not verified.
+func whyNot(err error, token *jwt.Token, wire *wireClaims) error {
+	issuer := wire.Issuer
+	switch {
+	case errors.Is(err, domain.ErrUnavailable):
+		return err
+	case errors.Is(err, jwt.ErrTokenInvalidClaims) && wire.fault != nil:
+		return refused(domain.ErrUnauthenticated, wire.fault.Error(), token, issuer)
+	}
+	for _, known := range []struct{ is, as error }{{jwt.ErrTokenMalformed, problem.ErrTokenMalformed}, {jwt.ErrTokenExpired, problem.ErrTokenExpired}} {
+		if errors.Is(err, known.is) {
+			return refused(known.as, err.Error(), token, issuer)
+		}
+	}
+	because := err.Error()
+	for _, known := range []struct {
+		is error
+		as string
+	}{
+		{jwt.ErrTokenInvalidAudience, "aud: the token is for another system"},
+		{jwt.ErrTokenInvalidIssuer, "iss: another issuer made the token"},
+		{jwt.ErrTokenNotValidYet, "nbf: the token is not valid yet"},
+		{jwt.ErrTokenRequiredClaimMissing, "exp, iss or aud: a claim is missing that a token must have"},
+		{jwt.ErrTokenSignatureInvalid, "the signature is of another key, or of an algorithm that is not taken"},
+	} {
+		if errors.Is(err, known.is) {
+			because = known.as
+			break
+		}
+	}
+	return refused(domain.ErrUnauthenticated, because, token, issuer)
+}
+
+// RefusedError says why a token was refused, for the log: never the token itself, nor whose it is.
+type RefusedError struct {
+	// Because names the claim or the header that is at fault.
+	Because string
+	// KeyID and Issuer are what the token says of itself, cut to 100 bytes. They may be anybody's invention.
+	KeyID, Issuer string
+	err           error
+}
+
+// Error is the reason.
+func (e *RefusedError) Error() string { return fmt.Sprintf("%v: %s", e.err, e.Because) }
+
+// Unwrap is what the caller is told.
+func (e *RefusedError) Unwrap() error { return e.err }
+
+func refused(as error, because string, token *jwt.Token, issuer string) error {
+	short := func(text string) string { return text[:min(len(text), 100)] }
+	e := &RefusedError{Because: because, Issuer: short(issuer), err: as}
+	if token != nil {
+		id, _ := token.Header["kid"].(string)
+		e.KeyID = short(id)
+	}
+	return e
 }

@@ -78,7 +78,7 @@ func newBrowser(t *testing.T) *http.Client {
 
 func TestSupportSignsInAtTheIdentityProvider(t *testing.T) {
 	s := openSignInSite(t)
-	s.provider.SignIn("agent-1", signintest.Outcome{Claims: map[string]any{"role": "support", "scope": "reveal"}})
+	s.provider.SignIn("agent-1", signintest.Outcome{Claims: map[string]any{"role": "support", "permissions": []string{"reveal"}}})
 	browser := newBrowser(t)
 	if response, _ := s.browse(browser, "/session"); response.StatusCode != http.StatusUnauthorized {
 		t.Fatalf("before signing in, the session is answered with %s", response.Status)
@@ -194,4 +194,40 @@ func TestHalfAnIdentityProviderIsRefused(t *testing.T) {
 	t.Run("an issuer in the clear", func(t *testing.T) { run(t, with("LOYALTY_OIDC_ISSUER", "http://id.example"), "issuer") })
 	t.Run("a path of ours", func(t *testing.T) { run(t, with("LOYALTY_PUBLIC_URL", "https://loyalty.example/support"), "publicURL") })
 	t.Run("a parameter of ours", func(t *testing.T) { run(t, with("LOYALTY_OIDC_PARAMETERS", "state=abc"), "parameters") })
+}
+
+// Given a provider that grants whatever scope it is asked for, and a person who edits the address that leads there
+// When they ask for every right that there is
+// Then they are signed in with none.
+func TestNobodyGivesThemselvesARightInTheAddressBar(t *testing.T) {
+	s := openSignInSite(t)
+	s.provider.SignIn("agent-1", signintest.Outcome{Claims: map[string]any{"role": "support"}, Granting: true})
+	browser := newBrowser(t)
+	edits := 0
+	browser.CheckRedirect = func(request *http.Request, _ []*http.Request) error {
+		if strings.HasPrefix(request.URL.String(), s.provider.Issuer()) {
+			query := request.URL.Query()
+			query.Set("scope", query.Get("scope")+" order award reveal audit permissions")
+			request.URL.RawQuery = query.Encode()
+			edits++
+		}
+		return nil
+	}
+	response, _ := s.browse(browser, "/sign-in?to=/support")
+	if asked := s.provider.Parameters().Get("scope"); edits != 1 || !strings.Contains(asked, "reveal audit") || response.StatusCode != http.StatusOK {
+		t.Fatalf("the provider was asked for %q, and it ended with %s", asked, response.Status)
+	}
+	var session struct {
+		Role   string
+		Scopes []string
+	}
+	if _, body := s.browse(browser, "/session"); json.Unmarshal([]byte(body), &session) != nil || session.Role != "support" || len(session.Scopes) != 0 {
+		t.Errorf("the session is %s", body)
+	}
+	for _, path := range []string{"/acts", "/loyalty/c-1"} {
+		response, body := s.browse(browser, path)
+		if allowed := path != "/acts"; (response.StatusCode == http.StatusOK) != allowed || strings.Contains(body, "proxyName") {
+			t.Errorf("%s is answered with %s: %s", path, response.Status, body)
+		}
+	}
 }

@@ -27,7 +27,7 @@ func TestSomebodySignsInAtTheProvider(t *testing.T) {
 			s := openSite(t, client)
 			s.config.Scopes, s.config.Parameters = []string{"loyalty"}, map[string]string{"audience": "https://loyalty.example"}
 			s.restart()
-			s.provider.SignIn("agent-1", signintest.Outcome{Claims: map[string]any{"role": "support", "scope": "reveal"}})
+			s.provider.SignIn("agent-1", signintest.Outcome{Claims: map[string]any{"role": "support", "permissions": "reveal"}})
 			b := s.browser()
 			got := b.signIn("/support?q=o-1#found")
 			if got.Problem != "" || got.To != "/support?q=o-1#found" {
@@ -37,7 +37,7 @@ func TestSomebodySignsInAtTheProvider(t *testing.T) {
 			if _, _, err := jwt.NewParser().ParseUnverified(got.Token, claims); err != nil {
 				t.Fatal(err)
 			}
-			if claims["sub"] != "agent-1" || claims["role"] != "support" || claims["scope"] != "reveal" || claims["aud"] != signintest.Audience {
+			if claims["sub"] != "agent-1" || claims["role"] != "support" || claims["permissions"] != "reveal" || claims["aud"] != signintest.Audience {
 				t.Errorf("the session is of %v, and should be the access token", claims)
 			}
 			asked := s.provider.Parameters()

@@ -20,6 +20,7 @@ type Secrets struct {
 	JWKSURL     string `name:"jwks-url" help:"Where the identity provider publishes the keys it signs tokens with." env:"LOYALTY_JWKS_URL" placeholder:"URL"`
 	JWTIssuer   string `name:"jwt-issuer" help:"The issuer that tokens must name." env:"LOYALTY_JWT_ISSUER" placeholder:"TEXT"`
 	JWTAudience string `name:"jwt-audience" help:"The audience that tokens must name." env:"LOYALTY_JWT_AUDIENCE" placeholder:"TEXT"`
+	Permissions string `name:"permissions-claim" help:"The claim that holds the rights of people (order, reveal, audit), as a list or with spaces between them. It must be one that no request can ask the identity provider for." default:"${permissions}" env:"LOYALTY_PERMISSIONS_CLAIM" placeholder:"NAME"`
 }
 
 // Open makes the proxies and the verifier of tokens. Keys from a JWKS address are refreshed until ctx ends.
@@ -33,7 +34,7 @@ func (f Secrets) Open(ctx context.Context, log *slog.Logger) (domain.Proxies, *a
 	case f.JWKSURL != "" && f.TokenSecret != "":
 		err = Usage(errors.New("LOYALTY_TOKEN_SECRET and LOYALTY_JWKS_URL: give one of them"))
 	case f.JWKSURL != "":
-		verifier, err = auth.NewJWKSVerifier(ctx, auth.JWKS{URL: f.JWKSURL, Issuer: f.JWTIssuer, Audience: f.JWTAudience}, log, time.Now)
+		verifier, err = auth.NewJWKSVerifier(ctx, auth.JWKS{URL: f.JWKSURL, Issuer: f.JWTIssuer, Audience: f.JWTAudience, Permissions: f.Permissions}, log, time.Now)
 	case f.TokenSecret == "":
 		err = Usage(errors.New("nothing to verify tokens with: set LOYALTY_JWKS_URL or LOYALTY_TOKEN_SECRET"))
 	default:

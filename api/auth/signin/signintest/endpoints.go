@@ -88,7 +88,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 		back.Set("error", "invalid_request")
 	default:
 		code := rand.Text()
-		p.codes[code] = grant{subject: p.subject, nonce: q.Get("nonce"), challenge: q.Get("code_challenge"), redirect: q.Get("redirect_uri")}
+		p.codes[code] = grant{subject: p.subject, scope: q.Get("scope"), nonce: q.Get("nonce"), challenge: q.Get("code_challenge"), redirect: q.Get("redirect_uri")}
 		back.Set("code", code)
 	}
 	http.Redirect(w, r, p.client.Redirect+"?"+back.Encode(), http.StatusFound)
@@ -125,7 +125,11 @@ func (p *Provider) authenticated(r *http.Request) bool {
 }
 
 func (p *Provider) tokens(g grant) map[string]any {
-	access := p.sign(p.key, "at+jwt", map[string]any{"sub": g.subject, "aud": Audience}, p.outcome.Claims)
+	claims := map[string]any{"sub": g.subject, "aud": Audience}
+	if p.outcome.Granting {
+		claims["scope"] = g.scope
+	}
+	access := p.sign(p.key, "at+jwt", claims, p.outcome.Claims)
 	if p.outcome.Opaque {
 		access = rand.Text()
 	}

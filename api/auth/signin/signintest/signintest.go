@@ -35,6 +35,8 @@ type Outcome struct {
 	Error string
 	// Status is what the token endpoint answers with, instead of tokens.
 	Status int
+	// Granting puts into the access token whatever scope was asked for, as most providers do.
+	Granting bool
 	// Opaque makes an access token that is no JWT, WithoutIDToken leaves the ID token out.
 	Opaque, WithoutIDToken bool
 	// ForeignKey signs ID tokens with a key that is not published. WithoutKeys answers 500 to whoever asks for the keys.
@@ -58,7 +60,7 @@ type Provider struct {
 }
 
 // grant is what a code is good for, once.
-type grant struct{ subject, nonce, challenge, redirect string }
+type grant struct{ subject, scope, nonce, challenge, redirect string }
 
 // Start runs a provider with one client until the end of the test.
 func Start(t testing.TB, client Client) *Provider {
