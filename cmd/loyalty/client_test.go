@@ -165,7 +165,7 @@ func (c *client) trail(id, position string) trailAnswer {
 	var all trailAnswer
 	for cursor := ""; ; {
 		var page trailAnswer
-		c.must(http.StatusOK, &page, supportClaims, http.MethodGet, fmt.Sprintf("/loyalty/%s/trail?limit=20&cursor=%s", id, cursor), nil, "Loyalty-Min-Position: "+position)
+		c.must(http.StatusOK, &page, customer(id), http.MethodGet, fmt.Sprintf("/loyalty/%s/trail?limit=20&cursor=%s", id, cursor), nil, "Loyalty-Min-Position: "+position)
 		entries := append(all.Entries, page.Entries...)
 		all = page
 		all.Entries = entries

@@ -196,7 +196,7 @@ func TestForgettingIsCertifiedOnlyOnceEveryReadModelIsClean(t *testing.T) {
 		t.Errorf("the log has %v", got)
 	}
 	// Archived entries are missing from the trail, and not from the total.
-	tamper(`UPDATE entries SET previous = 0 WHERE order_id = 'o-2'`)
+	tamper(`UPDATE entries SET previous = 0 WHERE order_id = 'store.o-2'`)
 	if table, _ := d.forget(cli.ExitOK, "alice"); !strings.Contains(table, "39 points are the sum of 1 entry and what is archived") {
 		t.Errorf("without the entries of earlier months it says\n%s", table)
 	}

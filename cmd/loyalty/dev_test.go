@@ -56,7 +56,7 @@ func TestARestartFindsEverythingAsItWas(t *testing.T) {
 	}
 	view := func(c *client) string {
 		var got dashboardAnswer
-		c.must(http.StatusOK, &got, supportClaims, http.MethodGet, "/loyalty/c-3?top=100&around=50", nil, "Loyalty-Min-Position: "+placed.Position)
+		c.must(http.StatusOK, &got, customer("c-3"), http.MethodGet, "/loyalty/c-3?top=100&around=50", nil, "Loyalty-Min-Position: "+placed.Position)
 		return fmt.Sprint(got.Top, got.Around, *got.You, got.Customers, got.Position, c.trail("c-3", placed.Position))
 	}
 	before := view(c)

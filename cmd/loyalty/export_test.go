@@ -79,7 +79,7 @@ func TestExportWritesTheHistoryOfAFolderServedOrNot(t *testing.T) {
 		}
 	}
 	if len(lines) != 4 || !slices.ContainsFunc(lines, func(line string) bool {
-		return strings.Contains(line, ",order-o-2,") && strings.Contains(line, ",bob,website,")
+		return strings.Contains(line, ",order-website.o-2,") && strings.Contains(line, ",bob,website,")
 	}) {
 		t.Errorf("the files have %q", lines)
 	}

@@ -45,7 +45,7 @@ func openDesk(t *testing.T) *desk {
 	d.must(http.StatusCreated, &last, webshop, http.MethodPost, "/order/o-3", euros)
 	// The ledger and the leaderboard have it all.
 	d.client.trail("bob", last.Position)
-	d.must(http.StatusOK, nil, supportClaims, http.MethodGet, "/loyalty/bob", nil, "Loyalty-Min-Position: "+last.Position)
+	d.must(http.StatusOK, nil, customer("bob"), http.MethodGet, "/loyalty/bob", nil, "Loyalty-Min-Position: "+last.Position)
 	return d
 }
 
