@@ -26,6 +26,7 @@ test: packages ## Run every test, with the race detector
 	TMPDIR=$$folder go test -race -timeout 25m ./cmd/loyalty ./api ./... # those that take longest first, so that none is left alone at the end
 	@if docker compose version >/dev/null 2>&1; then POSTGRES_PASSWORD=x REDIS_PASSWORD=x LOYALTY_PROXY_SECRET=x LOYALTY_TOKEN_SECRET=x docker compose config --quiet; \
 	else echo "docker-compose.yml is not checked: there is no docker compose here"; fi
+	CGO_ENABLED=0 go test -count=1 -run '^TestOneGreedySubjectAmongAHundred$$' -v ./api # figures, which need a machine with nothing else to do
 	CGO_ENABLED=0 go test ./readmodels/leaderboard/memory # its memory outside Go's heap, which the race detector can't follow
 
 client-tests: ## Run the event store client's own tests against the embedded store (part of test)

@@ -252,6 +252,8 @@ func TestEveryFormatHasEveryColumnOfEveryEvent(t *testing.T) {
 		account.ProxyNameRevealed{About: h.about("gone"), Reason: "a complaint", Actor: "s-1"})
 	h.append("allowance-2026-11-22.s-1", -1, eventstore.Metadata{Actor: "s-1"},
 		account.AllowanceUsed{About: h.about("-dash_1"), LoyaltyID: "l-9", Points: 3, Actor: "s-1"})
+	h.append("view-1", -1, eventstore.Metadata{Actor: "s-1"},
+		account.CustomerViewed{About: h.about("-dash_1"), Route: "/loyalty/:userId/trail", Actor: "s-1"})
 	var want []line
 	seen := map[string]bool{}
 	for _, r := range h.all() {
