@@ -154,7 +154,7 @@ func TestSupportRevealsANameForAReason(t *testing.T) {
 	d.Type("#q", strings.ToLower(nameOf(t, "ann")))
 	d.press("#search", "Search")
 	d.shows("#found", "1 customer has the name")
-	d.shows("#found .banner", "is told only to support whose token has the scope reveal")
+	d.shows("#found .banner", "is told only to support whose token has the right reveal")
 	d.Wait(`!document.querySelector("#found form") && !document.querySelector("#found a")`)
 
 	d = s.sitDown(t, colleague, "#q="+url.QueryEscape(nameOf(t, "ann")))

@@ -78,7 +78,7 @@ function named({ name, customers: n }, who) {
     return card;
   }
   if (!who.scopes.includes("reveal")) {
-    card.append(el("p", { class: "banner" }, "Who that is, is told only to support whose token has the scope ", el("code", null, "reveal"),
+    card.append(el("p", { class: "banner" }, "Who that is, is told only to support whose token has the right ", el("code", null, "reveal"),
       `. Yours (${who.subject}) has not: ask a colleague who has it, or those who give out the roles.`));
     return card;
   }
