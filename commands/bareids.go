@@ -13,48 +13,55 @@ import (
 
 // Orders and returns that were stored before ids had issuers keep their bare ids. Whose they are is in the metadata of their events.
 
-// askTimeout bounds how long the log is looked through for its first order. Other applications may have filled it before us.
-const askTimeout = 10 * time.Minute
+// lookTimeout bounds how long the log is looked through for its first order. Other applications may have filled it before us.
+const lookTimeout = 10 * time.Minute
 
 // bareOrders knows whether the log may have orders under bare ids.
 type bareOrders struct {
-	asking atomic.Bool
-	none   atomic.Bool
-	some   atomic.Bool
+	none atomic.Bool
+	// asked holds that somebody would like to know.
+	asked chan struct{}
 }
 
-// mayExist is true until it is known that there are none. All of them come before the first order under a full id, because no process that
-// makes bare ids runs beside one that makes full ids. So the log's first order decides it, once for the process. It is asked for meanwhile,
-// and again as long as there is none: no order waits for that.
-func (b *bareOrders) mayExist(ctx context.Context, store *eventstore.Store) bool {
+// mayExist is true until it is known that there are none. No order waits for that.
+func (b *bareOrders) mayExist() bool {
 	if b.none.Load() {
 		return false
 	}
-	if !b.some.Load() && b.asking.CompareAndSwap(false, true) {
-		go b.ask(context.WithoutCancel(ctx), store)
+	select {
+	case b.asked <- struct{}{}:
+	default:
 	}
 	return true
 }
 
-// ask ends when the store is closed, at the latest.
-func (b *bareOrders) ask(ctx context.Context, store *eventstore.Store) {
-	defer b.asking.Store(false)
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	first, err := store.FirstStream(ctx, order.TypePlaced, order.TypePointsAwarded)
-	switch {
-	case err != nil || first == "":
-	case strings.Contains(first, "."):
-		b.none.Store(true)
-	default:
-		b.some.Store(true)
+// Run finds out, once an order asks, whether the log has orders under bare ids, and returns when that is known or ctx ends. A Handler works
+// without it, with one read more for each order.
+//
+// All bare ids come before the first full one, because no process that makes the former runs beside one that makes the latter. So the log's
+// first order decides it, once for the process. It is looked for again as long as there is none.
+func (h *Handler) Run(ctx context.Context) {
+	for {
+		select {
+		case <-h.bareOrders.asked:
+		case <-ctx.Done():
+			return
+		}
+		looking, cancel := context.WithTimeout(ctx, lookTimeout)
+		first, err := h.store.FirstStream(looking, order.TypePlaced, order.TypePointsAwarded)
+		cancel()
+		if err != nil || first == "" {
+			continue
+		}
+		h.bareOrders.none.Store(strings.Contains(first, "."))
+		return
 	}
 }
 
 // ownBareOrder is the caller's own order under a bare id, without events if there is none. An order of somebody else under that id is
 // none of the caller's business.
 func (h *Handler) ownBareOrder(ctx context.Context, c Caller, id domain.OrderID) (past history[order.State], err error) {
-	if !h.bareOrders.mayExist(ctx, h.store) {
+	if !h.bareOrders.mayExist() {
 		return past, nil
 	}
 	past, err = load(ctx, h.store, orderStream(id), order.Evolve)

@@ -77,6 +77,7 @@ func New(store *eventstore.Store, o Options) (*Handler, error) {
 	}
 	return &Handler{
 		store: store, policy: o.Policy, maxOrderPoints: perOrder, maxAdjustmentPoints: perAdjustment, now: o.Now, newID: o.NewID,
+		bareOrders: bareOrders{asked: make(chan struct{}, 1)},
 	}, nil
 }
 

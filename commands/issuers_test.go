@@ -1,6 +1,7 @@
 package commands_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -227,6 +228,10 @@ func TestANewOrderCostsNoReadWhereThereAreNoBareIDs(t *testing.T) {
 		return c.Pass()
 	})
 	handler := newHandler(t, storetest.Connect(t, front.Target))
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { handler.Run(ctx) })
+	defer func() { stop(); running.Wait() }()
 	place := func(id domain.OrderID) { wantPlaced(t, handler, mugBy(till, id, 50_00), 5, false) }
 	n := 0
 	storetest.WaitFor(t, "ten orders that take ten appends and nothing else", func() bool {

@@ -120,8 +120,9 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 		if _, critical := t.Header["crit"]; critical {
 			return nil, errors.New("crit: the token demands an extension")
 		}
-		if kind, _ := t.Header["typ"].(string); !slices.Contains(accessTokens, strings.ToLower(kind)) {
-			return nil, fmt.Errorf("typ: %.40q is no access token", kind)
+		kind, isText := t.Header["typ"].(string)
+		if t.Header["typ"] != nil && !isText || !slices.Contains(accessTokens, strings.ToLower(kind)) {
+			return nil, fmt.Errorf("typ: %.40q is no access token", fmt.Sprint(t.Header["typ"]))
 		}
 		return find(t)
 	})

@@ -90,12 +90,11 @@ func exactMembers(data []byte) (map[string]json.RawMessage, error) {
 		if err != nil || !is || decoder.Decode(&raw) != nil {
 			return nil, errors.New("the claims are no JSON object")
 		}
-		if folded := strings.ToLower(name); spelt[folded] {
+		folded := strings.ToLower(name)
+		if spelt[folded] {
 			return nil, fmt.Errorf("%.40q: the claim occurs twice", name)
-		} else {
-			spelt[folded] = true
 		}
-		members[name] = raw
+		spelt[folded], members[name] = true, raw
 	}
 	return members, nil
 }

@@ -89,7 +89,7 @@ func TestClaimsAreReadExactly(t *testing.T) {
 	good := `{"sub":"ann","role":"customer",` + exp + `}`
 	for kind, taken := range map[string]bool{
 		`"JWT"`: true, `"at+jwt"`: true, `"AT+JWT"`: true, `"application/at+jwt"`: true, `null`: true,
-		`"logout+jwt"`: false, `"secevent+jwt"`: false, `"dpop+jwt"`: false, `"id+jwt"`: false, `"jwt "`: false,
+		`"logout+jwt"`: false, `"secevent+jwt"`: false, `"dpop+jwt"`: false, `"id+jwt"`: false, `"jwt "`: false, `5`: false, `["JWT"]`: false,
 	} {
 		_, err := verifier.Verify(t.Context(), signedText(t, `{"alg":"HS256","typ":`+kind+`}`, good))
 		if (err == nil) != taken || err != nil && !strings.Contains(err.Error(), "typ: ") {

@@ -37,8 +37,8 @@ func (t *tops) appendTop(b []byte, rows []leaderboard.Row, key domain.ProxyKey) 
 	return append(b, known.json...)
 }
 
-// appendDashboard appends the JSON of a dashboard to b, as the customer behind key sees it, with or without proxy names. It writes piece by piece, without reflection, because
-// nothing is answered as often. What it puts between quotes (proxy names, positions, times) never holds a character that JSON escapes.
+// appendDashboard appends the JSON of a dashboard to b, as the customer behind key sees it, with or without proxy names. It writes piece by
+// piece, without reflection, because nothing is answered as often. What it puts between quotes (proxy names, positions, times) never holds a character that JSON escapes.
 func (e *encoder) appendDashboard(b []byte, d *leaderboard.Dashboard, key domain.ProxyKey, names bool) []byte {
 	b = append(b, `{"you":`...)
 	if d.Ranked {

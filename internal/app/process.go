@@ -73,11 +73,14 @@ func Open(ctx context.Context, c Config) (_ *Process, err error) {
 		Limits: c.Limits, Development: c.Development, AllowOrigins: c.AllowOrigins, SignIn: c.SignIn,
 	}
 	if c.Command {
-		if config.Commands, err = commands.New(p.Store, commands.Options{
+		handler, err := commands.New(p.Store, commands.Options{
 			Policy: domain.DefaultPolicy(), MaxOrderPoints: c.MaxOrderPoints, MaxAdjustmentPoints: c.MaxAdjustmentPoints, Now: time.Now, NewID: uuid.New,
-		}); err != nil {
+		})
+		if err != nil {
 			return nil, err
 		}
+		config.Commands = handler
+		p.running.Go(func() { handler.Run(running) })
 	}
 	if c.Query {
 		config.Leaderboard, config.Ledger, config.Finder, config.Auditor, config.Earner = p.Leaderboard, p.Ledger, p.Ledger, p.Ledger, p.Ledger
