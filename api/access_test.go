@@ -46,19 +46,19 @@ func readAccess(t *testing.T) (all []access) {
 	return all
 }
 
-// grants tells whether a list of roles, each with the scope that it needs, has the caller.
+// grants tells whether a list of roles, each with the right that it needs, has the caller.
 func grants(list []string, caller auth.Claims) bool {
 	return slices.ContainsFunc(list, func(each string) bool {
-		role, scope, needs := strings.Cut(each, "+")
-		return role == string(caller.Role) && (!needs || slices.Contains(strings.Fields(caller.Scope), scope))
+		role, right, needs := strings.Cut(each, "+")
+		return role == string(caller.Role) && (!needs || slices.Contains(strings.Fields(caller.Rights), right))
 	})
 }
 
-// everybody is each role, with each scope by itself, with all of them, and with some that only look like them.
+// everybody is each role, with each right by itself, with all of them, and with some that only look like them.
 func everybody() (all []auth.Claims) {
 	for _, role := range []auth.Claims{ann, till, support, analyst} {
-		for _, scope := range []string{"", "order", "award", "reveal", "audit", "order award reveal audit", "orders re-veal Audit award,order"} {
-			role.Scope = scope
+		for _, rights := range []string{"", "order", "award", "reveal", "audit", "order award reveal audit", "orders re-veal Audit award,order"} {
+			role.Rights = rights
 			all = append(all, role)
 		}
 	}
@@ -125,7 +125,7 @@ func (a access) exchange(t *testing.T) exchange {
 	return x
 }
 
-// Given each role, with each scope and without
+// Given each role, with each right and without
 // When it tries each route in each way, for itself and for another
 // Then it gets through, and sees names, exactly where a table that was written by hand says so; and without a token nobody gets through.
 func TestWhoMayDoWhat(t *testing.T) {
@@ -152,10 +152,10 @@ func TestWhoMayDoWhat(t *testing.T) {
 				}
 				got := s.send(t, x)
 				if got.status != x.status || got.problem.Code != x.code {
-					t.Errorf("%s with scope %q: got %d %s, want %d %s", caller.Role, caller.Scope, got.status, got.problem.Code, x.status, x.code)
+					t.Errorf("%s with the rights %q: got %d %s, want %d %s", caller.Role, caller.Rights, got.status, got.problem.Code, x.status, x.code)
 				}
 				if sees := strings.Contains(string(got.body), "proxyName"); sees != (allowed && grants(line.names, caller)) {
-					t.Errorf("%s with scope %q: that they see names is %t", caller.Role, caller.Scope, sees)
+					t.Errorf("%s with the rights %q: that they see names is %t", caller.Role, caller.Rights, sees)
 				}
 			}
 		})

@@ -21,8 +21,8 @@ const entryID = "0b9bd5f1-54a2-5a04-8ff7-37f9ea54ad0b"
 
 // The staff who may do more than others.
 var (
-	revealer = auth.Claims{Subject: "staff-4", Role: auth.RoleSupport, Scope: "reveal"}
-	auditor  = auth.Claims{Subject: "auditor-1", Role: auth.RoleAnalyst, Scope: "audit"}
+	revealer = auth.Claims{Subject: "staff-4", Role: auth.RoleSupport, Rights: "reveal"}
+	auditor  = auth.Claims{Subject: "auditor-1", Role: auth.RoleAnalyst, Rights: "audit"}
 )
 
 // nameOf is a customer's proxy name in these tests.

@@ -44,17 +44,17 @@ const (
 	forThemselves
 	// asThemselves is for a customer on a route whose path names none: the handler takes the customer from the token.
 	asThemselves
-	// withOrder is asThemselves for a customer whose token has the scope order. A token for pages has none, so that whoever holds it can
+	// withOrder is asThemselves for a customer who has the right order. A token for pages has none, so that whoever holds it can
 	// look and not make up orders.
 	withOrder
-	// withAward, withReveal and withAudit let a caller act for every customer if their token has the scope award, reveal or audit.
+	// withAward, withReveal and withAudit let a caller who has the right award, reveal or audit act for every customer.
 	withAward
 	withReveal
 	withAudit
 )
 
-// scopes are what a token must have for a grant.
-var scopes = map[grant]string{withOrder: "order", withAward: "award", withReveal: "reveal", withAudit: "audit"}
+// rights are what a caller must have for a grant.
+var rights = map[grant]string{withOrder: "order", withAward: "award", withReveal: "reveal", withAudit: "audit"}
 
 const (
 	customer = auth.RoleCustomer
@@ -166,7 +166,7 @@ func (g grants) admit(c echo.Context, caller auth.Claims) error {
 	case forAnyone, asThemselves:
 		return nil
 	case withOrder, withAward, withReveal, withAudit:
-		if caller.HasScope(scopes[granted]) {
+		if caller.HasRight(rights[granted]) {
 			return nil
 		}
 	case forThemselves:

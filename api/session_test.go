@@ -47,7 +47,7 @@ func cookieOf(t *testing.T, a answer) *http.Cookie {
 func runSessions(t *testing.T, doc *document) {
 	s := startStack(t, doc)
 	agent := support
-	agent.Scope = "reveal audit"
+	agent.Rights = "reveal audit"
 	began := time.Now()
 	cookie := cookieOf(t, s.do(t, opening(mint(t, agent))))
 	t.Run("the cookie is out of reach of scripts and of other sites, and ends with the token", func(t *testing.T) {
@@ -134,7 +134,7 @@ func invalidSessions(t *testing.T) []exchange {
 		return x
 	}
 	long := ann
-	long.Scope = strings.Repeat("a", 4096)
+	long.Rights = strings.Repeat("a", 4096)
 	tooLong := opening(mint(t, long))
 	tooLong = bad(tooLong, "a token that no cookie holds", tooLong.body, "token_too_long", "token")
 	tooLong.wordy = true

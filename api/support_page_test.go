@@ -95,7 +95,7 @@ func adjusting(as auth.Claims, customer string, points int, key string, status i
 		body: fmt.Sprintf(`{"loyalty-points": %d, "reason": "lost parcel"}`, points)}
 }
 
-var colleague = auth.Claims{Subject: "staff-5", Role: auth.RoleSupport, Scope: "reveal audit"}
+var colleague = auth.Claims{Subject: "staff-5", Role: auth.RoleSupport, Rights: "reveal audit"}
 
 // Given a customer who complains about an order
 // When somebody of support looks for it and corrects its points, with the keyboard only

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -9,10 +10,11 @@ import (
 	"loyalty/api"
 	"loyalty/api/auth"
 	"loyalty/domain"
+	"loyalty/readmodels/ledger"
 )
 
 // auditingSupport is support who may read the audit log.
-var auditingSupport = auth.Claims{Subject: "staff-9", Role: auth.RoleSupport, Scope: "audit"}
+var auditingSupport = auth.Claims{Subject: "staff-9", Role: auth.RoleSupport, Rights: "audit"}
 
 // Given support who looks at a customer by each route there is, a search among them
 // Then each look is in the audit log: who, when, whom and by which route; and of a customer who looks at themselves there is none.
@@ -64,6 +66,13 @@ func (s *stack) viewed(t *testing.T, customer string) []act {
 	return get[acts](t, s, auditingSupport, "/acts?kind=viewed&limit=100&customer="+customer).Acts
 }
 
+// finding is fixed, with an order of ann's to find.
+type finding struct{ fixed }
+
+func (f finding) Search(context.Context, string) (ledger.Found, error) {
+	return ledger.Found{Matches: []ledger.Match{{By: ledger.ByOrder, Customer: "ann", Order: "store.o-1"}}}, nil
+}
+
 // Given an event store that can't record anything
 // Then staff are shown nothing of a customer, and customers all that is theirs.
 func TestWhatCanNotBeRecordedIsNotShownToStaff(t *testing.T) {
@@ -74,6 +83,11 @@ func TestWhatCanNotBeRecordedIsNotShownToStaff(t *testing.T) {
 	for _, path := range []string{"/loyalty/ann", "/loyalty/ann?asOf=2026-10-01", "/loyalty/ann/trail", "/loyalty/ann/entries/" + entryID, "/acts?customer=ann"} {
 		s.do(t, exchange{as: auditingSupport, method: "GET", path: path, status: 503, code: "unavailable"})
 	}
+	seek := serve(t, loadDocument(t), func(c *api.Config) {
+		finding{}.all(c)
+		c.Finder, c.Views = finding{}, fixed{domain.ErrUnavailable}
+	})
+	seek.do(t, exchange{as: support, method: "GET", path: "/search?q=o-1", status: 503, code: "unavailable"})
 	for _, path := range []string{"/loyalty/ann", "/loyalty/ann/trail"} {
 		s.do(t, exchange{as: ann, method: "GET", path: path, status: 200})
 	}

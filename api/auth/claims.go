@@ -26,17 +26,17 @@ type Claims struct {
 	Role    Role
 	// Channel is where a channel sells, or where a customer buys. It is empty for other roles.
 	Channel domain.Channel
-	// Scope holds rights beyond the role's, separated by spaces: order, award, reveal, audit.
-	Scope string
+	// Rights are those beyond the role's, separated by spaces: order, award, reveal, audit.
+	Rights string
 	// Expires is when the token ends.
 	Expires time.Time
 	// proxyKey is set by an Authenticator.
 	proxyKey domain.ProxyKey
 }
 
-// HasScope tells whether name is one of the scopes.
-func (c Claims) HasScope(name string) bool {
-	return slices.Contains(strings.Fields(c.Scope), name)
+// HasRight tells whether name is one of the rights.
+func (c Claims) HasRight(name string) bool {
+	return slices.Contains(strings.Fields(c.Rights), name)
 }
 
 // Issuer is whose the ids are that the bearer chooses. It is empty for an analyst, who chooses none.
@@ -54,7 +54,7 @@ func (c Claims) Issuer() domain.Issuer {
 
 // SeesNames tells whether the bearer may see proxy names. Support asks for customers by their ids, and so would learn who is behind each name:
 // that takes the right to reveal.
-func (c Claims) SeesNames() bool { return c.Role != RoleSupport || c.HasScope("reveal") }
+func (c Claims) SeesNames() bool { return c.Role != RoleSupport || c.HasRight("reveal") }
 
 // ProxyKey is the customer's key on the leaderboard. It is zero for other roles, and in a process without a leaderboard. It is kept
 // with the verified token, because computing it for each dashboard costs more than finding the row.

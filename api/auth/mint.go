@@ -50,9 +50,9 @@ func Mint(secret []byte, c Claims, ttl time.Duration, now time.Time) (string, er
 		Role: c.Role, Channel: c.Channel,
 	}
 	if c.Role == RoleChannel {
-		minted.Scope = c.Scope
+		minted.Scope = c.Rights
 	} else {
-		minted.Permissions = strings.Fields(c.Scope)
+		minted.Permissions = strings.Fields(c.Rights)
 	}
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, minted).SignedString(secret)
 	if err != nil {

@@ -33,7 +33,7 @@ var tokenSecret = []byte("a secret of these tests, 32 bytes")
 // The callers of these tests.
 var (
 	till    = auth.Claims{Subject: "till-7", Role: auth.RoleChannel, Channel: domain.Store}
-	awarder = auth.Claims{Subject: "app-1", Role: auth.RoleChannel, Channel: domain.Mobile, Scope: "read award"}
+	awarder = auth.Claims{Subject: "app-1", Role: auth.RoleChannel, Channel: domain.Mobile, Rights: "read award"}
 	support = auth.Claims{Subject: "staff-3", Role: auth.RoleSupport}
 	analyst = auth.Claims{Subject: "analyst-1", Role: auth.RoleAnalyst}
 	ann     = customer("ann")

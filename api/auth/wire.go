@@ -148,9 +148,9 @@ func wordsOf(raw json.RawMessage) (string, error) {
 // claims are what the token says. The rights of people come from a claim that no request can ask the identity provider for; the scope of a
 // token is what its client asked for, and so gives rights to machines alone, whose clients are set up by hand.
 func (w *wireClaims) claims() Claims {
-	c := Claims{Subject: w.Subject, Role: w.role, Channel: w.channel, Scope: w.permissions, Expires: w.ExpiresAt.Time}
+	c := Claims{Subject: w.Subject, Role: w.role, Channel: w.channel, Rights: w.permissions, Expires: w.ExpiresAt.Time}
 	if c.Role == RoleChannel {
-		c.Scope = w.scope
+		c.Rights = w.scope
 	}
 	return c
 }

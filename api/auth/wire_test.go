@@ -40,11 +40,11 @@ func TestClaimsAreReadExactly(t *testing.T) {
 	for payload, want := range map[string]auth.Claims{
 		`{"sub":"ann","role":"customer",` + exp + `}`:                                                             {Subject: "ann", Role: auth.RoleCustomer, Channel: domain.Website},
 		`{"sub":"ann","role":"customer","scope":"order reveal audit",` + exp + `}`:                                {Subject: "ann", Role: auth.RoleCustomer, Channel: domain.Website},
-		`{"sub":"ann","role":"customer","permissions":["order"],"channel":"mobile",` + exp + `}`:                  {Subject: "ann", Role: auth.RoleCustomer, Channel: domain.Mobile, Scope: "order"},
-		`{"sub":"s-1","role":["employee","support","offline_access"],"permissions":"reveal audit",` + exp + `}`:   {Subject: "s-1", Role: auth.RoleSupport, Scope: "reveal audit"},
+		`{"sub":"ann","role":"customer","permissions":["order"],"channel":"mobile",` + exp + `}`:                  {Subject: "ann", Role: auth.RoleCustomer, Channel: domain.Mobile, Rights: "order"},
+		`{"sub":"s-1","role":["employee","support","offline_access"],"permissions":"reveal audit",` + exp + `}`:   {Subject: "s-1", Role: auth.RoleSupport, Rights: "reveal audit"},
 		`{"sub":"s-1","role":["support","support"],"permissions":null,` + exp + `}`:                               {Subject: "s-1", Role: auth.RoleSupport},
-		`{"sub":"app","role":"channel","channel":"store","scope":"award","permissions":["reveal"],` + exp + `}`:   {Subject: "app", Role: auth.RoleChannel, Channel: domain.Store, Scope: "award"},
-		`{"sub":"app","role":"channel","channel":"store","scope":["read","award"],"aud":["a","b"],` + exp + `}`:   {Subject: "app", Role: auth.RoleChannel, Channel: domain.Store, Scope: "read award"},
+		`{"sub":"app","role":"channel","channel":"store","scope":"award","permissions":["reveal"],` + exp + `}`:   {Subject: "app", Role: auth.RoleChannel, Channel: domain.Store, Rights: "award"},
+		`{"sub":"app","role":"channel","channel":"store","scope":["read","award"],"aud":["a","b"],` + exp + `}`:   {Subject: "app", Role: auth.RoleChannel, Channel: domain.Store, Rights: "read award"},
 		`{"sub":"ann","role":"customer","email":"a@b.example","Rolle":1,"nested":{"role":"support"},` + exp + `}`: {Subject: "ann", Role: auth.RoleCustomer, Channel: domain.Website},
 		fmt.Sprintf(`{"sub":"ann","role":"customer","exp":%d}`, now.Add(-59*time.Second).Unix()):                  {Subject: "ann", Role: auth.RoleCustomer, Channel: domain.Website},
 		fmt.Sprintf(`{"sub":"ann","role":"customer","nbf":%d,%s}`, now.Add(59*time.Second).Unix(), exp):           {Subject: "ann", Role: auth.RoleCustomer, Channel: domain.Website},
@@ -130,7 +130,7 @@ func FuzzNoTokenIsReadInTwoWays(f *testing.F) {
 			t.Fatalf("%q is %+v: %v", payload, got, err)
 		}
 		again, err := verifier.Verify(t.Context(), token)
-		if again.Expires = got.Expires; err != nil || strings.Join(strings.Fields(again.Scope), " ") != strings.Join(strings.Fields(got.Scope), " ") || again.Subject != got.Subject || again.Role != got.Role || again.Channel != got.Channel {
+		if again.Expires = got.Expires; err != nil || strings.Join(strings.Fields(again.Rights), " ") != strings.Join(strings.Fields(got.Rights), " ") || again.Subject != got.Subject || again.Role != got.Role || again.Channel != got.Channel {
 			t.Fatalf("%q is %+v, and minted %+v, %v", payload, got, again, err)
 		}
 	})

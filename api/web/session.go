@@ -25,7 +25,7 @@ type sessionAnswer struct {
 
 // Session says who is signed in, and until when.
 func (h *Handler) Session(_ context.Context, c echo.Context, caller auth.Claims) error {
-	answer := sessionAnswer{Subject: caller.Subject, Role: caller.Role, Scopes: strings.Fields(caller.Scope), Expires: caller.Expires.UTC()}
+	answer := sessionAnswer{Subject: caller.Subject, Role: caller.Role, Scopes: strings.Fields(caller.Rights), Expires: caller.Expires.UTC()}
 	answer.ExpiresIn = int64(caller.Expires.Sub(h.Now()).Seconds())
 	return c.JSON(http.StatusOK, answer)
 }

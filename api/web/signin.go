@@ -98,7 +98,7 @@ func (h *Handler) SignInAs(c echo.Context) error {
 	defer cancel()
 	c.Request().Body = http.MaxBytesReader(c.Response(), c.Request().Body, strictjson.MaxBytes)
 	role, to := auth.Role(c.FormValue("role")), auth.LocalPath(c.FormValue("to"))
-	token, err := h.Development(auth.Claims{Subject: c.FormValue("sub"), Role: role, Scope: developmentScopes[role]}, developmentSession)
+	token, err := h.Development(auth.Claims{Subject: c.FormValue("sub"), Role: role, Rights: developmentScopes[role]}, developmentSession)
 	if err == nil {
 		err = h.Auth.OpenSession(ctx, c.Response(), c.Request(), token)
 	}

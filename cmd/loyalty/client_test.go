@@ -48,7 +48,7 @@ func customer(id string) auth.Claims { return auth.Claims{Subject: id, Role: aut
 
 // buyer is a customer who may place orders.
 func buyer(id string) auth.Claims {
-	return auth.Claims{Subject: id, Role: auth.RoleCustomer, Scope: "order"}
+	return auth.Claims{Subject: id, Role: auth.RoleCustomer, Rights: "order"}
 }
 
 // answer is what came back.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"math"
 	"net/http"
@@ -301,26 +300,12 @@ func TestWhatDevSaysToTryWorks(t *testing.T) {
 		t.Fatal(stderr)
 	}
 	order := find(`(http://\S+/order/\S+) \\\n\s+-d '(.*)'`)
-	ask := func(method, address, body string) (answered string) {
-		t.Helper()
-		request, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		request.Header.Set("Authorization", "Bearer "+strings.TrimSpace(token))
-		request.Header.Set("Content-Type", "application/json")
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer response.Body.Close()
-		text, err := io.ReadAll(response.Body)
-		if err != nil || response.StatusCode >= 300 {
-			t.Fatalf("%s %s: %s %s, %v", method, address, response.Status, text, err)
-		}
-		return string(text)
+	if status, said := bearing(t, token, http.MethodPost, order[0], order[1]); status != http.StatusCreated {
+		t.Fatalf("the order is answered with %d %s", status, said)
 	}
-	ask(http.MethodPost, order[0], order[1])
 	dashboard := find(`(http://\S+/loyalty/\S+)`)[0]
-	waitFor(t, "the points on the dashboard", func() bool { return strings.Contains(ask(http.MethodGet, dashboard, ""), `"points":13`) })
+	waitFor(t, "the points on the dashboard", func() bool {
+		status, said := bearing(t, token, http.MethodGet, dashboard, "")
+		return status == http.StatusOK && strings.Contains(said, `"points":13`)
+	})
 }

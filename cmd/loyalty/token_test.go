@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"net/http"
 	"path/filepath"
 	"strconv"
@@ -20,8 +21,8 @@ func small(t *testing.T, eventstore string) []string {
 	}
 }
 
-// bearing makes one request with a token as it was printed, and returns the status of the answer.
-func bearing(t *testing.T, token, method, url, body string) int {
+// bearing makes one request with a token as it was printed, and returns the status of the answer and what it says.
+func bearing(t *testing.T, token, method, url, body string) (status int, answered string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
@@ -34,7 +35,11 @@ func bearing(t *testing.T, token, method, url, body string) int {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	return response.StatusCode
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(text)
 }
 
 func TestATokenForServeNeedsNoDataFolder(t *testing.T) {
@@ -53,7 +58,7 @@ func TestATokenForServeNeedsNoDataFolder(t *testing.T) {
 		if status != cli.ExitOK || stderr != "" || strings.Count(token, "\n") != 1 {
 			t.Fatalf("%s: exit status %d, %q, %q", name, status, token, stderr)
 		}
-		if got := bearing(t, token, http.MethodPost, p.base+"/order/o-"+name, order); got != http.StatusCreated {
+		if got, _ := bearing(t, token, http.MethodPost, p.base+"/order/o-"+name, order); got != http.StatusCreated {
 			t.Errorf("%s: the order is answered with %d", name, got)
 		}
 	}
@@ -77,7 +82,7 @@ func TestSecretsComeFromFiles(t *testing.T) {
 		t.Fatalf("token exits with %d: %s", status, stderr)
 	}
 	const order = `{"ItemIds": ["mug"], "paymentDetails": {"amount": "50.00", "currency": "GBP", "method": "card"}}`
-	if got := bearing(t, token, http.MethodPost, p.base+"/order/o-1", order); got != http.StatusCreated {
+	if got, _ := bearing(t, token, http.MethodPost, p.base+"/order/o-1", order); got != http.StatusCreated {
 		t.Errorf("the order is answered with %d", got)
 	}
 	for _, args := range [][]string{{"verify"}, {"migrate"}, {"trail", "alice"}, {"replay"}} {

@@ -47,7 +47,7 @@ func (c tokenCommand) Run(std output.Streams) error {
 		return err
 	}
 	token, err := auth.Mint(secret, auth.Claims{
-		Subject: c.Sub, Role: auth.Role(c.Role), Channel: domain.Channel(c.Channel), Scope: c.Scope,
+		Subject: c.Sub, Role: auth.Role(c.Role), Channel: domain.Channel(c.Channel), Rights: c.Scope,
 	}, c.TTL, time.Now())
 	if errors.Is(err, domain.ErrInvalid) {
 		return flags.Usage(err)
