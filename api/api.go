@@ -61,6 +61,8 @@ type Config struct {
 	Verifier *auth.Verifier
 	// SignIn signs in those who look at pages; nil where nobody does, because other pages bring a token with them.
 	SignIn web.IdentityProvider
+	// PublicURL is the origin at which browsers find the pages, as "https://loyalty.example"; empty where it isn't known.
+	PublicURL string
 	// Development makes tokens for whoever asks, and a page to choose on. It is nil anywhere but in development.
 	Development func(auth.Claims, time.Duration) (token string, err error)
 	// AllowOrigins are those whose pages may show dashboards, as "https://shop.example".
@@ -133,7 +135,7 @@ func New(c Config) (*Server, error) {
 	if c.Leaderboard != nil {
 		keys = c.Proxies
 	}
-	s.auth = auth.NewAuthenticator(c.Verifier, keys)
+	s.auth = auth.NewAuthenticator(c.Verifier, keys, c.PublicURL)
 	var err error
 	if s.metrics, err = admin.NewRequestMetrics(c.Metrics); err != nil {
 		return nil, err

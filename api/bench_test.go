@@ -78,7 +78,7 @@ func BenchmarkDashboardRequest(b *testing.B) {
 	})
 	b.Run("dashboard by session", func(b *testing.B) {
 		r := httptest.NewRequest(http.MethodGet, r.URL.String(), nil)
-		r.AddCookie(&http.Cookie{Name: "loyalty_session", Value: mint(b, customer("c-4711"))})
+		r.AddCookie(&http.Cookie{Name: "__Host-loyalty_session", Value: mint(b, customer("c-4711"))})
 		b.ReportMetric(request(b, server, r), "requests/s")
 	})
 	b.Run("empty", func(b *testing.B) {

@@ -14,12 +14,13 @@ import (
 type Authenticator struct {
 	verifier    *Verifier
 	complete    func(*Claims)
+	publicURL   string
 	crossOrigin *http.CrossOriginProtection
 }
 
 // NewAuthenticator makes an Authenticator of tokens that verifier accepts. The claims of customers get the key that proxies has for
-// them, unless proxies is zero.
-func NewAuthenticator(verifier *Verifier, proxies domain.Proxies) *Authenticator {
+// them, unless proxies is zero. publicURL is the origin at which browsers find our pages, empty if that isn't known.
+func NewAuthenticator(verifier *Verifier, proxies domain.Proxies, publicURL string) *Authenticator {
 	complete := func(c *Claims) {
 		if c.Role == RoleCustomer {
 			c.proxyKey = proxies.Key(domain.CustomerID(c.Subject))
@@ -28,7 +29,7 @@ func NewAuthenticator(verifier *Verifier, proxies domain.Proxies) *Authenticator
 	if proxies == (domain.Proxies{}) {
 		complete = func(*Claims) {}
 	}
-	return &Authenticator{verifier: verifier, complete: complete, crossOrigin: http.NewCrossOriginProtection()}
+	return &Authenticator{verifier: verifier, complete: complete, publicURL: publicURL, crossOrigin: http.NewCrossOriginProtection()}
 }
 
 // Authenticate verifies the bearer token of a request (RFC 6750, section 2.1), or that of its session. Errors are

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"time"
 
 	"loyalty/domain"
 	"loyalty/internal/problem"
@@ -15,13 +14,16 @@ import (
 const (
 	// sessionCookie holds the token of somebody who looks at pages. Scripts can't read it, and requests of other sites don't carry it.
 	sessionCookie = "loyalty_session"
+	// hostPrefix before its name has browsers keep it only if it comes from this very host by TLS, so that no page of a sibling domain can
+	// sign its visitor in here as somebody else (RFC 6265bis, section 4.1.3.2).
+	hostPrefix = "__Host-"
 	// maxCookie is what a browser keeps of a cookie, name and value, in bytes (RFC 6265, section 6.1).
 	maxCookie = 4096
 )
 
 // sessionToken is the token of a request that comes from one of this system's own pages.
 func (a *Authenticator) sessionToken(r *http.Request) (string, error) {
-	cookie, err := r.Cookie(sessionCookie)
+	cookie, err := r.Cookie(cookieName(a.secure(r)))
 	if err != nil || cookie.Value == "" {
 		return "", problem.ErrTokenMissing
 	}
@@ -35,22 +37,43 @@ func (a *Authenticator) OpenSession(ctx context.Context, w http.ResponseWriter, 
 	if err != nil {
 		return err
 	}
-	if len(sessionCookie)+1+len(token) > maxCookie {
-		return domain.Invalid("token", "token_too_long", fmt.Sprintf("a browser keeps no token of more than %d bytes", maxCookie-len(sessionCookie)-1))
+	cookie := a.sessionCookie(r)
+	if room := maxCookie - len(cookie.Name) - 1; len(token) > room {
+		return domain.Invalid("token", "token_too_long", fmt.Sprintf("a browser keeps no token of more than %d bytes", room))
 	}
-	http.SetCookie(w, cookie(r, token, claims.Expires))
+	// A lifetime and no date: a browser's clock may be wrong.
+	cookie.Value, cookie.MaxAge = token, max(1, int(claims.Expires.Sub(a.verifier.now()).Seconds()))
+	http.SetCookie(w, cookie)
 	return nil
 }
 
 // CloseSession ends the session of the browser that made the request.
 func (a *Authenticator) CloseSession(w http.ResponseWriter, r *http.Request) {
-	http.SetCookie(w, cookie(r, "", time.Unix(1, 0)))
+	cookie := a.sessionCookie(r)
+	cookie.MaxAge = -1
+	http.SetCookie(w, cookie)
 }
 
-func cookie(r *http.Request, value string, expires time.Time) *http.Cookie {
-	return &http.Cookie{
-		Name: sessionCookie, Value: value, Path: "/", Expires: expires.UTC(), HttpOnly: true, Secure: !OnLoopback(r), SameSite: http.SameSiteStrictMode,
+// sessionCookie is that of the browser that made the request, without a value.
+func (a *Authenticator) sessionCookie(r *http.Request) *http.Cookie {
+	secure := a.secure(r)
+	return &http.Cookie{Name: cookieName(secure), Path: "/", HttpOnly: true, Secure: secure, SameSite: http.SameSiteStrictMode}
+}
+
+func cookieName(secure bool) string {
+	if secure {
+		return hostPrefix + sessionCookie
 	}
+	return sessionCookie
+}
+
+// secure tells whether the browser that made the request reached us by TLS, by way of a proxy perhaps: the public address says so where it is
+// known, because a proxy may rewrite the Host header. Otherwise only on loopback there is none.
+func (a *Authenticator) secure(r *http.Request) bool {
+	if a.publicURL != "" {
+		return strings.HasPrefix(a.publicURL, "https:")
+	}
+	return !OnLoopback(r)
 }
 
 // OnLoopback tells whether a browser made the request without TLS on the machine of this process, where nobody can listen in. It goes by

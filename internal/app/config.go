@@ -49,6 +49,7 @@ type Config struct {
 	Development  func(auth.Claims, time.Duration) (string, error)
 	AllowOrigins []string             // origins whose pages may show dashboards
 	SignIn       web.IdentityProvider // nil where nobody signs in to pages
+	PublicURL    string               // the origin at which browsers find the pages; empty if it isn't known
 	// NoWhatIf has a process with the query role answer no what-ifs.
 	NoWhatIf bool
 	// Limits bound what callers may ask for at once.

@@ -70,7 +70,7 @@ func Open(ctx context.Context, c Config) (_ *Process, err error) {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	config := api.Config{
 		Proxies: proxies, Verifier: verifier, Log: log, Now: time.Now, NewRequestID: NewRequestIDs(), Ready: p.readiness(), Metrics: registry,
-		Limits: c.Limits, Development: c.Development, AllowOrigins: c.AllowOrigins, SignIn: c.SignIn,
+		Limits: c.Limits, Development: c.Development, AllowOrigins: c.AllowOrigins, SignIn: c.SignIn, PublicURL: c.PublicURL,
 	}
 	if c.Command {
 		handler, err := commands.New(p.Store, commands.Options{

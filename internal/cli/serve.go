@@ -52,6 +52,9 @@ func (c serveCommand) Run(ctx context.Context, std output.Streams) error {
 	if config.SignIn, err = c.SignIn.Provider(c.Secrets); err != nil {
 		return err
 	}
+	if config.PublicURL, err = c.SignIn.Origin(); err != nil {
+		return err
+	}
 	has := func(role string) bool { return slices.Contains(c.Roles, role) }
 	config.Roles = app.Roles{Command: has("command"), Query: has("query"), Project: has("project")}
 	config.Connections, config.History, config.NoWhatIf, config.Drain = c.Connections.Config(), c.History, c.NoWhatIf, c.Drain

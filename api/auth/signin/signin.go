@@ -47,13 +47,9 @@ type Provider struct {
 // New makes a Provider. It does not contact the identity provider before somebody signs in. A configuration that can't work is
 // domain.ErrInvalid.
 func New(c Config) (*Provider, error) {
-	base := strings.TrimSuffix(c.PublicURL, "/")
-	at, badBase := parseAddress("publicURL", base)
+	base, badBase := PublicOrigin(c.PublicURL)
 	_, badIssuer := parseAddress("issuer", c.Issuer)
-	var badOrigin, badClient, badScopes, badParameters error
-	if badBase == nil && at.Scheme+"://"+at.Host != base {
-		badOrigin = domain.Invalid("publicURL", "origin_malformed", "it is a scheme and a host, with a port if it is not the usual one, as https://loyalty.example")
-	}
+	var badClient, badScopes, badParameters error
 	if c.ClientID == "" {
 		badClient = domain.Invalid("clientID", "field_missing", "the provider must know us by some name")
 	}
@@ -67,11 +63,24 @@ func New(c Config) (*Provider, error) {
 			badParameters = domain.Invalid("parameters", "parameter_reserved", "none of them may be "+strings.Join(ours, ", "))
 		}
 	}
-	if err := domain.JoinInvalid(badBase, badIssuer, badOrigin, badClient, badScopes, badParameters); err != nil {
+	if err := domain.JoinInvalid(badBase, badIssuer, badClient, badScopes, badParameters); err != nil {
 		return nil, err
 	}
 	c.PublicURL, c.Scopes, c.Parameters = base, withOpenID(c.Scopes), maps.Clone(c.Parameters)
-	return &Provider{config: c, secure: at.Scheme == "https", discovery: newDiscovery(c)}, nil
+	return &Provider{config: c, secure: strings.HasPrefix(base, "https:"), discovery: newDiscovery(c)}, nil
+}
+
+// PublicOrigin reads the origin of our pages for browsers: https, or http on loopback. Others are domain.ErrInvalid.
+func PublicOrigin(publicURL string) (string, error) {
+	base := strings.TrimSuffix(publicURL, "/")
+	at, err := parseAddress("publicURL", base)
+	if err != nil {
+		return "", err
+	}
+	if at.Scheme+"://"+at.Host != base {
+		return "", domain.Invalid("publicURL", "origin_malformed", "it is a scheme and a host, with a port if it is not the usual one, as https://loyalty.example")
+	}
+	return base, nil
 }
 
 // ours are the parameters of an authorization request that this package sets, and Config.Parameters may not.

@@ -16,10 +16,10 @@ type SignIn struct {
 	OIDCClientSecret string            `name:"oidc-client-secret" help:"The secret that proves it; none for a public client." env:"LOYALTY_OIDC_CLIENT_SECRET" placeholder:"TEXT"`
 	OIDCScopes       []string          `name:"oidc-scopes" help:"Scopes to ask for beside openid." env:"LOYALTY_OIDC_SCOPES" placeholder:"SCOPE,…"`
 	OIDCParameters   map[string]string `name:"oidc-parameters" help:"What else to tell the identity provider of every sign-in, as audience=https://loyalty.example." env:"LOYALTY_OIDC_PARAMETERS" placeholder:"NAME=VALUE;…"`
-	PublicURL        string            `name:"public-url" help:"Where browsers find the pages, as https://loyalty.example. The identity provider sends them back to /signed-in there." env:"LOYALTY_PUBLIC_URL" placeholder:"URL"`
+	PublicURL        string            `name:"public-url" help:"Where browsers find the pages, as https://loyalty.example. The identity provider sends them back to /signed-in there. Cookies are for https alone where this is." env:"LOYALTY_PUBLIC_URL" placeholder:"URL"`
 }
 
-// Provider is the identity provider, nil if none of the flags is set. It is a usage error to set only some of those that are needed, or to
+// Provider is the identity provider, nil if none of the flags but PublicURL is set. It is a usage error to set only some of those that are needed, or to
 // have no JWKS address, since tokens of the provider could not be verified.
 func (f SignIn) Provider(secrets Secrets) (web.IdentityProvider, error) {
 	needed := []struct {
@@ -51,6 +51,19 @@ func (f SignIn) Provider(secrets Secrets) (web.IdentityProvider, error) {
 	return provider, nil
 }
 
+// none tells whether nobody signs in. PublicURL is of use without, too.
 func (f SignIn) none() bool {
-	return f.OIDCIssuer == "" && f.OIDCClientID == "" && f.OIDCClientSecret == "" && len(f.OIDCScopes) == 0 && len(f.OIDCParameters) == 0 && f.PublicURL == ""
+	return f.OIDCIssuer == "" && f.OIDCClientID == "" && f.OIDCClientSecret == "" && len(f.OIDCScopes) == 0 && len(f.OIDCParameters) == 0
+}
+
+// Origin is where browsers find the pages; empty if that isn't set. It is a usage error for it to be no origin.
+func (f SignIn) Origin() (string, error) {
+	if f.PublicURL == "" {
+		return "", nil
+	}
+	origin, err := signin.PublicOrigin(f.PublicURL)
+	if err != nil {
+		return "", Usage(fmt.Errorf("LOYALTY_PUBLIC_URL: %w", err))
+	}
+	return origin, nil
 }
