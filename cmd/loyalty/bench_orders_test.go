@@ -49,11 +49,11 @@ func TestBenchOrdersRefuses(t *testing.T) {
 		"--rate":                        {},
 		"more than 0":                   {"--rate=-1"},
 		"sign tokens with":              {"--max", "--into-a-real-log", "--url", "http://127.0.0.1:1"},
-		"no address":                    {"--max", "--into-a-real-log", "--url", "127.0.0.1", "--token-secret", strings.Repeat("x", 32)},
+		"no address":                    {"--max", "--into-a-real-log", "--url", "127.0.0.1", "--token-secret", siteTokenSecret},
 		"--url":                         {"--max", "--data", "somewhere"},
 		"no data folder":                {"--max", "--into-a-real-log", "--url", "http://127.0.0.1:1", "--data", t.TempDir()},
 		"of its own":                    {"--max", "--into-a-real-log", "--url", "http://127.0.0.1:1", "--ledger", "postgres://somewhere"},
-		"stay in a log for ever":        {"--max", "--url", "http://127.0.0.1:1", "--token-secret", strings.Repeat("x", 32)},
+		"stay in a log for ever":        {"--max", "--url", "http://127.0.0.1:1", "--token-secret", siteTokenSecret},
 		"say so with --into-a-real-log": {"--max", "--eventstore", "esdb://127.0.0.1:1?tls=false"},
 	} {
 		if _, stderr, status := runProgram(t, append([]string{"bench", "orders"}, args...)...); status != cli.ExitUsage || !strings.Contains(stderr, complaint) {
@@ -229,7 +229,7 @@ func TestTheAuditFindsWhatAServerGetsWrong(t *testing.T) {
 			// When the bench sends it orders
 			var stdout, stderr bytes.Buffer
 			status := cli.Run(t.Context(), []string{"bench", "orders", "--max", "--clients", "2", "--seconds", "1", "--customers", "5", "--into-a-real-log", "--url", url,
-				"--token-secret", strings.Repeat("x", 32), "--json"}, cli.Streams{Out: &stdout, Err: &stderr})
+				"--token-secret", siteTokenSecret, "--json"}, cli.Streams{Out: &stdout, Err: &stderr})
 			// Then it says what
 			var got bench.OrderFigures
 			if err := json.Unmarshal(stdout.Bytes(), &got); err != nil {
@@ -255,7 +255,7 @@ func TestCtrlCEndsTheOrdersAndAuditsThem(t *testing.T) {
 		}
 	}})
 	command := exec.CommandContext(t.Context(), program, "bench", "orders", "--rate", "200", "--seconds", "3600", "--into-a-real-log", "--url", url, "--json")
-	command.Env = append(os.Environ(), "LOYALTY_TOKEN_SECRET="+strings.Repeat("x", 32))
+	command.Env = append(os.Environ(), "LOYALTY_TOKEN_SECRET="+siteTokenSecret)
 	var stdout, stderr bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, &stderr
 	if err := command.Start(); err != nil {

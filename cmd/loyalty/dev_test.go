@@ -168,7 +168,7 @@ func TestUsedWronglyItSaysHowAndExitsWith2(t *testing.T) {
 		t.Errorf("a folder without a secret: exit status %d, says %q", status, stderr)
 	}
 	data := t.TempDir()
-	file(t, app.Folder(data).TokenSecretFile(), strings.Repeat("5eed", 16)+"\n", 0o600)
+	file(t, app.Folder(data).TokenSecretFile(), siteTokenSecret+"\n", 0o600)
 	if _, stderr, status := runProgram(t, "token", "--data", data, "--role", "channel", "--sub", "till-1"); status != cli.ExitUsage || !strings.Contains(stderr, "channel") {
 		t.Errorf("a channel's token without a channel: exit status %d, says %q", status, stderr)
 	}

@@ -18,6 +18,7 @@ import (
 	"loyalty/commands"
 	"loyalty/domain"
 	"loyalty/internal/app"
+	"loyalty/internal/secret"
 )
 
 // Given a month of orders
@@ -92,8 +93,8 @@ type month struct{ customer, order string }
 func aMonth(t *testing.T, data app.Folder) (made month) {
 	t.Helper()
 	const customers, orders, chosen = 60, 600, 38
-	// With it, customers' names are always the same.
-	if err := os.WriteFile(data.ProxySecretFile(), []byte(strings.Repeat("5eed", 16)+"\n"), 0o600); err != nil {
+	// With it, customers' names are always those of the pictures.
+	if err := os.WriteFile(data.ProxySecretFile(), []byte(secret.AsText+strings.Repeat("\x5e\xed", 16)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	began := time.Now().UTC().AddDate(0, 0, -30)

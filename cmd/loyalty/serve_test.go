@@ -32,8 +32,8 @@ type site struct {
 }
 
 const (
-	siteTokenSecret = "a secret that signs the tokens of these tests"
-	siteProxySecret = "a secret of proxy names"
+	siteTokenSecret = "3b1e6a0c9d27f84512cd7be09a6f3418e57d02cb96a1f4387be0c5d219684fa3"
+	siteProxySecret = "kR2vX9mQ4tLs7ZbN0cYpW3hJ8dFgU6eAoT1iVxSqBnM" // base64, which is the key as it stands
 )
 
 // openEvents serves an event store of the test's own.
@@ -292,8 +292,10 @@ func TestServeSaysWhatIsMissing(t *testing.T) {
 		{"LOYALTY_LEADERBOARD", nil, "LOYALTY_LEADERBOARD"},
 		{"LOYALTY_TOKEN_SECRET", nil, "LOYALTY_JWKS_URL"},
 		{"LOYALTY_PROXY_SECRET", nil, "LOYALTY_PROXY_SECRET"},
+		{"", []string{"--proxy-secret", "a passphrase"}, "text:"},
+		{"", []string{"--token-secret", strings.Repeat("x", 64)}, "LOYALTY_TOKEN_SECRET is refused: it repeats itself"},
 		{"", []string{"--roles", "king"}, "king"},
-		{"", []string{"--proxy-secret", "short"}, "16 bytes"},
+		{"", []string{"--proxy-secret", "correct-horse-battery-staple-and-what-else-I-know"}, "LOYALTY_PROXY_SECRET is refused: it looks like words"},
 		{"", []string{"--jwks-url", "http://127.0.0.1:1/"}, "one of them"},
 		{"", []string{"--ledger", "sqlite:"}, "sqlite: needs a file"},
 		{"", []string{"--eventstore", "embedded:"}, "embedded: needs a folder"},

@@ -108,8 +108,8 @@ func TestATokenWithoutASecretSaysWhatToDoAndNeverTheSecret(t *testing.T) {
 		{nil, nil, "--data"},
 		{[]string{"LOYALTY_TOKEN_SECRET_FILE=empty"}, nil, "empty"},
 		{[]string{"LOYALTY_TOKEN_SECRET_FILE=none"}, nil, "no such file"},
-		{[]string{"LOYALTY_TOKEN_SECRET_FILE=short"}, nil, "at least 32 bytes"},
-		{nil, []string{"--token-secret", "too short a secret"}, "at least 32 bytes"},
+		{[]string{"LOYALTY_TOKEN_SECRET_FILE=short"}, nil, "openssl rand -hex 32"},
+		{nil, []string{"--token-secret", "too short a secret"}, "openssl rand -hex 32"},
 		{[]string{"LOYALTY_TOKEN_SECRET=" + siteTokenSecret, "LOYALTY_TOKEN_SECRET_FILE=secret"}, nil, "give one of them"},
 	} {
 		stdout, stderr, status := runIn(t, c.environment, append([]string{"token", "--role", "customer", "--sub", "alice"}, c.args...)...)

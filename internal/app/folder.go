@@ -14,6 +14,7 @@ import (
 
 	"loyalty/api/auth"
 	"loyalty/domain"
+	"loyalty/internal/secret"
 )
 
 // Folder is a data folder: the embedded stores and the secrets of "loyalty dev".
@@ -66,11 +67,11 @@ func (f Folder) Secrets(context.Context) (domain.Proxies, *auth.Verifier, error)
 // Mint makes a token, valid for ttl, that the folder's process accepts. It returns fs.ErrNotExist if the folder has no secret yet, and
 // domain.ErrInvalid for claims that no verifier accepts.
 func (f Folder) Mint(c auth.Claims, ttl time.Duration) (string, error) {
-	secret, err := ReadSecret(f.TokenSecretFile())
+	key, err := ReadSecret(f.TokenSecretFile())
 	if err != nil {
 		return "", err
 	}
-	return auth.Mint(secret, c, ttl, time.Now())
+	return auth.Mint(key, c, ttl, time.Now())
 }
 
 // SecretLength is the length of a generated secret in bytes.
@@ -78,22 +79,21 @@ const SecretLength = 32
 
 // openSecret reads a secret, and generates it if there is none.
 func openSecret(file string) ([]byte, error) {
-	secret, err := ReadSecret(file)
+	key, err := ReadSecret(file)
 	if !errors.Is(err, fs.ErrNotExist) {
-		return secret, err
+		return key, err
 	}
-	secret = make([]byte, SecretLength)
-	rand.Read(secret) // never fails
+	key = make([]byte, SecretLength)
+	rand.Read(key) // never fails
 	// Written to another file and renamed, so that a crash leaves no partial secret.
 	staging := file + ".new"
-	if err := os.WriteFile(staging, []byte(hex.EncodeToString(secret)+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(staging, []byte(hex.EncodeToString(key)+"\n"), 0o600); err != nil {
 		return nil, err
 	}
-	return secret, os.Rename(staging, file)
+	return key, os.Rename(staging, file)
 }
 
-// ReadSecret reads a secret in hexadecimal. It is an error if other users could read the file, or if the secret is shorter than
-// SecretLength; fs.ErrNotExist if there is none.
+// ReadSecret reads a secret as secret.Key does. It is an error if other users could read the file, and fs.ErrNotExist if there is none.
 func ReadSecret(file string) ([]byte, error) {
 	info, err := os.Stat(file)
 	if err != nil {
@@ -106,9 +106,9 @@ func ReadSecret(file string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	secret, err := hex.DecodeString(strings.TrimSpace(string(text)))
-	if err != nil || len(secret) < SecretLength {
-		return nil, fmt.Errorf("%s does not hold %d bytes in hexadecimal: restore it, or delete it and start again", file, SecretLength)
+	key, err := secret.Key(strings.TrimSpace(string(text)))
+	if err != nil {
+		return nil, fmt.Errorf("%s holds no secret: restore it, or delete it and start again (%w)", file, err)
 	}
-	return secret, nil
+	return key, nil
 }

@@ -145,11 +145,14 @@ func (c Orders) connect(ctx context.Context, errs io.Writer) (server *orderServe
 	if c.serverStores != (serverStores{Leaderboard: app.MemoryScheme}) || c.Profile != "" {
 		return nil, nil, flags.Usage(errors.New("--eventstore, --ledger, --leaderboard and --profile are for a server of its own, without --url"))
 	}
-	secret := []byte(c.TokenSecret)
-	if c.Data != "" {
+	var secret []byte
+	switch {
+	case c.Data != "":
 		if secret, err = app.ReadSecret(c.Data.TokenSecretFile()); errors.Is(err, fs.ErrNotExist) {
 			err = flags.Usage(c.Data.Check())
 		}
+	case c.TokenSecret != "":
+		secret, err = c.Key()
 	}
 	if err != nil {
 		return nil, nil, err

@@ -64,7 +64,7 @@ func (c tokenCommand) secret() ([]byte, error) {
 	data := c.Data
 	if data == "" {
 		if c.TokenSecret != "" {
-			return []byte(c.TokenSecret), nil
+			return c.Key()
 		}
 		data = app.DefaultFolder
 	}

@@ -10,6 +10,7 @@ import (
 
 	"loyalty/api/auth"
 	"loyalty/domain"
+	"loyalty/internal/secret"
 )
 
 // Secrets are the flags for the secrets of proxy names and tokens. They should be set by environment, as flags show in the list of
@@ -38,14 +39,26 @@ func (f Secrets) Open(ctx context.Context, log *slog.Logger) (domain.Proxies, *a
 	case f.TokenSecret == "":
 		err = Usage(errors.New("nothing to verify tokens with: set LOYALTY_JWKS_URL or LOYALTY_TOKEN_SECRET"))
 	default:
-		verifier, err = auth.NewSecretVerifier([]byte(f.TokenSecret), time.Now)
+		var key []byte
+		if key, err = f.Key(); err == nil {
+			verifier, err = auth.NewSecretVerifier(key, time.Now)
+		}
 	}
 	return proxies, verifier, err
 }
 
 // Signing is the flag for the secret that signs tokens.
 type Signing struct {
-	TokenSecret string `help:"What tokens are signed with (HS256): at least 32 bytes. Set it in the environment or a file: other users of the machine see a command line." env:"LOYALTY_TOKEN_SECRET" placeholder:"TEXT"`
+	TokenSecret string `help:"What tokens are signed with (HS256): 32 random bytes, as openssl rand -hex 32 prints them. Set it in the environment or a file: other users of the machine see a command line." env:"LOYALTY_TOKEN_SECRET" placeholder:"TEXT"`
+}
+
+// Key is what tokens are signed with. A weak secret is a usage error.
+func (f Signing) Key() ([]byte, error) {
+	key, err := secret.Token(f.TokenSecret)
+	if err != nil {
+		err = Usage(fmt.Errorf("LOYALTY_TOKEN_SECRET is refused: %w", err))
+	}
+	return key, err
 }
 
 // openPrivate opens a file that only its owner can read. It is an error if others can.

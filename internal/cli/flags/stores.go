@@ -3,10 +3,12 @@ package flags
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"loyalty/domain"
 	"loyalty/internal/app"
+	"loyalty/internal/secret"
 	"loyalty/projections"
 )
 
@@ -27,19 +29,19 @@ func (f Connections) Config() app.Connections {
 
 // Proxy is the flag for the secret of proxy names.
 type Proxy struct {
-	ProxySecret string `help:"What proxy names are made with: at least 16 bytes, the same in every process, kept for ever." env:"LOYALTY_PROXY_SECRET" placeholder:"TEXT"`
+	ProxySecret string `help:"What proxy names are made with: 64 hexadecimal digits, or 32 bytes in base64, random; the same in every process, kept for ever. What loyalty dev keeps in proxy.secret is one." env:"LOYALTY_PROXY_SECRET" placeholder:"TEXT"`
 }
 
-// Proxies makes proxy names. Without a secret, or with one that is too short, it is a usage error.
+// Proxies makes proxy names. Without a secret, or with a weak one, it is a usage error.
 func (f Proxy) Proxies() (domain.Proxies, error) {
 	if f.ProxySecret == "" {
-		return domain.Proxies{}, Usage(errors.New("no secret for proxy names: set LOYALTY_PROXY_SECRET to at least 16 random bytes, and keep it"))
+		return domain.Proxies{}, Usage(errors.New("no secret for proxy names: set LOYALTY_PROXY_SECRET to what openssl rand -hex 32 prints, and keep it"))
 	}
-	proxies, err := domain.NewProxies([]byte(f.ProxySecret))
+	key, err := secret.Key(f.ProxySecret)
 	if err != nil {
-		err = Usage(err)
+		return domain.Proxies{}, Usage(fmt.Errorf("LOYALTY_PROXY_SECRET is refused: %w", err))
 	}
-	return proxies, err
+	return domain.NewProxies(key)
 }
 
 // Stores are the flags of commands that work on a system: a data folder, or the three connection strings.
@@ -69,11 +71,11 @@ func (f Stores) Proxies() (domain.Proxies, error) {
 	if f.Data == "" {
 		return f.Proxy.Proxies()
 	}
-	secret, err := app.ReadSecret(f.Data.ProxySecretFile())
+	key, err := app.ReadSecret(f.Data.ProxySecretFile())
 	if err != nil {
 		return domain.Proxies{}, err
 	}
-	return domain.NewProxies(secret)
+	return domain.NewProxies(key)
 }
 
 // CatchUp brings the ledger of a data folder up to date if no process is running there: one that was killed may have left it behind the
