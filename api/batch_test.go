@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -22,6 +21,7 @@ import (
 
 	"loyalty/api"
 	"loyalty/api/auth"
+	"loyalty/api/auth/keys/keystest"
 	"loyalty/commands"
 	"loyalty/domain"
 	"loyalty/internal/problem"
@@ -155,7 +155,7 @@ func runBatches(t *testing.T, doc *document) {
 		nobody := httptest.NewServer(http.NotFoundHandler())
 		defer nobody.Close()
 		away := serve(t, doc, func(c *api.Config) {
-			verifier, err := auth.NewJWKSVerifier(t.Context(), auth.JWKS{URL: nobody.URL}, slog.New(slog.DiscardHandler), time.Now)
+			verifier, err := auth.NewKeyVerifier(keystest.Start(t, nobody.URL, time.Now), auth.Settings{}, time.Now)
 			if err != nil {
 				t.Fatal(err)
 			}

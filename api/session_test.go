@@ -2,7 +2,6 @@ package api_test
 
 import (
 	"crypto/ed25519"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"loyalty/api"
 	"loyalty/api/auth"
+	"loyalty/api/auth/keys/keystest"
 )
 
 type sessionSeen struct {
@@ -211,7 +211,7 @@ func keylessSite(t *testing.T, doc *document) (*site, string) {
 		fixed{}.all(c)
 		nothing := httptest.NewServer(http.NotFoundHandler())
 		t.Cleanup(nothing.Close)
-		verifier, err := auth.NewJWKSVerifier(t.Context(), auth.JWKS{URL: nothing.URL}, slog.New(slog.DiscardHandler), time.Now)
+		verifier, err := auth.NewKeyVerifier(keystest.Start(t, nothing.URL, time.Now), auth.Settings{}, time.Now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -235,7 +235,7 @@ func TestAnIssuerThatIsDownMakesTheServerUnavailableAndNobodyUnwelcome(t *testin
 	}
 	down := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "down", http.StatusBadGateway) }))
 	t.Cleanup(down.Close)
-	verifier, err := auth.NewJWKSVerifier(t.Context(), auth.JWKS{URL: down.URL}, slog.New(slog.DiscardHandler), time.Now)
+	verifier, err := auth.NewKeyVerifier(keystest.Start(t, down.URL, time.Now), auth.Settings{}, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -70,7 +70,7 @@ type site struct {
 // config is a complete configuration but for what a process works on.
 func config(t testing.TB, log io.Writer) api.Config {
 	t.Helper()
-	verifier, err := auth.NewSecretVerifier(tokenSecret, time.Now)
+	verifier, err := auth.NewSecretVerifier(tokenSecret, auth.Settings{}, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

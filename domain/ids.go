@@ -1,6 +1,9 @@
 package domain
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // MaxIDLength is the longest id accepted, in characters.
 const MaxIDLength = 64
@@ -36,6 +39,28 @@ func ParseID[T ~string](field, text string) (T, error) {
 		}
 	}
 	return T(text), nil
+}
+
+// ParseActor accepts who acts as identity providers name them: 1–64 characters of A-Za-z0-9_-|@.: of which the first is none of |@.: so that it is
+// no formula. The
+// error is as that of ParseID.
+func ParseActor(field, text string) (string, error) {
+	plain := strings.Map(func(r rune) rune {
+		if strings.ContainsRune("|@.:", r) {
+			return '_'
+		}
+		return r
+	}, text)
+	if _, err := ParseID[string](field, plain); err != nil {
+		if text != "" && len(text) <= MaxIDLength {
+			err = Invalid(field, "id_malformed", "who acts may be named with A-Z, a-z, 0-9, _, -, |, @, . and : only")
+		}
+		return "", err
+	}
+	if strings.ContainsRune("|@.:", rune(text[0])) {
+		return "", Invalid(field, "id_malformed", "the name of who acts begins with a letter or a digit")
+	}
+	return text, nil
 }
 
 // Channel is where a customer bought.

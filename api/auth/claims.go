@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"loyalty/api/auth/keys"
 	"loyalty/domain"
 )
 
@@ -21,7 +22,7 @@ const (
 
 // Claims is what a verified token says about its bearer.
 type Claims struct {
-	// Subject is a valid id: a customer's own, or that of a till, a website or a member of staff.
+	// Subject is a customer's id, or an actor: a till, a website or a member of staff.
 	Subject string
 	Role    Role
 	// Channel is where a channel sells, or where a customer buys. It is empty for other roles.
@@ -32,6 +33,8 @@ type Claims struct {
 	Expires time.Time
 	// proxyKey is set by an Authenticator.
 	proxyKey domain.ProxyKey
+	// key is what the token is signed with; nil for a shared secret.
+	key *keys.Key
 }
 
 // HasRight tells whether name is one of the rights.
@@ -60,10 +63,14 @@ func (c Claims) SeesNames() bool { return c.Role != RoleSupport || c.HasRight("r
 // with the verified token, because computing it for each dashboard costs more than finding the row.
 func (c Claims) ProxyKey() domain.ProxyKey { return c.proxyKey }
 
-// check completes the claims. Claims that no token may carry are domain.ErrInvalid.
-func (c Claims) check() (Claims, error) {
-	_, badSubject := domain.ParseID[string]("sub", c.Subject)
-	var badRole, badChannel error
+// check completes the claims, whose subject is from the claim of a name. Claims that no token may carry are domain.ErrInvalid.
+func (c Claims) check(subject string) (Claims, error) {
+	var badSubject, badRole, badChannel error
+	if c.Role == RoleCustomer {
+		_, badSubject = domain.ParseID[domain.CustomerID](subject, c.Subject)
+	} else {
+		_, badSubject = domain.ParseActor(subject, c.Subject)
+	}
 	switch c.Role {
 	case RoleChannel:
 		_, badChannel = domain.ParseChannel("channel", string(c.Channel))

@@ -30,10 +30,15 @@ func checkTokenSecret(secret []byte) error {
 	return nil
 }
 
-// Mint signs a token with these claims by HS256. It is valid from now for ttl, which is at least a second; c.Expires is ignored.
-// Claims that a Verifier with the same secret would not accept are domain.ErrInvalid.
+// Mint is Settings.Mint for the zero Settings.
 func Mint(secret []byte, c Claims, ttl time.Duration, now time.Time) (string, error) {
-	c, badClaims := c.check()
+	return Settings{}.Mint(secret, c, ttl, now)
+}
+
+// Mint signs a token with these claims by HS256, for a Verifier with the same secret, Issuer and Audiences, and claims that are not mapped. It is
+// valid from now for ttl, which is at least a second; c.Expires is ignored. Claims that no Verifier would accept are domain.ErrInvalid.
+func (s Settings) Mint(secret []byte, c Claims, ttl time.Duration, now time.Time) (string, error) {
+	c, badClaims := c.check("sub")
 	var badTTL error
 	if ttl < time.Second {
 		badTTL = domain.Invalid("ttl", "ttl_out_of_range", "a token is valid for at least a second")
@@ -43,7 +48,9 @@ func Mint(secret []byte, c Claims, ttl time.Duration, now time.Time) (string, er
 	}
 	minted := mintedClaims{
 		RegisteredClaims: jwt.RegisteredClaims{
+			Issuer:    s.Issuer,
 			Subject:   c.Subject,
+			Audience:  s.Audiences,
 			IssuedAt:  jwt.NewNumericDate(now),
 			ExpiresAt: jwt.NewNumericDate(now.Add(ttl)),
 		},

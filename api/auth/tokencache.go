@@ -2,88 +2,143 @@ package auth
 
 import (
 	"context"
-	"strings"
+	"crypto/sha256"
 	"sync"
 	"time"
+
+	"loyalty/api/auth/keys"
+	"loyalty/domain"
 )
 
 const (
-	// cacheTTL is how long a verified token is cached, so that a customer who comes back costs no signature check. It is also how long a
-	// withdrawn key or a changed secret goes on working for tokens seen before: keysRefresh + cacheTTL after it is gone from a JWKS
-	// address.
-	cacheTTL = time.Minute
-	// maxCachedTokens is the most tokens in each of the two generations, and maxCachedToken the longest token cached, in bytes. The cache
-	// takes at most 64 MiB.
-	maxCachedTokens = 1 << 15
-	maxCachedToken  = 1 << 10
-	cacheShards     = 16
+	// DefaultCacheBytes is about the most memory that cached tokens take: those of some two million customers.
+	DefaultCacheBytes = 256 << 20
+	// cachedBytes is about what one takes, beside its subject. TestACachedTokenTakesAsMuchAsItIsCountedFor measures it.
+	cachedBytes = 112
+	cacheShards = 64
+	// maxKinds is the most different kinds of tokens that are shared by those cached.
+	maxKinds = 1 << 12
 )
 
-// tokenCache keeps verified tokens and their claims in two generations. Once the younger is full or cacheTTL old, it replaces the older.
-// A token is found for at most cacheTTL and never after it has expired. The cache may be used from many goroutines at once.
+// tokenCache keeps the claims of verified tokens, so that a customer who comes back costs no signature check. A token is found for as long as
+// it has not expired and its key is trusted. The least that is known of how often each returns is that all may: once the cache is full, a token
+// takes the place of any other. It may be used from many goroutines at once.
 type tokenCache struct {
-	shards [cacheShards]cacheShard
+	// perShard is the most bytes of each shard.
+	perShard int
+	shards   [cacheShards]cacheShard
+
+	mu    sync.Mutex
+	kinds map[tokenKind]*tokenKind
 }
 
 type cacheShard struct {
-	mu           sync.RWMutex
-	young, older map[tokenSuffix]*cachedToken
-	began        time.Time
+	mu     sync.RWMutex
+	tokens map[tokenHash]cachedToken
+	bytes  int
 }
 
-// tokenSuffix is the end of a token, which is the end of its signature. Hashing it is faster than hashing the whole token, which is
-// compared once found.
-type tokenSuffix [16]byte
+// tokenHash stands for a whole token, its signature included: half a SHA-256, for which nobody finds a second token.
+type tokenHash [16]byte
 
+// cachedToken is what is kept of a token, in as little memory as goes: there are millions.
 type cachedToken struct {
-	token  string
-	claims Claims
-	until  time.Time
+	subject  string
+	expires  int64 // nanoseconds since 1970
+	proxyKey domain.ProxyKey
+	kind     *tokenKind
 }
 
-func suffixOf(token string) (suffix tokenSuffix) {
-	copy(suffix[:], token[max(0, len(token)-len(suffix)):])
-	return suffix
+// tokenKind is what the tokens of many have in common.
+type tokenKind struct {
+	role    Role
+	channel domain.Channel
+	rights  string
+	key     *keys.Key
 }
 
-// shard spreads tokens by a character of their signatures, which is as good as random.
-func (c *tokenCache) shard(suffix tokenSuffix) *cacheShard { return &c.shards[suffix[0]%cacheShards] }
-
-// get returns the claims of a token that was verified less than cacheTTL ago and has not expired.
-func (c *tokenCache) get(token string, now time.Time) (Claims, bool) {
-	suffix := suffixOf(token)
-	s := c.shard(suffix)
-	s.mu.RLock()
-	found, ok := s.young[suffix]
-	if !ok {
-		found, ok = s.older[suffix]
+func newTokenCache(bytes int) *tokenCache {
+	c := &tokenCache{perShard: bytes / cacheShards, kinds: map[tokenKind]*tokenKind{}}
+	for i := range c.shards {
+		c.shards[i].tokens = map[tokenHash]cachedToken{}
 	}
+	return c
+}
+
+var hashBuffers = sync.Pool{New: func() any { return new([maxToken]byte) }}
+
+// hashOf hashes a token of at most maxToken bytes.
+func hashOf(token string) tokenHash {
+	buffer := hashBuffers.Get().(*[maxToken]byte)
+	defer hashBuffers.Put(buffer)
+	sum := sha256.Sum256(buffer[:copy(buffer[:], token)])
+	return tokenHash(sum[:])
+}
+
+func (c *tokenCache) shard(hash tokenHash) *cacheShard { return &c.shards[hash[0]%cacheShards] }
+
+// get returns the claims of a token that was verified, has not expired, and whose key is still trusted.
+func (c *tokenCache) get(hash tokenHash, now time.Time) (Claims, bool) {
+	s := c.shard(hash)
+	s.mu.RLock()
+	found, ok := s.tokens[hash]
 	s.mu.RUnlock()
-	if !ok || found.token != token || !now.Before(found.until) {
+	if !ok || now.UnixNano() >= found.expires || !found.kind.key.Trusted(now) {
 		return Claims{}, false
 	}
-	return found.claims, true
+	return Claims{
+		Subject: found.subject, Role: found.kind.role, Channel: found.kind.channel, Rights: found.kind.rights, Expires: time.Unix(0, found.expires),
+		proxyKey: found.proxyKey, key: found.kind.key,
+	}, true
 }
 
-func (c *tokenCache) put(token string, claims Claims, now time.Time) {
-	until := now.Add(cacheTTL)
-	if claims.Expires.Before(until) {
-		until = claims.Expires
-	}
-	suffix := suffixOf(token)
-	s := c.shard(suffix)
+// put caches the claims of a token, and forgets others as far as there is no room.
+func (c *tokenCache) put(hash tokenHash, claims Claims) {
+	token := cachedToken{claims.Subject, claims.Expires.UnixNano(), claims.proxyKey, c.kindOf(claims)}
+	s := c.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.young == nil || len(s.young) >= maxCachedTokens/cacheShards || now.Sub(s.began) >= cacheTTL {
-		s.young, s.older, s.began = make(map[tokenSuffix]*cachedToken), s.young, now
+	if _, known := s.tokens[hash]; known {
+		return
 	}
-	s.young[suffix] = &cachedToken{token, claims, until}
+	needed := cachedBytes + len(token.subject)
+	for other, forgotten := range s.tokens { // begins anywhere
+		if s.bytes+needed <= c.perShard {
+			break
+		}
+		delete(s.tokens, other)
+		s.bytes -= cachedBytes + len(forgotten.subject)
+	}
+	if s.bytes+needed <= c.perShard {
+		s.tokens[hash] = token
+		s.bytes += needed
+	}
+}
+
+func (c *tokenCache) kindOf(claims Claims) *tokenKind {
+	kind := tokenKind{claims.Role, claims.Channel, claims.Rights, claims.key}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if known := c.kinds[kind]; known != nil {
+		return known
+	}
+	if len(c.kinds) >= maxKinds {
+		clear(c.kinds) // those that are in use are held by their tokens
+	}
+	c.kinds[kind] = &kind
+	return &kind
 }
 
 // verifyCached is Verify with the token cache. What complete adds to the claims is cached with them.
 func (v *Verifier) verifyCached(ctx context.Context, token string, complete func(*Claims)) (Claims, error) {
-	now := v.now()
-	if claims, ok := v.cache.get(token, now); ok {
+	if len(token) > maxToken {
+		return v.Verify(ctx, token)
+	}
+	hash := hashOf(token)
+	if claims, ok := v.cache.get(hash, v.now()); ok {
+		if v.refused.has(claims.Subject) {
+			return Claims{}, refused(domain.ErrUnauthenticated, subjectRefused, nil, "")
+		}
 		return claims, nil
 	}
 	claims, err := v.Verify(ctx, token)
@@ -91,8 +146,6 @@ func (v *Verifier) verifyCached(ctx context.Context, token string, complete func
 		return claims, err
 	}
 	complete(&claims)
-	if len(token) <= maxCachedToken {
-		v.cache.put(strings.Clone(token), claims, now)
-	}
+	v.cache.put(hash, claims)
 	return claims, nil
 }

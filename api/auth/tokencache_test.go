@@ -3,28 +3,32 @@ package auth
 import (
 	"errors"
 	"fmt"
+	"runtime"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"loyalty/domain"
 	"loyalty/internal/problem"
 )
 
-// cachingVerifier counts the signatures that are checked, by how often its keys are asked for.
 func cachingVerifier(t *testing.T, now func() time.Time) (*Verifier, []byte) {
 	t.Helper()
 	secret := []byte("a secret of at least thirty-two bytes")
-	v, err := NewSecretVerifier(secret, now)
+	v, err := NewSecretVerifier(secret, Settings{}, now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return v, secret
 }
 
-func TestAVerifiedTokenIsCachedForAWhile(t *testing.T) {
+func TestAVerifiedTokenIsCachedForAsLongAsItLasts(t *testing.T) {
 	clock := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
 	v, secret := cachingVerifier(t, func() time.Time { return clock })
-	token, err := Mint(secret, Claims{Subject: "alice", Role: RoleCustomer}, time.Hour, clock)
+	token, err := Mint(secret, Claims{Subject: "alice", Role: RoleCustomer, Rights: "order"}, time.Hour, clock)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,20 +36,15 @@ func TestAVerifiedTokenIsCachedForAWhile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Given that no key verifies anything any more
-	taken, err := NewSecretVerifier([]byte("another secret of thirty-two bytes!"), v.now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	v.keys = taken.keys
-	// Then the token passes for as long as it is cached, and no longer
-	clock = clock.Add(cacheTTL - time.Second)
-	if got, err := v.verifyCached(t.Context(), token, unchanged); err != nil || got != want {
-		t.Errorf("after %s: %+v, %v", cacheTTL-time.Second, got, err)
-	}
-	clock = clock.Add(time.Second)
-	if _, err := v.verifyCached(t.Context(), token, unchanged); !errors.Is(err, domain.ErrUnauthenticated) {
-		t.Errorf("after %s: %v", cacheTTL, err)
+	// Given that no signature is found right any more
+	v.secret = []byte("another secret of thirty-two bytes!")
+	for after, taken := range map[time.Duration]bool{0: true, time.Hour - time.Second: true, time.Hour: false} {
+		v.now = func() time.Time { return clock.Add(after) }
+		// Then the token passes until it ends
+		got, err := v.verifyCached(t.Context(), token, unchanged)
+		if got.Expires = got.Expires.UTC(); taken && (err != nil || !got.Expires.Equal(want.Expires) || got.Subject != want.Subject || got.Role != want.Role || got.Channel != want.Channel || got.Rights != want.Rights) || !taken && err == nil {
+			t.Errorf("after %s: %+v, %v", after, got, err)
+		}
 	}
 }
 
@@ -72,36 +71,85 @@ func TestAnInvalidTokenIsNotCached(t *testing.T) {
 			t.Fatalf("got %v", err)
 		}
 	}
-	for i := range v.cache.shards {
-		if n := len(v.cache.shards[i].young); n > 0 {
-			t.Errorf("%d are cached", n)
-		}
+	if tokens, _ := v.cache.held(); tokens > 0 {
+		t.Errorf("%d are cached", tokens)
 	}
 }
 
-func TestCachedTokensAreBounded(t *testing.T) {
-	r, now := new(tokenCache), time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
-	claims := Claims{Subject: "alice", Expires: now.Add(time.Hour)}
-	token := func(i int) string { return fmt.Sprintf("%c%015d", 'a'+i%cacheShards, i) }
-	for i := range 3 * maxCachedTokens {
-		r.put(token(i), claims, now)
+// held counts what is cached.
+func (c *tokenCache) held() (tokens, bytes int) {
+	for i := range c.shards {
+		tokens, bytes = tokens+len(c.shards[i].tokens), bytes+c.shards[i].bytes
 	}
-	held := 0
-	for i := range r.shards {
-		held += len(r.shards[i].young) + len(r.shards[i].older)
+	return tokens, bytes
+}
+
+// Given more tokens than there is room for, of subjects short and long
+// Then as many as there is room for are cached, the last among them, and what they take is counted right.
+func TestCachedTokensAreBoundedByBytes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const room = 1 << 20
+		c, now := newTokenCache(room), time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
+		subject := strings.Repeat("a", rapid.IntRange(1, domain.MaxIDLength).Draw(t, "length"))
+		kept := 0
+		for i := range rapid.IntRange(1, 3*room/cachedBytes).Draw(t, "tokens") {
+			hash := hashOf(fmt.Sprintf("token %d", i))
+			c.put(hash, Claims{Subject: subject, Role: RoleCustomer, Expires: now.Add(time.Hour)})
+			if _, found := c.get(hash, now); !found {
+				t.Fatalf("token %d is not found right after it was put", i)
+			}
+			kept++
+		}
+		tokens, bytes := c.held()
+		if bytes != tokens*(cachedBytes+len(subject)) || bytes > room {
+			t.Errorf("%d tokens take %d bytes", tokens, bytes)
+		}
+		if full := kept * (cachedBytes + len(subject)); full > 2*room && bytes < room*9/10 {
+			t.Errorf("of %d bytes %d are used", room, bytes)
+		}
+	})
+}
+
+func TestACachedTokenTakesAsMuchAsItIsCountedFor(t *testing.T) {
+	const tokens = 400_000
+	now := time.Now()
+	c := newTokenCache(1 << 30)
+	before := heap()
+	for i := range tokens {
+		c.put(hashOf(strconv.Itoa(i)), Claims{Subject: strings.Clone(fmt.Sprintf("customer-%07d", i)), Role: RoleCustomer, Channel: domain.Website, Expires: now.Add(time.Hour)})
 	}
-	if held > 2*maxCachedTokens || held < maxCachedTokens {
-		t.Errorf("%d are held", held)
+	took := heap() - before
+	_, counted := c.held()
+	if each := float64(took) / tokens; float64(took) > 1.25*float64(counted) || float64(took) < 0.6*float64(counted) {
+		t.Errorf("a token takes %.0f bytes, and is counted for %d", each, counted/tokens)
 	}
-	if _, ok := r.get(token(3*maxCachedTokens-1), now); !ok {
-		t.Error("the last one is not found")
-	}
+	runtime.KeepAlive(c)
+}
+
+func heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
 }
 
 func TestATokenThatEndsLikeACachedOneIsNotTakenForIt(t *testing.T) {
-	r, now := new(tokenCache), time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
-	r.put("alice.of.a-signature-of-some-length", Claims{Subject: "alice", Expires: now.Add(time.Hour)}, now)
-	if got, ok := r.get("forged.of.a-signature-of-some-length", now); ok {
+	clock := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
+	v, secret := cachingVerifier(t, func() time.Time { return clock })
+	token, err := Mint(secret, Claims{Subject: "alice", Role: RoleCustomer}, time.Hour, clock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.verifyCached(t.Context(), token, unchanged); err != nil {
+		t.Fatal(err)
+	}
+	forged, err := Mint([]byte("another secret of thirty-two bytes!"), Claims{Subject: "bob", Role: RoleSupport}, time.Hour, clock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged = forged[:strings.LastIndexByte(forged, '.')] + token[strings.LastIndexByte(token, '.'):]
+	if got, err := v.verifyCached(t.Context(), forged, unchanged); !errors.Is(err, domain.ErrUnauthenticated) {
 		t.Errorf("it is taken for %+v", got)
 	}
 }

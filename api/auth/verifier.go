@@ -6,14 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/MicahParks/keyfunc/v3"
 	"github.com/golang-jwt/jwt/v5"
 
+	"loyalty/api/auth/keys"
 	"loyalty/domain"
 	"loyalty/internal/problem"
 )
@@ -21,11 +20,14 @@ import (
 // Verifier checks bearer tokens. It may be used from many goroutines at once.
 type Verifier struct {
 	parser *jwt.Parser
-	keys   func(context.Context) jwt.Keyfunc
-	// permissions is the claim that holds the rights of people.
-	permissions string
-	now         func() time.Time
-	cache       *tokenCache
+	// keyOf is the key that a token must be signed with. Of a shared secret it is nil, and the secret is what signs.
+	keyOf  func(context.Context, *jwt.Token) (*keys.Key, error)
+	secret []byte
+	reader *claimReader
+	// refused is nil for none.
+	refused *Refused
+	now     func() time.Time
+	cache   *tokenCache
 }
 
 const (
@@ -33,74 +35,51 @@ const (
 	ClockLeeway = time.Minute
 	// maxToken is the longest token accepted, in bytes.
 	maxToken = 8 << 10
-	// keysRefresh is how often the keys of a JWKS address are read again, so that a withdrawn key soon stops working.
-	keysRefresh = time.Minute
-	keysTimeout = 5 * time.Second
 )
 
-// NewSecretVerifier accepts tokens signed by HS256 with secret, which has at least MinTokenSecret bytes.
-func NewSecretVerifier(secret []byte, now func() time.Time) (*Verifier, error) {
+// Settings say which tokens are meant for this system, and how their claims are read.
+type Settings struct {
+	// Issuer must be that of a token, where it is set.
+	Issuer string
+	// Audiences are those of which a token must have one, where there are any. An issuer that serves more than this system needs it: another
+	// system's tokens bear the same signatures.
+	Audiences []string
+	Claims    Mapping
+	// Refused are subjects whose tokens are refused; nil for none.
+	Refused *Refused
+	// CacheBytes is about the most memory that verified tokens take; 0 is DefaultCacheBytes.
+	CacheBytes int
+}
+
+// NewSecretVerifier accepts tokens signed by HS256 with secret, which has at least MinTokenSecret bytes. A secret that is too short, or a mapping
+// that can't be, is domain.ErrInvalid.
+func NewSecretVerifier(secret []byte, s Settings, now func() time.Time) (*Verifier, error) {
 	if err := checkTokenSecret(secret); err != nil {
 		return nil, err
 	}
-	secret = bytes.Clone(secret)
-	key := func(*jwt.Token) (any, error) { return secret, nil }
-	return &Verifier{
-		parser: newParser(now, jwt.WithValidMethods([]string{"HS256"})),
-		keys:   func(context.Context) jwt.Keyfunc { return key },
-		now:    now, cache: new(tokenCache), permissions: DefaultPermissions,
-	}, nil
+	v, err := newVerifier(s, now, []string{"HS256"})
+	v.secret = bytes.Clone(secret)
+	v.keyOf = func(context.Context, *jwt.Token) (*keys.Key, error) { return nil, nil }
+	return v, err
 }
 
-// JWKS is where an issuer publishes its keys (RFC 7517), and which of its tokens are meant for this system.
-type JWKS struct {
-	URL string
-	// Issuer and Audience must be those of a token, where they are set. An issuer that serves more than this system
-	// needs Audience: another system's tokens bear the same signatures.
-	Issuer, Audience string
-	// Permissions is the claim with the rights of people; empty is DefaultPermissions.
-	Permissions string
+// NewKeyVerifier accepts tokens signed with one of the keys of set, which is read elsewhere. A mapping that can't be is domain.ErrInvalid.
+func NewKeyVerifier(set *keys.Set, s Settings, now func() time.Time) (*Verifier, error) {
+	v, err := newVerifier(s, now, keys.Algorithms)
+	v.keyOf = set.Of
+	return v, err
 }
 
-// NewJWKSVerifier accepts tokens signed by RS256, PS256, ES256 or EdDSA with a key published at an address. The keys are read
-// now, every minute until ctx ends, and when a token names an unknown one (at most every five minutes). Failures to
-// read them are logged; until it succeeds once, Verify returns domain.ErrUnavailable.
-func NewJWKSVerifier(ctx context.Context, from JWKS, log *slog.Logger, now func() time.Time) (*Verifier, error) {
-	keys, err := keyfunc.NewDefaultOverrideCtx(ctx, []string{from.URL}, keyfunc.Override{
-		HTTPTimeout:     keysTimeout,
-		RefreshInterval: keysRefresh,
-		// A token with an unknown key must not wait for the next time that the keys may be read.
-		RateLimitWaitMax: keysTimeout,
-		RefreshErrorHandlerFunc: func(url string) func(context.Context, error) {
-			return func(ctx context.Context, err error) {
-				log.WarnContext(ctx, "read the keys that tokens are signed with", "url", url, "error", err)
-			}
-		},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("keys at %q: %w", from.URL, err)
+func newVerifier(s Settings, now func() time.Time, algorithms []string) (*Verifier, error) {
+	options := []jwt.ParserOption{jwt.WithValidMethods(algorithms), jwt.WithTimeFunc(now), jwt.WithLeeway(ClockLeeway), jwt.WithExpirationRequired()}
+	if s.Issuer != "" {
+		options = append(options, jwt.WithIssuer(s.Issuer))
 	}
-	options := []jwt.ParserOption{jwt.WithValidMethods([]string{"RS256", "PS256", "ES256", "EdDSA"})}
-	if from.Issuer != "" {
-		options = append(options, jwt.WithIssuer(from.Issuer))
+	if len(s.Audiences) > 0 {
+		options = append(options, jwt.WithAudience(s.Audiences...))
 	}
-	if from.Audience != "" {
-		options = append(options, jwt.WithAudience(from.Audience))
-	}
-	return &Verifier{parser: newParser(now, options...), now: now, cache: new(tokenCache), permissions: cmp.Or(from.Permissions, DefaultPermissions), keys: func(ctx context.Context) jwt.Keyfunc {
-		find := keys.KeyfuncCtx(ctx)
-		return func(token *jwt.Token) (any, error) {
-			key, err := find(token)
-			if known, readErr := keys.Storage().KeyReadAll(ctx); readErr != nil || len(known) == 0 {
-				return nil, fmt.Errorf("%w: no keys to verify tokens with", domain.ErrUnavailable)
-			}
-			return key, err
-		}
-	}}, nil
-}
-
-func newParser(now func() time.Time, options ...jwt.ParserOption) *jwt.Parser {
-	return jwt.NewParser(append(options, jwt.WithTimeFunc(now), jwt.WithLeeway(ClockLeeway), jwt.WithExpirationRequired())...)
+	reader, err := newClaimReader(s.Claims)
+	return &Verifier{parser: jwt.NewParser(options...), now: now, cache: newTokenCache(cmp.Or(s.CacheBytes, DefaultCacheBytes)), reader: reader, refused: s.Refused}, err
 }
 
 // accessTokens are the types of tokens that are taken (RFC 9068, section 4), in lower case; many providers say JWT, or nothing. Others, as of ID
@@ -108,14 +87,17 @@ func newParser(now func() time.Time, options ...jwt.ParserOption) *jwt.Parser {
 var accessTokens = []string{"", "jwt", "at+jwt", "application/at+jwt"}
 
 // Verify checks a token's signature, its type, its times and its claims. Errors are domain.ErrUnauthenticated, a RefusedError that says why, and
-// domain.ErrUnavailable while there are no keys to check it with.
+// domain.ErrUnavailable while it can't be told whether its key is published.
 func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 	if len(token) > maxToken {
 		return Claims{}, refused(problem.ErrTokenMalformed, fmt.Sprintf("it is longer than %d bytes", maxToken), nil, "")
 	}
-	find := v.keys(ctx)
-	wire := wireClaims{permissionsClaim: v.permissions}
-	parsed, err := v.parser.ParseWithClaims(token, &wire, func(t *jwt.Token) (any, error) {
+	if strings.Count(token, ".") == 4 {
+		return Claims{}, refused(problem.ErrTokenMalformed, "it is encrypted (JWE): have the identity provider issue signed tokens (JWT) for this system", nil, "")
+	}
+	wire := wireClaims{reader: v.reader}
+	var key *keys.Key
+	parsed, err := v.parser.ParseWithClaims(token, &wire, func(t *jwt.Token) (_ any, err error) {
 		// RFC 7515, section 4.1.11: a token that demands an extension which is not understood is invalid.
 		if _, critical := t.Header["crit"]; critical {
 			return nil, errors.New("crit: the token demands an extension")
@@ -124,16 +106,36 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 		if t.Header["typ"] != nil && !isText || !slices.Contains(accessTokens, strings.ToLower(kind)) {
 			return nil, fmt.Errorf("typ: %.40q is no access token", fmt.Sprint(t.Header["typ"]))
 		}
-		return find(t)
+		if key, err = v.keyOf(ctx, t); key == nil {
+			return v.secret, err
+		}
+		return key.Public(), nil
 	})
 	if err != nil {
 		return Claims{}, whyNot(err, parsed, &wire)
 	}
-	claims, err := wire.claims().check()
-	if err != nil {
-		return Claims{}, refused(domain.ErrUnauthenticated, err.Error(), parsed, wire.Issuer)
+	wire.claims.key = key
+	if v.refused.has(wire.claims.Subject) {
+		return Claims{}, refused(domain.ErrUnauthenticated, subjectRefused, parsed, wire.Issuer)
 	}
-	return claims, nil
+	return wire.claims, nil
+}
+
+const subjectRefused = "the subject is on the list of those that are refused"
+
+// StillAccepted is nil while a token that was accepted would be accepted again, for those whose requests take long. Errors are those of Verify,
+// once the token has expired, its key is no longer trusted or its bearer is refused. It is fast enough to be asked at any time.
+func (v *Verifier) StillAccepted(c Claims) error {
+	now := v.now()
+	switch {
+	case now.After(c.Expires.Add(ClockLeeway)):
+		return problem.ErrTokenExpired
+	case !c.key.Trusted(now):
+		return refused(domain.ErrUnauthenticated, "the key of the token is no longer trusted", nil, "")
+	case v.refused.has(c.Subject):
+		return refused(domain.ErrUnauthenticated, subjectRefused, nil, "")
+	}
+	return nil
 }
 
 // whyNot is the error of a token that was not verified.
@@ -155,10 +157,11 @@ func whyNot(err error, token *jwt.Token, wire *wireClaims) error {
 		is error
 		as string
 	}{
-		{jwt.ErrTokenInvalidAudience, "aud: the token is for another system"},
+		{jwt.ErrTokenInvalidAudience, wire.reader.Audience + ": the token is for another system"},
 		{jwt.ErrTokenInvalidIssuer, "iss: another issuer made the token"},
 		{jwt.ErrTokenNotValidYet, "nbf: the token is not valid yet"},
 		{jwt.ErrTokenRequiredClaimMissing, "exp, iss or aud: a claim is missing that a token must have"},
+		{keys.ErrUnknown, "kid: the identity provider publishes no such key"},
 		{jwt.ErrTokenSignatureInvalid, "the signature is of another key, or of an algorithm that is not taken"},
 	} {
 		if errors.Is(err, known.is) {

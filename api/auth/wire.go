@@ -5,27 +5,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/golang-jwt/jwt/v5"
-
-	"loyalty/domain"
 )
-
-// DefaultPermissions is the claim that holds the rights of people, unless a setting says otherwise.
-const DefaultPermissions = "permissions"
 
 // wireClaims is Claims as a token carries them. Names are exact, also in case (RFC 7519, section 10.1.1), and each occurs once: a token that has
 // one twice, in any spelling, says two things.
 type wireClaims struct {
 	jwt.RegisteredClaims
-	role    Role
-	channel domain.Channel
-	// scope and permissions are words separated by spaces.
-	scope, permissions string
-	// permissionsClaim is the name of the claim that permissions are read from.
-	permissionsClaim string
+	reader *claimReader
+	claims Claims
 	// fault is what is wrong with the claims, and names them.
 	fault error
 }
@@ -38,39 +28,75 @@ func (w *wireClaims) UnmarshalJSON(data []byte) error {
 		return nil
 	}
 	var faults []error
-	read := func(name string, into any) {
-		if raw, known := members[name]; known {
-			if err := json.Unmarshal(raw, into); err != nil {
-				faults = append(faults, fmt.Errorf("%s: not of the type that this claim has", name))
-			}
-		}
-	}
-	words := func(name string) string {
-		text, err := wordsOf(members[name])
+	value := func(name string) json.RawMessage {
+		raw, err := at(members, name)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("%s: %w", name, err))
 		}
-		return text
+		return raw
 	}
-	read("sub", &w.Subject)
+	read := func(name string, into any) {
+		if raw := value(name); raw != nil && json.Unmarshal(raw, into) != nil {
+			faults = append(faults, fmt.Errorf("%s: not of the type that this claim has", name))
+		}
+	}
+	rights := func(name string) string {
+		words, err := w.reader.rightsOf(value(name))
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", name, err))
+		}
+		return words
+	}
 	read("iss", &w.Issuer)
-	read("aud", &w.Audience)
+	read(w.reader.Audience, &w.Audience)
 	read("exp", &w.ExpiresAt)
 	read("nbf", &w.NotBefore)
 	read("iat", &w.IssuedAt)
-	read("channel", &w.channel)
-	w.scope, w.permissions = words("scope"), words(w.permissionsClaim)
-	if w.role, err = roleOf(members["role"]); err != nil {
-		faults = append(faults, fmt.Errorf("role: %w", err))
+	is, err := w.reader.roleOf(value(w.reader.Role))
+	if err != nil {
+		faults = append(faults, fmt.Errorf("%s: %w", w.reader.Role, err))
 	}
-	// Only ID tokens have these (OpenID Connect Core 1.0, sections 2 and 3.1.3.6): they say who somebody is, to whom they signed in to.
-	for _, name := range []string{"nonce", "at_hash"} {
-		if _, has := members[name]; has {
-			faults = append(faults, fmt.Errorf("%s: this is an ID token, and no access token", name))
-		}
+	c := &w.claims
+	if c.Role, c.Channel = is.role, is.channel; c.Channel == "" {
+		read(w.reader.Channel, &c.Channel)
+	}
+	subject := w.reader.Subject
+	if c.Role == RoleCustomer {
+		subject = w.reader.Customer
+	}
+	read(subject, &c.Subject)
+	// The rights of people come from a claim that no request can ask the identity provider for; the scope of a token is what its client asked for,
+	// and so gives rights to machines alone, whose clients are set up by hand.
+	people, machines := rights(w.reader.Permissions), rights(w.reader.Scope)
+	if c.Rights = people; c.Role == RoleChannel {
+		c.Rights = machines
+	}
+	if w.ExpiresAt != nil {
+		c.Expires = w.ExpiresAt.Time
+	}
+	faults = append(faults, ofOtherKinds(members)...)
+	if len(faults) == 0 {
+		// Only of whole claims can be said whether such a bearer can be.
+		var err error
+		w.claims, err = c.check(subject)
+		faults = append(faults, err)
 	}
 	w.fault = errors.Join(faults...)
 	return nil
+}
+
+// ofOtherKinds says of claims that no access token has which token has them: they say who somebody is to whom they signed in to (OpenID Connect
+// Core 1.0, sections 2 and 3.1.3.6), or tell of an event (RFC 8417, section 2.2).
+func ofOtherKinds(members map[string]json.RawMessage) (faults []error) {
+	for _, other := range []struct{ claim, value, is string }{
+		{"nonce", "", "an ID token"}, {"at_hash", "", "an ID token"}, {"events", "", "a security event"},
+		{"token_use", `"id"`, "an ID token"}, {"typ", `"ID"`, "an ID token"}, // as Cognito and Keycloak mark them
+	} {
+		if raw, has := members[other.claim]; has && (other.value == "" || string(raw) == other.value) {
+			faults = append(faults, fmt.Errorf("%s: this is %s, and no access token", other.claim, other.is))
+		}
+	}
+	return faults
 }
 
 // Validate is for package jwt, which calls it once the signature has been checked.
@@ -97,60 +123,4 @@ func exactMembers(data []byte) (map[string]json.RawMessage, error) {
 		spelt[folded], members[name] = true, raw
 	}
 	return members, nil
-}
-
-// roleOf is the role that a claim holds: one, or a list in which one is a role of this system.
-func roleOf(raw json.RawMessage) (Role, error) {
-	if raw == nil {
-		return "", errors.New("it is missing: customer, channel, support or analyst")
-	}
-	var one Role
-	if json.Unmarshal(raw, &one) == nil {
-		return one, nil
-	}
-	var list []Role
-	if err := json.Unmarshal(raw, &list); err != nil {
-		return "", errors.New("it is neither a text nor a list of texts")
-	}
-	known := slices.Compact(slices.Sorted(slices.Values(slices.DeleteFunc(list, func(r Role) bool {
-		return !slices.Contains([]Role{RoleCustomer, RoleChannel, RoleSupport, RoleAnalyst}, r)
-	}))))
-	switch len(known) {
-	case 0:
-		return "", errors.New("none of the list is customer, channel, support or analyst")
-	case 1:
-		return known[0], nil
-	}
-	return "", errors.New("the list has several of customer, channel, support and analyst")
-}
-
-// wordsOf are the words of a claim that is a text with spaces between them (RFC 8693, section 4.2), or a list.
-func wordsOf(raw json.RawMessage) (string, error) {
-	if raw == nil || string(raw) == "null" {
-		return "", nil
-	}
-	var text string
-	if json.Unmarshal(raw, &text) == nil {
-		return text, nil
-	}
-	var list []string
-	if err := json.Unmarshal(raw, &list); err != nil {
-		return "", errors.New("it is neither a text nor a list of texts")
-	}
-	for _, word := range list {
-		if word == "" || strings.ContainsFunc(word, func(r rune) bool { return r == ' ' || r == '\t' || r == '\n' || r == '\r' }) {
-			return "", errors.New("a word of the list is empty or has a space")
-		}
-	}
-	return strings.Join(list, " "), nil
-}
-
-// claims are what the token says. The rights of people come from a claim that no request can ask the identity provider for; the scope of a
-// token is what its client asked for, and so gives rights to machines alone, whose clients are set up by hand.
-func (w *wireClaims) claims() Claims {
-	c := Claims{Subject: w.Subject, Role: w.role, Channel: w.channel, Rights: w.permissions, Expires: w.ExpiresAt.Time}
-	if c.Role == RoleChannel {
-		c.Rights = w.scope
-	}
-	return c
 }

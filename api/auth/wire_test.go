@@ -31,7 +31,7 @@ func signedText(t *testing.T, header, payload string) string {
 // Then each is refused, and what is at fault is named.
 func TestClaimsAreReadExactly(t *testing.T) {
 	now := time.Date(2026, 11, 22, 9, 30, 0, 0, time.UTC)
-	verifier, err := auth.NewSecretVerifier(tokenSecret, at(now))
+	verifier, err := auth.NewSecretVerifier(tokenSecret, auth.Settings{}, at(now))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func TestClaimsAreReadExactly(t *testing.T) {
 		`{"sub":"ann","Role":"customer",` + exp + `}`:                                                   "role: it is missing",
 		`{"sub":"ann","role":"Customer",` + exp + `}`:                                                   "role",
 		`{"sub":"ann","role":"admin",` + exp + `}`:                                                      "role",
-		`{"sub":"ann","role":["employee"],` + exp + `}`:                                                 "role: none of the list",
+		`{"sub":"ann","role":["employee"],` + exp + `}`:                                                 "role: none of it is customer",
 		`{"sub":"ann","role":["support","customer"],` + exp + `}`:                                       "role: the list has several",
 		`{"sub":"ann","role":{"name":"support"},` + exp + `}`:                                           "role: it is neither",
 		`{"sub":7,"role":"customer",` + exp + `}`:                                                       "sub: not of the type",
@@ -73,6 +73,9 @@ func TestClaimsAreReadExactly(t *testing.T) {
 		`{"sub":"s-1","role":"support","permissions":["reveal audit"],` + exp + `}`:                     "permissions: a word",
 		`{"sub":"app","role":"channel","channel":["store"],` + exp + `}`:                                "channel: not of the type",
 		`{"sub":"app","role":"channel",` + exp + `}`:                                                    "channel",
+		`{"sub":"ann","role":"customer","events":{},` + exp + `}`:                                       "events: this is a security event",
+		`{"sub":"ann","role":"customer","token_use":"id",` + exp + `}`:                                  "token_use: this is an ID token",
+		`{"sub":"ann","role":"customer","typ":"ID",` + exp + `}`:                                        "typ: this is an ID token",
 		`{"sub":"ann","role":"customer","nonce":"n",` + exp + `}`:                                       "nonce: this is an ID token",
 		`{"sub":"ann","role":"customer","at_hash":"h",` + exp + `}`:                                     "at_hash: this is an ID token",
 		`{"sub":"ann","role":"customer","exp":"soon"}`:                                                  "exp: not of the type",
@@ -112,7 +115,7 @@ func FuzzNoTokenIsReadInTwoWays(f *testing.F) {
 	f.Add(`{"sub":"ann","role":"customer","exp":9999999999}`)
 	f.Add(`{"sub":"ann","role":["support"],"ROLE":"x","permissions":["reveal"],"exp":9999999999}`)
 	f.Add(`{"sub":"app","role":"channel","channel":"store","scope":"award","exp":1e10,"aud":null}`)
-	verifier, err := auth.NewSecretVerifier(tokenSecret, time.Now)
+	verifier, err := auth.NewSecretVerifier(tokenSecret, auth.Settings{}, time.Now)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -165,7 +165,7 @@ func TestNobodyElseGetsASession(t *testing.T) {
 func TestHalfAnIdentityProviderIsRefused(t *testing.T) {
 	all := map[string]string{
 		"LOYALTY_OIDC_ISSUER": "https://id.example", "LOYALTY_OIDC_CLIENT_ID": "pages", "LOYALTY_PUBLIC_URL": "https://loyalty.example",
-		"LOYALTY_JWKS_URL": "https://id.example/keys", "LOYALTY_OIDC_CLIENT_SECRET": "a secret of the pages",
+		"LOYALTY_JWKS_URL": "https://id.example/keys", "LOYALTY_JWT_AUDIENCE": "loyalty", "LOYALTY_OIDC_CLIENT_SECRET": "a secret of the pages",
 	}
 	run := func(t *testing.T, settings map[string]string, says string) {
 		environment := []string{"LOYALTY_PROXY_SECRET=" + siteProxySecret}
@@ -185,11 +185,19 @@ func TestHalfAnIdentityProviderIsRefused(t *testing.T) {
 		settings[name] = value
 		return settings
 	}
-	for _, name := range []string{"LOYALTY_OIDC_ISSUER", "LOYALTY_OIDC_CLIENT_ID", "LOYALTY_PUBLIC_URL", "LOYALTY_JWKS_URL"} {
+	for _, name := range []string{"LOYALTY_OIDC_ISSUER", "LOYALTY_OIDC_CLIENT_ID", "LOYALTY_PUBLIC_URL"} {
 		t.Run("without "+name, func(t *testing.T) { run(t, with(name, ""), name+" must be set") })
 	}
+	t.Run("without keys", func(t *testing.T) { run(t, with("LOYALTY_JWKS_URL", ""), "set LOYALTY_JWKS_URL") })
+	t.Run("with a secret for tokens instead of keys", func(t *testing.T) {
+		settings := with("LOYALTY_JWKS_URL", "")
+		settings["LOYALTY_TOKEN_SECRET"] = siteTokenSecret
+		run(t, settings, "LOYALTY_JWKS_URL must be set")
+	})
+	t.Run("keys in the clear", func(t *testing.T) { run(t, with("LOYALTY_JWKS_URL", "http://id.example/keys"), "whoever answers in its place") })
+	t.Run("tokens for anybody", func(t *testing.T) { run(t, with("LOYALTY_JWT_AUDIENCE", ""), "LOYALTY_JWT_AUDIENCE is not set") })
 	t.Run("with nothing but a secret", func(t *testing.T) {
-		run(t, map[string]string{"LOYALTY_OIDC_CLIENT_SECRET": "a secret of the pages"}, "LOYALTY_OIDC_ISSUER, LOYALTY_OIDC_CLIENT_ID, LOYALTY_PUBLIC_URL, LOYALTY_JWKS_URL must be set")
+		run(t, map[string]string{"LOYALTY_OIDC_CLIENT_SECRET": "a secret of the pages", "LOYALTY_TOKEN_SECRET": siteTokenSecret}, "LOYALTY_OIDC_ISSUER, LOYALTY_OIDC_CLIENT_ID, LOYALTY_PUBLIC_URL, LOYALTY_JWKS_URL must be set")
 	})
 	t.Run("an issuer in the clear", func(t *testing.T) { run(t, with("LOYALTY_OIDC_ISSUER", "http://id.example"), "issuer") })
 	t.Run("a path of ours", func(t *testing.T) { run(t, with("LOYALTY_PUBLIC_URL", "https://loyalty.example/support"), "publicURL") })

@@ -233,10 +233,10 @@ func TestOperatorsAreAnsweredWhileAProcessOpens(t *testing.T) {
 	go func() {
 		ended <- Run(ctx, Config{
 			Roles: Roles{Command: true}, Connections: folder.Connections(), Addr: "127.0.0.1:0", AdminAddr: admin, EventStore: Quiet(), Exclusive: true,
-			Secrets: func(ctx context.Context) (domain.Proxies, *auth.Verifier, error) {
+			Secrets: func() (domain.Proxies, *auth.Verifier, error) {
 				close(opening)
 				<-open
-				return folder.Secrets(ctx)
+				return folder.Secrets()
 			},
 			Started: func(Addresses) func() error { close(started); return func() error { return nil } },
 		})

@@ -3,11 +3,11 @@
 package app
 
 import (
-	"context"
 	"time"
 
 	"loyalty/api/admission"
 	"loyalty/api/auth"
+	"loyalty/api/auth/keys"
 	"loyalty/api/web"
 	"loyalty/domain"
 	"loyalty/domain/season"
@@ -59,9 +59,12 @@ type Config struct {
 	// Drain is how long a process that is to stop is not ready and answers all the same, so that balancers send it nothing more before its
 	// listeners close. An interrupt or SIGTERM within that time ends it.
 	Drain time.Duration
-	// Secrets is called once the event store is open, whose lock tells that no other process uses the folder. What it starts must end
-	// with its context.
-	Secrets func(context.Context) (domain.Proxies, *auth.Verifier, error)
+	// Secrets is called once the event store is open, whose lock tells that no other process uses the folder.
+	Secrets func() (domain.Proxies, *auth.Verifier, error)
+	// Keys are those that the verifier and SignIn use, which the process reads; nil where tokens are signed with a secret. Refused is the list that
+	// the verifier uses; nil without one.
+	Keys    *keys.Set
+	Refused *auth.Refused
 	// Started is called once requests are answered. What it returns is called when the process stops, before anything else is
 	// stopped. It may be nil.
 	Started func(Addresses) (beforeStop func() error)

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -47,7 +46,7 @@ func (f Folder) Check() error {
 }
 
 // Secrets makes the proxies and the verifier from the folder's secrets. It generates secrets that are missing.
-func (f Folder) Secrets(context.Context) (domain.Proxies, *auth.Verifier, error) {
+func (f Folder) Secrets() (domain.Proxies, *auth.Verifier, error) {
 	tokenSecret, err := openSecret(f.TokenSecretFile())
 	if err != nil {
 		return domain.Proxies{}, nil, err
@@ -60,7 +59,7 @@ func (f Folder) Secrets(context.Context) (domain.Proxies, *auth.Verifier, error)
 	if err != nil {
 		return domain.Proxies{}, nil, err
 	}
-	verifier, err := auth.NewSecretVerifier(tokenSecret, time.Now)
+	verifier, err := auth.NewSecretVerifier(tokenSecret, auth.Settings{}, time.Now)
 	return proxies, verifier, err
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"loyalty/api/auth/keys"
 	"loyalty/eventstore"
 	"loyalty/projections"
 )
@@ -136,5 +137,30 @@ func (m *askedMetric) Collect(out chan<- prometheus.Metric) {
 	defer m.mu.Unlock()
 	if !m.asked.IsZero() && m.now().Sub(m.asked) <= askedFor {
 		out <- prometheus.MustNewConstMetric(m.desc, prometheus.GaugeValue, float64(m.value))
+	}
+}
+
+// newKeyMetrics shows whether the keys that tokens are verified with are still read.
+func newKeyMetrics(set *keys.Set) prometheus.Collector {
+	return keyMetrics{
+		set:   set,
+		count: prometheus.NewDesc("loyalty_token_keys", "Keys of the identity provider that can be used.", nil, nil),
+		age:   prometheus.NewDesc("loyalty_token_keys_age_seconds", "Seconds since the keys of the identity provider were last read.", nil, nil),
+	}
+}
+
+type keyMetrics struct {
+	set        *keys.Set
+	count, age *prometheus.Desc
+}
+
+// Describe names the metrics.
+func (m keyMetrics) Describe(out chan<- *prometheus.Desc) { out <- m.count; out <- m.age }
+
+// Collect leaves out the age of keys that were never read.
+func (m keyMetrics) Collect(out chan<- prometheus.Metric) {
+	out <- prometheus.MustNewConstMetric(m.count, prometheus.GaugeValue, float64(m.set.Count()))
+	if age, known := m.set.Age(); known {
+		out <- prometheus.MustNewConstMetric(m.age, prometheus.GaugeValue, age.Seconds())
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"loyalty/api"
 	"loyalty/api/auth"
+	"loyalty/api/auth/keys"
 	"loyalty/commands"
 	"loyalty/domain"
 	"loyalty/projections"
@@ -37,6 +38,8 @@ type Process struct {
 	// board is the essential runner of a leaderboard in this process's memory; nil where it is shared.
 	board *projections.Runner
 	shown atomic.Bool // there was a leaderboard to show
+	// keys are those that tokens are verified with; nil for a secret.
+	keys *keys.Set
 	// stopping is set once the process is to stop: it is not ready from then on.
 	stopping atomic.Bool
 	api      *api.Server
@@ -49,7 +52,7 @@ type Process struct {
 func Open(ctx context.Context, c Config) (_ *Process, err error) {
 	log := c.EventStore.Logger
 	p := &Process{Roles: c.Roles}
-	// Projections, and the refresh of keys that tokens are verified with, outlive ctx until close.
+	// Projections, and what reads keys, outlive ctx until close.
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	p.stop = stop
 	defer func() {
@@ -62,12 +65,17 @@ func Open(ctx context.Context, c Config) (_ *Process, err error) {
 	if p.Stores, err = c.Open(ctx, want, c.EventStore); err != nil {
 		return nil, err
 	}
-	proxies, verifier, err := c.Secrets(running)
+	proxies, verifier, err := c.Secrets()
 	if err != nil {
 		return nil, err
 	}
+	p.running.Go(func() { c.Refused.Run(running) })
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if p.keys = c.Keys; p.keys != nil {
+		registry.MustRegister(newKeyMetrics(p.keys))
+		p.running.Go(func() { p.keys.Run(running) })
+	}
 	config := api.Config{
 		Proxies: proxies, Verifier: verifier, Log: log, Now: time.Now, NewRequestID: NewRequestIDs(), Ready: p.readiness(), Metrics: registry,
 		Limits: c.Limits, Development: c.Development, AllowOrigins: c.AllowOrigins, SignIn: c.SignIn, PublicURL: c.PublicURL,

@@ -17,6 +17,11 @@ func (p *Process) readiness() map[string]func(context.Context) error {
 			if p.stopping.Load() {
 				return errStopping
 			}
+			if p.keys != nil && role != "project" {
+				if err := p.keys.Ready(ctx); err != nil {
+					return err
+				}
+			}
 			return checks[role](ctx)
 		}
 	}

@@ -78,7 +78,7 @@ func TestAWhatIfOfALargeLogTellsHowFarItIs(t *testing.T) {
 	const orders = 40_000
 	store, proxies := largeLog(t, orders)
 	secret := []byte("a secret of these tests, 32 bytes")
-	verifier, err := auth.NewSecretVerifier(secret, time.Now)
+	verifier, err := auth.NewSecretVerifier(secret, auth.Settings{}, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -211,7 +211,7 @@ func (c Dashboards) load(ctx context.Context, board measuredBoard, people popula
 }
 
 func (c Dashboards) handler(board app.LeaderboardStore, proxies domain.Proxies, tokenSecret []byte) (http.Handler, error) {
-	verifier, err := auth.NewSecretVerifier(tokenSecret, time.Now)
+	verifier, err := auth.NewSecretVerifier(tokenSecret, auth.Settings{}, time.Now)
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,8 @@ type serveCommand struct {
 	History  string `help:"Folder of this process alone, in which it keeps how the leaderboard stood at every moment, for asOf and changes; none by default." env:"LOYALTY_HISTORY" placeholder:"DIR"`
 	NoWhatIf bool   `help:"Answer no what-ifs (POST /what-if). One takes about 400 bytes of memory for each customer." env:"LOYALTY_NO_WHAT_IF"`
 	flags.Addresses
-	flags.Secrets
+	flags.Proxy
+	flags.Tokens
 	flags.SignIn
 	flags.EventStoreAccess
 	flags.Origins
@@ -49,18 +50,28 @@ func (c serveCommand) Run(ctx context.Context, std output.Streams) error {
 	if err != nil {
 		return err
 	}
-	if config.SignIn, err = c.SignIn.Provider(c.Secrets); err != nil {
+	if config.Keys, err = c.Keys(config.EventStore.Logger); err != nil {
 		return err
 	}
 	if config.PublicURL, err = c.SignIn.Origin(); err != nil {
 		return err
 	}
+	if config.SignIn, err = c.SignIn.Provider(config.Keys); err != nil {
+		return err
+	}
+	verifier, refused, err := c.Verifier(config.Keys, config.EventStore.Logger)
+	if err != nil {
+		return err
+	}
+	config.Refused = refused
 	has := func(role string) bool { return slices.Contains(c.Roles, role) }
 	config.Roles = app.Roles{Command: has("command"), Query: has("query"), Project: has("project")}
 	config.Connections, config.History, config.NoWhatIf, config.Drain = c.Connections.Config(), c.History, c.NoWhatIf, c.Drain
-	config.Secrets = func(ctx context.Context) (domain.Proxies, *auth.Verifier, error) {
-		return c.Secrets.Open(ctx, config.EventStore.Logger)
+	proxies, err := c.Proxies()
+	if err != nil {
+		return err
 	}
+	config.Secrets = func() (domain.Proxies, *auth.Verifier, error) { return proxies, verifier, nil }
 	config.Started = func(at app.Addresses) (beforeStop func() error) {
 		fmt.Fprintf(std.Out, "loyalty (%s) is listening on http://%s\n  health and metrics  http://%s/readyz, /metrics, and /status to look at\n",
 			strings.Join(c.Roles, ", "), at.API, at.Admin)

@@ -18,6 +18,7 @@ import (
 type tokenCommand struct {
 	Data app.Folder `help:"Data folder of the process the token is for, if that was started with dev; ${data} if no secret is given. It goes before a secret." placeholder:"DIR"`
 	flags.Signing
+	flags.Recipient
 	Role    string        `help:"What its bearer is: customer, channel, support or analyst." required:"" enum:"customer,channel,support,analyst" placeholder:"ROLE"`
 	Sub     string        `help:"Whose token it is: a customer's id, or that of a till or a member of staff." required:"" placeholder:"ID"`
 	Channel string        `help:"Where its bearer sells or buys: website, mobile or store. A channel's token needs it." enum:",website,mobile,store" default:"" placeholder:"CHANNEL"`
@@ -46,7 +47,7 @@ func (c tokenCommand) Run(std output.Streams) error {
 	if err != nil {
 		return err
 	}
-	token, err := auth.Mint(secret, auth.Claims{
+	token, err := c.Settings().Mint(secret, auth.Claims{
 		Subject: c.Sub, Role: auth.Role(c.Role), Channel: domain.Channel(c.Channel), Rights: c.Scope,
 	}, c.TTL, time.Now())
 	if errors.Is(err, domain.ErrInvalid) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -15,6 +14,7 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
 
+	"loyalty/api/auth/keys"
 	"loyalty/domain"
 )
 
@@ -40,13 +40,11 @@ type discovery struct {
 	failedAt time.Time
 }
 
-// discovered is what a provider says about itself. It is kept until the process ends. Only keys are read again, when a token names an
-// unknown one.
+// discovered is what a provider says about itself. It is kept until the process ends.
 type discovered struct {
 	config Config
 	client *http.Client
 	oauth  *oauth2.Config
-	keys   oidc.KeySet
 }
 
 func newDiscovery(c Config) *discovery {
@@ -89,7 +87,6 @@ func (d *discovery) find(ctx context.Context) (*discovered, error) {
 
 // metadata is what is needed of the discovery document besides what package oidc reads (Discovery 1.0, section 3).
 type metadata struct {
-	JWKSURI     string   `json:"jwks_uri"`
 	AuthMethods []string `json:"token_endpoint_auth_methods_supported"`
 }
 
@@ -104,17 +101,15 @@ func (d *discovery) discover(ctx context.Context) (*discovered, error) {
 	}
 	endpoint := document.Endpoint()
 	for name, address := range map[string]string{
-		"authorization_endpoint": endpoint.AuthURL, "token_endpoint": endpoint.TokenURL, "jwks_uri": more.JWKSURI,
+		"authorization_endpoint": endpoint.AuthURL, "token_endpoint": endpoint.TokenURL,
 	} {
-		if at, err := url.Parse(address); err != nil || !confidential(at) {
+		if at, err := url.Parse(address); err != nil || !keys.Confidential(at) {
 			return nil, fmt.Errorf("the identity provider's discovery document: its %s is %q, and should be https", name, address)
 		}
 	}
 	endpoint.AuthStyle = more.style(d.config.ClientSecret)
 	return &discovered{
 		config: d.config, client: d.client,
-		// Keys are read for all sign-ins to come, so that reading them must not end with a request.
-		keys: oidc.NewRemoteKeySet(oidc.ClientContext(context.Background(), d.client), more.JWKSURI),
 		oauth: &oauth2.Config{
 			ClientID: d.config.ClientID, ClientSecret: d.config.ClientSecret, Endpoint: endpoint,
 			RedirectURL: d.config.PublicURL + ReturnPath, Scopes: d.config.Scopes,
@@ -136,13 +131,6 @@ func unavailable(err error, doing string) error {
 		return fmt.Errorf("%w: %s: %w", domain.ErrUnavailable, doing, network)
 	}
 	return fmt.Errorf("%s: %w", doing, err)
-}
-
-// confidential tells whether nobody can listen in on the way to an address: by TLS, or on this machine.
-func confidential(at *url.URL) bool {
-	host := at.Hostname()
-	ip := net.ParseIP(host)
-	return host != "" && (at.Scheme == "https" || at.Scheme == "http" && (host == "localhost" || ip != nil && ip.IsLoopback()))
 }
 
 // guarded bounds the size of answers, and turns every status but 200 to a GET into an error, because package oidc would put the whole

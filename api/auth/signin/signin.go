@@ -15,6 +15,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"loyalty/api/auth"
+	"loyalty/api/auth/keys"
 	"loyalty/domain"
 )
 
@@ -34,7 +35,11 @@ type Config struct {
 	Scopes []string
 	// Parameters are added to what browsers take to the provider, as audience where it needs that to issue a JWT.
 	Parameters map[string]string
-	Now        func() time.Time
+	// TokenParameters are sent with the code for a token, as resource where the provider needs it there, too (RFC 8707, section 2.2).
+	TokenParameters map[string]string
+	// Keys are those that the provider signs ID tokens with, the same that access tokens are verified with.
+	Keys *keys.Set
+	Now  func() time.Time
 }
 
 // Provider signs people in at an identity provider, from many goroutines at once. It has none of its own between requests.
@@ -63,10 +68,15 @@ func New(c Config) (*Provider, error) {
 			badParameters = domain.Invalid("parameters", "parameter_reserved", "none of them may be "+strings.Join(ours, ", "))
 		}
 	}
+	for name := range c.TokenParameters {
+		if name == "" || slices.Contains(oursForTokens, name) {
+			badParameters = domain.Invalid("tokenParameters", "parameter_reserved", "none of them may be "+strings.Join(oursForTokens, ", "))
+		}
+	}
 	if err := domain.JoinInvalid(badBase, badIssuer, badClient, badScopes, badParameters); err != nil {
 		return nil, err
 	}
-	c.PublicURL, c.Scopes, c.Parameters = base, withOpenID(c.Scopes), maps.Clone(c.Parameters)
+	c.PublicURL, c.Scopes, c.Parameters, c.TokenParameters = base, withOpenID(c.Scopes), maps.Clone(c.Parameters), maps.Clone(c.TokenParameters)
 	return &Provider{config: c, secure: strings.HasPrefix(base, "https:"), discovery: newDiscovery(c)}, nil
 }
 
@@ -88,6 +98,9 @@ var ours = []string{
 	"client_id", "code_challenge", "code_challenge_method", "nonce", "redirect_uri", "response_mode", "response_type", "scope", "state",
 }
 
+// oursForTokens are those of a token request that this package sets, and Config.TokenParameters may not.
+var oursForTokens = []string{"client_id", "client_secret", "code", "code_verifier", "grant_type", "redirect_uri"}
+
 func withOpenID(scopes []string) []string {
 	if slices.Contains(scopes, oidc.ScopeOpenID) {
 		return slices.Clone(scopes)
@@ -101,7 +114,7 @@ func parseAddress(field, address string) (*url.URL, error) {
 	if err != nil || at.Host == "" || at.User != nil || at.RawQuery != "" || at.Fragment != "" {
 		return nil, domain.Invalid(field, "url_malformed", "it is an address as https://id.example")
 	}
-	if !confidential(at) {
+	if !keys.Confidential(at) {
 		return nil, domain.Invalid(field, "url_insecure", "it is https, or http on this machine itself")
 	}
 	return at, nil

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"loyalty/api/auth/keys/keystest"
 	"loyalty/api/auth/signin/signintest"
 	"loyalty/domain"
 )
@@ -51,6 +52,7 @@ func openSite(t *testing.T, client signintest.Client) *site {
 		Issuer: s.provider.Issuer(), ClientID: client.ID, ClientSecret: client.Secret, PublicURL: s.url,
 		Now: func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) },
 	}
+	s.config.Keys = keystest.Start(t, s.provider.KeysURL(), s.config.Now)
 	s.restart()
 	return s
 }

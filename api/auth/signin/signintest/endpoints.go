@@ -133,6 +133,9 @@ func (p *Provider) tokens(g grant) map[string]any {
 	if p.outcome.Opaque {
 		access = rand.Text()
 	}
+	if p.outcome.Encrypted {
+		access = "eyJhbGciOiJSU0EtT0FFUCIsImVuYyI6IkEyNTZHQ00ifQ." + strings.Join([]string{rand.Text(), rand.Text(), rand.Text(), rand.Text()}, ".")
+	}
 	answer := map[string]any{"access_token": access, "token_type": "Bearer", "expires_in": 3600}
 	if !p.outcome.WithoutIDToken {
 		key := p.key

@@ -37,8 +37,8 @@ type Outcome struct {
 	Status int
 	// Granting puts into the access token whatever scope was asked for, as most providers do.
 	Granting bool
-	// Opaque makes an access token that is no JWT, WithoutIDToken leaves the ID token out.
-	Opaque, WithoutIDToken bool
+	// Opaque makes an access token that is no JWT, Encrypted one that only its issuer could read, WithoutIDToken leaves the ID token out.
+	Opaque, Encrypted, WithoutIDToken bool
 	// ForeignKey signs ID tokens with a key that is not published. WithoutKeys answers 500 to whoever asks for the keys.
 	ForeignKey, WithoutKeys bool
 }
