@@ -99,6 +99,9 @@ func (*Events) Types() []string {
 // Fold is 1.
 func (*Events) Fold() int { return 1 }
 
+// Names is empty: integration events have customers' ids.
+func (*Events) Names() string { return "" }
+
 // Checkpoint is the saved checkpoint, or the position published since unless another process has moved the checkpoint beyond it.
 // The first time it is the start or the end of the log, and saved at once, so that no later event is lost.
 func (e *Events) Checkpoint(ctx context.Context) (domain.Checkpoint, error) {

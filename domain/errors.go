@@ -51,6 +51,9 @@ var (
 	ErrWrongLog = errors.New("the read model does not belong to this log")
 	// ErrNewerFold: a newer version of the program keeps the read model. Projections stop.
 	ErrNewerFold = errors.New("a newer version of the program keeps this read model: upgrade this process")
+	// ErrOtherNames: the names in a read model were made with another proxy secret than this process has. Processes don't start, and
+	// projections stop.
+	ErrOtherNames = errors.New("its names were made with another proxy secret than this process has")
 )
 
 // PointsLimitError is ErrOrderPoints or ErrAdjustmentPoints with the limit that was passed.

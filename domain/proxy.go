@@ -59,7 +59,10 @@ func ParseProxyName(text string) (string, bool) {
 const MinProxySecret = 16
 
 // Proxies derives proxy keys from customer ids with one secret. Make it with NewProxies. It is safe for concurrent use.
-type Proxies struct{ macs *sync.Pool }
+type Proxies struct {
+	macs        *sync.Pool
+	fingerprint string
+}
 
 // proxyMAC has reusable buffers: passed through the hash.Hash interface, local ones would be allocated at every call.
 type proxyMAC struct {
@@ -72,11 +75,26 @@ func NewProxies(secret []byte) (Proxies, error) {
 	if len(secret) < MinProxySecret {
 		return Proxies{}, Invalid("proxySecret", "secret_too_short", fmt.Sprintf("the proxy secret needs at least %d bytes", MinProxySecret))
 	}
-	return newProxies(bytes.Clone(secret)), nil
+	p := newProxies(bytes.Clone(secret))
+	p.fingerprint = hex.EncodeToString(p.sum("names:1")[:16])
+	return p, nil
 }
 
 func newProxies(secret []byte) Proxies {
 	return Proxies{macs: &sync.Pool{New: func() any { return &proxyMAC{Hash: hmac.New(sha256.New, secret)} }}}
+}
+
+// Fingerprint tells secrets apart and does not give them away: the first 16 bytes of HMAC-SHA256 of a constant, in hexadecimal. That of a
+// season's Proxies is that of the secret they come from. It is empty for the zero Proxies.
+func (p Proxies) Fingerprint() string { return p.fingerprint }
+
+// sum is HMAC-SHA256 of a text. No customer id contains a colon, so that a text with one gives no customer's key.
+func (p Proxies) sum(text string) []byte {
+	mac := p.macs.Get().(*proxyMAC)
+	defer p.macs.Put(mac)
+	mac.Reset()
+	mac.Write([]byte(text))
+	return mac.Sum(nil)
 }
 
 // Key is the proxy key of a customer. Once its pool is filled, it doesn't allocate.
@@ -91,11 +109,9 @@ func (p Proxies) Key(customer CustomerID) ProxyKey {
 }
 
 // ForSeason makes the Proxies of a season. Without the secret, its keys can't be linked with those of another season or of all time. Their
-// secret is HMAC-SHA256(secret, "season:" + id); no customer id contains a colon.
+// secret is HMAC-SHA256(secret, "season:" + id).
 func (p Proxies) ForSeason(id string) Proxies {
-	mac := p.macs.Get().(*proxyMAC)
-	defer p.macs.Put(mac)
-	mac.Reset()
-	mac.Write([]byte("season:" + id))
-	return newProxies(mac.Sum(nil))
+	season := newProxies(p.sum("season:" + id))
+	season.fingerprint = p.fingerprint
+	return season
 }

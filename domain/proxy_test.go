@@ -76,6 +76,19 @@ func TestProxies_Key_differs_per_customer_and_per_secret(t *testing.T) {
 	}
 }
 
+func TestProxies_Fingerprint_tells_secrets_apart(t *testing.T) {
+	one, other := newProxies(t, "the first shop's secret"), newProxies(t, "the second shop's secret")
+	if len(one.Fingerprint()) != 32 || one.Fingerprint() == other.Fingerprint() || one.Fingerprint() != newProxies(t, "the first shop's secret").Fingerprint() {
+		t.Errorf("the fingerprints are %q and %q", one.Fingerprint(), other.Fingerprint())
+	}
+	if got := one.ForSeason("2026-11").Fingerprint(); got != one.Fingerprint() {
+		t.Errorf("that of a season is %q, and of its secret %q", got, one.Fingerprint())
+	}
+	if got := (domain.Proxies{}).Fingerprint(); got != "" {
+		t.Errorf("that of no secret is %q", got)
+	}
+}
+
 func TestProxies_Key_may_be_used_from_many_goroutines(t *testing.T) {
 	const customers = 200
 	proxies := newProxies(t, "0123456789abcdef")

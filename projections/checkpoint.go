@@ -53,7 +53,7 @@ func (s *session) confirm(ctx context.Context) error {
 // reach moves a checkpoint to one that the subscription gave, unless confirm has found the projection complete beyond it.
 func (s *session) reach(to *domain.Checkpoint, at domain.Checkpoint) {
 	if !at.Position.Before(to.Position) {
-		at.Fold = s.projection.Fold()
+		at.Fold, at.Names = s.projection.Fold(), s.projection.Names()
 		*to = at
 	}
 }

@@ -49,8 +49,11 @@ func (l Leaderboard) Name() string {
 	return "leaderboard-" + l.Season.ID
 }
 
-// Fold is 1.
-func (Leaderboard) Fold() int { return 1 }
+// Fold is 2: that of version 1 knows no checkpoint with Names.
+func (Leaderboard) Fold() int { return 2 }
+
+// Names are those of Proxies.
+func (l Leaderboard) Names() string { return l.Proxies.Fingerprint() }
 
 // Types are the events that change points or forget a customer.
 func (Leaderboard) Types() []string { return rankingTypes() }
@@ -109,9 +112,12 @@ func (l Leaderboard) load(ctx context.Context, wanted func() error) error {
 			return yield(leaderboard.Standing{Key: key, Points: a.Points, Minute: leaderboard.Minute(a.ReachedAt)})
 		})
 		if err == nil {
+			err = loaded.CheckNames(l.Names()) // the ledger is of another secret, so this process has the wrong one
+		}
+		if err == nil {
 			l.Logger.Info("the leaderboard is being put in order", "customers", customers, "position", loaded.Position)
 		}
-		loaded.Fold = l.Fold()
+		loaded.Fold, loaded.Names = l.Fold(), l.Names()
 		return leaderboard.Snapshot{Checkpoint: loaded.Checkpoint, AsOf: loaded.AsOf}, err
 	})
 	if err == nil {

@@ -22,8 +22,11 @@ type Ledger struct {
 // Name is "ledger".
 func (Ledger) Name() string { return "ledger" }
 
-// Fold is 2: that of version 1 knows no views of customers, and would go past them.
-func (Ledger) Fold() int { return 2 }
+// Fold is 3: that of version 1 knows no views of customers, and would go past them; that of version 2 knows no checkpoint with Names.
+func (Ledger) Fold() int { return 3 }
+
+// Names are those of Proxies.
+func (l Ledger) Names() string { return l.Proxies.Fingerprint() }
 
 // Types are the events that change points and those of the audit log.
 func (Ledger) Types() []string { return ledgerTypes() }

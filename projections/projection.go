@@ -20,8 +20,11 @@ type Projection interface {
 	// Types are the types of events it handles.
 	Types() []string
 	// Fold is the version of its fold, from 1. It is raised whenever a program with the version before would fold something wrong after this one has
-	// written to the read model: such a program then refuses to go on.
+	// written to the read model, or would never get its batches in: such a program then refuses to go on.
 	Fold() int
+	// Names is the fingerprint of the secret that it makes names with, empty if it makes none. A read model with the names of another secret is
+	// left alone.
+	Names() string
 	// Checkpoint is how far the read model has applied the log. It first prepares the read model if that is necessary.
 	Checkpoint(ctx context.Context) (domain.Checkpoint, error)
 	// Apply commits the changes of a batch and its checkpoint atomically. It is domain.ErrCheckpointMoved if another runner has moved the

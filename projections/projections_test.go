@@ -215,5 +215,6 @@ type nothing struct{ at domain.Checkpoint }
 func (*nothing) Name() string                                            { return "nothing" }
 func (*nothing) Types() []string                                         { return []string{account.TypePointsAdjusted} }
 func (*nothing) Fold() int                                               { return 1 }
+func (*nothing) Names() string                                           { return "" }
 func (n *nothing) Checkpoint(context.Context) (domain.Checkpoint, error) { return n.at, nil }
 func (n *nothing) Apply(_ context.Context, b projections.Batch) error    { n.at = b.To; return nil }

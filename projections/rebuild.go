@@ -60,7 +60,7 @@ type copying struct {
 func (c *copying) advance(ctx context.Context, until domain.Position) error {
 	batch := Batch{From: c.at}
 	apply := func(to domain.Checkpoint) error {
-		to.Log, to.Fold = c.log, c.Fold()
+		to.Log, to.Fold, to.Names = c.log, c.Fold(), c.Names()
 		batch.To = to
 		if err := c.Apply(ctx, batch); err != nil {
 			return fmt.Errorf("apply %d events from position %s to %s: %w", len(batch.Events), batch.From, batch.To, err)
@@ -113,12 +113,13 @@ func (c *copying) switchOver(ctx context.Context, switchOver func(context.Contex
 	return fmt.Errorf("the live read model was ahead of its copy %d times: %w", maxSwitchAttempts, domain.ErrNotCaughtUp)
 }
 
-// openCopy opens a copy beside a live read model. It returns an error if the live one is not of this log; an empty one is no error.
-func openCopy[C any](ctx context.Context, store *eventstore.Store, a CompareOptions, checkpoint func(context.Context) (domain.Checkpoint, error), open func(context.Context) (C, error)) (copied C, log string, err error) {
+// openCopy opens a copy beside a live read model. It returns an error if the live one is not of this log, or has names of another secret; an empty
+// one is no error.
+func openCopy[C any](ctx context.Context, store *eventstore.Store, proxies domain.Proxies, a CompareOptions, checkpoint func(context.Context) (domain.Checkpoint, error), open func(context.Context) (C, error)) (copied C, log string, err error) {
 	if !a.FromNothing {
 		at, err := checkpoint(ctx)
 		if err == nil {
-			err = store.CheckCheckpoint(ctx, at)
+			err = errors.Join(store.CheckCheckpoint(ctx, at), at.CheckNames(proxies.Fingerprint()))
 		}
 		if err != nil && !errors.Is(err, domain.ErrNotCaughtUp) {
 			return copied, "", err
@@ -143,11 +144,11 @@ func discard(ctx context.Context, err error, copied interface{ Discard(context.C
 }
 
 // RebuildLedger folds the log into a new copy of a ledger, compares it with the live one at one position, and replaces that with it. proxies
-// must be those of the live one. The live ledger serves meanwhile. On an error, also of ctx, it stays unchanged.
+// must be those of the live one, unless CompareOptions.FromNothing is set. The live ledger serves meanwhile. On an error, also of ctx, it stays unchanged.
 func RebuildLedger(ctx context.Context, store *eventstore.Store, live RebuildableLedger, proxies domain.Proxies, a CompareOptions) (_ Rebuilt, err error) {
 	a = a.withDefaults()
 	rebuilt := Rebuilt{ReadModel: "ledger"}
-	copied, log, err := openCopy(ctx, store, a, live.Checkpoint, live.Copy)
+	copied, log, err := openCopy(ctx, store, proxies, a, live.Checkpoint, live.Copy)
 	if err != nil {
 		return rebuilt, err
 	}
@@ -235,7 +236,7 @@ func digestOf(ctx context.Context, l ledger.Reader, a CompareOptions, doing stri
 func RebuildLeaderboard(ctx context.Context, store *eventstore.Store, live RebuildableLeaderboard, proxies domain.Proxies, a CompareOptions) (_ Rebuilt, err error) {
 	a = a.withDefaults()
 	rebuilt := Rebuilt{ReadModel: "leaderboard"}
-	copied, log, err := openCopy(ctx, store, a, live.Checkpoint, live.Copy)
+	copied, log, err := openCopy(ctx, store, proxies, a, live.Checkpoint, live.Copy)
 	if err != nil {
 		return rebuilt, err
 	}
@@ -246,7 +247,7 @@ func RebuildLeaderboard(ctx context.Context, store *eventstore.Store, live Rebui
 	}
 	projection := Leaderboard{Writer: copied, Proxies: proxies}
 	loaded := fold.at
-	loaded.Log, loaded.Fold = log, projection.Fold()
+	loaded.Log, loaded.Fold, loaded.Names = log, projection.Fold(), projection.Names()
 	if err := copied.Load(ctx, func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
 		return leaderboard.Snapshot{Checkpoint: loaded}, fold.standings(proxies, a, yield)
 	}); err != nil {

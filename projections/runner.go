@@ -130,8 +130,8 @@ func (r *Runner) update(change func(*Status)) {
 }
 
 // Run applies the log until ctx ends, and then returns nil. It retries after transient failures, such as a store that is down, or another
-// runner that was faster. Permanent errors stop it: domain.ErrUndecodable with the position, domain.ErrWrongLog and domain.ErrNewerFold. If it
-// went on, everything after it would be wrong.
+// runner that was faster. Permanent errors stop it: domain.ErrUndecodable with the position, domain.ErrWrongLog, domain.ErrNewerFold and
+// domain.ErrOtherNames. If it went on, everything after it would be wrong.
 func (r *Runner) Run(ctx context.Context) error {
 	for attempt := 1; ; attempt++ {
 		before := r.Status().Applied
@@ -162,7 +162,8 @@ func (r *Runner) Run(ctx context.Context) error {
 }
 
 func permanent(err error) bool {
-	return errors.Is(err, domain.ErrUndecodable) || errors.Is(err, domain.ErrWrongLog) || errors.Is(err, domain.ErrNewerFold)
+	return errors.Is(err, domain.ErrUndecodable) || errors.Is(err, domain.ErrWrongLog) || errors.Is(err, domain.ErrNewerFold) ||
+		errors.Is(err, domain.ErrOtherNames)
 }
 
 // alarmInterval is how often a stopped projection is logged as an error.
@@ -198,6 +199,9 @@ func (r *Runner) session(ctx context.Context) error {
 	if newest := r.projection.Fold(); at.Fold > newest {
 		return fmt.Errorf("%w: its fold is of version %d, and this program's of version %d", domain.ErrNewerFold, at.Fold, newest)
 	}
+	if err := at.CheckNames(r.projection.Names()); err != nil {
+		return r.reloaded(ctx, err)
+	}
 	r.update(func(*Status) { r.at = at })
 	if err := r.standBy(ctx, at.Position); err != nil {
 		return err
@@ -214,9 +218,8 @@ func (r *Runner) session(ctx context.Context) error {
 		return err
 	}
 	s := session{Runner: r, messages: messages, at: at}
-	err = s.run(ctx)
-	if reloadable, can := r.projection.(Reloadable); can && errors.Is(err, domain.ErrWrongLog) {
-		return r.reload(ctx, reloadable, err)
+	if err = s.run(ctx); errors.Is(err, domain.ErrWrongLog) {
+		return r.reloaded(ctx, err)
 	}
 	return err
 }
@@ -247,24 +250,35 @@ func (r *Runner) standBy(ctx context.Context, at domain.Position) error {
 	return nil
 }
 
-// reload loads a read model of another log anew, once what it is loaded from is of this one. Until then it returns the error that stops the projection.
-func (r *Runner) reload(ctx context.Context, p Reloadable, wrong error) error {
+// reloaded loads a read model of another log, or with the names of another secret, anew, once what it is loaded from is of this log and this secret.
+// Until then, or if it can't be loaded, it returns the error that stops the projection.
+func (r *Runner) reloaded(ctx context.Context, wrong error) error {
+	p, can := r.projection.(Reloadable)
+	if !can {
+		return wrong
+	}
 	source, err := p.Source(ctx)
 	if err == nil {
 		err = r.store.CheckCheckpoint(ctx, source)
+	}
+	if err == nil && source.Names != r.projection.Names() && errors.Is(wrong, domain.ErrOtherNames) {
+		err = errOtherSource
 	}
 	if err != nil {
 		r.options.Logger.Debug("a read model can't be loaded anew yet", "projection", r.projection.Name(), "error", err)
 		return wrong
 	}
-	r.options.Logger.Warn("a read model is of another log and is loaded anew", "projection", r.projection.Name(), "error", wrong)
+	r.options.Logger.Warn("a read model is loaded anew", "projection", r.projection.Name(), "error", wrong)
 	if err := p.Load(ctx); err != nil {
 		return err
 	}
 	return errReloaded
 }
 
-var errReloaded = errors.New("the read model was loaded anew")
+var (
+	errReloaded    = errors.New("the read model was loaded anew")
+	errOtherSource = errors.New("what it would be loaded from does not say that it has the names of this process")
+)
 
 // session is a running subscription.
 type session struct {

@@ -60,6 +60,7 @@ type list struct {
 
 func (*list) Name() string    { return "list" }
 func (*list) Fold() int       { return 1 }
+func (*list) Names() string   { return "" }
 func (*list) Types() []string { return []string{account.TypePointsAdjusted} }
 
 func (l *list) Checkpoint(context.Context) (domain.Checkpoint, error) {

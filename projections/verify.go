@@ -17,7 +17,8 @@ import (
 type CompareOptions struct {
 	// Timeout bounds the wait for a read model that lags behind the log (default 30 s).
 	Timeout time.Duration
-	// FromNothing has a rebuild replace the live read model without looking at it, whatever log it was folded from.
+	// FromNothing has a rebuild replace the live read model without looking at it, whatever log it was folded from and whatever secret its
+	// names were made with.
 	FromNothing bool
 	// MaxDrifts is the most drifts listed in a Finding, which counts all (default 100).
 	MaxDrifts int

@@ -72,3 +72,6 @@ type Config struct {
 
 // ConfigError is a mistake in the configuration of a process. Its text says what to do in terms of flags and environment variables.
 type ConfigError struct{ error }
+
+// Unwrap is the error that the mistake leads to.
+func (e ConfigError) Unwrap() error { return e.error }

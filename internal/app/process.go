@@ -43,6 +43,8 @@ type Process struct {
 	// stopping is set once the process is to stop: it is not ready from then on.
 	stopping atomic.Bool
 	api      *api.Server
+	// unfit has why the process must not go on, where a store that was away when it began says so.
+	unfit chan error
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -51,7 +53,7 @@ type Process struct {
 // Open opens the stores and starts the projections, and serves nothing yet. The caller closes it.
 func Open(ctx context.Context, c Config) (_ *Process, err error) {
 	log := c.EventStore.Logger
-	p := &Process{Roles: c.Roles}
+	p := &Process{Roles: c.Roles, unfit: make(chan error, 1)}
 	// Projections, and what reads keys, outlive ctx until close.
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	p.stop = stop
@@ -66,6 +68,11 @@ func Open(ctx context.Context, c Config) (_ *Process, err error) {
 		return nil, err
 	}
 	proxies, verifier, err := c.Secrets()
+	if err != nil {
+		return nil, err
+	}
+	// Nothing is projected, or shown, under names that the others don't have.
+	known, err := p.CheckNames(ctx, proxies)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +109,7 @@ func Open(ctx context.Context, c Config) (_ *Process, err error) {
 			config.Replays = whatIfs{p.Store, proxies}
 		}
 	}
-	if err := p.newRunners(c, proxies); err != nil {
+	if err := p.newRunners(ctx, c, proxies); err != nil {
 		return nil, err
 	}
 	if p.history != nil {
@@ -127,6 +134,13 @@ func Open(ctx context.Context, c Config) (_ *Process, err error) {
 	}
 	p.start(running, log)
 	p.running.Go(func() { quarantined.run(running) })
+	if !known {
+		p.running.Go(func() {
+			if err := p.awaitNames(running, proxies); err != nil {
+				p.unfit <- err
+			}
+		})
+	}
 	for _, each := range checks {
 		p.running.Go(func() { each.await(running, log) })
 	}
@@ -134,7 +148,7 @@ func Open(ctx context.Context, c Config) (_ *Process, err error) {
 }
 
 // newRunners makes the runners of the projections that the roles keep, and opens the history.
-func (p *Process) newRunners(c Config, proxies domain.Proxies) (err error) {
+func (p *Process) newRunners(ctx context.Context, c Config, proxies domain.Proxies) (err error) {
 	log := c.EventStore.Logger
 	newRunner := func(of projections.Projection) *projections.Runner {
 		return projections.NewRunner(of, p.Store, projections.Options{Logger: log})
@@ -155,6 +169,13 @@ func (p *Process) newRunners(c Config, proxies domain.Proxies) (err error) {
 		return nil
 	}
 	if p.history, err = history.Open(c.History, history.Options{Logger: log}); err != nil {
+		return err
+	}
+	at, err := p.history.Checkpoint(ctx)
+	if err == nil {
+		err = otherNames(at.CheckNames(proxies.Fingerprint()), "history", "loyalty rebuild history "+c.History)
+	}
+	if err != nil {
 		return err
 	}
 	p.optional = append(p.optional, newRunner(projections.History{Writer: p.history, Proxies: proxies}))
@@ -212,4 +233,16 @@ func (p *Process) close(ctx context.Context) error {
 		closed = p.history.Close()
 	}
 	return errors.Join(p.buses.close(), closed, p.Stores.Close(ctx))
+}
+
+// pause waits for so long, or until ctx ends, and then returns false.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }

@@ -63,7 +63,7 @@ func (c verifyCommand) Run(ctx context.Context, std output.Streams) (err error) 
 	}
 	report.Findings = append(report.Findings, found)
 	if s.Shared != nil {
-		proxies, err := c.Stores.Proxies()
+		proxies, err := c.Stores.ProxiesOf(ctx, s)
 		if err != nil {
 			return progress.End(err)
 		}

@@ -331,7 +331,7 @@ func TestACheckpointComesBackAsItWasGiven(t *testing.T) {
 				if got, err := h.Checkpoint(t.Context()); err != nil || got != from {
 					t.Fatalf("the checkpoint is %+v, %v; want %+v", got, err, from)
 				}
-				to := domain.Checkpoint{Position: position(n + 2), Log: "log-1", Last: domain.EventRef{Position: position(n + 1), ID: "event"}, Fold: int(n) + 1}
+				to := domain.Checkpoint{Position: position(n + 2), Log: "log-1", Last: domain.EventRef{Position: position(n + 1), ID: "event"}, Fold: int(n) + 1, Names: "names-1"}
 				change := history.Change{Kind: history.Awarded, Points: 5, Position: position(n + 2)}
 				wrong := from
 				wrong.Log = "log-2"
@@ -342,7 +342,7 @@ func TestACheckpointComesBackAsItWasGiven(t *testing.T) {
 					t.Fatal(err)
 				}
 				from = to
-				from.Log = "log-1b"
+				from.Log, from.Names = "log-1b", "names-2"
 				if err := h.Apply(t.Context(), history.Batch{From: to, To: from}); err != nil {
 					t.Fatal(err)
 				}

@@ -78,13 +78,22 @@ func (f Stores) Proxies() (domain.Proxies, error) {
 	return domain.NewProxies(key)
 }
 
+// ProxiesOf is Proxies for the read models in the stores: with another secret than theirs it is domain.ErrOtherNames.
+func (f Stores) ProxiesOf(ctx context.Context, s app.Stores) (domain.Proxies, error) {
+	proxies, err := f.Proxies()
+	if err == nil {
+		_, err = s.CheckNames(ctx, proxies)
+	}
+	return proxies, err
+}
+
 // CatchUp brings the ledger of a data folder up to date if no process is running there: one that was killed may have left it behind the
 // log.
 func (f Stores) CatchUp(ctx context.Context, s app.Stores) error {
 	if s.Server == nil || f.Data == "" {
 		return nil
 	}
-	proxies, err := f.Proxies()
+	proxies, err := f.ProxiesOf(ctx, s)
 	if err != nil {
 		return err
 	}

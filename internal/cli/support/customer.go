@@ -84,7 +84,7 @@ func (c forgetCommand) Run(ctx context.Context, std output.Streams) error {
 		return err
 	}
 	return c.With(ctx, app.Wanted{Leaderboard: true}, func(s app.Stores) error {
-		proxies, err := c.Stores.Proxies()
+		proxies, err := c.Stores.ProxiesOf(ctx, s)
 		if err != nil {
 			return err
 		}

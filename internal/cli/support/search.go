@@ -59,7 +59,7 @@ func (c Search) Run(ctx context.Context, std output.Streams) error {
 	return c.With(ctx, app.Wanted{}, func(s app.Stores) (err error) {
 		var proxies domain.Proxies
 		if isName {
-			if proxies, err = c.Stores.Proxies(); err != nil {
+			if proxies, err = c.Stores.ProxiesOf(ctx, s); err != nil {
 				return err
 			}
 		}

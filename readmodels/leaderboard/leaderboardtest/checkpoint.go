@@ -46,7 +46,7 @@ var checkpointClauses = []clause{
 				t.Fatalf("the checkpoint is %+v, %v; want %+v", got, err, want)
 			}
 		}
-		loaded := domain.Checkpoint{Position: at(100), Log: "log-1", Last: domain.EventRef{Position: at(90), ID: "event-1"}, Fold: 1}
+		loaded := domain.Checkpoint{Position: at(100), Log: "log-1", Last: domain.EventRef{Position: at(90), ID: "event-1"}, Fold: 1, Names: "names-1"}
 		err := adapter.Load(t.Context(), func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
 			return leaderboard.Snapshot{Checkpoint: loaded, AsOf: start}, yield(standing(ann, 10, 5))
 		})
@@ -54,11 +54,12 @@ var checkpointClauses = []clause{
 			t.Fatal(err)
 		}
 		is(loaded)
-		to := domain.Checkpoint{Position: at(110), Log: "log-1", Last: domain.EventRef{Position: at(105), ID: "event-2"}, Fold: 2}
+		to := domain.Checkpoint{Position: at(110), Log: "log-1", Last: domain.EventRef{Position: at(105), ID: "event-2"}, Fold: 2, Names: "names-1"}
 		for what, spoil := range map[string]func(*domain.Checkpoint){
 			"another log":            func(c *domain.Checkpoint) { c.Log = "log-2" },
 			"another event":          func(c *domain.Checkpoint) { c.Last.ID = "event-3" },
 			"another fold":           func(c *domain.Checkpoint) { c.Fold = 3 },
+			"other names":            func(c *domain.Checkpoint) { c.Names = "names-2" },
 			"one that knows nothing": func(c *domain.Checkpoint) { *c = domain.CheckpointAt(c.Position) },
 		} {
 			from := loaded

@@ -18,7 +18,7 @@ var applyClauses = []clause{
 	}},
 
 	{"a checkpoint comes back as the last batch gave it, and a batch from any other is refused", func(f *fixture) {
-		first := domain.Checkpoint{Position: at(3), Log: "log-1", Last: domain.EventRef{Position: at(1), ID: award(1, "anna", 1).EventID}, Fold: 1}
+		first := domain.Checkpoint{Position: at(3), Log: "log-1", Last: domain.EventRef{Position: at(1), ID: award(1, "anna", 1).EventID}, Fold: 1, Names: "names-1"}
 		second := first
 		second.Position, second.Fold = at(5), 2
 		f.applied(ledger.Batch{To: first, Entries: []ledger.Entry{award(1, "anna", 1)}})
@@ -27,6 +27,7 @@ var applyClauses = []clause{
 			"another event":          func(c *domain.Checkpoint) { c.Last.ID = award(2, "anna", 1).EventID },
 			"another place of it":    func(c *domain.Checkpoint) { c.Last.Position = at(2) },
 			"another fold":           func(c *domain.Checkpoint) { c.Fold = 3 },
+			"other names":            func(c *domain.Checkpoint) { c.Names = "names-2" },
 			"one that knows nothing": func(c *domain.Checkpoint) { *c = domain.CheckpointAt(c.Position) },
 		} {
 			from := first

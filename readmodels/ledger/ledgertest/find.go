@@ -150,6 +150,33 @@ var findClauses = []clause{
 		}
 	}},
 
+	{"a ledger tells whose names it has", func(f *fixture) {
+		ours, err := domain.NewProxies([]byte("a secret of these tests"))
+		others, otherErr := domain.NewProxies([]byte("another secret of these tests"))
+		if err := errors.Join(err, otherErr); err != nil {
+			f.Fatal(err)
+		}
+		is := func(want bool, proxies domain.Proxies) {
+			f.Helper()
+			if got, err := ledger.NamedBy(f.ctx, f, proxies); err != nil || got != want {
+				f.Errorf("got %v, %v; want %v", got, err, want)
+			}
+		}
+		is(true, ours)
+		is(true, others)
+		var entries []ledger.Entry
+		for n := range uint64(20) {
+			e := award(n+1, domain.CustomerID(fmt.Sprint("c-", n)), 1)
+			if n%4 == 0 { // as of before there were buckets
+				e.Bucket = ledger.BucketOf(ours.Key(e.Customer).Name())
+			}
+			entries = append(entries, e)
+		}
+		f.add(entries...)
+		is(true, ours)
+		is(false, others)
+	}},
+
 	{"what is to be found goes over to a copy, and not what it has not", func(f *fixture) {
 		in := func(e ledger.Entry) ledger.Entry { e.Bucket = 7; return e }
 		f.add(in(award(1, "anna", 5)), in(award(2, "bob", 5)))
