@@ -31,10 +31,10 @@ type Addresses struct {
 	EventStore string
 }
 
-// Run opens a process and answers requests until ctx ends, a server fails, or a store turns out to have other names. Then it stops in order: what Started returned; where ctx has
-// ended, nothing for the time of Config.Drain, in which the process says that it is not ready and answers; the API, once requests under way
-// are answered; what operators ask; the projections, and the stores. It returns nil after a stop without failures, and a ConfigError if c
-// can't work.
+// Run opens a process and answers requests until ctx ends, a server fails, or a store turns out to have other names. Then it stops in order:
+// what Started returned; where ctx has ended, nothing for the time of Config.Drain, in which the process says that it is not ready and
+// answers; the API, once requests under way are answered; what operators ask; the projections, and the stores. It returns nil after a stop
+// without failures, and a ConfigError if c can't work.
 func Run(ctx context.Context, c Config) (err error) {
 	UseServingGCTarget()
 	var stopLimiting func()
