@@ -65,6 +65,8 @@ type Config struct {
 	PublicURL string
 	// Development makes tokens for whoever asks, and a page to choose on. It is nil anywhere but in development.
 	Development func(auth.Claims, time.Duration) (token string, err error)
+	// NoSignIn is why nobody signs in where nobody does; see web.Handler.
+	NoSignIn string
 	// AllowOrigins are those whose pages may show dashboards, as "https://shop.example".
 	AllowOrigins []string
 	// Log gets one line for each request: reads that went well at level debug, as there may be 100,000 a second, all
@@ -186,7 +188,7 @@ func (s *Server) furnish(c *Config, stopping context.Context) rooms {
 			Ready: c.Ready, Status: c.Status, Metrics: c.Metrics, Requests: s.metrics, LiveStreams: s.admission.Live.InFlight,
 			Log: c.Log, Now: c.Now, IDs: s.ids,
 		},
-		web: &web.Handler{Auth: s.auth, Provider: c.SignIn, Development: c.Development, Log: c.Log, Now: c.Now, IDs: s.ids},
+		web: &web.Handler{Auth: s.auth, Provider: c.SignIn, Development: c.Development, NoSignIn: c.NoSignIn, Log: c.Log, Now: c.Now, IDs: s.ids},
 	}
 }
 

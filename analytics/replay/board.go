@@ -2,6 +2,7 @@ package replay
 
 import (
 	"cmp"
+	"encoding/binary"
 	"slices"
 	"time"
 
@@ -19,23 +20,37 @@ type Row struct {
 	OtherPoints int64
 
 	minute, otherMinute int64
+	unnamed             bool
 }
 
-// Name is the proxy name.
-func (r *Row) Name() string { return r.Key.Name() }
+// Name is the proxy name, empty on a board without names.
+func (r *Row) Name() string {
+	if r.unnamed {
+		return ""
+	}
+	return r.Key.Name()
+}
 
-// Board ranks all customers who have an actual rank or one under the policy, under the keys that proxies makes. Rows are ordered by
+// Board ranks all customers who have an actual rank or one under the policy, under the keys that proxies makes. With the zero Proxies there
+// are no names, and of customers who are equal in all else the one whom the log names first comes first. Rows are ordered by
 // actual rank; those without one are last. Without a policy the other ranks and points are 0. It takes about 70 bytes per customer.
 func (h *History) Board(proxies domain.Proxies) []Row {
 	rows := make([]Row, 0, len(h.customers))
+	unnamed := proxies == domain.Proxies{}
 	for i := range h.customers {
 		c := &h.customers[i]
 		if !c.ranked(actual) && !c.ranked(tried) {
 			continue
 		}
 		was, other := &c.totals[actual], &c.totals[tried]
+		var key domain.ProxyKey
+		if unnamed {
+			binary.BigEndian.PutUint64(key[:], uint64(i))
+		} else {
+			key = proxies.Key(c.id)
+		}
 		rows = append(rows, Row{
-			Key: proxies.Key(c.id), Points: was.points, OtherPoints: other.points, minute: was.minute(), otherMinute: other.minute(),
+			Key: key, unnamed: unnamed, Points: was.points, OtherPoints: other.points, minute: was.minute(), otherMinute: other.minute(),
 		})
 		row := &rows[len(rows)-1]
 		if c.ranked(actual) {

@@ -42,7 +42,7 @@ type Part struct {
 // Place is a customer in a top list.
 type Place struct {
 	Rank        int64  `json:"rank,omitempty"`
-	ProxyName   string `json:"proxyName"`
+	ProxyName   string `json:"proxyName,omitempty"`
 	Points      int64  `json:"points"`
 	OtherRank   int64  `json:"otherRank,omitempty"`
 	OtherPoints *int64 `json:"otherPoints,omitempty"`

@@ -24,7 +24,9 @@ type Handler struct {
 	Provider IdentityProvider
 	// Development makes tokens for whoever asks. It is nil anywhere but in development.
 	Development func(auth.Claims, time.Duration) (token string, err error)
-	Log         *slog.Logger
-	Now         func() time.Time
-	IDs         request.IDs
+	// NoSignIn is why nobody signs in where nobody does, and what to do; empty for what is always true.
+	NoSignIn string
+	Log      *slog.Logger
+	Now      func() time.Time
+	IDs      request.IDs
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -28,7 +29,7 @@ func (h *Handler) SignIn(c echo.Context) error {
 	case h.developing(c):
 		return signInPage{To: to, People: people}.write(c.Response(), http.StatusOK)
 	}
-	return signInPage{To: to, Problem: "Nobody signs in here. Open this page from where you are signed in, or ask those who run this system to name an identity provider."}.
+	return signInPage{To: to, Problem: cmp.Or(h.NoSignIn, "Nobody signs in here. Open this page from where you are signed in, or ask those who run this system to name an identity provider.")}.
 		write(c.Response(), http.StatusNotFound)
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"net/http"
@@ -150,6 +151,29 @@ func TestTokenPrintsATokenThatWorks(t *testing.T) {
 			t.Errorf("%s: %v, %v; want mode 0600", name, info.Mode(), err)
 		}
 	}
+}
+
+// Given loyalty dev for other machines, too
+// Then its address is one to open, and it says, also to whoever wants to sign in, why nobody can and what to do.
+func TestDevOnAnotherAddressSaysWhyNobodySignsIn(t *testing.T) {
+	p := startDev(t, t.TempDir(), "--addr", "0.0.0.0:0")
+	if !strings.HasPrefix(p.base, "http://localhost:") || !strings.Contains(p.out.String(), "Pages can't be signed in to: loyalty dev") {
+		t.Errorf("it greets with %s", p.out.String())
+	}
+	response, err := http.Get(p.base + "/sign-in?to=/support")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	page, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusNotFound || !strings.Contains(string(page), "--addr 127.0.0.1:8080") {
+		t.Errorf("%s: %s, %v", response.Status, page, err)
+	}
+	t.Run("on this machine", func(t *testing.T) {
+		if p := startDev(t, t.TempDir()); strings.Contains(p.out.String(), "signed in") {
+			t.Errorf("it greets with %s", p.out.String())
+		}
+	})
 }
 
 func TestUsedWronglyItSaysHowAndExitsWith2(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -103,6 +104,49 @@ func TestReplayComparesPoliciesAndBreaksDown(t *testing.T) {
 	}
 }
 
+// Given no proxy secret
+// When the log is folded
+// Then everything is as with it, without names.
+func TestReplayNeedsNoSecretForWhatHasNoNames(t *testing.T) {
+	data := shopped(t, func(string) {})
+	more := withPolicy(t, "id: more\nspendPerPoint: {GBP: 200}\n")
+	of := "embedded:" + app.Folder(data).EventStoreDir()
+	for _, args := range [][]string{{"--by", "month"}, {"--policy", more}} {
+		with, without := replayed(t, nil, append(args, "--data", data)...), replayed(t, nil, append(args, "--eventstore", of)...)
+		tops := []*[]replay.Place{&with.Top}
+		if with.Policy != nil {
+			tops = append(tops, &with.Policy.Top)
+		}
+		for _, top := range tops {
+			for i := range *top {
+				if (*top)[i].ProxyName == "" {
+					t.Errorf("%v: no name in %+v", args, (*top)[i])
+				}
+				(*top)[i].ProxyName = ""
+			}
+		}
+		if want, got := encoded(t, with), encoded(t, without); got != want {
+			t.Errorf("%v: without the secret\n%s\nwant\n%s", args, got, want)
+		}
+	}
+	stdout, stderr, status := runProgram(t, "replay", "--eventstore", of, "--format", "csv")
+	if status != cli.ExitOK || !strings.HasPrefix(stdout, "rank,proxy_name,points\n1,,15\n") {
+		t.Errorf("exit status %d: %s%s", status, stdout, stderr)
+	}
+	if stdout, stderr, status := runProgram(t, "replay", "--eventstore", of); status != cli.ExitOK || !regexp.MustCompile(`(?m)^1 +- +15$`).MatchString(stdout) {
+		t.Errorf("exit status %d: %s%s", status, stdout, stderr)
+	}
+}
+
+func encoded(t *testing.T, r analyst.ReplayReport) string {
+	t.Helper()
+	text, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 func TestReplayWritesFilesAndReadsAnExport(t *testing.T) {
 	data := shopped(t, func(string) {})
 	dir := t.TempDir()
@@ -145,7 +189,7 @@ func TestReplayUsedWronglySaysWhatToDo(t *testing.T) {
 	data := shopped(t, func(string) {})
 	for _, c := range []struct{ args, says string }{
 		{"", "set LOYALTY_EVENTSTORE"},
-		{"--eventstore embedded:" + app.Folder(data).EventStoreDir(), "LOYALTY_PROXY_SECRET"},
+		{"--digest --eventstore embedded:" + app.Folder(data).EventStoreDir(), "LOYALTY_PROXY_SECRET"},
 		{"--data " + t.TempDir(), "loyalty dev --data"},
 		{"--data " + data + " --until yesterday --by weekday --format xls --top 10001", "--by (by_unknown): say channel, month or currency; --format (format_unknown)"},
 		{"--data " + data + " --until 1999-12-31", "is before the first event, which was stored at"},

@@ -46,7 +46,9 @@ type Config struct {
 	EventStore embedded.Options
 	Exclusive  bool
 	// Development makes tokens for whoever asks; nil in production.
-	Development  func(auth.Claims, time.Duration) (string, error)
+	Development func(auth.Claims, time.Duration) (string, error)
+	// NoSignIn is what people are told where nobody signs in; empty for the usual.
+	NoSignIn     string
 	AllowOrigins []string             // origins whose pages may show dashboards
 	SignIn       web.IdentityProvider // nil where nobody signs in to pages
 	PublicURL    string               // the origin at which browsers find the pages; empty if it isn't known

@@ -31,6 +31,14 @@ type Addresses struct {
 	EventStore string
 }
 
+// Openable is an address to open on this machine for a listener at addr: one that listens everywhere names no host.
+func Openable(addr net.Addr) string {
+	if at, is := addr.(*net.TCPAddr); is && at.IP.IsUnspecified() {
+		return net.JoinHostPort("localhost", strconv.Itoa(at.Port))
+	}
+	return addr.String()
+}
+
 // Run opens a process and answers requests until ctx ends, a server fails, or a store turns out to have other names. Then it stops in order:
 // what Started returned; where ctx has ended, nothing for the time of Config.Drain, in which the process says that it is not ready and
 // answers; the API, once requests under way are answered; what operators ask; the projections, and the stores. It returns nil after a stop

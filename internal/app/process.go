@@ -85,7 +85,7 @@ func Open(ctx context.Context, c Config) (_ *Process, err error) {
 	}
 	config := api.Config{
 		Proxies: proxies, Verifier: verifier, Log: log, Now: time.Now, NewRequestID: NewRequestIDs(), Ready: p.readiness(), Metrics: registry,
-		Limits: c.Limits, Development: c.Development, AllowOrigins: c.AllowOrigins, SignIn: c.SignIn, PublicURL: c.PublicURL,
+		Limits: c.Limits, Development: c.Development, NoSignIn: c.NoSignIn, AllowOrigins: c.AllowOrigins, SignIn: c.SignIn, PublicURL: c.PublicURL,
 	}
 	if c.Command {
 		handler, err := commands.New(p.Store, commands.Options{

@@ -53,6 +53,7 @@ func (c devCommand) Run(ctx context.Context, std output.Streams) error {
 	if isLoopback(c.Addr) {
 		config.Development = c.Data.Mint
 	}
+	config.NoSignIn = noSignIn
 	if err := os.MkdirAll(string(c.Data), 0o700); err != nil {
 		return err
 	}
@@ -65,7 +66,7 @@ func (c devCommand) Run(ctx context.Context, std output.Streams) error {
 		}
 		shopping, cancel := context.WithCancel(ctx)
 		ended := make(chan error, 1)
-		go func() { ended <- runDemo(shopping, "http://"+at.API.String(), c.Data, std.Out) }()
+		go func() { ended <- runDemo(shopping, "http://"+app.Openable(at.API), c.Data, std.Out) }()
 		// The simulated shoppers stop first, so that they see no failing request.
 		return flags.SayStopping(ctx, std.Out, func() error { cancel(); return <-ended })
 	}
@@ -75,6 +76,10 @@ func (c devCommand) Run(ctx context.Context, std output.Streams) error {
 	}
 	return err
 }
+
+// noSignIn is why pages can't be signed in to from another machine.
+const noSignIn = "loyalty dev signs people in only on the machine where it runs, since it takes them at their word: anybody who reaches another address could sign in as anybody. " +
+	"Start it with --addr 127.0.0.1:8080 and open http://localhost:8080/ there. From another machine, forward a port to it, as with ssh -L 8080:127.0.0.1:8080."
 
 // greet prints the addresses and what to try next.
 func (c devCommand) greet(out io.Writer, at app.Addresses) {
@@ -97,7 +102,10 @@ Open http://%[1]s/ to see it in a browser. Or try, in another terminal:
     -d '{"ItemIds": ["mug"], "paymentDetails": {"amount": "129.99", "currency": "GBP", "method": "card"}}'
   curl -H "Authorization: Bearer $TOKEN" http://%[1]s/loyalty/alice
 
-`, at.API, at.Admin, data, self, c.Data)
+`, app.Openable(at.API), app.Openable(at.Admin), data, self, c.Data)
+	if !isLoopback(c.Addr) {
+		fmt.Fprintf(out, "Pages can't be signed in to: %s\n\n", noSignIn)
+	}
 	if at.EventStore != "" {
 		fmt.Fprintf(out, "The event store is listening on esdb://%s%s\n\n", at.EventStore, c.EventStoreAccess.Hint())
 	}

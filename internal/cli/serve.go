@@ -74,7 +74,7 @@ func (c serveCommand) Run(ctx context.Context, std output.Streams) error {
 	config.Secrets = func() (domain.Proxies, *auth.Verifier, error) { return proxies, verifier, nil }
 	config.Started = func(at app.Addresses) (beforeStop func() error) {
 		fmt.Fprintf(std.Out, "loyalty (%s) is listening on http://%s\n  health and metrics  http://%s/readyz, /metrics, and /status to look at\n",
-			strings.Join(c.Roles, ", "), at.API, at.Admin)
+			strings.Join(c.Roles, ", "), app.Openable(at.API), app.Openable(at.Admin))
 		return flags.SayStopping(ctx, std.Out, func() error { return nil })
 	}
 	return app.Run(ctx, config)

@@ -47,6 +47,8 @@ stored later than it. A policy file may say
     - {channel: mobile, from: 2026-10-01, until: 2026-11-01, factor: "1.5"}
   pointValue: 1                          # minor units, for the liability
 
+Sums, breakdowns and ranks need no secret: without LOYALTY_PROXY_SECRET, or --data, names are left out. --digest needs it.
+
 Returns take back what the same order was given under that policy, and adjustments stay as they were.
 
   loyalty replay --data loyalty-data --until 2026-10-01T00:00Z
@@ -70,7 +72,7 @@ func (c Replay) Run(ctx context.Context, std output.Streams) (err error) {
 	if err := c.source(); err != nil {
 		return err
 	}
-	proxies, err := flags.Stores{Data: c.Data, Proxy: c.Proxy}.Proxies()
+	proxies, err := c.proxies()
 	if err != nil {
 		return flags.Usage(err)
 	}
@@ -125,6 +127,17 @@ func (c Replay) Run(ctx context.Context, std output.Streams) (err error) {
 		return fmt.Errorf("there is no room for %s, and nothing of it was left there: make room and run the same again (%w)", c.Out, err)
 	}
 	return err
+}
+
+// proxies makes the names; without a secret it is the zero Proxies, which makes none.
+func (c Replay) proxies() (domain.Proxies, error) {
+	switch {
+	case c.Data != "" || c.ProxySecret != "":
+		return flags.Stores{Data: c.Data, Proxy: c.Proxy}.Proxies()
+	case c.Digest:
+		return domain.Proxies{}, errors.New("--digest is of the leaderboard's names, too: set LOYALTY_PROXY_SECRET, or name a data folder with --data")
+	}
+	return domain.Proxies{}, nil
 }
 
 func (c Replay) options() (o replay.Options, format replay.Format, err error) {
@@ -267,7 +280,7 @@ func (r ReplayReport) printTop(out io.Writer) error {
 	if r.Policy == nil {
 		rows := [][]any{{"\nRANK", "NAME", "POINTS"}}
 		for _, p := range r.Top {
-			rows = append(rows, []any{p.Rank, p.ProxyName, p.Points})
+			rows = append(rows, []any{p.Rank, cmp.Or(p.ProxyName, "-"), p.Points})
 		}
 		return output.Table(out, rows...)
 	}
@@ -276,11 +289,11 @@ func (r ReplayReport) printTop(out io.Writer) error {
 		row := []any{i + 1, "", "", "", "|"}
 		if i < len(r.Top) {
 			p := r.Top[i]
-			row = []any{i + 1, p.ProxyName, p.Points, rank(p.OtherRank), "|"}
+			row = []any{i + 1, cmp.Or(p.ProxyName, "-"), p.Points, rank(p.OtherRank), "|"}
 		}
 		if i < len(r.Policy.Top) {
 			p := r.Policy.Top[i]
-			row = append(row[:4], "| "+p.ProxyName, *p.OtherPoints, rank(p.Rank))
+			row = append(row[:4], "| "+cmp.Or(p.ProxyName, "-"), *p.OtherPoints, rank(p.Rank))
 		}
 		rows = append(rows, row)
 	}
