@@ -24,7 +24,7 @@ type rebuildCommand struct {
 type rebuildFlags struct {
 	flags.Stores
 	Timeout     time.Duration `name:"patience" help:"How long to wait for a live read model that lags behind the log, to compare with it." default:"30s"`
-	FromNothing bool          `help:"Replace the live read model without looking at it. For one that was folded from another log: after the event store was restored from a backup, or replaced."`
+	FromNothing bool          `help:"Replace the live read model without looking at it. For one that was folded from another log, after the event store was restored from a backup or replaced; or whose names are to be made with another proxy secret."`
 	JSON        bool          `name:"json" help:"Print one line of JSON."`
 }
 
@@ -38,7 +38,8 @@ a crash, leaves the live one as it was.
 
 A read model that was folded from another log than this one is refused. If the event store is the right one, and was restored from
 a backup, --from-nothing replaces the read model all the same. Leaderboards, also those in memory and of seasons, are loaded from the
-ledger by themselves once that is of this log.
+ledger by themselves once that is of this log. A read model whose names were made with another proxy secret is refused, too: with --from-nothing
+everybody gets another name, so stop all processes first.
 
   loyalty rebuild ledger --from-nothing`
 
