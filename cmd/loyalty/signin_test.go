@@ -194,7 +194,9 @@ func TestHalfAnIdentityProviderIsRefused(t *testing.T) {
 		settings["LOYALTY_TOKEN_SECRET"] = siteTokenSecret
 		run(t, settings, "LOYALTY_JWKS_URL must be set")
 	})
-	t.Run("keys in the clear", func(t *testing.T) { run(t, with("LOYALTY_JWKS_URL", "http://id.example/keys"), "whoever answers in its place") })
+	t.Run("keys in the clear", func(t *testing.T) {
+		run(t, with("LOYALTY_JWKS_URL", "http://id.example/keys"), "whoever answers in its place")
+	})
 	t.Run("tokens for anybody", func(t *testing.T) { run(t, with("LOYALTY_JWT_AUDIENCE", ""), "LOYALTY_JWT_AUDIENCE is not set") })
 	t.Run("with nothing but a secret", func(t *testing.T) {
 		run(t, map[string]string{"LOYALTY_OIDC_CLIENT_SECRET": "a secret of the pages", "LOYALTY_TOKEN_SECRET": siteTokenSecret}, "LOYALTY_OIDC_ISSUER, LOYALTY_OIDC_CLIENT_ID, LOYALTY_PUBLIC_URL, LOYALTY_JWKS_URL must be set")
