@@ -132,3 +132,24 @@ func invalidLists() []exchange {
 	}
 	return all
 }
+
+// Given members of staff whom an identity provider names as it does
+// When they give points, beyond what one may give alone, and the other approves
+// Then it is recorded and found under their names, and neither approves their own.
+func TestStaffActUnderTheNamesThatAProviderGivesThem(t *testing.T) {
+	s := startStack(t, loadDocument(t))
+	one, two := named(support, "auth0|65f1c0ffee"), named(support, "mary.f:o@shop")
+	one.Rights, two.Rights = "audit", "audit"
+	gift := exchange{as: one, method: "POST", path: "/loyalty/ann", body: `{"loyalty-points": 5, "reason": "goodwill"}`, status: 201}
+	s.do(t, gift)
+	gift.body, gift.status = `{"loyalty-points": 5000, "reason": "a large one"}`, 202
+	id := decode[adjusted](t, s.do(t, gift)).LoyaltyID
+	approve := exchange{as: one, method: "POST", path: "/loyalty/ann/adjustments/" + id + "/approval", status: 403, code: "own_request"}
+	s.do(t, approve)
+	approve.as, approve.status, approve.code = two, 201, ""
+	s.do(t, approve)
+	got := get[acts](t, s, two, "/acts?actor=mary.f:o%40shop")
+	if len(got.Acts) != 1 || got.Acts[0].Kind != "approved" || got.Acts[0].Actor != two.Subject {
+		t.Errorf("their acts are %+v", got.Acts)
+	}
+}

@@ -54,3 +54,24 @@ func TestParseChannel_knows_the_channels_of_the_shop(t *testing.T) {
 		wantRefusals(t, err, "channel channel_unknown")
 	}
 }
+
+func TestParseActor_accepts_who_acts_as_providers_name_them(t *testing.T) {
+	for _, text := range []string{"s-1", "_x", "auth0|65f1c0ffee", "waad|AbC.d-e_f@shop", "f:0f1e2d3c:mary", "mary@shop.example", strings.Repeat("x", domain.MaxIDLength)} {
+		if got, err := domain.ParseActor("actor", text); err != nil || got != text {
+			t.Errorf("%q is %q, %v", text, got, err)
+		}
+	}
+	for code, texts := range map[string][]string{
+		"id_missing":   {""},
+		"id_too_long":  {strings.Repeat("x", domain.MaxIDLength+1), strings.Repeat("é", domain.MaxIDLength)},
+		"id_malformed": {" ", "a b", "a/b", "a\x00", "é", "a=b", "@SUM(A1)", "|a", ".a", ":a", "a\n", "\xff", "a+b"},
+	} {
+		for _, text := range texts {
+			got, err := domain.ParseActor("actor", text)
+			wantRefusals(t, err, "actor "+code)
+			if got != "" {
+				t.Errorf("%.20q is refused and still %q", text, got)
+			}
+		}
+	}
+}

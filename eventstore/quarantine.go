@@ -35,7 +35,7 @@ func (l Log) Quarantines(event uuid.UUID) bool {
 // stands. The event must be of this program and undecodable. Without an event there it is domain.ErrNotFound, for one of another
 // application or one that can be decoded domain.ErrInvalid, and for one that a newer version of the program wrote domain.ErrNewerEvent.
 func (s *Store) Quarantine(ctx context.Context, at domain.Position, reason, actor string, now time.Time) (Quarantined, error) {
-	_, badActor := domain.ParseID[string]("actor", actor)
+	_, badActor := domain.ParseActor("actor", actor)
 	if err := domain.JoinInvalid(domain.CheckReason("reason", reason), badActor); err != nil {
 		return Quarantined{}, err
 	}

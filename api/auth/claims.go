@@ -63,8 +63,8 @@ func (c Claims) SeesNames() bool { return c.Role != RoleSupport || c.HasRight("r
 // with the verified token, because computing it for each dashboard costs more than finding the row.
 func (c Claims) ProxyKey() domain.ProxyKey { return c.proxyKey }
 
-// check completes the claims, whose subject is from the claim of a name. Claims that no token may carry are domain.ErrInvalid.
-func (c Claims) check(subject string) (Claims, error) {
+// check completes the claims, whose subject and channel are from the claims of these names. Claims that no token may carry are domain.ErrInvalid.
+func (c Claims) check(subject, channel string) (Claims, error) {
 	var badSubject, badRole, badChannel error
 	if c.Role == RoleCustomer {
 		_, badSubject = domain.ParseID[domain.CustomerID](subject, c.Subject)
@@ -73,12 +73,12 @@ func (c Claims) check(subject string) (Claims, error) {
 	}
 	switch c.Role {
 	case RoleChannel:
-		_, badChannel = domain.ParseChannel("channel", string(c.Channel))
+		_, badChannel = domain.ParseChannel(channel, string(c.Channel))
 	case RoleCustomer:
 		if c.Channel == "" {
 			c.Channel = domain.Website
 		}
-		_, badChannel = domain.ParseChannel("channel", string(c.Channel))
+		_, badChannel = domain.ParseChannel(channel, string(c.Channel))
 	case RoleSupport, RoleAnalyst:
 		c.Channel = ""
 	default:

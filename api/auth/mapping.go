@@ -16,13 +16,13 @@ import (
 // top level, or by a JSON Pointer (RFC 6901), which begins with a slash, further down: /realm_access/roles. An empty name is the default,
 // which stands behind it.
 type Mapping struct {
-	Role        string // role: a text, or a list with one known role
-	Channel     string // channel
-	Permissions string // permissions: the rights of people, a list or words
-	Scope       string // scope: the rights of channels, a list or words
-	Customer    string // sub: the id of a customer
-	Subject     string // sub: who staff and channels are
-	Audience    string // aud: whom a token is for, a text or a list
+	Role        []string // role: texts, or lists, with one known role in all of them together
+	Channel     string   // channel
+	Permissions string   // permissions: the rights of people, a list or words
+	Scope       string   // scope: the rights of channels, a list or words
+	Customer    string   // sub: the id of a customer
+	Subject     []string // sub: who staff and channels are; the first of the claims that a token has
+	Audience    string   // aud: whom a token is for, a text or a list
 	// Roles are the provider's words for roles, each with customer, support, analyst or channel, the last with where it sells (channel:store)
 	// unless a claim says that. The word * stands for whoever has none of the others; only customer may be given to it. Without any, the
 	// words are this system's own.
@@ -37,13 +37,18 @@ const DefaultPermissions = "permissions"
 // defaults are the names that claims have unless they are mapped.
 func (m Mapping) withDefaults() Mapping {
 	for _, claim := range []struct {
-		name     *string
-		default_ string
+		name      *string
+		otherwise string
 	}{
-		{&m.Role, "role"}, {&m.Channel, "channel"}, {&m.Permissions, DefaultPermissions}, {&m.Scope, "scope"}, {&m.Customer, "sub"}, {&m.Subject, "sub"},
-		{&m.Audience, "aud"},
+		{&m.Channel, "channel"}, {&m.Permissions, DefaultPermissions}, {&m.Scope, "scope"}, {&m.Customer, "sub"}, {&m.Audience, "aud"},
 	} {
-		*claim.name = cmp.Or(*claim.name, claim.default_)
+		*claim.name = cmp.Or(*claim.name, claim.otherwise)
+	}
+	if len(m.Role) == 0 {
+		m.Role = []string{"role"}
+	}
+	if len(m.Subject) == 0 {
+		m.Subject = []string{"sub"}
 	}
 	return m
 }
@@ -133,12 +138,8 @@ func at(members map[string]json.RawMessage, name string) (json.RawMessage, error
 	return at(inner, "/"+rest)
 }
 
-// roleOf is the role that a claim holds: one word, or a list in which those that are known mean one role.
-func (r *claimReader) roleOf(raw json.RawMessage) (granted, error) {
-	words, err := wordsOrOne(raw)
-	if err != nil {
-		return granted{}, err
-	}
+// roleOf is the role that words mean of which those that are known mean one role.
+func (r *claimReader) roleOf(words []string) (granted, error) {
 	found := map[granted]bool{}
 	for _, word := range words {
 		if is, known := r.roles[word]; known && word != anyOther {
@@ -154,10 +155,23 @@ func (r *claimReader) roleOf(raw json.RawMessage) (granted, error) {
 		return granted{}, fmt.Errorf("the list has several of %s", r.words())
 	case hasOther:
 		return other, nil
-	case raw == nil:
+	case len(words) == 0:
 		return granted{}, fmt.Errorf("it is missing: %s", r.words())
 	}
 	return granted{}, fmt.Errorf("none of it is %s", r.words())
+}
+
+// subjectOf is the claim that names a bearer of a role.
+func (r *claimReader) subjectOf(role Role, members map[string]json.RawMessage) string {
+	if role == RoleCustomer {
+		return r.Customer
+	}
+	for _, name := range r.Subject {
+		if raw, _ := at(members, name); raw != nil {
+			return name
+		}
+	}
+	return r.Subject[0]
 }
 
 // words are the words for roles, for an error.
@@ -168,8 +182,8 @@ func (r *claimReader) words() string {
 	return strings.Join(slices.Sorted(maps.Keys(r.Roles)), ", ")
 }
 
-// wordsOrOne are the texts of a claim that is one or a list.
-func wordsOrOne(raw json.RawMessage) ([]string, error) {
+// textsOf are the texts of a claim that is one or a list.
+func textsOf(raw json.RawMessage) ([]string, error) {
 	if raw == nil || string(raw) == "null" {
 		return nil, nil
 	}
@@ -188,7 +202,7 @@ var errNoTexts = errors.New("it is neither a text nor a list of texts")
 
 // rightsOf are the rights of a claim that is a text with spaces between its words (RFC 8693, section 4.2), or a list: separated by spaces.
 func (r *claimReader) rightsOf(raw json.RawMessage) (string, error) {
-	words, err := wordsOrOne(raw)
+	words, err := textsOf(raw)
 	if err != nil {
 		return "", err
 	}

@@ -38,7 +38,7 @@ func Mint(secret []byte, c Claims, ttl time.Duration, now time.Time) (string, er
 // Mint signs a token with these claims by HS256, for a Verifier with the same secret, Issuer and Audiences, and claims that are not mapped. It is
 // valid from now for ttl, which is at least a second; c.Expires is ignored. Claims that no Verifier would accept are domain.ErrInvalid.
 func (s Settings) Mint(secret []byte, c Claims, ttl time.Duration, now time.Time) (string, error) {
-	c, badClaims := c.check("sub")
+	c, badClaims := c.check("sub", "channel")
 	var badTTL error
 	if ttl < time.Second {
 		badTTL = domain.Invalid("ttl", "ttl_out_of_range", "a token is valid for at least a second")

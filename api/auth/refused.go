@@ -33,7 +33,7 @@ type Refused struct {
 // OpenRefused reads a list. It is an error if that can't be, or a line is no subject.
 func OpenRefused(file string, log *slog.Logger) (*Refused, error) {
 	r := &Refused{file: file, log: log}
-	return r, r.read()
+	return r, r.Reload()
 }
 
 // Run reads the list again every ten seconds until ctx ends. A list that can't be read leaves the one before in force, and is logged.
@@ -49,13 +49,14 @@ func (r *Refused) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		if err := r.read(); err != nil {
+		if err := r.Reload(); err != nil {
 			r.log.LogAttrs(ctx, slog.LevelError, "the list of refused subjects can't be read; the one before counts", slog.Any("error", err))
 		}
 	}
 }
 
-func (r *Refused) read() error {
+// Reload reads the list now. Where that can't be, or a line is no subject, the one before stays.
+func (r *Refused) Reload() error {
 	info, err := os.Stat(r.file)
 	if err == nil && info.Size() > maxRefused {
 		err = fmt.Errorf("%s has more than %d bytes", r.file, maxRefused)
@@ -74,8 +75,8 @@ func (r *Refused) read() error {
 		if subject = strings.TrimSpace(subject); subject == "" {
 			continue
 		}
-		if _, err := domain.ParseActor(fmt.Sprintf("line %d", n), subject); err != nil {
-			return fmt.Errorf("%s: %w", r.file, err)
+		if _, err := domain.ParseActor("subject", subject); err != nil {
+			return fmt.Errorf("%s, line %d: %w", r.file, n, err)
 		}
 		subjects[subject] = true
 	}

@@ -20,6 +20,10 @@ import (
 // Verifier checks bearer tokens. It may be used from many goroutines at once.
 type Verifier struct {
 	parser *jwt.Parser
+	// algorithms, issuer and audiences are those that the parser compares with.
+	algorithms []string
+	issuer     string
+	audiences  []string
 	// keyOf is the key that a token must be signed with. Of a shared secret it is nil, and the secret is what signs.
 	keyOf  func(context.Context, *jwt.Token) (*keys.Key, error)
 	secret []byte
@@ -79,12 +83,23 @@ func newVerifier(s Settings, now func() time.Time, algorithms []string) (*Verifi
 		options = append(options, jwt.WithAudience(s.Audiences...))
 	}
 	reader, err := newClaimReader(s.Claims)
-	return &Verifier{parser: jwt.NewParser(options...), now: now, cache: newTokenCache(cmp.Or(s.CacheBytes, DefaultCacheBytes)), reader: reader, refused: s.Refused}, err
+	return &Verifier{
+		parser: jwt.NewParser(options...), algorithms: algorithms, issuer: s.Issuer, audiences: s.Audiences, now: now, cache: newTokenCache(cmp.Or(s.CacheBytes, DefaultCacheBytes)), reader: reader, refused: s.Refused,
+	}, err
 }
 
 // accessTokens are the types of tokens that are taken (RFC 9068, section 4), in lower case; many providers say JWT, or nothing. Others, as of ID
 // tokens or of logouts, bear the same signatures and mean something else.
 var accessTokens = []string{"", "jwt", "at+jwt", "application/at+jwt"}
+
+// checkType returns an error for the header of a token that is no access token.
+func checkType(header map[string]any) error {
+	kind, isText := header["typ"].(string)
+	if header["typ"] != nil && !isText || !slices.Contains(accessTokens, strings.ToLower(kind)) {
+		return fmt.Errorf("%.40q is no access token", fmt.Sprint(header["typ"]))
+	}
+	return nil
+}
 
 // Verify checks a token's signature, its type, its times and its claims. Errors are domain.ErrUnauthenticated, a RefusedError that says why, and
 // domain.ErrUnavailable while it can't be told whether its key is published.
@@ -102,9 +117,8 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 		if _, critical := t.Header["crit"]; critical {
 			return nil, errors.New("crit: the token demands an extension")
 		}
-		kind, isText := t.Header["typ"].(string)
-		if t.Header["typ"] != nil && !isText || !slices.Contains(accessTokens, strings.ToLower(kind)) {
-			return nil, fmt.Errorf("typ: %.40q is no access token", fmt.Sprint(t.Header["typ"]))
+		if err := checkType(t.Header); err != nil {
+			return nil, fmt.Errorf("typ: %w", err)
 		}
 		if key, err = v.keyOf(ctx, t); key == nil {
 			return v.secret, err
@@ -144,8 +158,8 @@ func whyNot(err error, token *jwt.Token, wire *wireClaims) error {
 	switch {
 	case errors.Is(err, domain.ErrUnavailable):
 		return err
-	case errors.Is(err, jwt.ErrTokenInvalidClaims) && wire.fault != nil:
-		return refused(domain.ErrUnauthenticated, wire.fault.Error(), token, issuer)
+	case errors.Is(err, jwt.ErrTokenInvalidClaims) && len(wire.faults) > 0:
+		return refused(domain.ErrUnauthenticated, wire.Validate().Error(), token, issuer)
 	}
 	for _, known := range []struct{ is, as error }{{jwt.ErrTokenMalformed, problem.ErrTokenMalformed}, {jwt.ErrTokenExpired, problem.ErrTokenExpired}} {
 		if errors.Is(err, known.is) {

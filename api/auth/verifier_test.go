@@ -337,3 +337,49 @@ func FuzzVerify(f *testing.F) {
 		}
 	})
 }
+
+// Given tokens that were accepted, one of which is remembered
+// When the key they are signed with is withdrawn, or is too old to be trusted
+// Then they are accepted no longer, neither by whoever remembers them nor by requests that are still under way.
+func TestATokenEndsWithItsKey(t *testing.T) {
+	old, fresh := newKey(t, "k-1", jwt.SigningMethodEdDSA), newKey(t, "k-2", jwt.SigningMethodEdDSA)
+	for name, end := range map[string]func(*issuer, *atomic.Int64, *auth.Verifier) error{
+		"withdrawn": func(i *issuer, ahead *atomic.Int64, v *auth.Verifier) error {
+			i.publish(fresh)
+			ahead.Add(int64(10 * time.Second))
+			_, err := v.Verify(t.Context(), fresh.sign(t, nil)) // has the keys read
+			return err
+		},
+		"too old": func(i *issuer, ahead *atomic.Int64, _ *auth.Verifier) error {
+			i.publish()
+			ahead.Add(int64(2 * time.Hour))
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			issuer, ahead := newIssuer(t, old), new(atomic.Int64)
+			now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+			verifier := issuer.verifierAt(t, auth.Settings{}, now)
+			token := old.sign(t, func(t *jwt.Token) { t.Claims.(jwt.MapClaims)["exp"] = now().Add(10 * time.Hour).Unix() })
+			asked := httptest.NewRequest("GET", "/", nil)
+			asked.Header.Set("Authorization", "Bearer "+token)
+			authenticator := auth.NewAuthenticator(verifier, domain.Proxies{}, "")
+			claims, err := authenticator.Authenticate(t.Context(), asked)
+			if err != nil || authenticator.StillAccepted(claims) != nil {
+				t.Fatalf("at first: %v", err)
+			}
+			if again, err := authenticator.Authenticate(t.Context(), asked); err != nil || again.Subject != "ann" || authenticator.StillAccepted(again) != nil {
+				t.Fatalf("remembered: %+v, %v", again, err)
+			}
+			if err := end(issuer, ahead, verifier); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := authenticator.Authenticate(t.Context(), asked); err == nil {
+				t.Errorf("it is accepted as %+v", got)
+			}
+			if authenticator.StillAccepted(claims) == nil {
+				t.Error("what is under way goes on")
+			}
+		})
+	}
+}

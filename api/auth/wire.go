@@ -2,6 +2,7 @@ package auth
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,35 +17,51 @@ type wireClaims struct {
 	jwt.RegisteredClaims
 	reader *claimReader
 	claims Claims
-	// fault is what is wrong with the claims, and names them.
-	fault error
+	// subject is the claim that the subject is from.
+	subject string
+	// faults are what is wrong with the claims.
+	faults []claimFault
+}
+
+// claimFault is what is wrong with a claim.
+type claimFault struct {
+	claim string
+	error
+}
+
+// Error names the claim.
+func (f claimFault) Error() string {
+	if f.claim == "" {
+		return f.error.Error()
+	}
+	return f.claim + ": " + f.error.Error()
 }
 
 // UnmarshalJSON reads the claims of a token, each by itself. What is wrong with one is no error here but of Validate, which names it.
 func (w *wireClaims) UnmarshalJSON(data []byte) error {
 	members, err := exactMembers(data)
 	if err != nil {
-		w.fault = err
+		w.faults = []claimFault{{"", err}}
 		return nil
 	}
-	var faults []error
+	fault := func(claim string, err error) {
+		if err != nil {
+			w.faults = append(w.faults, claimFault{claim, err})
+		}
+	}
 	value := func(name string) json.RawMessage {
 		raw, err := at(members, name)
-		if err != nil {
-			faults = append(faults, fmt.Errorf("%s: %w", name, err))
-		}
+		fault(name, err)
 		return raw
 	}
 	read := func(name string, into any) {
 		if raw := value(name); raw != nil && json.Unmarshal(raw, into) != nil {
-			faults = append(faults, fmt.Errorf("%s: not of the type that this claim has", name))
+			fault(name, errors.New("not of the type that this claim has"))
 		}
 	}
 	rights := func(name string) string {
 		words, err := w.reader.rightsOf(value(name))
-		if err != nil {
-			faults = append(faults, fmt.Errorf("%s: %w", name, err))
-		}
+		fault(name, err)
 		return words
 	}
 	read("iss", &w.Issuer)
@@ -52,19 +69,20 @@ func (w *wireClaims) UnmarshalJSON(data []byte) error {
 	read("exp", &w.ExpiresAt)
 	read("nbf", &w.NotBefore)
 	read("iat", &w.IssuedAt)
-	is, err := w.reader.roleOf(value(w.reader.Role))
-	if err != nil {
-		faults = append(faults, fmt.Errorf("%s: %w", w.reader.Role, err))
+	var words []string
+	var badRole error
+	for _, name := range w.reader.Role {
+		texts, err := textsOf(value(name))
+		words, badRole = append(words, texts...), cmp.Or(badRole, err)
 	}
+	is, err := w.reader.roleOf(words)
+	fault(strings.Join(w.reader.Role, ", "), cmp.Or(badRole, err))
 	c := &w.claims
 	if c.Role, c.Channel = is.role, is.channel; c.Channel == "" {
 		read(w.reader.Channel, &c.Channel)
 	}
-	subject := w.reader.Subject
-	if c.Role == RoleCustomer {
-		subject = w.reader.Customer
-	}
-	read(subject, &c.Subject)
+	w.subject = w.reader.subjectOf(c.Role, members)
+	read(w.subject, &c.Subject)
 	// The rights of people come from a claim that no request can ask the identity provider for; the scope of a token is what its client asked for,
 	// and so gives rights to machines alone, whose clients are set up by hand.
 	people, machines := rights(w.reader.Permissions), rights(w.reader.Scope)
@@ -74,33 +92,34 @@ func (w *wireClaims) UnmarshalJSON(data []byte) error {
 	if w.ExpiresAt != nil {
 		c.Expires = w.ExpiresAt.Time
 	}
-	faults = append(faults, ofOtherKinds(members)...)
-	if len(faults) == 0 {
-		// Only of whole claims can be said whether such a bearer can be.
-		var err error
-		w.claims, err = c.check(subject)
-		faults = append(faults, err)
+	for _, other := range ofOtherKinds {
+		if raw, has := members[other.claim]; has && (other.value == "" || string(raw) == other.value) {
+			fault(other.claim, fmt.Errorf("this is %s, and no access token", other.is))
+		}
 	}
-	w.fault = errors.Join(faults...)
+	if len(w.faults) == 0 {
+		// Only of whole claims can be said whether such a bearer can be.
+		w.claims, err = c.check(w.subject, w.reader.Channel)
+		fault("", err)
+	}
 	return nil
 }
 
-// ofOtherKinds says of claims that no access token has which token has them: they say who somebody is to whom they signed in to (OpenID Connect
+// ofOtherKinds are claims that no access token has, and which token has them: they say who somebody is to whom they signed in to (OpenID Connect
 // Core 1.0, sections 2 and 3.1.3.6), or tell of an event (RFC 8417, section 2.2).
-func ofOtherKinds(members map[string]json.RawMessage) (faults []error) {
-	for _, other := range []struct{ claim, value, is string }{
-		{"nonce", "", "an ID token"}, {"at_hash", "", "an ID token"}, {"events", "", "a security event"},
-		{"token_use", `"id"`, "an ID token"}, {"typ", `"ID"`, "an ID token"}, // as Cognito and Keycloak mark them
-	} {
-		if raw, has := members[other.claim]; has && (other.value == "" || string(raw) == other.value) {
-			faults = append(faults, fmt.Errorf("%s: this is %s, and no access token", other.claim, other.is))
-		}
-	}
-	return faults
+var ofOtherKinds = []struct{ claim, value, is string }{
+	{"nonce", "", "an ID token"}, {"at_hash", "", "an ID token"}, {"events", "", "a security event"},
+	{"token_use", `"id"`, "an ID token"}, {"typ", `"ID"`, "an ID token"}, // as Cognito and Keycloak mark them
 }
 
 // Validate is for package jwt, which calls it once the signature has been checked.
-func (w *wireClaims) Validate() error { return w.fault }
+func (w *wireClaims) Validate() error {
+	var all []error
+	for _, fault := range w.faults {
+		all = append(all, fault)
+	}
+	return errors.Join(all...)
+}
 
 // exactMembers are the members of a JSON object by their names. It is an error if two differ in case at most.
 func exactMembers(data []byte) (map[string]json.RawMessage, error) {

@@ -50,6 +50,7 @@ func TestClaimsAreReadExactly(t *testing.T) {
 		fmt.Sprintf(`{"sub":"ann","role":"customer","nbf":%d,%s}`, now.Add(59*time.Second).Unix(), exp):           {Subject: "ann", Role: auth.RoleCustomer, Channel: domain.Website},
 		fmt.Sprintf(`{"sub":"ann","role":"customer","Exp2":%d,%s}`, now.Add(-time.Hour).Unix(), exp):              {Subject: "ann", Role: auth.RoleCustomer, Channel: domain.Website},
 	} {
+		agrees(t, verifier, signedText(t, header, payload))
 		got, err := verifier.Verify(t.Context(), signedText(t, header, payload))
 		if want.Expires = got.Expires; err != nil || got != want {
 			t.Errorf("%s is %+v, %v; want %+v", payload, got, err, want)
@@ -82,7 +83,9 @@ func TestClaimsAreReadExactly(t *testing.T) {
 		`{"sub":"ann","role":"customer"}`:                                                               "exp",
 		fmt.Sprintf(`{"sub":"ann","role":"customer","nbf":%d,%s}`, now.Add(61*time.Second).Unix(), exp): "nbf",
 		`["sub","ann"]`: "no JSON object",
+		`{"sub":"ann","role":"customer","nested":{"a":1,"A":2},"role":"customer",` + exp + `}`: `"role"`,
 	} {
+		agrees(t, verifier, signedText(t, header, payload))
 		got, err := verifier.Verify(t.Context(), signedText(t, header, payload))
 		var refused *auth.RefusedError
 		if !errors.As(err, &refused) || !errors.Is(err, domain.ErrUnauthenticated) || !strings.Contains(refused.Because, because) || refused.KeyID != "k-1" {
@@ -94,6 +97,7 @@ func TestClaimsAreReadExactly(t *testing.T) {
 		`"JWT"`: true, `"at+jwt"`: true, `"AT+JWT"`: true, `"application/at+jwt"`: true, `null`: true,
 		`"logout+jwt"`: false, `"secevent+jwt"`: false, `"dpop+jwt"`: false, `"id+jwt"`: false, `"jwt "`: false, `5`: false, `["JWT"]`: false,
 	} {
+		agrees(t, verifier, signedText(t, `{"alg":"HS256","typ":`+kind+`}`, good))
 		_, err := verifier.Verify(t.Context(), signedText(t, `{"alg":"HS256","typ":`+kind+`}`, good))
 		if (err == nil) != taken || err != nil && !strings.Contains(err.Error(), "typ: ") {
 			t.Errorf("a token of the type %s: %v", kind, err)
@@ -105,9 +109,29 @@ func TestClaimsAreReadExactly(t *testing.T) {
 		strings.Repeat("a", 9000): problem.ErrTokenMalformed,
 		signedText(t, header, good[:len(good)-1]): domain.ErrUnauthenticated,
 	} {
+		agrees(t, verifier, token)
 		if _, err := verifier.Verify(t.Context(), token); !errors.Is(err, want) || strings.Contains(err.Error(), token) {
 			t.Errorf("%.40s: got %v, want %v", token, err, want)
 		}
+	}
+}
+
+// agrees checks that what is explained of a token comes to what is done with it.
+func agrees(t *testing.T, verifier *auth.Verifier, token string) {
+	t.Helper()
+	_, accepted := verifier.Verify(t.Context(), token)
+	findings, _, explained := verifier.Explain(t.Context(), token)
+	bad := 0
+	for _, finding := range findings {
+		if !finding.Good {
+			bad++
+		}
+		if finding.Verdict == "" {
+			t.Errorf("%+v says nothing", finding)
+		}
+	}
+	if (explained == nil) != (accepted == nil) || (bad == 0) != (accepted == nil) {
+		t.Errorf("Verify says %v, and Explain %+v", accepted, findings)
 	}
 }
 
@@ -120,6 +144,7 @@ func FuzzNoTokenIsReadInTwoWays(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, payload string) {
+		agrees(t, verifier, signedText(t, `{"alg":"HS256"}`, payload))
 		got, err := verifier.Verify(t.Context(), signedText(t, `{"alg":"HS256"}`, payload))
 		if err != nil {
 			if !errors.Is(err, domain.ErrUnauthenticated) {
@@ -137,4 +162,65 @@ func FuzzNoTokenIsReadInTwoWays(f *testing.F) {
 			t.Fatalf("%q is %+v, and minted %+v, %v", payload, got, again, err)
 		}
 	})
+}
+
+// Given claims that a provider has elsewhere, under other names and in other words
+// Then they are read there, and nowhere else.
+func TestClaimsAreReadWhereTheyAreMapped(t *testing.T) {
+	now := time.Date(2026, 11, 22, 9, 30, 0, 0, time.UTC)
+	exp := fmt.Sprintf(`"exp":%d`, now.Add(time.Hour).Unix())
+	settings := auth.Settings{Issuer: "https://id.example", Audiences: []string{"a", "b"}, Claims: auth.Mapping{
+		Role: []string{"/realm/roles", "kind"}, Permissions: "/realm/roles", Scope: "scp", Customer: "https://x.example/id", Subject: []string{"uid", "sub"}, Audience: "client_id",
+		Channel: "/a~1b/c~0d", Roles: map[string]string{"agents": "support", "staff of support": "support", "tills": "channel:store", "apps": "channel", "*": "customer:mobile"},
+		Rights: map[string]string{"May Reveal": "reveal", "award!": "award"},
+	}}
+	verifier, err := auth.NewSecretVerifier(tokenSecret, settings, at(now))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const to = `"iss":"https://id.example","client_id":"b",`
+	for payload, want := range map[string]string{
+		`{` + to + `"sub":"s|1","realm":{"roles":["agents","May Reveal","reveal"]},` + exp + `}`:                       "support s|1, with the rights reveal",
+		`{` + to + `"sub":"s|1","uid":"u@1","realm":{"roles":["agents","staff of support","audit"]},` + exp + `}`:      "support u@1, with no right beyond the role's",
+		`{` + to + `"sub":"s-1","kind":"tills","scp":["award!","award"],"channel":"mobile",` + exp + `}`:               "channel s-1, store, with the rights award",
+		`{` + to + `"sub":"s-1","kind":"apps","a/b":{"c~d":"mobile"},"realm":{"roles":["May Reveal"]},` + exp + `}`:    "channel s-1, mobile, with no right beyond the role's",
+		`{` + to + `"sub":"x:y","https://x.example/id":"ann","realm":{"roles":["others"]},"scp":"award!",` + exp + `}`: "customer ann, mobile, with no right beyond the role's",
+		`{` + to + `"sub":"x:y","https://x.example/id":"ann","realm":{},` + exp + `}`:                                  "customer ann, mobile, with no right beyond the role's",
+		`{` + to + `"sub":"x:y","https://x.example/id":"ann",` + exp + `}`:                                             "customer ann, mobile, with no right beyond the role's",
+		`{` + to + `"sub":"x:y","https://x.example/id":"ann","role":"support","permissions":["reveal"],` + exp + `}`:   "customer ann, mobile, with no right beyond the role's",
+	} {
+		agrees(t, verifier, signedText(t, `{"alg":"HS256"}`, payload))
+		if got, err := verifier.Verify(t.Context(), signedText(t, `{"alg":"HS256"}`, payload)); err != nil || got.Bearer() != want {
+			t.Errorf("%s is %q, %v; want %q", payload, got.Bearer(), err, want)
+		}
+	}
+	for payload, because := range map[string]string{
+		`{"iss":"https://id.example","client_id":"c","sub":"s-1","kind":"tills",` + exp + `}`:         "client_id: the token is for another system",
+		`{"iss":"https://id.example","aud":"a","sub":"s-1","kind":"tills",` + exp + `}`:               "a claim is missing",
+		`{"iss":"https://elsewhere.example","client_id":"a","sub":"s-1","kind":"tills",` + exp + `}`:  "iss: ",
+		`{` + to + `"sub":"ann",` + exp + `}`:                                                         "https://x.example/id (id_missing)",
+		`{` + to + `"sub":"s-1","kind":"agents","realm":{"roles":["tills"]},` + exp + `}`:             "/realm/roles, kind: the list has several",
+		`{` + to + `"sub":"s-1","kind":"agents","realm":{"roles":[5]},` + exp + `}`:                   "/realm/roles, kind: it is neither",
+		`{` + to + `"sub":"s-1","kind":"agents","realm":{"roles":[],"Roles":["agents"]},` + exp + `}`: `within "realm": "Roles"`,
+		`{` + to + `"sub":"s-1","kind":"agents","realm":"agents",` + exp + `}`:                        `within "realm"`,
+		`{` + to + `"sub":"s-1","kind":"apps",` + exp + `}`:                                           "/a~1b/c~0d",
+		`{` + to + `"sub":"|s-1","kind":"tills",` + exp + `}`:                                         "sub (id_malformed): the name of who acts begins with",
+		`{` + to + `"sub":"s-1","uid":"a b","kind":"tills",` + exp + `}`:                              "uid (id_malformed): who acts may be named",
+	} {
+		agrees(t, verifier, signedText(t, `{"alg":"HS256"}`, payload))
+		var refused *auth.RefusedError
+		if got, err := verifier.Verify(t.Context(), signedText(t, `{"alg":"HS256"}`, payload)); !errors.As(err, &refused) || !strings.Contains(refused.Because, because) {
+			t.Errorf("%s is %q, %v; want a refusal for %q", payload, got.Bearer(), err, because)
+		}
+	}
+	for name, mapping := range map[string]auth.Mapping{
+		"a role that is none": {Roles: map[string]string{"a": "admin"}}, "a channel that is none": {Roles: map[string]string{"a": "channel:shop"}},
+		"a channel of staff": {Roles: map[string]string{"a": "support:store"}}, "no channel": {Roles: map[string]string{"a": "channel:"}},
+		"everybody in support": {Roles: map[string]string{"*": "support"}}, "every machine": {Roles: map[string]string{"*": "channel:store"}}, "no word": {Roles: map[string]string{"": "support"}},
+		"a right that is none": {Rights: map[string]string{"a": "everything"}}, "no word for a right": {Rights: map[string]string{"": "audit"}},
+	} {
+		if _, err := auth.NewSecretVerifier(tokenSecret, auth.Settings{Claims: mapping}, at(now)); !errors.Is(err, domain.ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }

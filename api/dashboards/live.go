@@ -52,7 +52,7 @@ type stream struct {
 }
 
 // Live sends a customer's dashboard as server-sent events (HTML Living Standard, section 9.2): now, and whenever its rows change. It ends
-// when the reader goes, falls behind, or has a token that has expired, and when the server stops.
+// when the reader goes, falls behind, or has a token that has expired or is refused, and when the server stops.
 func (h *Handler) Live(ctx context.Context, c echo.Context, caller auth.Claims) error {
 	customer, badCustomer := request.PathID[domain.CustomerID](c, "userId")
 	values, badQuery := request.Query(c)
@@ -83,7 +83,7 @@ func (h *Handler) Live(ctx context.Context, c echo.Context, caller auth.Claims) 
 		handler: h, notifier: notifier, season: of, key: proxies.Key(customer), top: top, around: around, names: of == nil && caller.SeesNames(),
 		to: c.Response(), control: http.NewResponseController(c.Response()), last: c.Request().Header.Get("Last-Event-ID"),
 	}
-	err := s.run(ctx, caller.Expires.Add(auth.ClockLeeway).Sub(h.Now()))
+	err := s.run(ctx, caller)
 	if err == nil && !c.Response().Committed {
 		return ctx.Err() // the reader may have gone before there was anything
 	}
@@ -94,13 +94,13 @@ func (h *Handler) Live(ctx context.Context, c echo.Context, caller auth.Claims) 
 	return err
 }
 
-// run keeps the dashboard up to date for as long as the token is valid.
-func (s *stream) run(ctx context.Context, valid time.Duration) error {
-	expired := time.NewTimer(valid)
+// run keeps the dashboard up to date for as long as the caller's token is accepted, which is looked at before each event.
+func (s *stream) run(ctx context.Context, caller auth.Claims) error {
+	expired := time.NewTimer(caller.Expires.Add(auth.ClockLeeway).Sub(s.handler.Now()))
 	defer expired.Stop()
 	beat := time.NewTimer(heartbeat)
 	defer beat.Stop()
-	due := false
+	due, over := false, false
 	for {
 		moved := *s.notifier.moved.Load()
 		if sent, err := s.update(ctx, due); err != nil || !sent {
@@ -116,11 +116,14 @@ func (s *stream) run(ctx context.Context, valid time.Duration) error {
 			due = true
 			beat.Reset(heartbeat)
 		case <-expired.C:
-			s.send([]byte("event: expired\ndata: {}\n\n"))
-			return nil
+			over = true
 		case <-ctx.Done():
 			return nil
 		case <-s.handler.Stopping.Done():
+			return nil
+		}
+		if over || s.handler.Accepted(caller) != nil {
+			s.send([]byte("event: expired\ndata: {}\n\n"))
 			return nil
 		}
 		if s.seasonOver() {

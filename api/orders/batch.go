@@ -52,7 +52,7 @@ type entry struct {
 }
 
 // PlaceBatch places the orders of a batch, one on each line, and answers with a line for each in the same order while it reads on. It ends
-// when the client has sent all, stops sending or reading, its token expires, or the server stops. A line without an answer was then not read.
+// when the client has sent all, stops sending or reading, its token expires or is refused, or the server stops. A line without an answer was then not read.
 func (h *Handler) PlaceBatch(ctx context.Context, c echo.Context, caller auth.Claims) error {
 	response := c.Response()
 	if !request.HasContentType(c.Request(), request.MIMELines) {
@@ -118,6 +118,9 @@ func (b *batch) read(ctx, reading context.Context, from lines) error {
 			if slowclient.BrokenOff(err) {
 				return err
 			}
+			return nil
+		}
+		if b.handler.Accepted(b.claims) != nil {
 			return nil
 		}
 		var e *entry

@@ -97,7 +97,7 @@ func auditFilter(values url.Values) (f ledger.AuditFilter, err error) {
 		errs = append(errs, err)
 	}
 	if text := values.Get("actor"); text != "" {
-		f.Actor, err = domain.ParseID[string]("actor", text)
+		f.Actor, err = domain.ParseActor("actor", text)
 		errs = append(errs, err)
 	}
 	f.From, f.Until, err = request.TimeRange(values)

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -119,5 +121,49 @@ func TestATokenWithoutASecretSaysWhatToDoAndNeverTheSecret(t *testing.T) {
 		if strings.Contains(stderr, siteTokenSecret) || strings.Contains(stderr, "too short a secret") {
 			t.Errorf("%v: a secret is printed: %s", c.args, stderr)
 		}
+	}
+}
+
+// Given tokens of a process that asks for an issuer and an audience
+// When somebody looks into them
+// Then they are told what each claim is here, by a process with the same settings, and nothing is needed that runs.
+func TestATokenIsExplainedBeforeItIsUsed(t *testing.T) {
+	settings := []string{"LOYALTY_TOKEN_SECRET=" + siteTokenSecret, "LOYALTY_JWT_ISSUER=https://id.example", "LOYALTY_JWT_AUDIENCE=loyalty,other"}
+	token, stderr, status := runIn(t, settings, "token", "--role", "support", "--sub", "auth0|7", "--scope", "reveal")
+	if status != 0 {
+		t.Fatalf("no token: %s", stderr)
+	}
+	token = strings.TrimSpace(token)
+	for name, c := range map[string]struct {
+		settings []string
+		token    string
+		status   int
+		says     []string
+	}{
+		"with the same settings": {settings, token, 0, []string{"The bearer is support auth0|7, with the rights reveal.", `ok  iss`, `["loyalty","other"]`}},
+		"in a header":            {settings, "Bearer " + token, 0, []string{"The bearer is support"}},
+		"for another audience":   {append(slices.Clone(settings), "LOYALTY_JWT_AUDIENCE=third"), token, 1, []string{"none that is expected: third"}},
+		"from another claim":     {append(slices.Clone(settings), "LOYALTY_ROLE_CLAIM=/realm_access/roles"), token, 1, []string{"/realm_access/roles", "it is missing"}},
+		"with another secret":    {append(slices.Clone(settings), "LOYALTY_TOKEN_SECRET="+siteProxySecret), token, 1, []string{"not made with that key"}},
+		"that is none":           {settings, "garbage", 1, []string{"malformed"}},
+	} {
+		stdout, stderr, status := runIn(t, c.settings, "token", "check", c.token)
+		for _, says := range c.says {
+			if status != c.status || !strings.Contains(stdout, says) || strings.Contains(stdout+stderr, token) {
+				t.Errorf("%s: it ends with %d and says %s%s; want %d, %q", name, status, stdout, stderr, c.status, says)
+			}
+		}
+	}
+	var answer struct {
+		Accepted bool
+		Bearer   string
+		Findings []struct{ Part, Verdict string }
+	}
+	stdout, _, status := runIn(t, settings, "token", "check", "--json", token)
+	if err := json.Unmarshal([]byte(stdout), &answer); err != nil || status != 0 || !answer.Accepted || answer.Bearer == "" || len(answer.Findings) < 8 {
+		t.Errorf("as JSON it is %+v, %v", answer, err)
+	}
+	if _, stderr, status := runIn(t, []string{"LOYALTY_JWKS_URL=https://id.example/keys"}, "token", "check", token); status != 2 || !strings.Contains(stderr, "LOYALTY_JWT_AUDIENCE") {
+		t.Errorf("without an audience it ends with %d and says %s", status, stderr)
 	}
 }

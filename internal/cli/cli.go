@@ -32,7 +32,7 @@ end names (LOYALTY_LEDGER_FILE), as containers are given secrets. An empty varia
 // commandLine is the whole command line.
 type commandLine struct {
 	Dev        devCommand        `cmd:"" help:"Run everything in one process, on stores in a folder."`
-	Token      tokenCommand      `cmd:"" help:"Print a bearer token for the API of a process."`
+	Token      tokenCommand      `cmd:"" help:"Print a bearer token for the API of a process, or look into one."`
 	Serve      serveCommand      `cmd:"" help:"Run some of the roles, on given stores."`
 	Verify     verifyCommand     `cmd:"" help:"Compare the ledger and the leaderboard with the log."`
 	Rebuild    rebuildCommand    `cmd:"" help:"Fold a read model anew beside the live one, and switch to it."`

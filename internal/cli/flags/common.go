@@ -22,7 +22,7 @@ type Caller struct {
 
 // Parse returns the caller of commands, or domain.ErrInvalid.
 func (f Caller) Parse() (commands.Caller, error) {
-	actor, err := domain.ParseID[string]("--actor", f.Actor)
+	actor, err := domain.ParseActor("--actor", f.Actor)
 	return commands.Caller{Actor: actor, Issuer: domain.Staff}, err
 }
 

@@ -18,13 +18,13 @@ type Tokens struct {
 	JWKSURL    string        `name:"jwks-url" help:"Where the identity provider publishes the keys it signs tokens with: https, or http on this machine." env:"LOYALTY_JWKS_URL" placeholder:"URL"`
 	JWKSMaxAge time.Duration `name:"jwks-max-age" help:"How long keys are trusted that can't be read again." default:"1h" env:"LOYALTY_JWKS_MAX_AGE"`
 	Recipient
-	RoleClaim        string            `help:"The claim that says who somebody is to the programme, a text or a list. As of every claim: its name, or a JSON Pointer such as /realm_access/roles." default:"role" env:"LOYALTY_ROLE_CLAIM" placeholder:"CLAIM"`
+	RoleClaim        []string          `help:"The claim, or claims, that say who somebody is to the programme, each a text or a list. A claim is given by its name, or by a JSON Pointer such as /realm_access/roles." default:"role" env:"LOYALTY_ROLE_CLAIM" placeholder:"CLAIM,…"`
 	RoleWords        map[string]string `help:"The identity provider's words for customer, support, analyst and channel:store, channel:website, channel:mobile: agents=support;tills=channel:store. With *=customer whoever has none is a customer. By default the words are these." env:"LOYALTY_ROLE_WORDS" placeholder:"WORD=ROLE;…"`
 	PermissionsClaim string            `help:"The claim with the rights of people (order, reveal, audit), a list or words. It must be one that no request can ask the identity provider for." default:"permissions" env:"LOYALTY_PERMISSIONS_CLAIM" placeholder:"CLAIM"`
 	ScopeClaim       string            `help:"The claim with the rights of channels (award), a list or words." default:"scope" env:"LOYALTY_SCOPE_CLAIM" placeholder:"CLAIM"`
 	RightWords       map[string]string `help:"The identity provider's words for order, award, reveal and audit: Loyalty.Reveal=reveal. By default the words are these." env:"LOYALTY_RIGHT_WORDS" placeholder:"WORD=RIGHT;…"`
 	CustomerClaim    string            `help:"The claim with the id of a customer." default:"sub" env:"LOYALTY_CUSTOMER_CLAIM" placeholder:"CLAIM"`
-	SubjectClaim     string            `help:"The claim that names staff and channels." default:"sub" env:"LOYALTY_SUBJECT_CLAIM" placeholder:"CLAIM"`
+	SubjectClaim     []string          `help:"The claim that names staff and channels: the first of these that a token has." default:"sub" env:"LOYALTY_SUBJECT_CLAIM" placeholder:"CLAIM,…"`
 	ChannelClaim     string            `help:"The claim that says where a channel sells: website, mobile or store." default:"channel" env:"LOYALTY_CHANNEL_CLAIM" placeholder:"CLAIM"`
 	AudienceClaim    string            `help:"The claim that the audience is compared with; client_id for Amazon Cognito." default:"aud" env:"LOYALTY_AUDIENCE_CLAIM" placeholder:"CLAIM"`
 	RefusedSubjects  string            `help:"A file with a subject on each line whose tokens are refused, though they are valid; it is read again every ten seconds." env:"LOYALTY_REFUSED_SUBJECTS" placeholder:"FILE"`

@@ -1,7 +1,6 @@
 // What staff did, for those who audit it.
 import { Problem, clearFaults, el, fault, say, signed, when } from "./site.js";
 import { latest, pathTo, read, told } from "./support-api.js";
-import { showing } from "./support-drafts.js";
 import { busy, customerLink, readForm, table } from "./support-parts.js";
 import { go, times, to } from "./support-place.js";
 
@@ -54,7 +53,6 @@ export function audit() {
   }
 
   older.addEventListener("click", () => busy(older, more));
-  const fields = showing(form, "audit");
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const wanted = { view: "audit", ...readForm(form) };
@@ -67,7 +65,7 @@ export function audit() {
     show(place) {
       asked = place;
       more.stop();
-      fields(place);
+      for (const name of ["kind", "actor", "customer", "from", "until"]) form.elements[name].value = place[name] ?? "";
       load();
     },
   };
