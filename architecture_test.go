@@ -81,7 +81,7 @@ var arrows = map[string][]string{
 	"internal/cli/output":  {"domain", "internal/english"},
 	"internal/cli/support": {"domain", "commands", "eventstore", "projections", "readmodels/ledger", "readmodels/history", "queries", "queries/view", "internal/app", "internal/cli/flags", "internal/english", "internal/cli/output"},
 	"internal/cli/analyst": {"domain", "analytics/export", "analytics/replay", "internal/app", "internal/cli/flags", "internal/english", "internal/cli/output"},
-	"internal/bench":       {"domain", "readmodels/ledger", "readmodels/leaderboard", "readmodels/leaderboard/memory", "readmodels/leaderboard/redis", "api", "api/auth", "api/baseline", "internal/app", "internal/cli/flags", "internal/english", "internal/cli/output"},
+	"internal/bench":       {"domain", "readmodels/ledger", "readmodels/leaderboard", "readmodels/leaderboard/memory", "readmodels/leaderboard/redis", "api", "api/auth", "api/auth/keys", "api/baseline", "internal/app", "internal/cli/flags", "internal/english", "internal/cli/output"},
 	"cmd":                  {"internal/cli"},
 }
 
@@ -92,7 +92,7 @@ var homes = map[string][]string{
 	"github.com/dlclark/regexp2":                     {"eventstore/embedded"},
 	"github.com/labstack/echo":                       {"api"},
 	"github.com/go-json-experiment/json":             {"internal/strictjson"},
-	"github.com/golang-jwt/jwt":                      {"api/auth"},
+	"github.com/golang-jwt/jwt":                      {"api/auth", "internal/bench"},
 	"github.com/go-jose/go-jose":                     {"api/auth/keys"},
 	"github.com/coreos/go-oidc":                      {"api/auth/signin"},
 	"golang.org/x/oauth2":                            {"api/auth/signin"},

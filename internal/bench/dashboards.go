@@ -42,6 +42,8 @@ type Dashboards struct {
 	Leaderboard string `help:"Which leaderboard: memory:, or a Redis, where the board \"bench\" is overwritten unless the address names another." default:"memory:" placeholder:"URL"`
 	Seconds     int    `help:"How long dashboards are read; as long again is spent on the empty handler." default:"30" placeholder:"S"`
 	Rounds      int    `help:"Rounds the time is divided into. Each reads both; the figures are those of the median round." default:"5" placeholder:"N"`
+	Readers     int    `help:"With how many different tokens they are read, all remembered before it is measured." default:"10000" placeholder:"N"`
+	Alg         string `help:"What tokens are signed by: HS256, or RS256 or ES256 as by an identity provider." default:"HS256" enum:"HS256,RS256,ES256" placeholder:"ALG"`
 	Clients     int    `help:"Connections that read at once." default:"64" placeholder:"N"`
 	Updates     int    `help:"Changes of points a second meanwhile." default:"1157" placeholder:"N"`
 	Top         int    `help:"How many of the best a dashboard shows." default:"10" placeholder:"N"`
@@ -57,11 +59,9 @@ process read it over keep-alive connections while points go on changing. In turn
 handler that answers as many bytes and does nothing. Answers kept in every second are checked against a model afterwards:
 one wrong rank fails the run. Run it on a machine with nothing else to do.
 
-  loyalty bench dashboards --customers 50000000 --seconds 30`
+  loyalty bench dashboards --customers 50000000 --seconds 30
+  loyalty bench dashboards --customers 10000000 --readers 2000000 --alg RS256     as many tokens as in an evening, 1.3 KiB each`
 }
-
-// readerCount is the number of customers who ask. Each has a token of their own.
-const readerCount = 10_000
 
 // DashboardFigures are the results, in JSON. The names say the units.
 type DashboardFigures struct {
@@ -79,8 +79,14 @@ type DashboardFigures struct {
 	CPUPerRequest    float64 `json:"cpu_us_per_request"`
 	EmptyCPU         float64 `json:"empty_cpu_us_per_request"`
 	BytesPerCustomer float64 `json:"bytes_per_customer"`
-	Updates          uint64  `json:"updates"`
-	Checked          int     `json:"checked"`
+	// Readers is the number of different tokens, each of TokenBytes. FirstPerSecond is how many are read for the first time.
+	Readers        int     `json:"readers"`
+	Algorithm      string  `json:"algorithm"`
+	TokenBytes     int     `json:"token_bytes"`
+	FirstPerSecond float64 `json:"first_dashboards_per_s"`
+	FirstCPU       float64 `json:"first_cpu_us_per_request"`
+	Updates        uint64  `json:"updates"`
+	Checked        int     `json:"checked"`
 }
 
 // measuredBoard is the leaderboard under test. bytes is the memory that its store uses.
@@ -92,8 +98,8 @@ type measuredBoard struct {
 
 // Run measures and prints the figures. It fails if an answer was wrong.
 func (c Dashboards) Run(ctx context.Context, std output.Streams) (err error) {
-	if c.Customers < 1 || c.Seconds < 1 || c.Clients < 1 || c.Rounds < 1 || c.Updates < 0 {
-		return flags.Usage(errors.New("customers, seconds, rounds and clients must be at least 1, and updates at least 0"))
+	if c.Customers < 1 || c.Seconds < 1 || c.Clients < 1 || c.Rounds < 1 || c.Readers < 1 || c.Updates < 0 {
+		return flags.Usage(errors.New("customers, seconds, rounds, readers and clients must be at least 1, and updates at least 0"))
 	}
 	if err := leaderboard.CheckSizes(c.Top, c.Around); err != nil {
 		return flags.Usage(err)
@@ -101,10 +107,13 @@ func (c Dashboards) Run(ctx context.Context, std output.Streams) (err error) {
 	app.UseServingGCTarget()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	secrets := [2][]byte{make([]byte, app.SecretLength), make([]byte, app.SecretLength)}
-	rand.Read(secrets[0]) // never fails
-	rand.Read(secrets[1])
-	proxies, err := domain.NewProxies(secrets[0])
+	proxySecret := make([]byte, app.SecretLength)
+	rand.Read(proxySecret) // never fails
+	proxies, err := domain.NewProxies(proxySecret)
+	if err != nil {
+		return err
+	}
+	key, err := newTokenKey(c.Alg)
 	if err != nil {
 		return err
 	}
@@ -115,21 +124,26 @@ func (c Dashboards) Run(ctx context.Context, std output.Streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, board.close()) }()
-	figures := DashboardFigures{Customers: c.Customers, Leaderboard: c.Leaderboard}
+	figures := DashboardFigures{Customers: c.Customers, Leaderboard: c.Leaderboard, Readers: c.Readers, Algorithm: c.Alg}
 	if figures.BytesPerCustomer, err = c.load(ctx, board, people, progress); err != nil {
 		return progress.End(err)
 	}
 
-	handler, err := c.handler(board, proxies, secrets[1])
-	if err != nil {
-		return progress.End(err)
-	}
-	body, err := typicalAnswer(handler, people, secrets[1])
-	if err != nil {
-		return progress.End(err)
-	}
 	var serving sync.WaitGroup
 	defer serving.Wait()
+	defer cancel()
+	verifier, err := key.verifier(ctx, &serving)
+	if err != nil {
+		return progress.End(err)
+	}
+	handler, err := c.handler(board, proxies, verifier)
+	if err != nil {
+		return progress.End(err)
+	}
+	body, err := typicalAnswer(handler, people, key)
+	if err != nil {
+		return progress.End(err)
+	}
 	addresses := map[string]string{}
 	for name, h := range map[string]http.Handler{"dashboards": handler, "empty": baseline.Handler(body)} {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -142,7 +156,7 @@ func (c Dashboards) Run(ctx context.Context, std output.Streams) (err error) {
 		addresses[name] = listener.Addr().String()
 	}
 	other, err := startDriver(ctx, driveSetup{
-		Customers: c.Customers, ProxySecret: secrets[0], TokenSecret: secrets[1], Clients: c.Clients, Readers: min(readerCount, c.Customers), Top: c.Top, Around: c.Around,
+		Customers: c.Customers, ProxySecret: proxySecret, Key: key, Clients: c.Clients, Readers: c.Readers, Top: c.Top, Around: c.Around,
 	}, std.Err)
 	if err != nil {
 		return progress.End(err)
@@ -210,11 +224,7 @@ func (c Dashboards) load(ctx context.Context, board measuredBoard, people popula
 	return (float64(after) - float64(before)) / float64(people.customers), err
 }
 
-func (c Dashboards) handler(board app.LeaderboardStore, proxies domain.Proxies, tokenSecret []byte) (http.Handler, error) {
-	verifier, err := auth.NewSecretVerifier(tokenSecret, auth.Settings{}, time.Now)
-	if err != nil {
-		return nil, err
-	}
+func (c Dashboards) handler(board app.LeaderboardStore, proxies domain.Proxies, verifier *auth.Verifier) (http.Handler, error) {
 	config := api.Config{
 		Leaderboard: board, Proxies: proxies, Verifier: verifier, Log: slog.New(slog.DiscardHandler), Now: time.Now, NewRequestID: app.NewRequestIDs(),
 		Ready: map[string]func(context.Context) error{"query": func(context.Context) error { return nil }}, Metrics: prometheus.NewRegistry(),
@@ -225,13 +235,17 @@ func (c Dashboards) handler(board app.LeaderboardStore, proxies domain.Proxies, 
 }
 
 // typicalAnswer is the body of a dashboard of a customer in the middle of the leaderboard.
-func typicalAnswer(handler http.Handler, people population, tokenSecret []byte) ([]byte, error) {
-	id := string(people.id(people.customers / 2))
-	token, err := auth.Mint(tokenSecret, auth.Claims{Subject: id, Role: auth.RoleCustomer}, time.Hour, time.Now())
+func typicalAnswer(handler http.Handler, people population, key tokenKey) ([]byte, error) {
+	id := people.id(people.customers / 2)
+	sign, err := key.signer()
 	if err != nil {
 		return nil, err
 	}
-	request := httptest.NewRequest(http.MethodGet, "/loyalty/"+id, nil)
+	token, err := sign(id, 0, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	request := httptest.NewRequest(http.MethodGet, "/loyalty/"+string(id), nil)
 	request.Header.Set("Authorization", "Bearer "+token)
 	recorder := httptest.NewRecorder()
 	handler.ServeHTTP(recorder, request)
@@ -250,6 +264,12 @@ func (c Dashboards) measure(ctx context.Context, board app.LeaderboardStore, peo
 	var rounds []round
 	length := time.Duration(c.Seconds) * time.Second / time.Duration(c.Rounds)
 	err := func() error {
+		progress.Update("verifying each token", 0, 0)
+		first, cpu, err := other.timed(driveJob{Address: addresses["dashboards"], EachOnce: true})
+		if err != nil {
+			return err
+		}
+		figures.TokenBytes, figures.FirstPerSecond, figures.FirstCPU = first.TokenBytes, perSecond(first), microseconds(cpu, first)
 		for n := range c.Rounds + 1 { // the first one warms up
 			progress.Update("measuring", uint64(n), uint64(c.Rounds+1))
 			r, err := other.round(addresses, length)
@@ -324,15 +344,17 @@ func (r round) ratio() float64 { return perSecond(r.dashboards) / perSecond(r.em
 
 func perSecond(d driveResult) float64 { return float64(d.Requests) / d.Took.Seconds() }
 
+// microseconds is the processor time of the server for each request.
+func microseconds(cpu time.Duration, d driveResult) float64 {
+	return float64(cpu.Nanoseconds()) / 1000 / float64(d.Requests)
+}
+
 func (r round) into(f *DashboardFigures) {
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-	each := func(cpu time.Duration, d driveResult) float64 {
-		return float64(cpu.Nanoseconds()) / 1000 / float64(d.Requests)
-	}
 	f.PerSecond, f.EmptyPerSecond, f.Ratio = perSecond(r.dashboards), perSecond(r.empty), r.ratio()
 	f.P50ms, f.P99ms, f.P999ms = ms(r.dashboards.P50), ms(r.dashboards.P99), ms(r.dashboards.P999)
 	f.EmptyP50ms, f.EmptyP99ms, f.EmptyP999ms = ms(r.empty.P50), ms(r.empty.P99), ms(r.empty.P999)
-	f.CPUPerRequest, f.EmptyCPU = each(r.dashboardCPU, r.dashboards), each(r.emptyCPU, r.empty)
+	f.CPUPerRequest, f.EmptyCPU = microseconds(r.dashboardCPU, r.dashboards), microseconds(r.emptyCPU, r.empty)
 }
 
 func (c Dashboards) print(out io.Writer, f DashboardFigures) error {
@@ -350,7 +372,9 @@ func (c Dashboards) print(out io.Writer, f DashboardFigures) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "\n%s customers in %s, %.1f bytes each; %s changes meanwhile; %s answers were checked, and right.\n",
-		english.Grouped(uint64(f.Customers)), f.Leaderboard, f.BytesPerCustomer, english.Grouped(f.Updates), english.Grouped(uint64(f.Checked)))
+	_, err = fmt.Fprintf(out, "\n%s customers in %s, %.1f bytes each; %s changes meanwhile; %s answers were checked, and right.\n"+
+		"%s tokens signed by %s, %s bytes each; seen for the first time, %s a second with %.1f µs each.\n",
+		english.Grouped(uint64(f.Customers)), f.Leaderboard, f.BytesPerCustomer, english.Grouped(f.Updates), english.Grouped(uint64(f.Checked)),
+		english.Grouped(uint64(f.Readers)), f.Algorithm, english.Grouped(uint64(f.TokenBytes)), english.Grouped(uint64(f.FirstPerSecond)), f.FirstCPU)
 	return err
 }

@@ -11,13 +11,13 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"loyalty/api/auth"
 	"loyalty/domain"
 	"loyalty/internal/cli/output"
 )
@@ -30,9 +30,9 @@ type Drive struct{}
 type driveSetup struct {
 	Customers   int    `json:"customers"`
 	ProxySecret []byte `json:"proxySecret"`
-	TokenSecret []byte `json:"tokenSecret"`
-	Clients     int    `json:"clients"`
-	// Readers is the number of customers who ask. Each has a token of their own.
+	Key         tokenKey
+	Clients     int `json:"clients"`
+	// Readers is the number of tokens that are asked with, all different.
 	Readers     int `json:"readers"`
 	Top, Around int
 }
@@ -41,6 +41,8 @@ type driveSetup struct {
 type driveJob struct {
 	Address string        `json:"address,omitempty"`
 	For     time.Duration `json:"for,omitempty"`
+	// EachOnce has each token asked with once, instead of any until the time is up.
+	EachOnce bool `json:"eachOnce,omitempty"`
 	// Sampled is the number of answers in each second that are kept to be checked.
 	Sampled int `json:"sampled,omitempty"`
 }
@@ -51,8 +53,10 @@ type driveResult struct {
 	Took     time.Duration `json:"took"`
 	// P50, P99 and P999 are quantiles of the latency.
 	P50, P99, P999 time.Duration
-	Checked        int    `json:"checked"`
-	Failed         string `json:"failed,omitempty"`
+	Checked        int `json:"checked"`
+	// TokenBytes is the length of a token.
+	TokenBytes int    `json:"tokenBytes"`
+	Failed     string `json:"failed,omitempty"`
 }
 
 // Run works until standard input ends.
@@ -67,7 +71,8 @@ func (Drive) Run(ctx context.Context, std output.Streams) error {
 		return err
 	}
 	d := &driver{population: population{setup.Customers, proxies}, setup: setup}
-	if err := d.prepare(time.Now()); err != nil {
+	progress := output.NewProgress(std.Err, time.Now)
+	if err := progress.End(d.prepare(ctx, time.Now(), progress)); err != nil {
 		return err
 	}
 	for {
@@ -95,30 +100,97 @@ func (Drive) Run(ctx context.Context, std output.Streams) error {
 // driver makes requests for a population.
 type driver struct {
 	population
-	setup    driveSetup
-	readers  []int // customers
-	requests [][]byte
+	setup driveSetup
+	// requests are in pieces of requestsAPiece, so that millions of them are few objects.
+	requests   []requestPiece
+	tokenBytes int
 
 	mu      sync.Mutex
 	samples []sample
 }
 
-func (d *driver) prepare(now time.Time) error {
-	random := rand.New(rand.NewPCG(1, 2))
-	for range d.setup.Readers {
+// requestsAPiece is how many requests stand in one piece of memory.
+const requestsAPiece = 4096
+
+// requestPiece is requests, one behind the other, and where each ends; and whose they are.
+type requestPiece struct {
+	data    []byte
+	ends    []int
+	readers []int // customers
+}
+
+// request is one of all requests, and the customer who asks.
+func (d *driver) request(i int) (request []byte, reader int) {
+	piece := &d.requests[i/requestsAPiece]
+	i %= requestsAPiece
+	begin := 0
+	if i > 0 {
+		begin = piece.ends[i-1]
+	}
+	return piece.data[begin:piece.ends[i]], piece.readers[i]
+}
+
+// prepare signs all tokens, on all processors.
+func (d *driver) prepare(ctx context.Context, now time.Time, progress *output.Progress) error {
+	sign, err := d.setup.Key.signer()
+	if err != nil {
+		return err
+	}
+	d.requests = make([]requestPiece, (d.setup.Readers+requestsAPiece-1)/requestsAPiece)
+	var next, signed atomic.Int64
+	var signing sync.WaitGroup
+	failures := make(chan error, runtime.GOMAXPROCS(0))
+	for range runtime.GOMAXPROCS(0) {
+		signing.Go(func() {
+			for piece := int(next.Add(1)) - 1; piece < len(d.requests) && ctx.Err() == nil; piece = int(next.Add(1)) - 1 {
+				if d.requests[piece], err = d.piece(piece*requestsAPiece, sign, now); err != nil {
+					failures <- err
+					return
+				}
+				signed.Add(int64(len(d.requests[piece].ends)))
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { signing.Wait(); close(done) }()
+	look := time.NewTicker(time.Second)
+	defer look.Stop()
+	for {
+		select {
+		case <-look.C:
+			progress.Update("signing tokens", uint64(signed.Load()), uint64(d.setup.Readers))
+		case <-done:
+			select {
+			case err := <-failures:
+				return err
+			default:
+				return ctx.Err()
+			}
+		}
+	}
+}
+
+// piece makes the requests from the first on.
+func (d *driver) piece(first int, sign func(domain.CustomerID, int, time.Time) (string, error), now time.Time) (p requestPiece, err error) {
+	random := rand.New(rand.NewPCG(1, uint64(first)))
+	for n := first; n < min(first+requestsAPiece, d.setup.Readers); n++ {
 		i := random.IntN(d.customers)
-		token, err := auth.Mint(d.setup.TokenSecret, auth.Claims{Subject: string(d.id(i)), Role: auth.RoleCustomer}, 24*time.Hour, now)
+		token, err := sign(d.id(i), n, now)
 		if err != nil {
-			return err
+			return p, err
 		}
 		path := fmt.Sprintf("/loyalty/%s", d.id(i))
 		if d.setup.Top != 10 || d.setup.Around != 2 {
 			path += fmt.Sprintf("?top=%d&around=%d", d.setup.Top, d.setup.Around)
 		}
-		d.readers = append(d.readers, i)
-		d.requests = append(d.requests, fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: loyalty\r\nAuthorization: Bearer %s\r\n\r\n", path, token))
+		p.data = fmt.Appendf(p.data, "GET %s HTTP/1.1\r\nHost: loyalty\r\nAuthorization: Bearer %s\r\n\r\n", path, token)
+		p.readers, p.ends = append(p.readers, i), append(p.ends, len(p.data))
+		if n == 0 {
+			d.tokenBytes = len(token)
+		}
 	}
-	return nil
+	p.data = slices.Clip(p.data)
+	return p, nil
 }
 
 // Latencies are counted in a histogram of steps of 10 µs up to 2 s. Its last step has all above.
@@ -129,21 +201,28 @@ const (
 
 // drive makes requests over one connection for each client. A client sends its next request once it has the answer to the one before.
 func (d *driver) drive(ctx context.Context, job driveJob) (driveResult, error) {
-	ctx, cancel := context.WithTimeout(ctx, job.For)
-	defer cancel()
+	if !job.EachOnce {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, job.For)
+		defer cancel()
+	}
+	sampling, stopSampling := context.WithCancel(ctx)
 	latencies := make([]atomic.Uint32, latencySteps+1)
 	var requests atomic.Uint64
 	var samplesLeft atomic.Int64
 	failures := make(chan error, d.setup.Clients)
 	var clients sync.WaitGroup
 	began := time.Now()
-	clients.Go(func() {
+	var sampler sync.WaitGroup
+	defer sampler.Wait()
+	defer stopSampling()
+	sampler.Go(func() {
 		tick := time.NewTicker(time.Second)
 		defer tick.Stop()
 		for samplesLeft.Store(int64(job.Sampled)); ; samplesLeft.Store(int64(job.Sampled)) {
 			select {
 			case <-tick.C:
-			case <-ctx.Done():
+			case <-sampling.Done():
 				return
 			}
 		}
@@ -157,10 +236,17 @@ func (d *driver) drive(ctx context.Context, job driveJob) (driveResult, error) {
 			}
 			defer c.Close()
 			random := rand.New(rand.NewPCG(uint64(client), uint64(began.UnixNano())))
-			for ctx.Err() == nil {
-				reader := random.IntN(len(d.requests))
+			for next := client; ctx.Err() == nil; next += d.setup.Clients {
+				if job.EachOnce && next >= d.setup.Readers {
+					return
+				}
+				which := next
+				if !job.EachOnce {
+					which = random.IntN(d.setup.Readers)
+				}
+				request, reader := d.request(which)
 				start := time.Now()
-				body, err := c.get(d.requests[reader])
+				body, err := c.get(request)
 				if err != nil {
 					failures <- err
 					return
@@ -168,13 +254,13 @@ func (d *driver) drive(ctx context.Context, job driveJob) (driveResult, error) {
 				requests.Add(1)
 				latencies[min(int(time.Since(start)/latencyStep), latencySteps)].Add(1)
 				if samplesLeft.Load() > 0 && samplesLeft.Add(-1) >= 0 {
-					d.keep(sample{d.readers[reader], d.setup.Top, d.setup.Around, bytes.Clone(body)})
+					d.keep(sample{reader, d.setup.Top, d.setup.Around, bytes.Clone(body)})
 				}
 			}
 		})
 	}
 	clients.Wait()
-	answer := driveResult{Requests: requests.Load(), Took: time.Since(began)}
+	answer := driveResult{Requests: requests.Load(), Took: time.Since(began), TokenBytes: d.tokenBytes}
 	answer.P50, answer.P99, answer.P999 = percentile(latencies, answer.Requests, .5), percentile(latencies, answer.Requests, .99), percentile(latencies, answer.Requests, .999)
 	select {
 	case err := <-failures:
