@@ -53,7 +53,7 @@ var arrows = map[string][]string{
 	"api/past":                                {"domain", "analytics/replay", "api/admission", "api/auth", "api/request", "api/slowclient", "queries", "queries/view", "readmodels/history", "readmodels/leaderboard", "readmodels/ledger", "internal/problem", "internal/strictjson"},
 	"api/staff":                               {"domain", "api/admission", "api/auth", "api/request", "commands", "queries", "queries/view", "readmodels/ledger", "internal/strictjson"},
 	"api/admin":                               {"domain", "api/request", "internal/problem"},
-	"api/web":                                 {"domain", "api/auth", "api/request", "internal/problem", "internal/strictjson"},
+	"api/web":                                 {"domain", "api/admission", "api/auth", "api/request", "internal/problem", "internal/strictjson"},
 	"api/bodytest":                            {"domain", "internal/problem", "internal/strictjson"},
 	"api/baseline":                            {},
 	"api/auth":                                {"domain", "api/auth/keys", "internal/problem"},

@@ -163,7 +163,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 }
 
 // open are the routes that need no token: they give out pages, and sign in and out.
-var open = []string{"GET /sign-in", "POST /sign-in", "GET /signed-in", "POST /session", "DELETE /session"}
+var open = []string{"GET /sign-in", "POST /sign-in", "GET /signed-in", "GET /sign-out", "GET /signed-out", "POST /session", "DELETE /session"}
 
 // Given all routes that the server has, and all ways to ask that the document knows
 // Then the table of access has each, for oneself and for another, and no other.

@@ -188,7 +188,7 @@ func (s *Server) furnish(c *Config, stopping context.Context) rooms {
 			Ready: c.Ready, Status: c.Status, Metrics: c.Metrics, Requests: s.metrics, LiveStreams: s.admission.Live.InFlight,
 			Log: c.Log, Now: c.Now, IDs: s.ids,
 		},
-		web: &web.Handler{Auth: s.auth, Provider: c.SignIn, Development: c.Development, NoSignIn: c.NoSignIn, Log: c.Log, Now: c.Now, IDs: s.ids},
+		web: &web.Handler{Auth: s.auth, Provider: c.SignIn, Returns: s.admission.Returns, Development: c.Development, NoSignIn: c.NoSignIn, Log: c.Log, Now: c.Now, IDs: s.ids},
 	}
 }
 

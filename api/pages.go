@@ -30,6 +30,8 @@ func (s *Server) addPages(c *Config) {
 	s.echo.POST("/session", s.rooms.web.OpenSession)
 	s.echo.DELETE("/session", s.rooms.web.CloseSession)
 	s.echo.GET("/sign-in", s.rooms.web.SignIn)
+	s.echo.GET("/sign-out", s.rooms.web.SignOut)
+	s.echo.GET("/signed-out", s.rooms.web.SignedOut)
 	if c.SignIn != nil {
 		s.echo.GET("/signed-in", s.rooms.web.SignedIn)
 	}

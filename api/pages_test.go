@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -139,13 +140,19 @@ func TestOutsideOfDevelopmentNobodyChooses(t *testing.T) {
 type provider struct {
 	token string
 	err   error
+	// ends is whether it ends sessions of its own.
+	ends bool
 }
 
-func (p provider) Begin(w http.ResponseWriter, r *http.Request, to string) error {
+func atProvider(t *testing.T, p provider) surfer {
+	return newSurfer(t, serve(t, loadDocument(t), func(c *api.Config) { fixed{}.all(c); c.SignIn = p }))
+}
+
+func (p provider) Begin(w http.ResponseWriter, r *http.Request, to string, afresh bool) error {
 	if p.err != nil {
 		return p.err
 	}
-	http.Redirect(w, r, "https://provider.example/?to="+url.QueryEscape(to), http.StatusFound)
+	http.Redirect(w, r, fmt.Sprintf("https://provider.example/?afresh=%t&to=%s", afresh, url.QueryEscape(to)), http.StatusFound)
 	return nil
 }
 
@@ -153,42 +160,114 @@ func (p provider) Finish(http.ResponseWriter, *http.Request) (token, to string, 
 	return p.token, "/support", p.err
 }
 
+func (p provider) EndSession(_ context.Context, to string) (string, error) {
+	if !p.ends || p.err != nil {
+		return "", p.err
+	}
+	return "https://provider.example/end?state=" + url.QueryEscape(to), nil
+}
+
 func TestTheTokenThatTheProviderGaveIsTheSession(t *testing.T) {
-	with := func(p provider) surfer {
-		return newSurfer(t, serve(t, loadDocument(t), func(c *api.Config) { fixed{}.all(c); c.SignIn = p }))
+	browser := atProvider(t, provider{token: mint(t, support)})
+	for path, want := range map[string]string{"/sign-in?to=/support": "?afresh=false&to=%2Fsupport", "/sign-in?to=/support&afresh=true": "?afresh=true&to=%2Fsupport"} {
+		answer, _ := browser.ask("GET", path, nil)
+		if answer.StatusCode != http.StatusFound || answer.Header.Get("Location") != "https://provider.example/"+want {
+			t.Errorf("%s sends the browser to %s with %s", path, answer.Header.Get("Location"), answer.Status)
+		}
 	}
-	browser := with(provider{token: mint(t, support)})
-	answer, _ := browser.ask("GET", "/sign-in?to=/support", nil)
-	if answer.StatusCode != http.StatusFound || answer.Header.Get("Location") != "https://provider.example/?to=%2Fsupport" {
-		t.Errorf("the browser is sent to %s with %s", answer.Header.Get("Location"), answer.Status)
-	}
-	answer, _ = browser.ask("GET", "/signed-in?code=a&state=b", nil)
+	answer, _ := browser.ask("GET", "/signed-in?code=a&state=b", nil)
 	if answer.StatusCode != http.StatusSeeOther || answer.Header.Get("Location") != "/support" {
 		t.Errorf("afterwards to %s with %s", answer.Header.Get("Location"), answer.Status)
 	}
 	if _, seen := browser.ask("GET", "/session", nil); !strings.Contains(seen, `"subject":"staff-3"`) {
 		t.Errorf("the session is %s", seen)
 	}
+	tooLong := support
+	tooLong.Rights = strings.Repeat("a", 4096)
+	long := mint(t, tooLong)
 	for name, failed := range map[string]struct {
 		provider
 		status int
 		says   string
+		afresh bool
 	}{
-		"a token that is not accepted here": {provider{token: "garbage"}, 403, "You were not signed in"},
-		"declined":                          {provider{err: fmt.Errorf("%w: declined", domain.ErrUnauthenticated)}, 403, "You were not signed in"},
-		"down":                              {provider{err: fmt.Errorf("%w: refused", domain.ErrUnavailable)}, 503, "does not answer"},
-		"set up wrongly":                    {provider{err: errors.New("the secret is 12345")}, 500, "Something went wrong"},
+		"a token that is not accepted here": {provider{token: "garbage"}, 403, "have no role here", true},
+		"a token that no cookie holds":      {provider{token: long}, 500, "not set up as it should be", true},
+		"declined":                          {provider{err: fmt.Errorf("%w: declined", domain.ErrUnauthenticated)}, 403, "cancelled, or took too long", true},
+		"down":                              {provider{err: fmt.Errorf("%w: refused", domain.ErrUnavailable)}, 503, "does not answer", false},
+		"set up wrongly":                    {provider{err: errors.New("the secret is 12345")}, 500, "not set up as it should be", true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			browser := with(failed.provider)
+			browser := atProvider(t, failed.provider)
 			answer, page := browser.ask("GET", "/signed-in?code=a&state=b", nil)
-			if answer.StatusCode != failed.status || !strings.Contains(page, failed.says) || !strings.Contains(page, "/sign-in?to=%2fsupport") || strings.Contains(page, "12345") {
+			again := map[bool]string{true: `href="/sign-in?afresh=true&amp;to=%2Fsupport"`, false: `href="/sign-in?to=%2Fsupport"`}[failed.afresh]
+			if answer.StatusCode != failed.status || !strings.Contains(page, failed.says) || !strings.Contains(page, again) || strings.Contains(page, "12345") {
 				t.Errorf("answered with %s and\n%s", answer.Status, page)
+			}
+			if id := answer.Header.Get("X-Request-Id"); id == "" || !strings.Contains(page, "Request "+id) {
+				t.Errorf("request %q is not named:\n%s", id, page)
 			}
 			if answer.Header.Get("Set-Cookie") != "" {
 				t.Error("a cookie was set")
 			}
 		})
+	}
+}
+
+// A loop over /signed-in, with states of its own making, must not make us ask the provider without end.
+func TestTooManyReturnsAreToldToTryAgain(t *testing.T) {
+	s := serve(t, loadDocument(t), func(c *api.Config) {
+		fixed{}.all(c)
+		c.SignIn, c.Limits.SignIns = provider{err: fmt.Errorf("%w: declined", domain.ErrUnauthenticated)}, 0.02
+	})
+	browser := newSurfer(t, s)
+	const back = "/signed-in?code=a&state=b"
+	if answer, _ := browser.ask("GET", back, nil); answer.StatusCode != http.StatusForbidden {
+		t.Fatalf("the first is answered with %s", answer.Status)
+	}
+	answer, page := browser.ask("GET", back, nil)
+	if answer.StatusCode != http.StatusTooManyRequests || answer.Header.Get("Retry-After") != "100" && answer.Header.Get("Retry-After") != "99" || answer.Header.Get("Cache-Control") != "no-store" ||
+		!strings.Contains(page, "Try again in a moment") || !strings.Contains(page, `href="/signed-in?code=a&amp;state=b"`) {
+		t.Errorf("the second is answered with %s, %v and\n%s", answer.Status, answer.Header, page)
+	}
+}
+
+// Signing out ends on a page that does not sign in again by itself, after the provider's own end if it has one.
+func TestSigningOutEndsOnAPageOfOurs(t *testing.T) {
+	signInAgain := `href="/sign-in?afresh=true&amp;to=%2Fsupport"`
+	for name, c := range map[string]struct {
+		provider
+		leadsTo, note string
+	}{
+		"at a provider that ends sessions": {provider{ends: true}, "https://provider.example/end?state=%2Fsupport", ""},
+		"at one that does not":             {provider{}, "", "may still be signed in"},
+		"at one that is down":              {provider{ends: true, err: fmt.Errorf("%w: refused", domain.ErrUnavailable)}, "", "may still be signed in"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			browser := atProvider(t, c.provider)
+			answer, page := browser.ask("GET", "/sign-out?to=/support", nil)
+			if c.leadsTo != "" {
+				if answer.StatusCode != http.StatusSeeOther || answer.Header.Get("Location") != c.leadsTo || answer.Header.Get("Cache-Control") != "no-store" {
+					t.Fatalf("the browser is sent to %s with %s", answer.Header.Get("Location"), answer.Status)
+				}
+				answer, page = browser.ask("GET", "/signed-out?state=%2Fsupport", nil)
+			}
+			if answer.StatusCode != http.StatusOK || !strings.Contains(page, "<h1>You are signed out</h1>") || !strings.Contains(page, signInAgain) || !strings.Contains(page, c.note) ||
+				answer.Header.Get("Set-Cookie") != "" || strings.Contains(page, "<script") {
+				t.Errorf("it ends with %s, %v and\n%s", answer.Status, answer.Header, page)
+			}
+		})
+	}
+	browser := atProvider(t, provider{token: mint(t, support), ends: true})
+	for _, path := range []string{"/sign-out", "/signed-out"} {
+		browser.ask("GET", "/signed-in?code=a&state=b", nil)
+		browser.ask("GET", path, nil)
+		if answer, _ := browser.ask("GET", "/session", nil); answer.StatusCode != http.StatusUnauthorized {
+			t.Errorf("after %s the session is answered with %s", path, answer.Status)
+		}
+	}
+	if _, page := browser.ask("GET", "/signed-out?state=https://elsewhere.example", nil); strings.Contains(page, "elsewhere") {
+		t.Errorf("the page leads elsewhere:\n%s", page)
 	}
 }
 

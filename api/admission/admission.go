@@ -36,6 +36,8 @@ type Admission struct {
 	WhatIfs *Semaphore
 	// WriteRates and ReadRates are nil where nobody has a rate.
 	WriteRates, ReadRates *Rates
+	// Returns bound how many people come back from the identity provider, which is asked about each.
+	Returns *Addresses
 }
 
 // New makes an Admission whose metrics are in registry. It fails where the limits are wrong or registry has these metrics already.
@@ -44,7 +46,7 @@ func New(l Limits, registry *prometheus.Registry) (*Admission, error) {
 		return nil, err
 	}
 	l = l.WithDefaults()
-	a := &Admission{Past: make(map[auth.Role]*Semaphore), WriteRates: NewRates(l.WriteRates), ReadRates: NewRates(l.ReadRates)}
+	a := &Admission{Past: make(map[auth.Role]*Semaphore), WriteRates: NewRates(l.WriteRates), ReadRates: NewRates(l.ReadRates), Returns: newAddresses(l.SignIns)}
 	var err error
 	if a.Writes, err = newWrites(l, registry); err != nil {
 		return nil, err

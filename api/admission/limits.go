@@ -30,6 +30,9 @@ type Limits struct {
 	// analyst, or the channel of one (website, mobile, store). A kind with 0 may make any number, and one that is absent what is in
 	// DefaultWriteRates and DefaultReadRates. A client may make the requests of one second all at once, and at least one.
 	WriteRates, ReadRates map[string]float64
+	// SignIns is how many people per second may come back from the identity provider, and half of it how many from one network address. 0 is
+	// DefaultSignIns.
+	SignIns float64
 	// Adjustments are the most points that somebody of a role, support or channel, may give or take alone; more waits for a second person.
 	// A role with 0 has no limit, and one that is absent what is in DefaultAdjustments.
 	Adjustments map[auth.Role]domain.Points
@@ -48,6 +51,8 @@ const (
 	// DefaultLiveStreams take less than 1 GB.
 	DefaultLiveStreams          = 20_000
 	DefaultLiveStreamsOfSubject = 10
+	// DefaultSignIns are as many as an identity provider surely takes.
+	DefaultSignIns = 20
 )
 
 // DefaultWriteRates and DefaultReadRates are more than a person or a page makes, and much less than a loop. A website or an app makes the
@@ -92,6 +97,7 @@ func (l Limits) WithDefaults() Limits {
 	l.History = cmp.Or(l.History, DefaultHistory)
 	l.LiveStreams = cmp.Or(l.LiveStreams, DefaultLiveStreams)
 	l.LiveStreamsOfSubject = cmp.Or(l.LiveStreamsOfSubject, DefaultLiveStreamsOfSubject)
+	l.SignIns = cmp.Or(l.SignIns, DefaultSignIns)
 	l.WriteRates, l.ReadRates = over(DefaultWriteRates(), l.WriteRates), over(DefaultReadRates(), l.ReadRates)
 	l.Adjustments, l.AdjustmentsOfDay = over(DefaultAdjustments(), l.Adjustments), over(DefaultAdjustmentsOfDay(), l.AdjustmentsOfDay)
 	return l
@@ -107,6 +113,9 @@ func over[K comparable, V any](defaults, set map[K]V) map[K]V {
 func (l Limits) Check() error {
 	if l.Writes < 0 || l.Batches < 0 || l.BatchesOfSubject < 0 || l.History < 0 || l.LiveStreams < 0 || l.LiveStreamsOfSubject < 0 {
 		return domain.Invalid("limits", "limit_out_of_range", "how many writes, batches, questions about the past and live pages are taken at once must not be negative")
+	}
+	if !(l.SignIns >= 0 && l.SignIns <= math.MaxInt32) {
+		return domain.Invalid("signIns", "rate_out_of_range", "how many people sign in per second is a number above 0")
 	}
 	if err := cmp.Or(
 		checkPoints(l.Adjustments, "adjustments are made by support and channel", auth.RoleSupport, auth.RoleChannel),

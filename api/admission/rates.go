@@ -57,20 +57,20 @@ func NewRates(perSecond map[string]float64) *Rates {
 
 // Take counts a request of a caller. Where the caller may not make it now, it is problem.ErrRateLimited, a domain.LaterError.
 func (r *Rates) Take(caller auth.Claims, clock func() time.Time) error {
-	bucket := r.bucket(caller)
-	if bucket == nil {
+	return take(r.bucket(clientOf(caller)), clock(), problem.ErrRateLimited)
+}
+
+// take takes one out of a bucket, nil for one without end. If it is empty, err is what comes of it, a domain.LaterError.
+func take(bucket *rate.Limiter, now time.Time, err error) error {
+	if bucket == nil || bucket.AllowN(now, 1) {
 		return nil
 	}
-	now := clock()
-	if bucket.AllowN(now, 1) {
-		return nil
-	}
-	return domain.Later(problem.ErrRateLimited, seconds((1-bucket.TokensAt(now))/float64(bucket.Limit())))
+	return domain.Later(err, seconds((1-bucket.TokensAt(now))/float64(bucket.Limit())))
 }
 
 // Reserve counts a request that the caller is going to make, and returns how long to wait before it.
 func (r *Rates) Reserve(caller auth.Claims, clock func() time.Time) time.Duration {
-	bucket := r.bucket(caller)
+	bucket := r.bucket(clientOf(caller))
 	if bucket == nil {
 		return 0
 	}
@@ -79,11 +79,10 @@ func (r *Rates) Reserve(caller auth.Claims, clock func() time.Time) time.Duratio
 }
 
 // bucket is a client's; nil for one without a rate.
-func (r *Rates) bucket(caller auth.Claims) *rate.Limiter {
+func (r *Rates) bucket(who client) *rate.Limiter {
 	if r == nil {
 		return nil
 	}
-	who := clientOf(caller)
 	perSecond, limited := r.perSecond[who.kind]
 	if !limited {
 		return nil
@@ -96,13 +95,18 @@ func (r *Rates) bucket(caller auth.Claims) *rate.Limiter {
 	}
 	bucket, known := s.older[who]
 	if !known {
-		bucket = rate.NewLimiter(rate.Limit(perSecond), max(1, int(math.Ceil(perSecond))))
+		bucket = newBucket(perSecond)
 	}
 	if s.young == nil || len(s.young) >= maxClients/rateShards {
 		s.young, s.older = make(map[client]*rate.Limiter), s.young
 	}
 	s.young[who] = bucket
 	return bucket
+}
+
+// newBucket holds what may be taken in a second, and at least one.
+func newBucket(perSecond float64) *rate.Limiter {
+	return rate.NewLimiter(rate.Limit(perSecond), max(1, int(math.Ceil(perSecond))))
 }
 
 func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }

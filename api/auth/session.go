@@ -17,6 +17,9 @@ const (
 	// hostPrefix before its name has browsers keep it only if it comes from this very host by TLS, so that no page of a sibling domain can
 	// sign its visitor in here as somebody else (RFC 6265bis, section 4.1.3.2).
 	hostPrefix = "__Host-"
+	// signedInCookie is there for so many seconds after a sign-in. A page that is refused meanwhile does not begin another.
+	signedInCookie  = "loyalty_just_signed_in"
+	signedInSeconds = 10
 	// maxCookie is what a browser keeps of a cookie, name and value, in bytes (RFC 6265, section 6.1).
 	maxCookie = 4096
 )
@@ -45,6 +48,19 @@ func (a *Authenticator) OpenSession(ctx context.Context, w http.ResponseWriter, 
 	cookie.Value, cookie.MaxAge = token, max(1, int(claims.Expires.Sub(a.verifier.now()).Seconds()))
 	http.SetCookie(w, cookie)
 	return nil
+}
+
+// HasSession tells whether a request comes with a session, be it one that has ended.
+func (a *Authenticator) HasSession(r *http.Request) bool {
+	_, err := r.Cookie(cookieName(a.secure(r)))
+	return err == nil
+}
+
+// NoteSignIn tells the pages of the browser that made the request that somebody has just signed in. Their scripts read it.
+func (a *Authenticator) NoteSignIn(w http.ResponseWriter, r *http.Request) {
+	http.SetCookie(w, &http.Cookie{
+		Name: signedInCookie, Value: "true", Path: "/", MaxAge: signedInSeconds, Secure: a.secure(r), SameSite: http.SameSiteStrictMode,
+	})
 }
 
 // CloseSession ends the session of the browser that made the request.

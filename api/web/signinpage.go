@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"net/url"
 )
 
 //go:embed templates
@@ -21,20 +22,33 @@ type person struct {
 	Label, About string
 }
 
-// signInPage is the page on which somebody signs in, or is told why they can't.
+// signInPage is the page on which somebody signs in, is told why they can't, or is told that they are signed out.
 type signInPage struct {
+	Title string
 	// To is the path to go to afterwards.
 	To string
 	// People are whom a developer can be; none outside of development.
 	People []person
-	// Problem says what went wrong and what to do; empty if nothing did.
-	Problem string
-	// Again offers to try again.
-	Again bool
+	// Problem says what went wrong and what to do, and Note what else there is to know; empty if there is nothing.
+	Problem, Note string
+	// Next is where the one button of the page leads, and NextLabel what it says; empty if there is none.
+	Next, NextLabel string
+}
+
+// signInAt is the address of the sign-in that leads to a path of ours. With afresh the identity provider asks who it is.
+func signInAt(to string, afresh bool) string {
+	query := url.Values{"to": {to}}
+	if afresh {
+		query.Set(afreshParameter, "true")
+	}
+	return "/sign-in?" + query.Encode()
 }
 
 // write answers with the page and the given status.
 func (s signInPage) write(w http.ResponseWriter, status int) error {
+	if s.Title == "" {
+		s.Title = "Sign in"
+	}
 	header := w.Header()
 	Protect(header)
 	header.Set("Content-Type", types[".html"])

@@ -45,6 +45,10 @@ type discovered struct {
 	config Config
 	client *http.Client
 	oauth  *oauth2.Config
+	// endSession is where the provider ends its own session of somebody; empty if it has no such place.
+	endSession string
+	// sendsIssuer tells whether the provider says in each return that it is its own (RFC 9207).
+	sendsIssuer bool
 }
 
 func newDiscovery(c Config) *discovery {
@@ -88,6 +92,9 @@ func (d *discovery) find(ctx context.Context) (*discovered, error) {
 // metadata is what is needed of the discovery document besides what package oidc reads (Discovery 1.0, section 3).
 type metadata struct {
 	AuthMethods []string `json:"token_endpoint_auth_methods_supported"`
+	// EndSession is of RP-Initiated Logout 1.0, section 2.1, and SendsIssuer of RFC 9207, section 3.
+	EndSession  string `json:"end_session_endpoint"`
+	SendsIssuer bool   `json:"authorization_response_iss_parameter_supported"`
 }
 
 func (d *discovery) discover(ctx context.Context) (*discovered, error) {
@@ -100,16 +107,18 @@ func (d *discovery) discover(ctx context.Context) (*discovered, error) {
 		return nil, fmt.Errorf("the identity provider's discovery document: %w", err)
 	}
 	endpoint := document.Endpoint()
-	for name, address := range map[string]string{
-		"authorization_endpoint": endpoint.AuthURL, "token_endpoint": endpoint.TokenURL,
-	} {
+	addresses := map[string]string{"authorization_endpoint": endpoint.AuthURL, "token_endpoint": endpoint.TokenURL}
+	if more.EndSession != "" {
+		addresses["end_session_endpoint"] = more.EndSession
+	}
+	for name, address := range addresses {
 		if at, err := url.Parse(address); err != nil || !keys.Confidential(at) {
 			return nil, fmt.Errorf("the identity provider's discovery document: its %s is %q, and should be https", name, address)
 		}
 	}
 	endpoint.AuthStyle = more.style(d.config.ClientSecret)
 	return &discovered{
-		config: d.config, client: d.client,
+		config: d.config, client: d.client, endSession: more.EndSession, sendsIssuer: more.SendsIssuer,
 		oauth: &oauth2.Config{
 			ClientID: d.config.ClientID, ClientSecret: d.config.ClientSecret, Endpoint: endpoint,
 			RedirectURL: d.config.PublicURL + ReturnPath, Scopes: d.config.Scopes,

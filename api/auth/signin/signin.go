@@ -19,8 +19,12 @@ import (
 	"loyalty/domain"
 )
 
-// ReturnPath is where the provider sends browsers back to, below Config.PublicURL.
-const ReturnPath = "/signed-in"
+// ReturnPath is where the provider sends browsers back to after signing in, and SignedOutPath after signing out, both below
+// Config.PublicURL.
+const (
+	ReturnPath    = "/signed-in"
+	SignedOutPath = "/signed-out"
+)
 
 // Config says at which provider people sign in, and as which client.
 type Config struct {
@@ -120,9 +124,10 @@ func parseAddress(field, address string) (*url.URL, error) {
 	return at, nil
 }
 
-// Begin sends the browser to the provider, and after Finish to the path to, or to "/" if that is no path of ours. Errors are
-// domain.ErrUnavailable while the provider can't be reached, and others if it is not what it should be; nothing was answered then.
-func (p *Provider) Begin(w http.ResponseWriter, r *http.Request, to string) error {
+// Begin sends the browser to the provider, and after Finish to the path to, or to "/" if that is no path of ours. With afresh the provider
+// asks who it is, although it may know somebody. Errors are domain.ErrUnavailable while the provider can't be reached, and others if it is
+// not what it should be; nothing was answered then.
+func (p *Provider) Begin(w http.ResponseWriter, r *http.Request, to string, afresh bool) error {
 	w.Header().Set("Cache-Control", "no-store")
 	found, err := p.discovery.find(r.Context())
 	if err != nil {
@@ -134,6 +139,10 @@ func (p *Provider) Begin(w http.ResponseWriter, r *http.Request, to string) erro
 		return err
 	}
 	options := []oauth2.AuthCodeOption{oidc.Nonce(a.nonce()), oauth2.S256ChallengeOption(a.verifier())}
+	if afresh {
+		options = append(options, oauth2.SetAuthURLParam("prompt", "login"))
+	}
+	// What was configured comes last, and so counts: a prompt, too.
 	for name, value := range p.config.Parameters {
 		options = append(options, oauth2.SetAuthURLParam(name, value))
 	}
@@ -145,8 +154,8 @@ func (p *Provider) Begin(w http.ResponseWriter, r *http.Request, to string) erro
 
 // Finish takes a browser's return from the provider: the access token, which is a JWT whose signature and claims the caller has to
 // verify, and the path that Begin was given. The path is there beside an error, too, if the return is one that Begin began.
-// Errors are domain.ErrUnauthenticated if nobody was signed in, domain.ErrUnavailable while the provider can't be reached, and
-// others if it is not what it should be. They hold no token and no code. The answer is the caller's to write; its headers
+// Errors are domain.ErrUnauthenticated if nobody was signed in, because they declined or were too late, domain.ErrUnavailable while the
+// provider can't be reached, and others if it, or what it knows of us, is not what it should be. They hold no token and no code. The answer is the caller's to write; its headers
 // take back the cookie that Begin set.
 func (p *Provider) Finish(w http.ResponseWriter, r *http.Request) (token, to string, err error) {
 	w.Header().Set("Cache-Control", "no-store")
@@ -157,6 +166,25 @@ func (p *Provider) Finish(w http.ResponseWriter, r *http.Request) (token, to str
 	}
 	token, err = p.token(r.Context(), a, query)
 	return token, a.to, err
+}
+
+// EndSession is where the browser is to go for the provider to end its own session of somebody, and to come back to SignedOutPath with the
+// path to as state (OpenID Connect RP-Initiated Logout 1.0). It is empty if the provider has no such place. Errors are as those of Begin.
+func (p *Provider) EndSession(ctx context.Context, to string) (string, error) {
+	found, err := p.discovery.find(ctx)
+	if err != nil || found.endSession == "" {
+		return "", err
+	}
+	address, err := url.Parse(found.endSession)
+	if err != nil {
+		return "", err
+	}
+	query := address.Query()
+	query.Set("client_id", p.config.ClientID)
+	query.Set("post_logout_redirect_uri", p.config.PublicURL+SignedOutPath)
+	query.Set("state", to)
+	address.RawQuery = query.Encode()
+	return address.String(), nil
 }
 
 // takeBack finds the attempt that a state is of, and takes its cookie away.
@@ -174,8 +202,12 @@ func (p *Provider) takeBack(w http.ResponseWriter, r *http.Request, state string
 
 // token carries an attempt to its end.
 func (p *Provider) token(ctx context.Context, a attempt, query url.Values) (string, error) {
+	// RFC 9207, section 2.4: a return of another provider is not ours to take.
+	if query.Has("iss") && !slices.Equal(query["iss"], []string{p.config.Issuer}) {
+		return "", errIssuer
+	}
 	if query.Has("error") {
-		return "", declined(query.Get("error"))
+		return "", declined(query.Get("error"), query.Get("error_description"))
 	}
 	if query.Get("code") == "" {
 		return "", errNoCode
@@ -183,6 +215,9 @@ func (p *Provider) token(ctx context.Context, a attempt, query url.Values) (stri
 	found, err := p.discovery.find(ctx)
 	if err != nil {
 		return "", err
+	}
+	if found.sendsIssuer && !query.Has("iss") {
+		return "", errIssuer
 	}
 	return found.exchange(ctx, a, query.Get("code"))
 }

@@ -62,7 +62,7 @@ func TestACookieIsForTheReturnAlone(t *testing.T) {
 		s.config.PublicURL = base
 		s.restart()
 		w := httptest.NewRecorder()
-		if err := s.signer.Begin(w, httptest.NewRequest("GET", "/sign-in", nil), "/support"); err != nil {
+		if err := s.signer.Begin(w, httptest.NewRequest("GET", "/sign-in", nil), "/support", false); err != nil {
 			t.Fatal(err)
 		}
 		cookies := w.Result().Cookies()
@@ -103,10 +103,14 @@ func TestWhatAProviderMaySayInsteadOfYes(t *testing.T) {
 		says                         string
 	}{
 		"declined":                      {signintest.Outcome{Error: "access_denied"}, true, false, "access_denied"},
-		"a request it does not like":    {signintest.Outcome{Error: "invalid_scope"}, true, false, "invalid_scope"},
+		"a request it does not like":    {signintest.Outcome{Error: "invalid_scope"}, false, false, "invalid_scope"},
+		"declined, and why":             {signintest.Outcome{Error: "access_denied", Return: map[string]any{"error_description": "no\x00 role \u2028here"}}, true, false, `("no� role �here")`},
+		"declined, at length":           {signintest.Outcome{Error: "access_denied", Return: map[string]any{"error_description": strings.Repeat("é", 4096)}}, true, false, "é…\")"},
+		"declined, with a token":        {signintest.Outcome{Error: "access_denied", Return: map[string]any{"error_description": "eyJhbGciOiJSUzI1NiJ9.e30.c2ln"}}, true, false, "what is secret"},
 		"anything":                      {signintest.Outcome{Error: "x\nlevel=INFO msg=welcome"}, true, false, "nothing we know"},
 		"in trouble":                    {signintest.Outcome{Error: "temporarily_unavailable"}, false, true, "temporarily_unavailable"},
-		"a code it refuses":             {signintest.Outcome{Status: 400}, true, false, "400"},
+		"a code it refuses":             {signintest.Outcome{Status: 400}, true, false, "400 and says invalid_grant (its description repeats"},
+		"a secret it refuses":           {signintest.Outcome{Status: 401, Description: "client authentication failed"}, false, false, `401 and says invalid_client ("client authentication failed")`},
 		"a code at the wrong time":      {signintest.Outcome{Status: 503}, false, true, "503"},
 		"too much":                      {signintest.Outcome{Status: 429}, false, true, "429"},
 		"another nonce":                 {signintest.Outcome{IDClaims: map[string]any{"nonce": "another"}}, true, false, "another sign-in"},
@@ -147,6 +151,77 @@ func TestWhatAProviderMaySayInsteadOfYes(t *testing.T) {
 	}
 	if got := s.browser().signIn("//elsewhere.example"); got.Token == "" || got.To != "/" {
 		t.Errorf("with a way to elsewhere it ends with %+v", got)
+	}
+}
+
+// RFC 9207: with several providers in the world, a return has to say whose it is.
+func TestAReturnOfAnotherProvider(t *testing.T) {
+	for name, c := range map[string]struct {
+		sends   bool
+		sent    map[string]any
+		refused bool
+	}{
+		"its own":                      {sends: true},
+		"none, where it sends none":    {},
+		"none, where it sends one":     {sends: true, sent: map[string]any{"iss": nil}, refused: true},
+		"another's":                    {sends: true, sent: map[string]any{"iss": "https://id.example"}, refused: true},
+		"another's, where it has none": {sent: map[string]any{"iss": "https://id.example"}, refused: true},
+		"an empty one":                 {sends: true, sent: map[string]any{"iss": ""}, refused: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := public
+			client.SendsIssuer = c.sends
+			s := openSite(t, client)
+			s.provider.SignIn("agent-1", signintest.Outcome{Return: c.sent})
+			got := s.browser().signIn("/support")
+			if got.Unauthenticated != c.refused || (got.Token == "") != c.refused || c.refused && (!strings.Contains(got.Problem, "iss") || s.provider.Asked("/token") != 0) {
+				t.Errorf("it ends with %+v", got)
+			}
+		})
+	}
+	s := openSite(t, public)
+	b := s.browser()
+	if got := b.open(b.returning("/") + "&" + url.Values{"iss": {s.provider.Issuer(), "https://id.example"}}.Encode()); !got.Unauthenticated || got.Token != "" {
+		t.Errorf("with two it ends with %+v", got)
+	}
+}
+
+func TestSomebodyElseIsAskedFor(t *testing.T) {
+	s := openSite(t, public)
+	for _, c := range []struct {
+		parameters    map[string]string
+		afresh, wants string
+	}{{nil, "", ""}, {nil, "yes", "login"}, {map[string]string{"prompt": "select_account"}, "", "select_account"}, {map[string]string{"prompt": "select_account"}, "yes", "select_account"}} {
+		s.config.Parameters = c.parameters
+		s.restart()
+		got := s.browser().open(s.url + "/sign-in?to=/support&afresh=" + c.afresh)
+		if prompts := s.provider.Parameters()["prompt"]; got.Token == "" || strings.Join(prompts, ",") != c.wants {
+			t.Errorf("with %v, %q the provider is asked with the prompts %q", c.parameters, c.afresh, prompts)
+		}
+	}
+}
+
+func TestTheProviderEndsItsOwnSession(t *testing.T) {
+	client := public
+	client.EndsSessions = true
+	s := openSite(t, client)
+	got, err := s.signer.EndSession(t.Context(), "/support")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := s.provider.Issuer() + "/end?" + url.Values{
+		"tenant": {"1"}, "client_id": {"loyalty-pages"}, "post_logout_redirect_uri": {s.url + "/signed-out"}, "state": {"/support"},
+	}.Encode()
+	if got != want {
+		t.Errorf("the browser is sent to %s, want %s", got, want)
+	}
+	if got, err := openSite(t, public).signer.EndSession(t.Context(), "/"); got != "" || err != nil {
+		t.Errorf("where there is no such place it is sent to %q, %v", got, err)
+	}
+	down := openSite(t, client)
+	down.provider.Stop()
+	if _, err := down.signer.EndSession(t.Context(), "/"); !errors.Is(err, domain.ErrUnavailable) {
+		t.Errorf("while it is down it ends with %v", err)
 	}
 }
 
@@ -268,7 +343,7 @@ func TestWhoWaitsForAnothersDiscoveryMayGo(t *testing.T) {
 	s.signer.discovery.asking <- struct{}{}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	err := s.signer.Begin(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "/sign-in", nil), "/")
+	err := s.signer.Begin(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "/sign-in", nil), "/", false)
 	if !errors.Is(err, domain.ErrUnavailable) || !errors.Is(err, context.Canceled) {
 		t.Errorf("it ends with %v", err)
 	}
@@ -283,13 +358,13 @@ func endless(w http.ResponseWriter, _ *http.Request) {
 
 func TestAProviderThatIsNotWhatItShouldBe(t *testing.T) {
 	const self = "ours"
-	document := func(issuer, authorize, token, keys string) http.HandlerFunc {
+	document := func(issuer, authorize, token, keys string, more ...string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			if issuer == self {
 				issuer = "http://" + r.Host
 			}
 			w.Header().Set("Content-Type", "application/json")
-			_, _ = w.Write([]byte(`{"issuer": "` + issuer + `", "authorization_endpoint": "` + authorize + `", "token_endpoint": "` + token + `", "jwks_uri": "` + keys + `"}`))
+			_, _ = w.Write([]byte(`{"issuer": "` + issuer + `", "authorization_endpoint": "` + authorize + `", "token_endpoint": "` + token + `", "jwks_uri": "` + keys + `"` + strings.Join(more, "") + `}`))
 		}
 	}
 	good := "https://id.example/"
@@ -300,6 +375,7 @@ func TestAProviderThatIsNotWhatItShouldBe(t *testing.T) {
 	}{
 		"another issuer":            {document("https://id.example", good, good, good), false, "issuer"},
 		"tokens in the clear":       {document(self, good, "http://id.example/token", good), false, "token_endpoint"},
+		"an end in the clear":       {document(self, good, good, good, `, "end_session_endpoint": "http://id.example/end"`), false, "end_session_endpoint"},
 		"nowhere to go":             {document(self, "", good, good), false, "authorization_endpoint"},
 		"a page":                    {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<p>Welcome")) }, false, "decode"},
 		"an endless page":           {endless, false, "decode"},
@@ -315,7 +391,7 @@ func TestAProviderThatIsNotWhatItShouldBe(t *testing.T) {
 				t.Fatal(err)
 			}
 			w := httptest.NewRecorder()
-			err = p.Begin(w, httptest.NewRequest("GET", "/sign-in", nil), "/")
+			err = p.Begin(w, httptest.NewRequest("GET", "/sign-in", nil), "/", false)
 			if err == nil || errors.Is(err, domain.ErrUnavailable) != c.unavailable || errors.Is(err, domain.ErrUnauthenticated) || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("it ends with %v", err)
 			}
@@ -337,7 +413,7 @@ func TestACodeIsSentNowhereElse(t *testing.T) {
 	away := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
 	defer away.Close()
 	s.signer.discovery.known.Load().oauth.Endpoint.TokenURL = away.URL
-	if got := b.open(back); !got.Unauthenticated || !strings.Contains(got.Problem, "307") {
+	if got := b.open(back); got.Token != "" || got.Unauthenticated || got.Unavailable || !strings.Contains(got.Problem, "307") {
 		t.Errorf("it ends with %+v", got)
 	}
 }

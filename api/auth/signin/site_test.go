@@ -80,7 +80,7 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var err error
 	switch r.URL.Path {
 	case "/sign-in":
-		if err = signer.Begin(w, r, r.FormValue("to")); err == nil {
+		if err = signer.Begin(w, r, r.FormValue("to"), r.FormValue("afresh") != ""); err == nil {
 			return
 		}
 	case ReturnPath:

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
@@ -17,6 +18,7 @@ import (
 )
 
 var (
+	errIssuer    = fmt.Errorf("%w: the return is of another identity provider, or doesn't say of which (iss)", domain.ErrUnauthenticated)
 	errNoCode    = fmt.Errorf("%w: the identity provider sent no code", domain.ErrUnauthenticated)
 	errNonce     = fmt.Errorf("%w: the ID token is of another sign-in", domain.ErrUnauthenticated)
 	errNoIDToken = errors.New("the identity provider sent no ID token: let the client have the scope openid there")
@@ -32,7 +34,7 @@ func (p *discovered) exchange(ctx context.Context, a attempt, code string) (stri
 	}
 	tokens, err := p.oauth.Exchange(oidc.ClientContext(ctx, p.client), code, options...)
 	if err != nil {
-		return "", exchangeError(err)
+		return "", exchangeError(err, code, a.verifier(), p.config.ClientSecret)
 	}
 	raw, _ := tokens.Extra("id_token").(string)
 	if raw == "" {
@@ -93,17 +95,23 @@ func (k *observedKeys) VerifySignature(ctx context.Context, raw string) ([]byte,
 	return payload, err
 }
 
-// declined is the error that a provider sends instead of a code (RFC 6749, section 4.1.2.1; OpenID Connect Core 1.0, section 3.1.2.6).
-func declined(code string) error {
+// declined is the error that a provider sends instead of a code (RFC 6749, section 4.1.2.1; OpenID Connect Core 1.0, section 3.1.2.6;
+// RFC 8707, section 2).
+func declined(code, description string) error {
+	says := word(code) + described(description)
 	switch code {
 	case "server_error", "temporarily_unavailable":
-		return fmt.Errorf("%w: the identity provider says %s", domain.ErrUnavailable, code)
+		return fmt.Errorf("%w: the identity provider says %s", domain.ErrUnavailable, says)
+	case "invalid_request", "unauthorized_client", "unsupported_response_type", "invalid_scope", "invalid_target",
+		"invalid_request_uri", "invalid_request_object", "request_not_supported", "request_uri_not_supported", "registration_not_supported":
+		return fmt.Errorf("the identity provider does not like how it is asked: it says %s", says)
 	}
-	return fmt.Errorf("%w: the sign-in was declined: the identity provider says %s", domain.ErrUnauthenticated, word(code))
+	return fmt.Errorf("%w: the sign-in was declined: the identity provider says %s", domain.ErrUnauthenticated, says)
 }
 
-// exchangeError says why a code brought no tokens. The error of package oauth2 may hold the whole answer, so it is not wrapped.
-func exchangeError(err error) error {
+// exchangeError says why a code brought no tokens. The error of package oauth2 may hold the whole answer, so it is not wrapped. Secrets are
+// what was sent and may not be told.
+func exchangeError(err error, secrets ...string) error {
 	var answer *oauth2.RetrieveError
 	if !errors.As(err, &answer) {
 		if errors.As(err, new(*url.Error)) {
@@ -111,11 +119,41 @@ func exchangeError(err error) error {
 		}
 		return errors.New("exchange a code: the identity provider's answer is not what RFC 6749 section 5.1 has it")
 	}
-	because := fmt.Sprintf("the identity provider answered a code with %d and says %s", answer.Response.StatusCode, word(answer.ErrorCode))
-	if status := answer.Response.StatusCode; status >= http.StatusInternalServerError || status == http.StatusTooManyRequests {
+	because := fmt.Sprintf("the identity provider answered a code with %d and says %s%s", answer.Response.StatusCode, word(answer.ErrorCode), described(answer.ErrorDescription, secrets...))
+	switch status := answer.Response.StatusCode; {
+	case status >= http.StatusInternalServerError || status == http.StatusTooManyRequests:
 		return fmt.Errorf("%w: %s", domain.ErrUnavailable, because)
+	case answer.ErrorCode == "invalid_grant":
+		// The code was used before, or came too late.
+		return fmt.Errorf("%w: %s", domain.ErrUnauthenticated, because)
 	}
-	return fmt.Errorf("%w: %s", domain.ErrUnauthenticated, because)
+	return errors.New(because)
+}
+
+// maxDescription is the most that is kept of a provider's description of an error, in characters.
+const maxDescription = 200
+
+// described is a provider's description of an error for the log: printable characters only, and none of it if it holds a secret, or what
+// may be a token.
+func described(text string, secrets ...string) string {
+	if text == "" {
+		return ""
+	}
+	for _, secret := range append(secrets, "eyJ") {
+		if secret != "" && strings.Contains(text, secret) {
+			return " (its description repeats what is secret)"
+		}
+	}
+	runes := []rune(strings.ToValidUTF8(text, "�"))
+	if len(runes) > maxDescription {
+		runes = append(runes[:maxDescription], '…')
+	}
+	for i, r := range runes {
+		if !unicode.IsPrint(r) {
+			runes[i] = '�'
+		}
+	}
+	return fmt.Sprintf(" (%q)", string(runes))
 }
 
 // word is a provider's error code, or "nothing we know" for anything else: what comes by way of the browser may be any text.

@@ -17,6 +17,8 @@ type Limits struct {
 	RateLimit           map[string]float64 `help:"Writes a second that one client may make, by kind of client (customer, support, analyst, website, mobile, store): \"customer=2;store=0\". A client is the subject of a token. 0 is no limit; what is not named has its default: customer 2, support 10, analyst 2, store 50, website and mobile none." env:"LOYALTY_RATE_LIMIT" placeholder:"KIND=N;…"`
 	ReadRateLimit       map[string]float64 `help:"The same for dashboards, trails and all other reads. Defaults: customer 20, support 50, analyst 20, the others none." env:"LOYALTY_READ_RATE_LIMIT" placeholder:"KIND=N;…"`
 
+	SignInRate float64 `help:"People a second who may come back from the identity provider, each of whom makes a process ask it; half as many from one address, which behind a proxy is that of all. What comes then is told to try again." default:"20" env:"LOYALTY_SIGN_IN_RATE" placeholder:"N"`
+
 	MaxHistory       int `help:"Questions about the past (asOf, changes) worked on at once for support, and again for analysts, one for each person; each looks at every customer. Eight times as many wait." default:"2" env:"LOYALTY_MAX_HISTORY" placeholder:"N"`
 	MaxLive          int `help:"Live dashboards open at once (GET …/live); what comes then is refused with 503." default:"20000" env:"LOYALTY_MAX_LIVE" placeholder:"N"`
 	MaxLivePerClient int `help:"Live dashboards of one client open at once; what comes then is refused with 429, and the page reads its dashboard every half a minute." default:"10" env:"LOYALTY_MAX_LIVE_PER_CLIENT" placeholder:"N"`
@@ -33,7 +35,7 @@ func (f *Limits) LiftRates() { f.RateLimit, f.ReadRateLimit = admission.NoRates(
 
 // Check returns the limits that the flags stand for, or a usage error.
 func (f Limits) Check() (admission.Limits, error) {
-	l := admission.Limits{Writes: f.MaxWrites, Batches: f.MaxBatches, BatchesOfSubject: f.MaxBatchesPerClient, History: f.MaxHistory, LiveStreams: f.MaxLive, LiveStreamsOfSubject: f.MaxLivePerClient, WriteRates: f.RateLimit, ReadRates: f.ReadRateLimit, Adjustments: f.AdjustmentLimit, AdjustmentsOfDay: f.AdjustmentDayLimit}
+	l := admission.Limits{Writes: f.MaxWrites, Batches: f.MaxBatches, BatchesOfSubject: f.MaxBatchesPerClient, History: f.MaxHistory, LiveStreams: f.MaxLive, LiveStreamsOfSubject: f.MaxLivePerClient, WriteRates: f.RateLimit, ReadRates: f.ReadRateLimit, SignIns: f.SignInRate, Adjustments: f.AdjustmentLimit, AdjustmentsOfDay: f.AdjustmentDayLimit}
 	if err := errors.Join(
 		commands.CheckPointsLimit("--max-order-points (LOYALTY_MAX_ORDER_POINTS)", f.MaxOrderPoints),
 		commands.CheckPointsLimit("--max-adjustment-points (LOYALTY_MAX_ADJUSTMENT_POINTS)", f.MaxAdjustmentPoints),

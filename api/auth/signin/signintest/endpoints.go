@@ -1,11 +1,13 @@
 package signintest
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"math/big"
 	"net/http"
@@ -47,11 +49,16 @@ func (p *Provider) discover(w http.ResponseWriter, _ *http.Request) {
 	case p.client.InForm:
 		method = "client_secret_post"
 	}
-	writeJSON(w, http.StatusOK, map[string]any{
+	document := map[string]any{
 		"issuer": p.Issuer(), "authorization_endpoint": p.Issuer() + "/authorize", "token_endpoint": p.Issuer() + "/token",
 		"jwks_uri": p.KeysURL(), "id_token_signing_alg_values_supported": []string{"RS256"},
 		"token_endpoint_auth_methods_supported": []string{method}, "code_challenge_methods_supported": []string{"S256"},
-	})
+		"authorization_response_iss_parameter_supported": p.client.SendsIssuer,
+	}
+	if p.client.EndsSessions {
+		document["end_session_endpoint"] = p.Issuer() + "/end?tenant=1"
+	}
+	writeJSON(w, http.StatusOK, document)
 }
 
 func (p *Provider) keys(w http.ResponseWriter, _ *http.Request) {
@@ -80,6 +87,9 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	back := url.Values{"state": {q.Get("state")}}
+	if p.client.SendsIssuer {
+		back.Set("iss", p.Issuer())
+	}
 	switch {
 	case p.outcome.Error != "":
 		back.Set("error", p.outcome.Error)
@@ -90,6 +100,11 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 		code := rand.Text()
 		p.codes[code] = grant{subject: p.subject, scope: q.Get("scope"), nonce: q.Get("nonce"), challenge: q.Get("code_challenge"), redirect: q.Get("redirect_uri")}
 		back.Set("code", code)
+	}
+	for name, value := range p.outcome.Return {
+		if back.Del(name); value != nil {
+			back.Set(name, fmt.Sprint(value))
+		}
 	}
 	http.Redirect(w, r, p.client.Redirect+"?"+back.Encode(), http.StatusFound)
 }
@@ -104,8 +119,11 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	challenge := sha256.Sum256([]byte(r.PostFormValue("code_verifier")))
 	switch {
 	case p.outcome.Status != 0:
+		because := map[int]string{http.StatusBadRequest: "invalid_grant", http.StatusUnauthorized: "invalid_client"}[p.outcome.Status]
 		// The code is in the answer: some providers repeat what they were sent.
-		writeJSON(w, p.outcome.Status, map[string]string{"error": "server_error", "error_description": "the code was " + code})
+		writeJSON(w, p.outcome.Status, map[string]string{
+			"error": cmp.Or(because, "server_error"), "error_description": cmp.Or(p.outcome.Description, "the code was "+code),
+		})
 	case !p.authenticated(r):
 		writeJSON(w, http.StatusUnauthorized, map[string]string{"error": "invalid_client"})
 	case !known || r.PostFormValue("grant_type") != "authorization_code" || r.PostFormValue("redirect_uri") != granted.redirect ||

@@ -21,6 +21,8 @@ type Client struct {
 	InForm bool
 	// Redirect is where people are sent back to.
 	Redirect string
+	// EndsSessions has the provider end sessions of its own (RP-Initiated Logout 1.0), SendsIssuer say in each return whose it is (RFC 9207).
+	EndsSessions, SendsIssuer bool
 }
 
 // Audience is whom access tokens are for.
@@ -31,10 +33,13 @@ type Outcome struct {
 	// Claims are those of the access token beside what every token has, and IDClaims of the ID token. nil instead of a value takes
 	// a claim out.
 	Claims, IDClaims map[string]any
-	// Error is what the authorization endpoint sends instead of a code.
-	Error string
-	// Status is what the token endpoint answers with, instead of tokens.
-	Status int
+	// Error is what the authorization endpoint sends instead of a code. Return are parameters of the return beside what every one has; nil
+	// instead of a value takes one out.
+	Error  string
+	Return map[string]any
+	// Status is what the token endpoint answers with, instead of tokens. Description says why; without it, the answer repeats the code.
+	Status      int
+	Description string
 	// Granting puts into the access token whatever scope was asked for, as most providers do.
 	Granting bool
 	// Opaque makes an access token that is no JWT, Encrypted one that only its issuer could read, WithoutIDToken leaves the ID token out.
