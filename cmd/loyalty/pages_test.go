@@ -175,9 +175,11 @@ func TestAPageThatIsForOthersSaysSoAndSigningOutEndsTheSession(t *testing.T) {
 	shows(tab, "main", "It is for an analyst. You are signed in as support staff, agent-1.")
 	lookedAt(tab)
 	press(tab, "header.site", "Sign out")
-	tab.Wait(`location.pathname === "/sign-in"`)
+	tab.Wait(`location.pathname === "/sign-out" && document.querySelector("h1")?.textContent === "You are signed out"`)
 	lookedAt(tab)
 	if left := tab.Cookies(); len(left) != 0 {
 		t.Errorf("the cookies left are %v", left)
 	}
+	press(tab, "main", "Sign in")
+	tab.Wait(`location.pathname === "/sign-in" && location.search === "?afresh=true&to=%2Fanalysis"`)
 }

@@ -53,7 +53,7 @@ export function whatIf(who) {
     try {
       return await request("POST", "/what-if", { body, signal, headers: { Accept: "application/x-ndjson, application/problem+json" } });
     } catch (problem) {
-      if (problem.status === 401) signIn();
+      if (problem.status === 401) signIn(problem);
       throw problem;
     }
   }

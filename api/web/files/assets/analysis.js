@@ -1,6 +1,6 @@
 // The analysis page: the leaderboard of any moment, points over time, and what another policy would have given. The fragment of its
 // address says what is shown, so that it can be sent to a colleague.
-import { session } from "./site.js";
+import { session } from "./session.js";
 import { past } from "./analysis-past.js";
 import { points } from "./analysis-points.js";
 import { whatIf } from "./analysis-whatif.js";

@@ -1,6 +1,7 @@
 // The customer's page: their dashboard, and what has changed since they were last here.
 
-import { el, request, session, signIn } from "/assets/site.js";
+import { session } from "/assets/session.js";
+import { el, request, signIn } from "/assets/site.js";
 import "/assets/loyalty-dashboard.js";
 import { counted, number } from "/assets/loyalty-rows.js";
 
@@ -75,7 +76,9 @@ for (const name of ["accent", "accent-text", "accent-soft", "surface", "raised",
 }
 const who = await session("customer");
 let last = seen(who.subject);
-board.addEventListener("loyalty-token-expired", signIn);
+board.addEventListener("loyalty-token-expired", () => signIn());
+// Its connection ends with it.
+addEventListener("loyalty-leave", () => board.remove());
 board.addEventListener("loyalty-update", ({ detail }) => {
   // A season's dashboard says nothing of what changed for all time.
   if (detail.season) return;

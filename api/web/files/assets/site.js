@@ -1,4 +1,4 @@
-// What all pages share: who is signed in, calls of the API, faults beside their fields, and how things are written.
+// What all pages share: calls of the API, the way to the sign-in, faults beside their fields, and how things are written.
 
 /** Problem is what the API, or the lack of a connection, said instead of an answer (RFC 9457). */
 export class Problem extends Error {
@@ -52,7 +52,7 @@ export async function call(method, path, options) {
     const response = await request(method, path, options);
     return response.status === 204 ? null : await response.json();
   } catch (error) {
-    if (error instanceof Problem && error.status === 401) signIn();
+    if (error instanceof Problem && error.status === 401) signIn(error);
     if (error instanceof TypeError && !options?.signal?.aborted) throw new Problem(0);
     throw error;
   }
@@ -95,14 +95,49 @@ export function pause(seconds, signal) {
 // log has it.
 const placeKey = "loyalty-place";
 
-/** signIn leaves the page for the sign-in, which comes back to where we are. */
-export function signIn() {
+// The server has browsers keep it for some seconds after a sign-in.
+const justSignedIn = "loyalty_just_signed_in=";
+
+/** signInAt is the address of the sign-in that comes back to this page. With afresh the identity provider asks who it is. */
+export const signInAt = (afresh) => "/sign-in?" + new URLSearchParams({ to: location.pathname, ...(afresh && { afresh }) });
+
+let left = false;
+
+/** leave has the page show nobody's data any more, and hear of none: what is under way must not bring it back, nor lead elsewhere. */
+export function leave() {
+  left = true;
+  document.documentElement.hidden = true;
+  dispatchEvent(new Event("loyalty-leave"));
+}
+
+/** signIn leaves the page for the sign-in, which comes back to where we are. A page that comes from there and is refused says so, and
+ * stops: otherwise it would go round without end. The problem, if there is one, says why it was refused. */
+export function signIn(problem) {
+  if (left) return;
   sessionStorage.setItem(placeKey, JSON.stringify([location.pathname, location.hash]));
-  location.assign("/sign-in?to=" + encodeURIComponent(location.pathname));
+  if (document.cookie.includes(justSignedIn)) refused(problem);
+  else location.assign(signInAt());
+}
+
+/** forgetSignIn makes a sign-in one of long ago. */
+export const forgetSignIn = () => { document.cookie = `${justSignedIn}; Path=/; Max-Age=0`; };
+
+function refused({ code, id } = {}) {
+  const main = document.querySelector("main"), shown = [...main.children];
+  leave();
+  for (const part of shown) part.hidden = true;
+  const why = code === "token_missing" ? "The session is not there any more: perhaps your browser keeps no cookies of this site."
+    : "What the identity provider says of you is not accepted here.";
+  main.prepend(el("div", { class: "stack", id: "refused", role: "alert" },
+    el("h1", null, "You have just signed in, and were refused all the same"),
+    el("p", null, why, id ? ` (Request ${id}.)` : ""),
+    el("p", null, "Wait a moment, and try again. If it happens again, tell those who run this system."),
+    el("p", { class: "row" }, el("a", { class: "button primary", href: signInAt() }, "Try again"), el("a", { class: "button", href: signInAt(true) }, "Sign in as somebody else"))));
+  document.documentElement.hidden = false;
 }
 
 /** comeBack restores the place that was left for the sign-in. */
-function comeBack() {
+export function comeBack() {
   const [path, hash] = JSON.parse(sessionStorage.getItem(placeKey) ?? "[]");
   sessionStorage.removeItem(placeKey);
   if (path === location.pathname && !location.hash && hash) history.replaceState(null, "", hash);
@@ -200,83 +235,4 @@ export function fault(form, problem) {
     form.prepend(el("p", { class: "banner bad fault-summary", role: "alert" }, text + named));
   }
   first?.focus();
-}
-
-/** pages are those that there are for each role. */
-const pages = { customer: [["/", "Dashboard"]], support: [["/support", "Support"]], analyst: [["/analysis", "Analysis"]], channel: [] };
-const roles = { customer: "a customer", support: "support staff", analyst: "an analyst", channel: "a channel" };
-
-/** session tells who is signed in. Without a session it leaves for the sign-in, and for somebody with none of these roles it says
- * what the page is, and does not return. */
-export async function session(...allowed) {
-  let who;
-  for (let wait = 1; !who; wait = Math.min(2 * wait, 30)) {
-    try {
-      const response = await request("GET", "/session");
-      who = await response.json();
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      if (error.status === 401) {
-        signIn();
-        return new Promise(() => {});
-      }
-      notice("warn", error.message);
-      await new Promise((resolve) => setTimeout(resolve, 1000 * Math.max(wait, error.retryAfter)));
-    }
-  }
-  notice();
-  comeBack();
-  // By the server's clock, for this one may be wrong.
-  who.expires = new Date(Date.now() + 1000 * who.expiresIn);
-  head(who);
-  watchExpiry(who.expires);
-  if (allowed.length > 0 && !allowed.includes(who.role)) {
-    document.querySelector("main").replaceChildren(el("div", { class: "stack" },
-      el("h1", null, "This page is not for you"),
-      el("p", null, `It is for ${allowed.map((role) => roles[role]).join(" and ")}. You are signed in as ${roles[who.role]}, ${who.subject}.`),
-      el("p", { class: "row" }, ...pages[who.role].map(([path, name]) => el("a", { class: "button primary", href: path }, `Go to ${name}`)),
-        el("button", { class: "button", type: "button", onclick: signOut }, "Sign in as somebody else"))));
-    return new Promise(() => {});
-  }
-  return who;
-}
-
-/** signOut ends the session. */
-async function signOut() {
-  try {
-    await request("DELETE", "/session");
-  } catch (error) {
-    notice("bad", error.message);
-    return;
-  }
-  location.assign("/sign-in?to=" + encodeURIComponent(location.pathname));
-}
-
-function head(who) {
-  const header = document.querySelector("header.site");
-  header.replaceChildren(
-    el("p", { class: "brand" }, "Loyalty"),
-    el("nav", { "aria-label": "Pages" }, el("ul", null, pages[who.role].map(([path, name]) =>
-      el("li", null, el("a", { href: path, "aria-current": path === location.pathname ? "page" : null }, name))))),
-    el("div", { class: "who" },
-      el("span", null, "Signed in as ", el("strong", null, who.subject)),
-      el("button", { class: "button quiet", type: "button", onclick: signOut }, "Sign out")));
-}
-
-/** notice shows one line above everything, or none. */
-function notice(kind, text) {
-  document.getElementById("notice")?.remove();
-  if (!text) return;
-  document.querySelector("main").prepend(el("p", { class: `banner ${kind}`, id: "notice", role: "status" }, text));
-}
-
-const soon = 2 * 60 * 1000;
-// The longest that a timer takes is 2^31 ms.
-const longest = 2 ** 31 - 1;
-
-function watchExpiry(expires) {
-  const left = expires.getTime() - Date.now();
-  if (left <= 0) return signIn();
-  if (left <= soon) notice("warn", "Your session ends in less than two minutes. Finish what you are at; then you are asked to sign in again.");
-  setTimeout(() => watchExpiry(expires), Math.min(left > soon ? left - soon : left, longest));
 }

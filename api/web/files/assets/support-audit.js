@@ -1,6 +1,7 @@
 // What staff did, for those who audit it.
 import { Problem, clearFaults, el, fault, say, signed, when } from "./site.js";
 import { latest, pathTo, read, told } from "./support-api.js";
+import { showing } from "./support-drafts.js";
 import { busy, customerLink, readForm, table } from "./support-parts.js";
 import { go, times, to } from "./support-place.js";
 
@@ -53,6 +54,7 @@ export function audit() {
   }
 
   older.addEventListener("click", () => busy(older, more));
+  const fields = showing(form, "audit");
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const wanted = { view: "audit", ...readForm(form) };
@@ -65,7 +67,7 @@ export function audit() {
     show(place) {
       asked = place;
       more.stop();
-      for (const name of ["kind", "actor", "customer", "from", "until"]) form.elements[name].value = place[name] ?? "";
+      fields(place);
       load();
     },
   };

@@ -40,6 +40,20 @@ export function dropDraft(key) {
   keep();
 }
 
+/** showing makes a function that has the fields of a form show what is given of a place, or what was typed into them there and not sent. */
+export function showing(form, key) {
+  const fields = [...form.elements].filter(({ name }) => name);
+  let at;
+  form.addEventListener("input", () => keepDraft(key, { at, ...Object.fromEntries(fields.map(({ name, value }) => [name, value])) }));
+  form.addEventListener("submit", () => dropDraft(key));
+  return (place) => {
+    at = JSON.stringify(place);
+    for (const field of fields) field.value = place[field.name] ?? "";
+    if (draft(key).at === at) fill(form, key);
+    else if (draft(key).at) dropDraft(key);
+  };
+}
+
 /** fill writes a draft into the fields of a form that have the names of its parts. */
 export function fill(form, key) {
   for (const [field, value] of Object.entries(draft(key))) if (form.elements[field]) form.elements[field].value = value;

@@ -1,7 +1,7 @@
 // Finding a customer: by an id at once, by a proxy name after saying why.
 import { Problem, clearFaults, el, fault, number, say, when } from "./site.js";
 import { inWords, latest, pathTo, read, write } from "./support-api.js";
-import { draft, dropDraft, fill, keepDraft } from "./support-drafts.js";
+import { draft, dropDraft, fill, keepDraft, showing } from "./support-drafts.js";
 import { busy, customerLink, readForm } from "./support-parts.js";
 import { go, to } from "./support-place.js";
 
@@ -47,7 +47,8 @@ export function search(who) {
     say(said);
   });
 
-  return { find, show: (q) => { input.value = q; clearFaults(form); }, stop: find.stop };
+  const fields = showing(form, "search");
+  return { find, show: (q) => { fields({ q }); clearFaults(form); }, stop: find.stop };
 }
 
 const count = (n, more) => (n === 0 ? "Nothing" : more ? `The first ${n} matches` : n === 1 ? "1 match" : `${n} matches`);

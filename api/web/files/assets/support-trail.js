@@ -1,8 +1,9 @@
 // The points trail of one customer: filtered, a page at a time, and as a file.
 import { Problem, clearFaults, el, fault, number, request, say, signIn, when } from "./site.js";
 import { latest, pathTo, positioned, read, told } from "./support-api.js";
+import { showing } from "./support-drafts.js";
 import { busy, change, readForm, table } from "./support-parts.js";
-import { filterNames, filterOf, go, times, to } from "./support-place.js";
+import { filterOf, go, times, to } from "./support-place.js";
 
 const perPage = 25;
 const columns = [["When", "when"], ["What"], ["Amount", "num"], ["Points", "num"], ["Total", "num"]];
@@ -80,6 +81,7 @@ export function trail() {
     if (to(wanted) === location.hash) load();
     else go(wanted);
   });
+  const fields = showing(form, "filter");
   older.addEventListener("click", () => busy(older, more));
   document.getElementById("trail-again").addEventListener("click", ({ currentTarget }) => busy(currentTarget, async () => {
     await load();
@@ -92,7 +94,7 @@ export function trail() {
       say("The file is ready.");
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
-      if (problem.status === 401) return signIn();
+      if (problem.status === 401) return signIn(problem);
       fault(form, problem);
     }
   }));
@@ -108,7 +110,7 @@ export function trail() {
       if (wanted === asked && !again) return mark();
       asked = wanted;
       more.stop();
-      for (const name of filterNames) form.elements[name].value = place[name] ?? "";
+      fields({ customer, ...filterOf(place) });
       if (another) {
         rows = undefined;
         older.hidden = true;

@@ -1,5 +1,6 @@
 // The support page: shows the place that its address names, and keeps its parts up to date with each other.
-import { el, session, signed } from "./site.js";
+import { session } from "./session.js";
+import { el, signed } from "./site.js";
 import { adjust } from "./support-adjust.js";
 import { approvals } from "./support-approvals.js";
 import { audit } from "./support-audit.js";
