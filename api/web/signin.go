@@ -85,7 +85,7 @@ func (h *Handler) notSignedIn(c echo.Context, to string, err error, unauthentica
 		// Nothing was done: the same return is good then.
 		page.Next = c.Request().URL.RequestURI()
 	case errors.Is(err, domain.ErrUnavailable):
-		page.Problem = "The identity provider does not answer. Try again in a moment."
+		page.Problem = "The identity provider does not answer, or has new keys. Try again in a moment."
 		page.Next = signInAt(to, false)
 	case errors.Is(err, domain.ErrUnauthenticated):
 		status, page.Problem = http.StatusForbidden, unauthenticated

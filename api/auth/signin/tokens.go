@@ -49,7 +49,7 @@ func (p *discovered) exchange(ctx context.Context, a attempt, code string) (stri
 	}
 	if identity.AccessTokenHash != "" {
 		if err := identity.VerifyAccessToken(tokens.AccessToken); err != nil {
-			return "", fmt.Errorf("%w: the access token does not belong to the ID token", domain.ErrUnauthenticated)
+			return "", errors.New("the access token does not belong to the ID token")
 		}
 	}
 	// What the access token says is checked by whom it is sent to (RFC 9068, section 4). Whose it is need not be the ID token's sub: that may be an id
@@ -77,9 +77,9 @@ func (p *discovered) verify(ctx context.Context, raw string) (*oidc.IDToken, err
 	case errors.Is(seen.err, domain.ErrUnavailable):
 		return nil, seen.err
 	case seen.err != nil:
-		return nil, fmt.Errorf("%w: the ID token is not signed with a key that the identity provider publishes", domain.ErrUnauthenticated)
+		return nil, errors.New("the ID token is not signed with a key that the identity provider publishes")
 	}
-	return nil, fmt.Errorf("%w: the ID token: %w", domain.ErrUnauthenticated, err)
+	return nil, fmt.Errorf("the ID token: %w", err)
 }
 
 // observedKeys keeps the error that checking a signature had, because the verifier's own error has it as text only.
