@@ -202,6 +202,9 @@ func TestHalfAnIdentityProviderIsRefused(t *testing.T) {
 		run(t, map[string]string{"LOYALTY_OIDC_CLIENT_SECRET": "a secret of the pages", "LOYALTY_TOKEN_SECRET": siteTokenSecret}, "LOYALTY_OIDC_ISSUER, LOYALTY_OIDC_CLIENT_ID, LOYALTY_PUBLIC_URL, LOYALTY_JWKS_URL must be set")
 	})
 	t.Run("an issuer in the clear", func(t *testing.T) { run(t, with("LOYALTY_OIDC_ISSUER", "http://id.example"), "issuer") })
+	t.Run("a public address in the clear, without a provider", func(t *testing.T) {
+		run(t, map[string]string{"LOYALTY_PUBLIC_URL": "http://loyalty.example", "LOYALTY_TOKEN_SECRET": siteTokenSecret}, "LOYALTY_PUBLIC_URL")
+	})
 	t.Run("a path of ours", func(t *testing.T) { run(t, with("LOYALTY_PUBLIC_URL", "https://loyalty.example/support"), "publicURL") })
 	t.Run("a parameter of ours", func(t *testing.T) { run(t, with("LOYALTY_OIDC_PARAMETERS", "state=abc"), "parameters") })
 }

@@ -41,10 +41,16 @@ type Config struct {
 	Parameters map[string]string
 	// TokenParameters are sent with the code for a token, as resource where the provider needs it there, too (RFC 8707, section 2.2).
 	TokenParameters map[string]string
+	// SignOutURL is where browsers go after signing out here, in place of what the provider's discovery document says: as it is, for a provider
+	// that wants other parameters than the standard's, or NoSignOutURL.
+	SignOutURL string
 	// Keys are those that the provider signs ID tokens with, the same that access tokens are verified with.
 	Keys *keys.Set
 	Now  func() time.Time
 }
+
+// NoSignOutURL as Config.SignOutURL leaves the provider's own session as it is.
+const NoSignOutURL = "none"
 
 // Provider signs people in at an identity provider, from many goroutines at once. It has none of its own between requests.
 type Provider struct {
@@ -58,7 +64,10 @@ type Provider struct {
 func New(c Config) (*Provider, error) {
 	base, badBase := PublicOrigin(c.PublicURL)
 	_, badIssuer := parseAddress("issuer", c.Issuer)
-	var badClient, badScopes, badParameters error
+	var badClient, badScopes, badParameters, badSignOut error
+	if at, err := url.Parse(c.SignOutURL); c.SignOutURL != "" && c.SignOutURL != NoSignOutURL && (err != nil || at.User != nil || !keys.Confidential(at)) {
+		badSignOut = domain.Invalid("signOutURL", "url_malformed", "it is an https address, or "+NoSignOutURL)
+	}
 	if c.ClientID == "" {
 		badClient = domain.Invalid("clientID", "field_missing", "the provider must know us by some name")
 	}
@@ -77,7 +86,7 @@ func New(c Config) (*Provider, error) {
 			badParameters = domain.Invalid("tokenParameters", "parameter_reserved", "none of them may be "+strings.Join(oursForTokens, ", "))
 		}
 	}
-	if err := domain.JoinInvalid(badBase, badIssuer, badClient, badScopes, badParameters); err != nil {
+	if err := domain.JoinInvalid(badBase, badIssuer, badClient, badScopes, badParameters, badSignOut); err != nil {
 		return nil, err
 	}
 	c.PublicURL, c.Scopes, c.Parameters, c.TokenParameters = base, withOpenID(c.Scopes), maps.Clone(c.Parameters), maps.Clone(c.TokenParameters)
@@ -171,6 +180,13 @@ func (p *Provider) Finish(w http.ResponseWriter, r *http.Request) (token, to str
 // EndSession is where the browser is to go for the provider to end its own session of somebody, and to come back to SignedOutPath with the
 // path to as state (OpenID Connect RP-Initiated Logout 1.0). It is empty if the provider has no such place. Errors are as those of Begin.
 func (p *Provider) EndSession(ctx context.Context, to string) (string, error) {
+	switch p.config.SignOutURL {
+	case "":
+	case NoSignOutURL:
+		return "", nil
+	default:
+		return p.config.SignOutURL, nil
+	}
 	found, err := p.discovery.find(ctx)
 	if err != nil || found.endSession == "" {
 		return "", err

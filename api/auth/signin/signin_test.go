@@ -215,6 +215,13 @@ func TestTheProviderEndsItsOwnSession(t *testing.T) {
 	if got != want {
 		t.Errorf("the browser is sent to %s, want %s", got, want)
 	}
+	for setting, want := range map[string]string{"none": "", "https://id.example/logout?client=a": "https://id.example/logout?client=a"} {
+		s.config.SignOutURL = setting
+		s.restart()
+		if got, err := s.signer.EndSession(t.Context(), "/support"); got != want || err != nil {
+			t.Errorf("with the setting %s the browser is sent to %q, %v", setting, got, err)
+		}
+	}
 	if got, err := openSite(t, public).signer.EndSession(t.Context(), "/"); got != "" || err != nil {
 		t.Errorf("where there is no such place it is sent to %q, %v", got, err)
 	}
@@ -428,7 +435,8 @@ func TestAConfigurationThatCannotWork(t *testing.T) {
 			func(c *Config) { c.Issuer = "" }, func(c *Config) { c.Issuer = "id.example" }, func(c *Config) { c.Issuer = "http://id.example" },
 			func(c *Config) { c.Issuer = "https://a:b@id.example" }, func(c *Config) { c.Issuer = "https://id.example/?a=b" },
 		},
-		"clientID": {func(c *Config) { c.ClientID = "" }},
+		"signOutURL": {func(c *Config) { c.SignOutURL = "http://id.example/logout" }, func(c *Config) { c.SignOutURL = "/logout" }},
+		"clientID":   {func(c *Config) { c.ClientID = "" }},
 		"publicURL": {
 			func(c *Config) { c.PublicURL = "" }, func(c *Config) { c.PublicURL = "http://loyalty.example" }, func(c *Config) { c.PublicURL = "https://loyalty.example/pages" },
 			func(c *Config) { c.PublicURL = "ftp://localhost" }, func(c *Config) { c.PublicURL = "https://" }, func(c *Config) { c.PublicURL = "https://loyalty.example#a" },

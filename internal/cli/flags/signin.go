@@ -18,6 +18,7 @@ type SignIn struct {
 	OIDCScopes          []string          `name:"oidc-scopes" help:"Scopes to ask for beside openid." env:"LOYALTY_OIDC_SCOPES" placeholder:"SCOPE,…"`
 	OIDCParameters      map[string]string `name:"oidc-parameters" help:"What else to tell the identity provider of every sign-in, as audience=https://loyalty.example." env:"LOYALTY_OIDC_PARAMETERS" placeholder:"NAME=VALUE;…"`
 	OIDCTokenParameters map[string]string `name:"oidc-token-parameters" help:"What else to send with the code for a token, as resource=https://loyalty.example (RFC 8707)." env:"LOYALTY_OIDC_TOKEN_PARAMETERS" placeholder:"NAME=VALUE;…"`
+	OIDCSignOutURL      string            `name:"oidc-sign-out-url" help:"Where browsers go after signing out here, in place of the end_session_endpoint that the identity provider says; none to leave its session as it is." env:"LOYALTY_OIDC_SIGN_OUT_URL" placeholder:"URL"`
 	PublicURL           string            `name:"public-url" help:"Where browsers find the pages, as https://loyalty.example. The identity provider sends them back to /signed-in there. Cookies are for https alone where this is." env:"LOYALTY_PUBLIC_URL" placeholder:"URL"`
 }
 
@@ -45,7 +46,7 @@ func (f SignIn) Provider(set *keys.Set) (web.IdentityProvider, error) {
 	}
 	provider, err := signin.New(signin.Config{
 		Issuer: f.OIDCIssuer, ClientID: f.OIDCClientID, ClientSecret: f.OIDCClientSecret, PublicURL: f.PublicURL,
-		Scopes: f.OIDCScopes, Parameters: f.OIDCParameters, TokenParameters: f.OIDCTokenParameters, Keys: set, Now: time.Now,
+		Scopes: f.OIDCScopes, Parameters: f.OIDCParameters, TokenParameters: f.OIDCTokenParameters, SignOutURL: f.OIDCSignOutURL, Keys: set, Now: time.Now,
 	})
 	if err != nil {
 		return nil, Usage(fmt.Errorf("signing in to pages: %w", err))
@@ -55,7 +56,7 @@ func (f SignIn) Provider(set *keys.Set) (web.IdentityProvider, error) {
 
 // none tells whether nobody signs in. PublicURL is of use without, too.
 func (f SignIn) none() bool {
-	return f.OIDCIssuer == "" && f.OIDCClientID == "" && f.OIDCClientSecret == "" && len(f.OIDCScopes) == 0 && len(f.OIDCParameters) == 0 && len(f.OIDCTokenParameters) == 0
+	return f.OIDCIssuer == "" && f.OIDCClientID == "" && f.OIDCClientSecret == "" && len(f.OIDCScopes) == 0 && len(f.OIDCParameters) == 0 && len(f.OIDCTokenParameters) == 0 && f.OIDCSignOutURL == ""
 }
 
 // Origin is where browsers find the pages; empty if that isn't set. It is a usage error for it to be no origin.
