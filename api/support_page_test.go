@@ -171,7 +171,7 @@ func TestSupportRevealsANameForAReason(t *testing.T) {
 	d.shows("#audit tbody tr", "staff-5")
 	d.Type("#audit [name=actor]", "not an id")
 	d.press("#audit", "Filter")
-	d.shows("#audit .fault", "id")
+	d.shows("#audit .fault", "may be named with")
 	d.Type("#audit [name=actor]", "staff-9")
 	d.press("#audit", "Filter")
 	d.shows("#audit", "Nothing of the kind.")
