@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"loyalty/api/auth/signin/signintest"
 	"loyalty/api/browsertest"
 	"loyalty/internal/cli"
 )
@@ -156,5 +158,27 @@ func TestASpareThatProjectsIsReadyUnderLoad(t *testing.T) {
 	screen.must(http.StatusOK, &shown, customer("c-0"), http.MethodGet, "/loyalty/c-0", nil, "Loyalty-Min-Position: "+last)
 	if shown.You == nil || shown.You.Points != placed.Load() {
 		t.Errorf("after %d orders of one point each the dashboard is %+v", placed.Load(), shown.You)
+	}
+}
+
+// Given a process whose identity provider is away when it starts
+// Then it runs, says that it has no keys, and is ready a few seconds after the provider is back; and metrics say how old the keys are.
+func TestAProcessWithoutKeysIsNotReady(t *testing.T) {
+	provider := signintest.Start(t, signintest.Client{ID: "loyalty-pages"})
+	provider.Stop()
+	data := t.TempDir()
+	p := launch(t, []string{
+		"LOYALTY_EVENTSTORE=embedded:" + filepath.Join(data, "events"), "LOYALTY_LEDGER=sqlite:" + filepath.Join(data, "ledger.db"), "LOYALTY_LEADERBOARD=memory:",
+		"LOYALTY_PROXY_SECRET=" + siteProxySecret, "LOYALTY_JWKS_URL=" + provider.KeysURL(), "LOYALTY_JWT_AUDIENCE=" + signintest.Audience,
+	}, "serve", "--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0")
+	const never = "the keys that tokens are signed with were never read"
+	p.wantReady("without keys", map[string]string{"command": never, "query": never})
+	if _, metrics := p.operators("/metrics"); !strings.Contains(metrics, "loyalty_token_keys 0") || strings.Contains(metrics, "loyalty_token_keys_age_seconds ") {
+		t.Error("the metrics don't say that there are no keys")
+	}
+	provider.Resume()
+	waitFor(t, "readiness", func() bool { status, _ := p.operators("/readyz"); return status == http.StatusOK })
+	if _, metrics := p.operators("/metrics"); !strings.Contains(metrics, "loyalty_token_keys 1") || !strings.Contains(metrics, "loyalty_token_keys_age_seconds ") {
+		t.Error("the metrics don't say how old the keys are")
 	}
 }
