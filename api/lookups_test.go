@@ -92,7 +92,13 @@ type found struct {
 // get asks for something that reflects the end of the log.
 func get[T any](t *testing.T, s *stack, as auth.Claims, path string) T {
 	t.Helper()
-	return decode[T](t, s.do(t, exchange{as: as, method: "GET", path: path, header: after(s.end()), status: 200}))
+	return getAfter[T](t, s, as, path, s.end())
+}
+
+// getAfter is what a request is answered with once a position is known.
+func getAfter[T any](t *testing.T, s *stack, as auth.Claims, path string, position domain.Position) T {
+	t.Helper()
+	return decode[T](t, s.do(t, exchange{as: as, method: "GET", path: path, header: after(position), status: 200}))
 }
 
 // runLookups is what support and auditors ask about ann, who bought, brought something back and was given points, of which some
