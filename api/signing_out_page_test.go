@@ -86,6 +86,20 @@ func TestAPageThatIsRefusedRightAfterASignInStops(t *testing.T) {
 	}
 }
 
+// Given a page whose session ends when another tab has just renewed it
+// Then it goes on with the session that there is, and nobody is told of a refusal.
+func TestAPageWhoseSessionAnotherTabRenewedGoesOn(t *testing.T) {
+	s := startBoard(t, true, nil)
+	tab := visit(t, s.site, ann, "/")
+	tab.Wait(live)
+	do(tab, `document.cookie = "loyalty_just_signed_in=true; path=/"; window.before = true;
+		document.querySelector("loyalty-dashboard").dispatchEvent(new CustomEvent("loyalty-token-expired", { detail: { code: "token_expired" } }))`)
+	tab.Wait(`!window.before && ` + live)
+	if evaluate[bool](tab, `Boolean(document.getElementById("refused")) || location.pathname !== "/"`) {
+		t.Error("it says that it was refused, or went elsewhere")
+	}
+}
+
 // Given fields of the support page in which something is typed that was not sent
 // When the session ends, and the same person signs in again
 // Then it is there; a filter is not for another customer.

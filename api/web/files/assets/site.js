@@ -95,8 +95,10 @@ export function pause(seconds, signal) {
 // log has it.
 const placeKey = "loyalty-place";
 
-// The server has browsers keep it for some seconds after a sign-in.
+// The server has browsers keep it for ten seconds after a sign-in, in all tabs.
 const justSignedIn = "loyalty_just_signed_in=";
+// When a page was last loaded anew because of that.
+const anewKey = "loyalty-anew";
 
 /** signInAt is the address of the sign-in that comes back to this page. With afresh the identity provider asks who it is. */
 export const signInAt = (afresh) => "/sign-in?" + new URLSearchParams({ to: location.pathname, ...(afresh && { afresh }) });
@@ -111,12 +113,16 @@ export function leave() {
 }
 
 /** signIn leaves the page for the sign-in, which comes back to where we are. A page that comes from there and is refused says so, and
- * stops: otherwise it would go round without end. The problem, if there is one, says why it was refused. */
+ * stops: otherwise it would go round without end. Before that it is loaded anew once, for it may be another tab that has signed in, while
+ * this page's session ended. The problem, if there is one, says why it was refused. */
 export function signIn(problem) {
   if (left) return;
   sessionStorage.setItem(placeKey, JSON.stringify([location.pathname, location.hash]));
-  if (document.cookie.includes(justSignedIn)) refused(problem);
-  else location.assign(signInAt());
+  if (!document.cookie.includes(justSignedIn)) return location.assign(signInAt());
+  if (Date.now() - Number(sessionStorage.getItem(anewKey)) < 10_000) return refused(problem);
+  sessionStorage.setItem(anewKey, Date.now());
+  left = true;
+  location.reload();
 }
 
 /** forgetSignIn makes a sign-in one of long ago. */
