@@ -63,6 +63,7 @@ func TestBenchOrdersRefuses(t *testing.T) {
 }
 
 func TestBenchOrdersSaysThatItsServerDidNotStart(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	_, stderr, status := runProgram(t, "bench", "orders", "--max", "--into-a-real-log", "--eventstore", "esdb://127.0.0.1:1?tls=false")
 	if status != cli.ExitFailed || !strings.Contains(stderr, "did not start") || !strings.Contains(stderr, "the event store:") {
 		t.Errorf("exit status %d: %s", status, stderr)

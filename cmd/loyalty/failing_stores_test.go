@@ -181,6 +181,7 @@ func (p *process) goroutines() int {
 // Then what docs/operations.md promises for each works, everything is answered within 3 s, and once the stores are back everything goes on, no
 // order is lost or counted twice, and no goroutine and no connection is left behind.
 func TestWhatAStoreThatIsAwayMeans(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	p := openPlant(t)
 	all := slices.Sorted(maps.Keys(p.proxies))
 	p.expect("at first", nil)

@@ -22,6 +22,7 @@ import (
 // When the process goes on, and an operator quarantines the event
 // Then dashboards were viewable all the time, orders behind the event are counted within seconds, and verify says what is left out.
 func TestAnEventThatCannotBeDecodedStopsNobodyForEver(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	data := t.TempDir()
 	p := startDev(t, data)
 	c := newClient(t, p, data)

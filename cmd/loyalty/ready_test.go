@@ -53,6 +53,7 @@ func (p *process) wantReady(when string, want map[string]string) {
 // When an event stops the projections, and then Redis, Postgres and the event store go away, one after the other
 // Then each role says whether it can work, those who look at dashboards go on, and the projection that stopped is an alarm.
 func TestEachRoleIsReadyByWhatItNeeds(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	s := openSite(t)
 	p := s.role("command,query,project")
 	own := s.role("query", "LOYALTY_LEADERBOARD=memory:")

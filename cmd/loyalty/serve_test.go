@@ -97,6 +97,7 @@ func (s *site) verified() cli.VerifyReport {
 }
 
 func TestThreeRolesKeepEveryOrderWhileTheirStoresComeAndGo(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	s := openSite(t)
 	projecting, querying := s.role("project"), s.role("query")
 	channel, screen := s.client(s.role("command")), s.client(querying)

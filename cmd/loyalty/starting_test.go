@@ -14,6 +14,7 @@ import (
 // When the stores come, one after the other
 // Then they do what they were started for.
 func TestAProcessStartsWhileItsStoresAreAway(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	s := openSite(t)
 	away := map[string]*proxytest.Proxy{}
 	for _, setting := range []string{theEventStore, theLedger, theLeaderboard} {
@@ -81,6 +82,7 @@ func TestAProcessStartsWhileItsStoresAreAway(t *testing.T) {
 // When a process that answers is started
 // Then it is ready and shows dashboards.
 func TestAProcessThatReadsRedisNeedsNoOtherStoreToStart(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	s := openSite(t)
 	events, ledger := s.wired(theEventStore, ""), s.wired(theLedger, "")
 	all := s.client(s.role("command,query,project"))

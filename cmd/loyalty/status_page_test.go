@@ -49,6 +49,7 @@ func TestOperatorsSeeHowAProcessFares(t *testing.T) {
 // When an operator looks
 // Then the page says which, and why, whatever the width and the light.
 func TestOperatorsSeeWhichStoresAreDown(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	s := openSite(t)
 	p := s.role("command,query,project")
 	tab := browsertest.Open(t)

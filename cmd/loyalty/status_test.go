@@ -60,6 +60,7 @@ func down(s admin.Status) map[string]string {
 // When one of them is stopped, and then started again
 // Then the status says which, and that the others are there; and then that all are.
 func TestTheStatusSaysWhichStoreIsDown(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	s := openSite(t)
 	p := s.role("command,query,project")
 	got := p.status()
