@@ -197,10 +197,10 @@ func (s *realSite) editing(edit func(*url.URL)) {
 	s.edit = edit
 }
 
-// browser is a browser of its own, at one of our pages, in which nobody is signed in anywhere.
-func (s *realSite) browser(page string) *browsertest.Tab {
-	s.t.Helper()
-	tab := browsertest.Open(s.t)
+// browser is a browser of its own until the end of the test, at one of our pages, in which nobody is signed in anywhere.
+func (s *realSite) browser(t *testing.T, page string) *browsertest.Tab {
+	t.Helper()
+	tab := browsertest.Open(t)
 	tab.Allow("401 (Unauthorized)")
 	tab.Go(s.url + page)
 	return tab
@@ -218,6 +218,12 @@ func signInAs(tab *browsertest.Tab, who string) {
 	tab.Eval(`document.querySelector("form button").click()`, nil)
 }
 
+// rightsOf are the rights that the session in a tab has.
+func rightsOf(tab *browsertest.Tab) (rights []string) {
+	tab.Eval(`fetch("/session").then((r) => r.json()).then((s) => s.scopes)`, &rights)
+	return rights
+}
+
 // isSignedIn waits until a page of ours says who is signed in.
 func isSignedIn(tab *browsertest.Tab, page, who string) {
 	tab.Wait(`location.pathname === "` + page + `" && document.querySelector("header.site .who strong")?.textContent === "` + who + `"`)
@@ -229,7 +235,7 @@ func isSignedIn(tab *browsertest.Tab, page, who string) {
 func TestPeopleSignInAtAProviderThatIsNotOurs(t *testing.T) {
 	s := openRealSite(t)
 	t.Run("in, out, and as somebody else", func(t *testing.T) {
-		tab := s.browser("/support#view=approvals")
+		tab := s.browser(t, "/support#view=approvals")
 		signInAs(tab, "agent-1")
 		isSignedIn(tab, "/support", "agent-1")
 		tab.Wait(`location.hash === "#view=approvals"`)
@@ -245,8 +251,11 @@ func TestPeopleSignInAtAProviderThatIsNotOurs(t *testing.T) {
 			t.Errorf("the cookies left are %v", left)
 		}
 		press(tab, "main", "Sign in")
-		signInAs(tab, "agent-2")
-		isSignedIn(tab, "/analysis", "agent-2")
+		signInAs(tab, "agent-reveal")
+		isSignedIn(tab, "/analysis", "agent-reveal")
+		if got := rightsOf(tab); len(got) != 1 || got[0] != "reveal" {
+			t.Errorf("agent-reveal has the rights %q", got)
+		}
 		// The provider's session of analyst-1 is gone, too: without a wish for somebody else, it asks.
 		press(tab, "header.site", "Sign out")
 		press(tab, "body", "Yes, sign me out")
@@ -255,7 +264,7 @@ func TestPeopleSignInAtAProviderThatIsNotOurs(t *testing.T) {
 		askedAtProvider(tab)
 	})
 	t.Run("nobody gets in without a role, or who cancels", func(t *testing.T) {
-		tab := s.browser("/support")
+		tab := s.browser(t, "/support")
 		tab.Allow("403 (Forbidden)")
 		askedAtProvider(tab)
 		press(tab, "body", "Cancel")
@@ -277,12 +286,11 @@ func TestPeopleSignInAtAProviderThatIsNotOurs(t *testing.T) {
 			address.RawQuery = query.Encode()
 		})
 		defer s.editing(func(*url.URL) {})
-		tab := s.browser("/support")
+		tab := s.browser(t, "/support")
 		signInAs(tab, "agent-1")
 		isSignedIn(tab, "/support", "agent-1")
-		var scopes []string
-		if tab.Eval(`fetch("/session").then((r) => r.json()).then((s) => s.scopes)`, &scopes); len(scopes) != 0 {
-			t.Errorf("the session has the rights %q", scopes)
+		if got := rightsOf(tab); len(got) != 0 {
+			t.Errorf("the session has the rights %q", got)
 		}
 		var claims struct{ Scope string }
 		payload, err := base64.RawURLEncoding.DecodeString(strings.Split(tab.Cookies()["loyalty_session"]+"..", ".")[1])
@@ -294,7 +302,7 @@ func TestPeopleSignInAtAProviderThatIsNotOurs(t *testing.T) {
 		// More than the ten seconds for which a page would take its end for a refusal.
 		s.provider.change(map[string]any{"lifetime": 14})
 		defer s.provider.change(map[string]any{"lifetime": 3600})
-		tab := s.browser("/support")
+		tab := s.browser(t, "/support")
 		signInAs(tab, "agent-1")
 		isSignedIn(tab, "/support", "agent-1")
 		tab.Type("#q", "amber otter")
@@ -306,7 +314,7 @@ func TestPeopleSignInAtAProviderThatIsNotOurs(t *testing.T) {
 	t.Run("a wrong secret is ours to mend", func(t *testing.T) {
 		s.provider.change(map[string]any{"secret": "another secret"})
 		defer s.provider.change(map[string]any{"secret": clientSecret})
-		tab := s.browser("/support")
+		tab := s.browser(t, "/support")
 		tab.Allow("500 (Internal Server Error)")
 		signInAs(tab, "agent-1")
 		shows(tab, "[role=alert]", "not set up as it should be")
@@ -324,14 +332,15 @@ func TestPeopleSignInAtAProviderThatIsNotOurs(t *testing.T) {
 		}))
 		defer lacking.Close()
 		s.provider.change(map[string]any{"rotate": true})
-		tab := s.browser("/support")
-		signInAs(tab, "agent-1")
-		isSignedIn(tab, "/support", "agent-1")
-
+		t.Run("a process that reads it", func(t *testing.T) {
+			tab := s.browser(t, "/support")
+			signInAs(tab, "agent-1")
+			isSignedIn(tab, "/support", "agent-1")
+		})
 		s.split(s.process, s.start(lacking.URL))
 		defer s.all(s.process)
 		before := s.signIns.Load()
-		tab = s.browser("/support")
+		tab := s.browser(t, "/support")
 		tab.Allow("503 (Service Unavailable)")
 		signInAs(tab, "agent-1")
 		// It says that it was refused, or that it waits, and goes nowhere by itself.

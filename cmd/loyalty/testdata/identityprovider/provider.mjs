@@ -1,11 +1,12 @@
-// An identity provider that others wrote (npm oidc-provider), for tests: any name signs in without a password, and its beginning says the
-// role. Its first line says where it is. POST /control changes its settings. It ends with its standard input.
+// An identity provider that others wrote (npm oidc-provider), for tests: any name signs in without a password, its beginning says the
+// role, and its end the right that somebody has beyond it. Its first line says where it is. POST /control changes its settings. It ends with its standard input.
 import { generateKeyPairSync, randomUUID } from "node:crypto";
 import { createServer } from "node:http";
 import Provider from "oidc-provider";
 
 const { base, audience, client } = JSON.parse(process.env.SETTINGS);
 const roles = { agent: "support", analyst: "analyst", customer: "customer" };
+const rights = ["reveal", "audit"];
 const html = (body) => `<!doctype html><html lang="en"><head><title>Identity provider</title><link rel="icon" href="data:,"></head><body><h1>Identity provider</h1>${body}</body></html>`;
 
 const newKey = () => ({
@@ -25,13 +26,13 @@ function renew() {
     jwks: { keys: [settings.key] },
     ttl: { Session: 3600, Interaction: 3600, Grant: 3600, IdToken: 3600, AccessToken: () => settings.lifetime },
     findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
-    extraTokenClaims: (_, { accountId }) => ({ role: roles[accountId.split("-")[0]] }),
+    extraTokenClaims: (_, { accountId }) => ({ role: roles[accountId.split("-")[0]], permissions: rights.filter((right) => accountId.endsWith(`-${right}`)) }),
     interactions: { url: (_, { uid }) => `/interaction/${uid}` },
     // Nobody is asked for consent: whatever the client asks for is granted, as most providers do for clients of their own.
     async loadExistingGrant({ oidc }) {
       const grant = new oidc.provider.Grant({ clientId: oidc.client.clientId, accountId: oidc.session.accountId });
       grant.addOIDCScope("openid");
-      grant.addResourceScope(audience, "reveal audit");
+      grant.addResourceScope(audience, rights.join(" "));
       await grant.save();
       return grant;
     },
@@ -39,7 +40,7 @@ function renew() {
       devInteractions: { enabled: false },
       resourceIndicators: {
         enabled: true,
-        getResourceServerInfo: () => ({ audience, scope: "reveal audit", accessTokenFormat: "jwt", jwt: { sign: { alg: "RS256" } } }),
+        getResourceServerInfo: () => ({ audience, scope: rights.join(" "), accessTokenFormat: "jwt", jwt: { sign: { alg: "RS256" } } }),
       },
       rpInitiatedLogout: {
         logoutSource(ctx, form) { ctx.body = html(`${form}<button form="op.logoutForm" name="logout" value="yes">Yes, sign me out</button>`); },
