@@ -25,7 +25,7 @@ func TestTheLogSaysWhyATokenWasRefused(t *testing.T) {
 		header: http.Header{"Authorization": {"Bearer " + signed}, "X-Request-Id": {"request-7"}}})
 	s.do(t, exchange{method: "GET", path: "/loyalty/ann-7Q", status: 401, code: "token_malformed", header: http.Header{"Authorization": {"Bearer garbage"}}})
 	log := s.log.String()
-	if !strings.Contains(log, `"msg":"a token was refused","id":"request-7","because":"invalid input: role (role_unknown)`) || !strings.Contains(log, `"kid":"k-7","iss":"https://id.example/xxx`) {
+	if !strings.Contains(log, `"msg":"a token was refused","id":"request-7","because":"role: none of it is customer, channel, support or analyst"`) || !strings.Contains(log, `"kid":"k-7","iss":"https://id.example/xxx`) {
 		t.Errorf("it does not say why:\n%s", log)
 	}
 	for _, part := range []string{"ann-7Q", "eyJ", "garbage", strings.Repeat("x", 100)} {

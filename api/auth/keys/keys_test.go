@@ -15,12 +15,18 @@ import (
 	"maps"
 	"math/big"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/golang-jwt/jwt/v5"
 
 	"loyalty/domain"
 )
+
+// rsaKeys are two keys for all tests: to make one takes long.
+var rsaKeys = sync.OnceValues(func() (one, two *rsa.PrivateKey) {
+	return must(rsa.GenerateKey(rand.Reader, 2048)), must(rsa.GenerateKey(rand.Reader, 2048))
+})
 
 // jwk is a key as it is published.
 type jwk map[string]any
@@ -103,7 +109,7 @@ func readOf(t testing.TB, data []byte) (*Set, error) {
 // When the set is read
 // Then tokens of the good key are verified, and those of the odd one only if nothing is wrong with it.
 func TestEachKeyOfASetIsReadByItself(t *testing.T) {
-	goodKey, oddKey := must(rsa.GenerateKey(rand.Reader, 2048)), must(rsa.GenerateKey(rand.Reader, 2048))
+	goodKey, oddKey := rsaKeys()
 	short := must(rsa.GenerateKey(rand.Reader, 1024))
 	point := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	strong := must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))
@@ -180,7 +186,7 @@ func TestEachKeyOfASetIsReadByItself(t *testing.T) {
 	}
 	for name, data := range map[string]string{
 		"nothing": "", "no JSON": "<html>", "a list": "[]", "no keys": "{}", "null": `{"keys":null}`, "keys that are no list": `{"keys":{}}`,
-		"half a set": string(publish(t, good))[:200],
+		"half a set": string(publish(t, good))[:200], "endless": strings.Repeat(" ", maxAnswer) + string(publish(t, good)),
 	} {
 		if set, err := readOf(t, []byte(data)); err == nil || set.Count() != 0 || !errors.Is(set.Ready(t.Context()), domain.ErrUnavailable) {
 			t.Errorf("%s is read as a set of %d, %v", name, set.Count(), err)
@@ -192,7 +198,8 @@ func TestEachKeyOfASetIsReadByItself(t *testing.T) {
 }
 
 func TestASetHasNoMoreKeysThanCanBeTried(t *testing.T) {
-	key := rsaJWK(must(rsa.GenerateKey(rand.Reader, 2048)))
+	one, _ := rsaKeys()
+	key := rsaJWK(one)
 	var many []jwk
 	for i := range 2 * maxKeys {
 		many = append(many, key.with(jwk{"kid": strings.Repeat("k", i+1)}))

@@ -28,7 +28,7 @@ const (
 )
 
 // StartNewest is Start with the newest PostgreSQL that the ledger is tried with, whatever is on the machine. It needs npm.
-func StartNewest(t testing.TB) *Server {
+func StartNewest(t testing.TB, settings ...string) *Server {
 	t.Helper()
 	if platform := runtime.GOOS + "/" + runtime.GOARCH; platform != "linux/amd64" {
 		t.Skipf("there is no PostgreSQL %s for %s", newestVersion, platform)
@@ -46,7 +46,7 @@ func StartNewest(t testing.TB) *Server {
 	if err := errors.Join(os.Chmod(folder, 0o755), unpack(archive, folder)); err != nil {
 		t.Fatalf("unpack PostgreSQL %s: %v", newestVersion, err)
 	}
-	p, err := startIn(filepath.Join(folder, "native", "bin"), nil)
+	p, err := startIn(filepath.Join(folder, "native", "bin"), settings)
 	if err != nil {
 		t.Fatalf("PostgreSQL %s: %v", newestVersion, err)
 	}
