@@ -129,20 +129,24 @@ func connect(path, settings string, connections int) (*sql.DB, error) {
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// migrate brings the schema up to date. It retries after a failure, because another process may have migrated between its check and its
-// change; each migration is a transaction and can be recorded only once (see migration_once).
+// migrate brings the schema up to date. It tries again after a failure, because another process may have migrated between its check and its
+// change, once for each migration; each is a transaction and can be recorded only once (see migration_once). It gives up where the schema
+// stands still.
 func migrate(ctx context.Context, db *sql.DB) error {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
 	}
-	for attempt := 1; ; attempt++ {
-		provider, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true))
-		if err != nil {
+	provider, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return err
+	}
+	for reached, still := int64(0), 0; ; still++ {
+		if _, err = provider.Up(ctx); err == nil || still == 3 {
 			return err
 		}
-		if _, err = provider.Up(ctx); err == nil || attempt == 3 {
-			return err
+		if version, unknown := provider.GetDBVersion(ctx); unknown == nil && version > reached {
+			reached, still = version, 0
 		}
 	}
 }

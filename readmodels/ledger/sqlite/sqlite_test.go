@@ -76,7 +76,8 @@ func TestAFileMayBeCalledAnything(t *testing.T) {
 
 func TestManyMayOpenANewFileAtOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger.db")
-	ledgers, errs := make([]*Ledger, 8), make([]error, 8)
+	// More than there are migrations: each of them may come between another's check and change.
+	ledgers, errs := make([]*Ledger, 24), make([]error, 24)
 	var wait sync.WaitGroup
 	for i := range ledgers {
 		wait.Go(func() { ledgers[i], errs[i] = Open(t.Context(), path) })
