@@ -163,6 +163,7 @@ func same(t *testing.T, got, want [][]string) {
 // When an analyst waits for it, with the keyboard only
 // Then they see how far it is, can cancel it, which ends it, and another's turn comes when theirs is over.
 func TestAWhatIfIsFollowedAndCancelled(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	behind := newHeldReplays()
 	s := serve(t, loadDocument(t), func(c *api.Config) {
 		fixed{}.all(c)

@@ -90,6 +90,7 @@ func pass(ctx context.Context, from net.Conn, address string) {
 // When the connection is lost
 // Then the last figures stay, with how old they are, and what happened meanwhile shows once there is a connection again.
 func TestALostConnectionLeavesTheFiguresWithTheirAge(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	s := startBoard(t, true, nil)
 	through, g := throughGateway(t, s.site)
 	tab := visit(t, through, ann, "/")
@@ -135,6 +136,7 @@ func TestADeviceThatGoesOfflineComesBack(t *testing.T) {
 // When the server is replaced by another, which has no leaderboard yet
 // Then the last figures stay until there are new ones.
 func TestARestartedServerIsFoundAgain(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	first := startBoard(t, true, nil)
 	through, g := throughGateway(t, first.site)
 	tab := visit(t, through, ann, "/")
@@ -212,6 +214,7 @@ func TestAPageThatNobodyLooksAtLetsGoOfItsConnection(t *testing.T) {
 // When one more is opened
 // Then it shows its figures as they are, says that they are not live, and is live once there is room.
 func TestAPageTooManyWaitsForItsTurn(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	for name, limits := range map[string]admission.Limits{
 		"503": {LiveStreams: 1, LiveStreamsOfSubject: 1}, "429": {LiveStreams: 2, LiveStreamsOfSubject: 1},
 	} {

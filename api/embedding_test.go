@@ -156,6 +156,7 @@ func TestTheElementAsksForAnotherToken(t *testing.T) {
 }
 
 func TestAShopThatGivesNoTokenIsAskedAgain(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	shop := openShop(t)
 	shop.token = func(n int64) string {
 		if n == 1 {

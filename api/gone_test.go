@@ -154,6 +154,7 @@ func TestABatchWhoseClientGoesIsNobodysFailure(t *testing.T) {
 // Given stores that answer too late, or fail in the middle of an answer
 // Then that is our failure, and is logged with its cause.
 func TestADeadlineOfOursIsOurFailure(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	pages := new(atomic.Int64)
 	s := serve(t, loadDocument(t), func(c *api.Config) {
 		fixed{}.all(c)

@@ -218,6 +218,7 @@ func TestTheTrailOfNobodyIsEmpty(t *testing.T) {
 }
 
 func TestAReadWaitsForItsPositionAndNotForEver(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	s := startStack(t, loadDocument(t))
 	for _, path := range []string{"/loyalty/ann", "/loyalty/ann/trail"} {
 		t.Run(path, func(t *testing.T) {

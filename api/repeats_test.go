@@ -80,6 +80,7 @@ func TestOneOrderSentByManyAtOnceIsStoredOnceThoughOutcomesAreUnknown(t *testing
 // When an order is sent
 // Then it is 503 with Retry-After where a repeat may be answered otherwise, within 3 s; and the repeat is 201 once the store is well.
 func TestAnOrderIsToBeRepeatedWhateverTheStoreAnswers(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	_, target := storetest.Start(t)
 	front := storetest.InFrontOf(t, target)
 	handler, err := commands.New(storetest.Connect(t, front.Target), commands.Options{Policy: domain.DefaultPolicy(), Now: time.Now, NewID: uuid.New})

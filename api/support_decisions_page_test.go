@@ -130,6 +130,7 @@ func drop(t *testing.T, s *site) *dropping {
 // When it is sent again, after other things were typed or the page was opened anew
 // Then it counts once.
 func TestAnAdjustmentWhoseAnswerIsLostCountsOnce(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	s := startStack(t, loadDocument(t))
 	s.do(t, order("o-1", `100`, "ann"))
 	proxy := drop(t, s.site)
