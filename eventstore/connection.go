@@ -355,11 +355,14 @@ const silence = time.Second
 func (g *generation) try(ctx context.Context, call func(context.Context, *esdb.Client) error) error {
 	before, began := g.answers.Load(), time.Now()
 	err := g.run(ctx, call)
+	deadline, bounded := ctx.Deadline()
+	// A server is told of the deadline, and may give up a moment sooner than its caller.
+	outOfTime := ctx.Err() != nil || bounded && time.Until(deadline) < 100*time.Millisecond
 	switch {
 	case err == nil || answered(err):
 		g.answers.Add(1)
 	case errors.Is(err, context.Canceled): // by the caller, or by the client, which has gone over to another node
-	case ctx.Err() == nil || time.Since(began) >= silence && g.answers.Load() == before:
+	case !outOfTime || time.Since(began) >= silence && g.answers.Load() == before:
 		g.retire()
 	}
 	return err

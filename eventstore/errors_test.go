@@ -12,6 +12,7 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
 	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"loyalty/domain"
@@ -298,6 +299,21 @@ func TestReadingALogThatIsDamagedEnds(t *testing.T) {
 // When one of them has less time than the server takes to answer them
 // Then the others keep their connection.
 func TestACallersOwnDeadlineRetiresNoConnectionThatOthersUse(t *testing.T) {
+	t.Run("which passes here first", func(t *testing.T) {
+		deadlineOfACaller(t, func(c *storetest.Call) error { <-c.Context().Done(); return c.Context().Err() })
+	})
+	t.Run("which passes at the server first", func(t *testing.T) {
+		deadlineOfACaller(t, func(c *storetest.Call) error {
+			deadline, _ := c.Context().Deadline()
+			early, cancel := context.WithDeadline(c.Context(), deadline.Add(-30*time.Millisecond))
+			defer cancel()
+			<-early.Done()
+			return status.Error(codes.DeadlineExceeded, "too late")
+		})
+	})
+}
+
+func deadlineOfACaller(t *testing.T, slowly func(*storetest.Call) error) {
 	front, store := fronted(t)
 	var features atomic.Int64
 	front.Answer(func(c *storetest.Call) error {
@@ -305,8 +321,7 @@ func TestACallersOwnDeadlineRetiresNoConnectionThatOthersUse(t *testing.T) {
 		case c.Method == storetest.MethodFeatures:
 			features.Add(1)
 		case c.Stream() == "account-slow":
-			<-c.Context().Done()
-			return c.Context().Err()
+			return slowly(c)
 		}
 		return c.Pass()
 	})

@@ -90,8 +90,9 @@ func supported(b *testing.B) (*Ledger, int) {
 	}
 	for _, statement := range []string{
 		text.Replace(loadAuditRecords),
-		`INSERT INTO ledger.accounts (customer, points, reached_at, entries, drawer)
-			SELECT customer, sum(points), max(occurred_at), count(*), 1 + abs(hashtext(customer)) % 4096 FROM ledger.entries GROUP BY customer`,
+		`INSERT INTO ledger.accounts (customer, points, reached_at, entries, drawer, commit_position, prepare_position)
+			SELECT customer, sum(points), max(occurred_at), count(*), 1 + abs(hashtext(customer)) % 4096, max(commit_position), max(commit_position)
+			FROM ledger.entries GROUP BY customer`,
 		`UPDATE ledger.state SET (commit_position, prepare_position, entries, outstanding) =
 			(SELECT max(commit_position), max(commit_position), count(*), sum(points) FROM ledger.entries)`,
 		`VACUUM ANALYZE`,
