@@ -46,7 +46,7 @@ func customerNumber(n int) domain.CustomerID {
 // filled is a ledger of so many entries in batches of 10,000.
 func filled(b *testing.B, entries, customers int) (l *Ledger, at uint64) {
 	b.Helper()
-	l, err := Open(b.Context(), postgrestest.Start(b, onDisk...).URL(), nil)
+	l, err := migrated(b.Context(), postgrestest.Start(b, onDisk...).URL())
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -24,7 +24,7 @@ const (
 	sizeEntriesVariable  = "LOYALTY_BENCH_SIZE_ENTRIES"
 	smallAccounts        = 300_000
 	smallEntries         = 1_000_000
-	// applied is how many entries a second of the mission's peak are in a batch of the runner at most.
+	// applied is how many entries are in a batch.
 	applied = 1000
 )
 
@@ -58,7 +58,7 @@ func sized(b *testing.B, s *postgrestest.Server) (l *Ledger, accounts, entries i
 	b.Helper()
 	accounts, entries = sizeFromEnvironment(b, sizeAccountsVariable, smallAccounts), sizeFromEnvironment(b, sizeEntriesVariable, smallEntries)
 	began := time.Now()
-	l, err := Open(b.Context(), s.URL(), nil)
+	l, err := migrated(b.Context(), s.URL())
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -66,7 +66,7 @@ func supported(b *testing.B) (*Ledger, int) {
 		}
 	}
 	began := time.Now()
-	l, err := Open(b.Context(), postgrestest.Start(b, "shared_buffers=512MB", "maintenance_work_mem=256MB", "max_wal_size=8GB").URL(), nil)
+	l, err := migrated(b.Context(), postgrestest.Start(b, "shared_buffers=512MB", "maintenance_work_mem=256MB", "max_wal_size=8GB").URL())
 	if err != nil {
 		b.Fatal(err)
 	}
