@@ -92,7 +92,7 @@ var homes = map[string][]string{
 	"github.com/dlclark/regexp2":                     {"eventstore/embedded"},
 	"github.com/labstack/echo":                       {"api"},
 	"github.com/go-json-experiment/json":             {"internal/strictjson"},
-	"github.com/golang-jwt/jwt":                      {"api/auth", "internal/bench"},
+	"github.com/golang-jwt/jwt":                      {"api/auth"},
 	"github.com/go-jose/go-jose":                     {"api/auth/keys"},
 	"github.com/coreos/go-oidc":                      {"api/auth/signin"},
 	"golang.org/x/oauth2":                            {"api/auth/signin"},

@@ -169,12 +169,12 @@ func (s *Server) furnish(c *Config, stopping context.Context) rooms {
 	return rooms{
 		orders: &orders.Handler{
 			Commands: c.Commands, Writes: s.admission.Writes, Rates: s.admission.WriteRates, Lines: s.metrics.Lines,
-			Log: c.Log, Now: c.Now, Accepted: s.auth.StillAccepted, Stopping: stopping,
+			Log: c.Log, Now: c.Now, Accepts: s.auth.Accepts, Stopping: stopping,
 		},
 		accounts: &accounts.Handler{Commands: c.Commands, Writes: s.admission.Writes, Limits: limits.Adjustments, DayLimits: limits.AdjustmentsOfDay, Ledger: c.Ledger, Views: c.Views},
 		dashboards: &dashboards.Handler{
 			Leaderboard: c.Leaderboard, Seasons: c.Seasons, History: c.History, PastReads: s.admission.Past, Proxies: c.Proxies, Views: c.Views,
-			Pages: s.admission.Live, Streams: dashboards.NewLiveStreams(), Log: c.Log, Now: c.Now, IDs: s.ids, Accepted: s.auth.StillAccepted, Stopping: stopping,
+			Pages: s.admission.Live, Streams: dashboards.NewLiveStreams(), Log: c.Log, Now: c.Now, IDs: s.ids, Accepts: s.auth.Accepts, Stopping: stopping,
 		},
 		past: &past.Handler{
 			History: c.History, Reads: s.admission.Past, Proxies: c.Proxies, Views: c.Views, Ledger: c.Ledger, Earner: c.Earner,

@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"net/http"
-	"strconv"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -68,18 +65,11 @@ func (s *Server) answerError(err error, c echo.Context) (status int) {
 	if p.Status == http.StatusUnauthorized {
 		header.Set("WWW-Authenticate", challenge(p))
 	}
-	if p.RetryAfter > 0 {
-		header.Set("Retry-After", wholeSeconds(p.RetryAfter))
-	}
+	p.SetRetryAfter(header)
 	if err := request.WriteProblem(c.Response(), p); err != nil {
 		s.log.LogAttrs(c.Request().Context(), slog.LevelDebug, "answer not sent", slog.String("id", p.ID), slog.Any("error", err))
 	}
 	return p.Status
-}
-
-// wholeSeconds rounds up.
-func wholeSeconds(d time.Duration) string {
-	return strconv.FormatInt(int64(math.Ceil(d.Seconds())), 10)
 }
 
 // challenge is what RFC 6750 section 3 asks a 401 to say.

@@ -54,7 +54,7 @@ const (
 )
 
 // rights are what a caller must have for a grant.
-var rights = map[grant]string{withOrder: "order", withAward: "award", withReveal: "reveal", withAudit: "audit"}
+var rights = map[grant]string{withOrder: auth.RightOrder, withAward: auth.RightAward, withReveal: auth.RightReveal, withAudit: auth.RightAudit}
 
 const (
 	customer = auth.RoleCustomer

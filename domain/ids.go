@@ -41,9 +41,8 @@ func ParseID[T ~string](field, text string) (T, error) {
 	return T(text), nil
 }
 
-// ParseActor accepts who acts as identity providers name them: 1–64 characters of A-Za-z0-9_-|@.: of which the first is none of |@.: so that it is
-// no formula. The
-// error is as that of ParseID.
+// ParseActor accepts who acts as identity providers name them: 1–64 characters of A-Za-z0-9_-|@.: of which the first is none of the last four, so that
+// no spreadsheet takes it for a formula. The error is as that of ParseID.
 func ParseActor(field, text string) (string, error) {
 	plain := strings.Map(func(r rune) rune {
 		if strings.ContainsRune("|@.:", r) {
@@ -58,7 +57,7 @@ func ParseActor(field, text string) (string, error) {
 		return "", err
 	}
 	if strings.ContainsRune("|@.:", rune(text[0])) {
-		return "", Invalid(field, "id_malformed", "the name of who acts begins with a letter or a digit")
+		return "", Invalid(field, "id_malformed", "the name of who acts does not begin with |, @, . or :")
 	}
 	return text, nil
 }

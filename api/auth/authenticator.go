@@ -55,8 +55,8 @@ func (a *Authenticator) verify(ctx context.Context, token string) (Claims, error
 	return a.verifier.verifyCached(ctx, token, a.complete)
 }
 
-// StillAccepted is nil while a caller's token would be accepted again, as Verifier.StillAccepted.
-func (a *Authenticator) StillAccepted(c Claims) error { return a.verifier.StillAccepted(c) }
+// Accepts tells whether a caller's token would be accepted again, as Verifier.Accepts.
+func (a *Authenticator) Accepts(c Claims) bool { return a.verifier.Accepts(c) }
 
 // SameOrigin returns problem.ErrCrossOrigin for a request that would change something and comes from a page of another site (Fetch
 // Metadata, else Origin).

@@ -20,6 +20,17 @@ const (
 	RoleAnalyst  Role = "analyst"
 )
 
+// The rights that somebody may have beyond their role's.
+const (
+	RightOrder  = "order"
+	RightAward  = "award"
+	RightReveal = "reveal"
+	RightAudit  = "audit"
+)
+
+// rights are all that there are.
+var rights = []string{RightOrder, RightAward, RightReveal, RightAudit}
+
 // Claims is what a verified token says about its bearer.
 type Claims struct {
 	// Subject is a customer's id, or an actor: a till, a website or a member of staff.
@@ -27,7 +38,7 @@ type Claims struct {
 	Role    Role
 	// Channel is where a channel sells, or where a customer buys. It is empty for other roles.
 	Channel domain.Channel
-	// Rights are those beyond the role's, separated by spaces: order, award, reveal, audit.
+	// Rights are those beyond the role's, separated by spaces.
 	Rights string
 	// Expires is when the token ends.
 	Expires time.Time
@@ -57,7 +68,7 @@ func (c Claims) Issuer() domain.Issuer {
 
 // SeesNames tells whether the bearer may see proxy names. Support asks for customers by their ids, and so would learn who is behind each name:
 // that takes the right to reveal.
-func (c Claims) SeesNames() bool { return c.Role != RoleSupport || c.HasRight("reveal") }
+func (c Claims) SeesNames() bool { return c.Role != RoleSupport || c.HasRight(RightReveal) }
 
 // ProxyKey is the customer's key on the leaderboard. It is zero for other roles, and in a process without a leaderboard. It is kept
 // with the verified token, because computing it for each dashboard costs more than finding the row.

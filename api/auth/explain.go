@@ -87,12 +87,7 @@ func (v *Verifier) explainHeader(ctx context.Context, e *explanation, token stri
 		e.add("kid", header["kid"], unknown, "published by the identity provider")
 	}
 	if taken && unknown == nil {
-		_, err := jwt.NewParser(jwt.WithoutClaimsValidation()).ParseWithClaims(token, jwt.MapClaims{}, func(*jwt.Token) (any, error) {
-			if key == nil {
-				return v.secret, nil
-			}
-			return key.Public(), nil
-		})
+		_, err := jwt.NewParser(jwt.WithoutClaimsValidation()).ParseWithClaims(token, jwt.MapClaims{}, func(*jwt.Token) (any, error) { return v.verifying(key), nil })
 		e.add("signature", nil, unless(err == nil, "not made with that key"), "made with that key")
 	}
 }
@@ -102,10 +97,8 @@ func (v *Verifier) explainClaims(e *explanation, wire *wireClaims, members map[s
 	told := map[string]bool{}
 	claim := func(name string, bad error, good string) {
 		raw, _ := at(members, name)
-		for _, fault := range wire.faults {
-			if fault.claim == name {
-				bad, told[name] = errors.Join(fault.error), true
-			}
+		if fault := wire.faultOf(name); fault != nil {
+			bad, told[name] = fault, true
 		}
 		var value any
 		if raw != nil {
@@ -114,9 +107,17 @@ func (v *Verifier) explainClaims(e *explanation, wire *wireClaims, members map[s
 		e.add(name, value, bad, good)
 	}
 	now := v.now()
-	claim("iss", unless(v.issuer == "" || wire.Issuer == v.issuer, "not the one that is expected, %s", v.issuer), map[bool]string{true: "of any issuer", false: "the one that is expected"}[v.issuer == ""])
-	has := len(v.audiences) == 0 || slices.ContainsFunc(v.audiences, func(a string) bool { return slices.Contains(wire.Audience, a) })
-	claim(r.Audience, unless(has, "none that is expected: %s", strings.Join(v.audiences, ", ")), map[bool]string{true: "for anybody", false: "for this system"}[len(v.audiences) == 0])
+	if v.issuer == "" {
+		claim("iss", nil, "any is accepted")
+	} else {
+		claim("iss", unless(wire.Issuer == v.issuer, "not the one that is expected, %s", v.issuer), "the one that is expected")
+	}
+	if len(v.audiences) == 0 {
+		claim(r.Audience, nil, "any is accepted")
+	} else {
+		ours := slices.ContainsFunc(v.audiences, func(a string) bool { return slices.Contains(wire.Audience, a) })
+		claim(r.Audience, unless(ours, "none that is expected: %s", strings.Join(v.audiences, ", ")), "for this system")
+	}
 	if wire.ExpiresAt == nil {
 		claim("exp", errors.New("it is missing: a token ends some time"), "")
 	} else {

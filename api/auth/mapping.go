@@ -31,16 +31,13 @@ type Mapping struct {
 	Rights map[string]string
 }
 
-// DefaultPermissions is the claim that holds the rights of people, unless a setting says otherwise.
-const DefaultPermissions = "permissions"
-
-// defaults are the names that claims have unless they are mapped.
+// withDefaults is the mapping with the names that claims have unless they are mapped.
 func (m Mapping) withDefaults() Mapping {
 	for _, claim := range []struct {
 		name      *string
 		otherwise string
 	}{
-		{&m.Channel, "channel"}, {&m.Permissions, DefaultPermissions}, {&m.Scope, "scope"}, {&m.Customer, "sub"}, {&m.Audience, "aud"},
+		{&m.Channel, "channel"}, {&m.Permissions, "permissions"}, {&m.Scope, "scope"}, {&m.Customer, "sub"}, {&m.Audience, "aud"},
 	} {
 		*claim.name = cmp.Or(*claim.name, claim.otherwise)
 	}
@@ -66,11 +63,8 @@ var ownRoles = map[string]granted{
 	string(RoleCustomer): {role: RoleCustomer}, string(RoleChannel): {role: RoleChannel}, string(RoleSupport): {role: RoleSupport}, string(RoleAnalyst): {role: RoleAnalyst},
 }
 
-// ownRights are the rights that there are.
-var ownRights = []string{"order", "award", "reveal", "audit"}
-
-// roles is the table from words to roles. A table that can't be is domain.ErrInvalid.
-func (m Mapping) roles() (map[string]granted, error) {
+// roleTable is the table from words to roles. A table that can't be is domain.ErrInvalid.
+func (m Mapping) roleTable() (map[string]granted, error) {
 	if len(m.Roles) == 0 {
 		return ownRoles, nil
 	}
@@ -95,11 +89,11 @@ func (m Mapping) roles() (map[string]granted, error) {
 	return table, nil
 }
 
-// rights is the table from words to rights, nil if the words are our own. A table that can't be is domain.ErrInvalid.
-func (m Mapping) rights() (map[string]string, error) {
+// rightTable is the table from words to rights, nil if the words are our own. A table that can't be is domain.ErrInvalid.
+func (m Mapping) rightTable() (map[string]string, error) {
 	for word, right := range m.Rights {
-		if word == "" || !slices.Contains(ownRights, right) {
-			return nil, domain.Invalid("rightWords", "right_unknown", fmt.Sprintf("%q stands for %q, which is none of %s", word, right, strings.Join(ownRights, ", ")))
+		if word == "" || !slices.Contains(rights, right) {
+			return nil, domain.Invalid("rightWords", "right_unknown", fmt.Sprintf("%q stands for %q, which is none of %s", word, right, strings.Join(rights, ", ")))
 		}
 	}
 	return m.Rights, nil
@@ -115,8 +109,8 @@ type claimReader struct {
 func newClaimReader(m Mapping) (r *claimReader, err error) {
 	r = &claimReader{Mapping: m.withDefaults()}
 	var badRoles, badRights error
-	r.roles, badRoles = m.roles()
-	r.rights, badRights = m.rights()
+	r.roles, badRoles = m.roleTable()
+	r.rights, badRights = m.rightTable()
 	return r, domain.JoinInvalid(badRoles, badRights)
 }
 
@@ -209,21 +203,18 @@ func (r *claimReader) rightsOf(raw json.RawMessage) (string, error) {
 	if len(words) == 1 && raw[0] == '"' {
 		words = strings.Fields(words[0])
 	}
-	var rights []string
+	var found []string
 	for _, word := range words {
-		if word == "" || len(strings.Fields(word)) != 1 {
-			if r.rights == nil {
-				return "", errors.New("a word of the list is empty or has a space")
-			}
+		right, known := r.rights[word]
+		switch {
+		case known:
+			found = append(found, right)
+		case r.rights != nil: // a word of others
+		case len(strings.Fields(word)) != 1:
+			return "", errors.New("a word of the list is empty or has a space")
+		default:
+			found = append(found, word)
 		}
-		if r.rights != nil {
-			right, known := r.rights[word]
-			if !known {
-				continue
-			}
-			word = right
-		}
-		rights = append(rights, word)
 	}
-	return strings.Join(rights, " "), nil
+	return strings.Join(found, " "), nil
 }

@@ -21,8 +21,7 @@ const (
 )
 
 // tokenCache keeps the claims of verified tokens, so that a customer who comes back costs no signature check. A token is found for as long as
-// it has not expired and its key is trusted. The least that is known of how often each returns is that all may: once the cache is full, a token
-// takes the place of any other. It may be used from many goroutines at once.
+// it has not expired and its key is trusted. All customers are as likely to come back, so that a full cache forgets any token for a new one. It may be used from many goroutines at once.
 type tokenCache struct {
 	// perShard is the most bytes of each shard.
 	perShard int

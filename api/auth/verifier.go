@@ -92,6 +92,14 @@ func newVerifier(s Settings, now func() time.Time, algorithms []string) (*Verifi
 // tokens or of logouts, bear the same signatures and mean something else.
 var accessTokens = []string{"", "jwt", "at+jwt", "application/at+jwt"}
 
+// verifying is what package jwt checks signatures with: the public half of a key, or the secret where there is none.
+func (v *Verifier) verifying(key *keys.Key) any {
+	if key == nil {
+		return v.secret
+	}
+	return key.Public()
+}
+
 // checkType returns an error for the header of a token that is no access token.
 func checkType(header map[string]any) error {
 	kind, isText := header["typ"].(string)
@@ -120,10 +128,8 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 		if err := checkType(t.Header); err != nil {
 			return nil, fmt.Errorf("typ: %w", err)
 		}
-		if key, err = v.keyOf(ctx, t); key == nil {
-			return v.secret, err
-		}
-		return key.Public(), nil
+		key, err = v.keyOf(ctx, t)
+		return v.verifying(key), err
 	})
 	if err != nil {
 		return Claims{}, whyNot(err, parsed, &wire)
@@ -137,20 +143,15 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 
 const subjectRefused = "the subject is on the list of those that are refused"
 
-// StillAccepted is nil while a token that was accepted would be accepted again, for those whose requests take long. Errors are those of Verify,
-// once the token has expired, its key is no longer trusted or its bearer is refused. It is fast enough to be asked at any time.
-func (v *Verifier) StillAccepted(c Claims) error {
+// Accepts tells whether a token that was accepted would be accepted again, for those whose requests take long: it has not expired, its key is
+// trusted and its bearer is not refused. It is fast enough to be asked at any time.
+func (v *Verifier) Accepts(c Claims) bool {
 	now := v.now()
-	switch {
-	case now.After(c.Expires.Add(ClockLeeway)):
-		return problem.ErrTokenExpired
-	case !c.key.Trusted(now):
-		return refused(domain.ErrUnauthenticated, "the key of the token is no longer trusted", nil, "")
-	case v.refused.has(c.Subject):
-		return refused(domain.ErrUnauthenticated, subjectRefused, nil, "")
-	}
-	return nil
+	return !now.After(c.Expires.Add(ClockLeeway)) && c.key.Trusted(now) && !v.refused.has(c.Subject)
 }
+
+// Run reads the list of refused subjects again until ctx ends.
+func (v *Verifier) Run(ctx context.Context) { v.refused.Run(ctx) }
 
 // whyNot is the error of a token that was not verified.
 func whyNot(err error, token *jwt.Token, wire *wireClaims) error {

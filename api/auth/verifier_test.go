@@ -365,10 +365,10 @@ func TestATokenEndsWithItsKey(t *testing.T) {
 			asked.Header.Set("Authorization", "Bearer "+token)
 			authenticator := auth.NewAuthenticator(verifier, domain.Proxies{}, "")
 			claims, err := authenticator.Authenticate(t.Context(), asked)
-			if err != nil || authenticator.StillAccepted(claims) != nil {
+			if err != nil || !authenticator.Accepts(claims) {
 				t.Fatalf("at first: %v", err)
 			}
-			if again, err := authenticator.Authenticate(t.Context(), asked); err != nil || again.Subject != "ann" || authenticator.StillAccepted(again) != nil {
+			if again, err := authenticator.Authenticate(t.Context(), asked); err != nil || again.Subject != "ann" || !authenticator.Accepts(again) {
 				t.Fatalf("remembered: %+v, %v", again, err)
 			}
 			if err := end(issuer, ahead, verifier); err != nil {
@@ -377,7 +377,7 @@ func TestATokenEndsWithItsKey(t *testing.T) {
 			if got, err := authenticator.Authenticate(t.Context(), asked); err == nil {
 				t.Errorf("it is accepted as %+v", got)
 			}
-			if authenticator.StillAccepted(claims) == nil {
+			if authenticator.Accepts(claims) {
 				t.Error("what is under way goes on")
 			}
 		})

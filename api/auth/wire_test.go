@@ -204,7 +204,7 @@ func TestClaimsAreReadWhereTheyAreMapped(t *testing.T) {
 		`{` + to + `"sub":"s-1","kind":"agents","realm":{"roles":[],"Roles":["agents"]},` + exp + `}`: `within "realm": "Roles"`,
 		`{` + to + `"sub":"s-1","kind":"agents","realm":"agents",` + exp + `}`:                        `within "realm"`,
 		`{` + to + `"sub":"s-1","kind":"apps",` + exp + `}`:                                           "/a~1b/c~0d",
-		`{` + to + `"sub":"|s-1","kind":"tills",` + exp + `}`:                                         "sub (id_malformed): the name of who acts begins with",
+		`{` + to + `"sub":"|s-1","kind":"tills",` + exp + `}`:                                         "sub (id_malformed): the name of who acts does not begin with",
 		`{` + to + `"sub":"s-1","uid":"a b","kind":"tills",` + exp + `}`:                              "uid (id_malformed): who acts may be named",
 	} {
 		agrees(t, verifier, signedText(t, `{"alg":"HS256"}`, payload))

@@ -43,8 +43,8 @@ type Handler struct {
 	Log     *slog.Logger
 	Now     func() time.Time
 	IDs     request.IDs
-	// Accepted is nil while a caller's token is accepted, for live streams, which take long.
-	Accepted func(auth.Claims) error
+	// Accepts tells whether a caller's token is still accepted, for live streams, which take long.
+	Accepts func(auth.Claims) bool
 	// Stopping ends when the server stops, and live streams with it.
 	Stopping context.Context
 

@@ -122,7 +122,7 @@ func (s *stream) run(ctx context.Context, caller auth.Claims) error {
 		case <-s.handler.Stopping.Done():
 			return nil
 		}
-		if over || s.handler.Accepted(caller) != nil {
+		if over || !s.handler.Accepts(caller) {
 			s.send([]byte("event: expired\ndata: {}\n\n"))
 			return nil
 		}

@@ -120,7 +120,7 @@ func (b *batch) read(ctx, reading context.Context, from lines) error {
 			}
 			return nil
 		}
-		if b.handler.Accepted(b.claims) != nil {
+		if !b.handler.Accepts(b.claims) {
 			return nil
 		}
 		var e *entry

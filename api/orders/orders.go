@@ -35,8 +35,8 @@ type Handler struct {
 	Lines *prometheus.CounterVec
 	Log   *slog.Logger
 	Now   func() time.Time
-	// Accepted is nil while a caller's token is accepted, for batches, which take long.
-	Accepted func(auth.Claims) error
+	// Accepts tells whether a caller's token is still accepted, for batches, which take long.
+	Accepts func(auth.Claims) bool
 	// Stopping ends when the server stops. Batches then read no further.
 	Stopping context.Context
 }

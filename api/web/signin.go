@@ -5,9 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -93,9 +91,7 @@ func (h *Handler) notSignedIn(c echo.Context, to string, err error, unauthentica
 		status, level = http.StatusInternalServerError, slog.LevelError
 		page.Problem = "Signing in is not set up as it should be, which only those who run this system can mend. Tell them the request below."
 	}
-	if p.RetryAfter > 0 {
-		c.Response().Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(p.RetryAfter.Seconds()))))
-	}
+	p.SetRetryAfter(c.Response().Header())
 	page.Note = "Request " + h.IDs.Of(c) + "."
 	h.Log.LogAttrs(c.Request().Context(), level, "sign in", slog.String("id", h.IDs.Of(c)), slog.Any("error", err))
 	return page.write(c.Response(), status)
@@ -153,7 +149,7 @@ var people = []person{
 const developmentSession = 12 * time.Hour
 
 // developmentScopes are the scopes of each role in development.
-var developmentScopes = map[auth.Role]string{auth.RoleSupport: "reveal audit", auth.RoleAnalyst: "audit"}
+var developmentScopes = map[auth.Role]string{auth.RoleSupport: auth.RightReveal + " " + auth.RightAudit, auth.RoleAnalyst: auth.RightAudit}
 
 // developing tells whether this is development and the request was made on the developer's own machine.
 func (h *Handler) developing(c echo.Context) bool {

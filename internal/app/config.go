@@ -63,10 +63,8 @@ type Config struct {
 	Drain time.Duration
 	// Secrets is called once the event store is open, whose lock tells that no other process uses the folder.
 	Secrets func() (domain.Proxies, *auth.Verifier, error)
-	// Keys are those that the verifier and SignIn use, which the process reads; nil where tokens are signed with a secret. Refused is the list that
-	// the verifier uses; nil without one.
-	Keys    *keys.Set
-	Refused *auth.Refused
+	// Keys are those that the verifier and SignIn use, which the process reads; nil where tokens are signed with a secret.
+	Keys *keys.Set
 	// Started is called once requests are answered. What it returns is called when the process stops, before anything else is
 	// stopped. It may be nil.
 	Started func(Addresses) (beforeStop func() error)

@@ -76,7 +76,7 @@ func Open(ctx context.Context, c Config) (_ *Process, err error) {
 	if err != nil {
 		return nil, err
 	}
-	p.running.Go(func() { c.Refused.Run(running) })
+	p.running.Go(func() { verifier.Run(running) })
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if p.keys = c.Keys; p.keys != nil {

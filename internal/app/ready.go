@@ -17,11 +17,6 @@ func (p *Process) readiness() map[string]func(context.Context) error {
 			if p.stopping.Load() {
 				return errStopping
 			}
-			if p.keys != nil && role != "project" {
-				if err := p.keys.Ready(ctx); err != nil {
-					return err
-				}
-			}
 			return checks[role](ctx)
 		}
 	}
@@ -31,17 +26,23 @@ func (p *Process) readiness() map[string]func(context.Context) error {
 // errStopping is why no role of a process that stops is ready, though it answers for a while.
 var errStopping = errors.New("stopping")
 
-// readyToCommand is nil while the event store answers.
+// readyToCommand is nil while tokens can be verified and the event store answers.
 func (p *Process) readyToCommand(ctx context.Context) error {
+	if err := p.readyToVerify(); err != nil {
+		return err
+	}
 	if err := p.Store.Ping(ctx); err != nil {
 		return fmt.Errorf("the event store: %w", err)
 	}
 	return nil
 }
 
-// readyToQuery is nil once the process had a leaderboard to show, and from then on. If all processes left the balancer because a projection
+// readyToQuery is nil while tokens can be verified, once the process had a leaderboard to show, and from then on. If all processes left the balancer because a projection
 // has stopped or a store is away, nobody could look at what was folded so far.
 func (p *Process) readyToQuery(ctx context.Context) error {
+	if err := p.readyToVerify(); err != nil {
+		return err
+	}
 	if p.shown.Load() {
 		return nil
 	}
@@ -56,6 +57,14 @@ func (p *Process) readyToQuery(ctx context.Context) error {
 	}
 	p.shown.Store(true)
 	return nil
+}
+
+// readyToVerify is nil while there is something to verify tokens with. Without, every request would be refused.
+func (p *Process) readyToVerify() error {
+	if p.keys == nil {
+		return nil
+	}
+	return p.keys.Ready()
 }
 
 // readyToProject is nil if the projections that the role keeps have caught up once and none has stopped.

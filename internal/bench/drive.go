@@ -143,11 +143,13 @@ func (d *driver) prepare(ctx context.Context, now time.Time, progress *output.Pr
 	for range runtime.GOMAXPROCS(0) {
 		signing.Go(func() {
 			for piece := int(next.Add(1)) - 1; piece < len(d.requests) && ctx.Err() == nil; piece = int(next.Add(1)) - 1 {
-				if d.requests[piece], err = d.piece(piece*requestsAPiece, sign, now); err != nil {
+				made, err := d.piece(piece*requestsAPiece, sign, now)
+				if err != nil {
 					failures <- err
 					return
 				}
-				signed.Add(int64(len(d.requests[piece].ends)))
+				d.requests[piece] = made
+				signed.Add(int64(len(made.ends)))
 			}
 		})
 	}

@@ -18,8 +18,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
 	"loyalty/api/auth"
 	"loyalty/api/auth/keys"
 	"loyalty/domain"
@@ -165,7 +163,7 @@ func (k tokenKey) signer() (func(id domain.CustomerID, n int, now time.Time) (st
 		if err != nil {
 			return nil, err
 		}
-		sign = func(text string) ([]byte, error) { return jwt.SigningMethodES256.Sign(text, key) }
+		sign = func(text string) ([]byte, error) { return signES256(key, text) }
 	default:
 		sign = newRSASigner(k.Primes).sign
 	}
@@ -176,6 +174,19 @@ func (k tokenKey) signer() (func(id domain.CustomerID, n int, now time.Time) (st
 		signature, err := sign(text)
 		return text + "." + encode(signature), err
 	}, nil
+}
+
+// signES256 signs by ECDSA: both numbers, one behind the other (RFC 7518, section 3.4).
+func signES256(key *ecdsa.PrivateKey, text string) ([]byte, error) {
+	hash := sha256.Sum256([]byte(text))
+	r, s, err := ecdsa.Sign(rand.Reader, key, hash[:])
+	if err != nil {
+		return nil, err
+	}
+	signature := make([]byte, 64)
+	r.FillBytes(signature[:32])
+	s.FillBytes(signature[32:])
+	return signature, nil
 }
 
 // providerClaims are the claims of a token as a provider of the larger kind makes it.

@@ -10,7 +10,6 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"loyalty/api/auth"
 	"loyalty/eventstore/embedded"
 	"loyalty/internal/app"
 	"loyalty/internal/cli/analyst"
@@ -99,7 +98,7 @@ func Run(ctx context.Context, args []string, std Streams) int {
 func newParser(line *commandLine, options ...kong.Option) (*kong.Kong, error) {
 	return kong.New(line, append([]kong.Option{
 		kong.Name("loyalty"), kong.Description(description), flags.FromEnvironment(),
-		kong.Vars{"data": app.DefaultFolder, "permissions": auth.DefaultPermissions, "version": version(debug.ReadBuildInfo()), "eventstore_versions": strings.Join(embedded.Versions(), ", ")},
+		kong.Vars{"data": app.DefaultFolder, "version": version(debug.ReadBuildInfo()), "eventstore_versions": strings.Join(embedded.Versions(), ", ")},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 	}, options...)...)
 }

@@ -144,7 +144,7 @@ func verifierOf(t *testing.T, settings []string, url string) *auth.Verifier {
 	if provider, err := serve.Provider(set); err != nil || provider == nil {
 		t.Fatalf("nobody can sign in: %v", err)
 	}
-	verifier, _, err := serve.Verifier(keystest.Start(t, url, time.Now), log)
+	verifier, err := serve.Verifier(keystest.Start(t, url, time.Now), log)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,11 +59,10 @@ func (c serveCommand) Run(ctx context.Context, std output.Streams) error {
 	if config.SignIn, err = c.SignIn.Provider(config.Keys); err != nil {
 		return err
 	}
-	verifier, refused, err := c.Verifier(config.Keys, config.EventStore.Logger)
+	verifier, err := c.Verifier(config.Keys, config.EventStore.Logger)
 	if err != nil {
 		return err
 	}
-	config.Refused = refused
 	has := func(role string) bool { return slices.Contains(c.Roles, role) }
 	config.Roles = app.Roles{Command: has("command"), Query: has("query"), Project: has("project")}
 	config.Connections, config.History, config.NoWhatIf, config.Drain = c.Connections.Config(), c.History, c.NoWhatIf, c.Drain

@@ -65,7 +65,7 @@ type setting struct {
 func settings(t *testing.T) (all []setting) {
 	t.Helper()
 	var line commandLine
-	parser, err := kong.New(&line, kong.Vars{"data": "", "version": "", "eventstore_versions": "", "permissions": ""})
+	parser, err := kong.New(&line, kong.Vars{"data": "", "version": "", "eventstore_versions": ""})
 	if err != nil {
 		t.Fatal(err)
 	}

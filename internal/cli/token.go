@@ -190,7 +190,7 @@ func (c tokenCheck) open(ctx context.Context) (verifier *auth.Verifier, stop fun
 	if err != nil {
 		return nil, nil, err
 	}
-	verifier, _, err = c.Verifier(set, app.Quiet().Logger)
+	verifier, err = c.Verifier(set, app.Quiet().Logger)
 	if err != nil || set == nil {
 		return verifier, func() {}, err
 	}

@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
+	"strconv"
 	"time"
 
 	"loyalty/domain"
@@ -105,6 +107,13 @@ type Problem struct {
 	ID string `json:"id"`
 	// RetryAfter is how long to wait before trying again; 0 where that is of no use.
 	RetryAfter time.Duration `json:"-"`
+}
+
+// SetRetryAfter says in the header of an answer after how many seconds to try again, rounded up, where that is of use (RFC 9110, section 10.2.3).
+func (p Problem) SetRetryAfter(header http.Header) {
+	if p.RetryAfter > 0 {
+		header.Set("Retry-After", strconv.FormatInt(int64(math.Ceil(p.RetryAfter.Seconds())), 10))
+	}
 }
 
 // Fault is what is wrong with one field of a request or a command.

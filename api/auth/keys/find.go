@@ -19,8 +19,8 @@ var ErrUnknown = fmt.Errorf("%w: the identity provider publishes no such key", d
 var errAlgorithm = fmt.Errorf("%w: alg: the key of the token is for another algorithm", domain.ErrUnauthenticated)
 
 // Of is the key that a parsed token is signed with. A key that is not known is looked up at once, at most every ten seconds. Errors are
-// ErrUnknown if the provider publishes none that the token may be signed with; domain.ErrUnavailable, with the time after which to
-// try again, if that can't be told now.
+// domain.ErrUnauthenticated if the provider publishes none that the token may be signed with, ErrUnknown if none of its name;
+// domain.ErrUnavailable, with the time after which to try again, if that can't be told now.
 func (s *Set) Of(ctx context.Context, token *jwt.Token) (*Key, error) {
 	id, _ := token.Header["kid"].(string)
 	algorithm := token.Method.Alg()
@@ -87,7 +87,7 @@ func (s *Set) lookUp(ctx context.Context) error {
 	defer patience.Stop()
 	select {
 	case <-reading.done:
-		if err := cmp.Or(reading.failed, s.Ready(ctx)); err != nil {
+		if err := cmp.Or(reading.failed, s.Ready()); err != nil {
 			return domain.Later(fmt.Errorf("%w: %w", domain.ErrUnavailable, err), retry)
 		}
 		if ours {

@@ -212,7 +212,7 @@ func (s *Set) fresh(now time.Time) bool {
 }
 
 // Ready is nil while there are keys that are trusted; else it says what there is instead.
-func (s *Set) Ready(context.Context) error {
+func (s *Set) Ready() error {
 	age, known := s.Age()
 	switch {
 	case !known:

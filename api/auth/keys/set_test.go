@@ -198,20 +198,20 @@ func TestKeysThatAreTooOldAreNotTrusted(t *testing.T) {
 				}
 				broken(provider)
 				time.Sleep(DefaultMaxAge - time.Second)
-				if _, err := set.Of(t.Context(), token); err != nil || set.Ready(t.Context()) != nil || !kept.Trusted(time.Now()) {
+				if _, err := set.Of(t.Context(), token); err != nil || set.Ready() != nil || !kept.Trusted(time.Now()) {
 					t.Errorf("before their time: %v", err)
 				}
 				if age, known := set.Age(); !known || age != DefaultMaxAge-time.Second {
 					t.Errorf("the age is %s, %t", age, known)
 				}
 				time.Sleep(time.Second)
-				if _, err := set.Of(t.Context(), token); !errors.Is(err, domain.ErrUnavailable) || errors.Is(err, domain.ErrUnauthenticated) || set.Ready(t.Context()) == nil || kept.Trusted(time.Now()) {
+				if _, err := set.Of(t.Context(), token); !errors.Is(err, domain.ErrUnavailable) || errors.Is(err, domain.ErrUnauthenticated) || set.Ready() == nil || kept.Trusted(time.Now()) {
 					t.Errorf("when they are too old: %v", err)
 				}
 				provider.publish(good)
 				time.Sleep(retry)
 				synctest.Wait()
-				if again, err := set.Of(t.Context(), token); err != nil || again != kept || set.Ready(t.Context()) != nil {
+				if again, err := set.Of(t.Context(), token); err != nil || again != kept || set.Ready() != nil {
 					t.Errorf("read again: %v", err)
 				}
 			})
@@ -227,7 +227,7 @@ func TestAProcessWithoutKeysIsNotReady(t *testing.T) {
 		provider := &publisher{}
 		provider.fail(errors.New("down"))
 		set := provider.run(t)
-		if _, known := set.Age(); known || set.Ready(t.Context()) == nil {
+		if _, known := set.Age(); known || set.Ready() == nil {
 			t.Error("it is ready without keys")
 		}
 		if _, err := set.Of(t.Context(), sign(t, jwt.SigningMethodRS256, first, "1")); !errors.Is(err, domain.ErrUnavailable) {
@@ -236,7 +236,7 @@ func TestAProcessWithoutKeysIsNotReady(t *testing.T) {
 		provider.publish(publish(t, rsaJWK(first).with(jwk{"kid": "1"})))
 		time.Sleep(retry)
 		synctest.Wait()
-		if err := set.Ready(t.Context()); err != nil {
+		if err := set.Ready(); err != nil {
 			t.Errorf("once the provider is back: %v", err)
 		}
 	})

@@ -22,7 +22,7 @@ var (
 	errNoCode    = fmt.Errorf("%w: the identity provider sent no code", domain.ErrUnauthenticated)
 	errNonce     = fmt.Errorf("%w: the ID token is of another sign-in", domain.ErrUnauthenticated)
 	errNoIDToken = errors.New("the identity provider sent no ID token: let the client have the scope openid there")
-	errOpaque    = errors.New("the identity provider's access token is no JWT: have it issue JWT access tokens for this system, with the claims sub, role, channel and scope")
+	errOpaque    = errors.New("the identity provider's access token is no JWT: have it issue signed JWT access tokens for this system, as docs/identity.md says for each provider")
 	errEncrypted = errors.New("the identity provider's access token is encrypted (JWE): have it issue signed JWT access tokens for this system")
 )
 

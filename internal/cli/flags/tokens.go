@@ -74,19 +74,18 @@ func (f Tokens) Keys(log *slog.Logger) (*keys.Set, error) {
 	return set, nil
 }
 
-// Verifier verifies tokens with the keys of the identity provider, or with the secret where set is nil. The list of refused subjects, nil without
-// one, is to be read again by its Run.
-func (f Tokens) Verifier(set *keys.Set, log *slog.Logger) (verifier *auth.Verifier, refused *auth.Refused, err error) {
+// Verifier verifies tokens with the keys of the identity provider, or with the secret where set is nil.
+func (f Tokens) Verifier(set *keys.Set, log *slog.Logger) (verifier *auth.Verifier, err error) {
 	if f.TokenCache < 1 || f.TokenCache > 1<<20 {
-		return nil, nil, Usage(errors.New("LOYALTY_TOKEN_CACHE: between 1 and 1048576 MiB"))
-	}
-	if f.RefusedSubjects != "" {
-		if refused, err = auth.OpenRefused(f.RefusedSubjects, log); err != nil {
-			return nil, nil, Usage(fmt.Errorf("LOYALTY_REFUSED_SUBJECTS: %w", err))
-		}
+		return nil, Usage(errors.New("LOYALTY_TOKEN_CACHE: between 1 and 1048576 MiB"))
 	}
 	settings := f.Settings()
-	settings.Refused, settings.CacheBytes = refused, f.TokenCache<<20
+	if f.RefusedSubjects != "" {
+		if settings.Refused, err = auth.OpenRefused(f.RefusedSubjects, log); err != nil {
+			return nil, Usage(fmt.Errorf("LOYALTY_REFUSED_SUBJECTS: %w", err))
+		}
+	}
+	settings.CacheBytes = f.TokenCache << 20
 	settings.Claims = auth.Mapping{
 		Role: f.RoleClaim, Channel: f.ChannelClaim, Permissions: f.PermissionsClaim, Scope: f.ScopeClaim, Customer: f.CustomerClaim, Subject: f.SubjectClaim,
 		Audience: f.AudienceClaim, Roles: f.RoleWords, Rights: f.RightWords,
@@ -96,12 +95,12 @@ func (f Tokens) Verifier(set *keys.Set, log *slog.Logger) (verifier *auth.Verifi
 	} else {
 		var key []byte
 		if key, err = f.Key(); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		verifier, err = auth.NewSecretVerifier(key, settings, time.Now)
 	}
 	if errors.Is(err, domain.ErrInvalid) {
 		err = Usage(fmt.Errorf("tokens: %w", err))
 	}
-	return verifier, refused, err
+	return verifier, err
 }

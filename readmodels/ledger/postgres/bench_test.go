@@ -4,7 +4,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -31,13 +33,16 @@ func entriesFrom(first uint64, n, customers int) []ledger.Entry {
 		order, points := domain.OrderID("web-"+id[:13]), 1+choose.Int64N(20)
 		entries[i] = ledger.Entry{
 			EventID: id, Customer: customerNumber(choose.IntN(customers)), Kind: ledger.Award, Points: domain.Points(points),
-			OccurredAt: time.Unix(1_770_000_000, int64(at)*1000).UTC(), Position: position(at),
+			OccurredAt: entriesBegin.Add(time.Duration(at) * time.Microsecond), Position: position(at),
 			Stream: "order-" + string(order), Revision: 1, Order: order,
 			Amount: domain.Money{Minor: points * 1000, Currency: domain.GBP}, Channel: domain.Website,
 		}
 	}
 	return entries
 }
+
+// entriesBegin is when the first of them occurred.
+var entriesBegin = time.Unix(1_770_000_000, 0).UTC()
 
 func customerNumber(n int) domain.CustomerID {
 	return domain.CustomerID(fmt.Sprintf("c_%08d-%06x", n, n*7919%0xffffff))
@@ -67,27 +72,47 @@ func median(b *testing.B, times []time.Duration, perCall int, unit string) {
 
 // BenchmarkApply feeds batches of 1,000 entries for 100,000 customers to a ledger that holds so many already.
 func BenchmarkApply(b *testing.B) {
-	const size, customers = 1000, 100_000
+	const customers = 100_000
 	for _, held := range []int{0, 1_000_000} {
 		b.Run(fmt.Sprintf("held=%d", held), func(b *testing.B) {
 			l, at := filled(b, held, customers)
 			b.ReportAllocs()
-			var times []time.Duration
-			for b.Loop() {
-				b.StopTimer()
-				batch := ledger.Batch{From: domain.CheckpointAt(position(at)), To: domain.CheckpointAt(position(at + size)), Entries: entriesFrom(at+1, size, customers)}
-				at += size
-				b.StartTimer()
-				start := time.Now()
-				if err := l.Apply(b.Context(), batch); err != nil {
-					b.Fatal(err)
-				}
-				times = append(times, time.Since(start))
-			}
-			median(b, times, size, "entries/s(median)")
-			b.ReportMetric(float64(len(times)*size)/b.Elapsed().Seconds(), "entries/s(mean)")
+			applyBatches(b, l, at, customers)
 		})
 	}
+}
+
+// applyBatches feeds a ledger that is at a position batches of 1,000 entries for so many customers, and reports how many entries go in a second.
+func applyBatches(b *testing.B, l *Ledger, at uint64, customers int) {
+	const size = 1000
+	var times []time.Duration
+	for b.Loop() {
+		b.StopTimer()
+		batch := ledger.Batch{From: domain.CheckpointAt(position(at)), To: domain.CheckpointAt(position(at + size)), Entries: entriesFrom(at+1, size, customers)}
+		at += size
+		b.StartTimer()
+		start := time.Now()
+		if err := l.Apply(b.Context(), batch); err != nil {
+			b.Fatal(err)
+		}
+		times = append(times, time.Since(start))
+	}
+	median(b, times, size, "entries/s(median)")
+	b.ReportMetric(float64(len(times)*size)/b.Elapsed().Seconds(), "entries/s(mean)")
+}
+
+// fromEnvironment is the number that a variable holds, or another one without it.
+func fromEnvironment(b *testing.B, variable string, least, otherwise int) int {
+	b.Helper()
+	text := os.Getenv(variable)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < least {
+		b.Fatalf("%s is %q: want a number from %d on", variable, text, least)
+	}
+	return n
 }
 
 // BenchmarkEarnings tells what was earned in ten years with entries in every hour, through two channels, by the day; in the last

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,13 +57,7 @@ const loadAuditRecords = `INSERT INTO ledger.acts (occurred_at, commit_position,
 // supported is a ledger as support meets it: filled by the server itself, each month's table before it becomes a partition.
 func supported(b *testing.B) (*Ledger, int) {
 	b.Helper()
-	entries := entriesHeld
-	if text := os.Getenv(entriesVariable); text != "" {
-		var err error
-		if entries, err = strconv.Atoi(text); err != nil || entries < heavyEntries {
-			b.Fatalf("%s is %q: want a number from %d on", entriesVariable, text, heavyEntries)
-		}
-	}
+	entries := fromEnvironment(b, entriesVariable, heavyEntries, entriesHeld)
 	began := time.Now()
 	l, err := migrated(b.Context(), postgrestest.Start(b, "shared_buffers=512MB", "maintenance_work_mem=256MB", "max_wal_size=8GB").URL())
 	if err != nil {
