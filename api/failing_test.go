@@ -81,7 +81,7 @@ func (f fixed) Account(context.Context, domain.CustomerID) (ledger.Account, ledg
 func (f fixed) Trail(context.Context, domain.CustomerID, ledger.Filter, string, int) (ledger.Trail, error) {
 	return ledger.Trail{}, f.fail()
 }
-func (f fixed) Accounts(context.Context, func(ledger.Account) error) (ledger.Snapshot, error) {
+func (f fixed) Accounts(context.Context, func(ledger.Piece) error) (ledger.Snapshot, error) {
 	return ledger.Snapshot{}, f.fail()
 }
 func (f fixed) Entry(context.Context, domain.CustomerID, string) (ledger.Entry, error) {

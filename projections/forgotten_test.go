@@ -40,7 +40,7 @@ func happen(t testing.TB, store *eventstore.Store, events ...domain.Event) domai
 // unwritten is a ledger that a leaderboard finds empty, so that it follows the log from the start.
 type unwritten struct{ ledger.Reader }
 
-func (unwritten) Accounts(context.Context, func(ledger.Account) error) (ledger.Snapshot, error) {
+func (unwritten) Accounts(context.Context, func(ledger.Piece) error) (ledger.Snapshot, error) {
 	return ledger.Snapshot{}, nil
 }
 
@@ -228,9 +228,9 @@ func TestALeaderboardThatMissedThatSomebodyWasForgottenIsPutRightByARebuild(t *t
 	}
 	missed := projections.Leaderboard{Writer: board, Accounts: unwritten{}, Proxies: proxies}
 	if err := board.Load(bounded(t), func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
-		state, err := s.ledger.Accounts(bounded(t), func(a ledger.Account) error {
+		state, err := s.ledger.Accounts(bounded(t), ledger.InTurn(func(a ledger.Account, _ domain.Position) error {
 			return yield(leaderboard.Standing{Key: proxies.Key(a.Customer), Points: a.Points, Minute: leaderboard.Minute(a.ReachedAt)})
-		})
+		}))
 		state.Fold = missed.Fold()
 		return leaderboard.Snapshot{Checkpoint: state.Checkpoint}, err
 	}); err != nil {

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"loyalty/domain"
 	"loyalty/domain/account"
 	"loyalty/domain/season"
+	"loyalty/eventstore"
 	"loyalty/readmodels/leaderboard"
 	"loyalty/readmodels/ledger"
 )
@@ -22,6 +24,8 @@ type Leaderboard struct {
 	Season season.Season
 	// Accounts is what a leaderboard without a checkpoint is loaded from: a ledger, or a ledger.Season of one.
 	Accounts Accounts
+	// Log is the log that the ledger follows, for what happens while it is read. It may be nil for a ledger that is read from one snapshot.
+	Log *eventstore.Store
 	// Proxies makes the customers' keys.
 	Proxies domain.Proxies
 	// Logger logs the progress of a load, with the clock Now; nil logs nothing.
@@ -32,12 +36,11 @@ type Leaderboard struct {
 // Accounts streams all accounts; see ledger.Reader.
 type Accounts interface {
 	Checkpoint(ctx context.Context) (domain.Checkpoint, error)
-	Accounts(ctx context.Context, yield func(ledger.Account) error) (ledger.Snapshot, error)
+	Accounts(ctx context.Context, yield func(ledger.Piece) error) (ledger.Snapshot, error)
 }
 
 const (
-	// A load reads the clock after every loadCheckEvery customers, and logs its progress every loadReportInterval.
-	loadCheckEvery     = 1 << 14
+	// A load logs its progress every loadReportInterval.
 	loadReportInterval = 2 * time.Second
 )
 
@@ -58,8 +61,8 @@ func (l Leaderboard) Names() string { return l.Proxies.Fingerprint() }
 // Types are the events that change points or forget a customer.
 func (Leaderboard) Types() []string { return rankingTypes() }
 
-// Checkpoint is the leaderboard's checkpoint. A leaderboard without one is first loaded from the ledger: all accounts and the ledger's
-// checkpoint, from one snapshot. The ledger is not asked if another process has loaded the leaderboard meanwhile.
+// Checkpoint is the leaderboard's checkpoint. A leaderboard without one is first loaded from the ledger: all accounts, and from the log what
+// these lack of the last position at which some of them were read. The ledger is not asked if another process has loaded the leaderboard meanwhile.
 func (l Leaderboard) Checkpoint(ctx context.Context) (domain.Checkpoint, error) {
 	at, err := l.Writer.Checkpoint(ctx)
 	if !errors.Is(err, domain.ErrNotCaughtUp) {
@@ -93,32 +96,45 @@ func (l Leaderboard) load(ctx context.Context, wanted func() error) error {
 		l.Logger, l.Now = slog.New(slog.DiscardHandler), time.Now
 	}
 	began := l.Now()
-	reported, customers := began, 0
+	customers := 0
 	err := l.Writer.Load(ctx, func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
 		if err := wanted(); err != nil {
 			return leaderboard.Snapshot{}, err
 		}
-		loaded, err := l.Accounts.Accounts(ctx, func(a ledger.Account) error {
-			if customers++; customers%loadCheckEvery == 0 {
-				if now := l.Now(); now.Sub(reported) >= loadReportInterval {
-					reported = now
-					l.Logger.Info("the leaderboard is being loaded from the ledger", "customers", customers, "took", now.Sub(began))
+		var mu sync.Mutex
+		reported, ahead := began, ahead{}
+		read, err := l.Accounts.Accounts(ctx, func(p ledger.Piece) error {
+			standings := make([]leaderboard.Standing, len(p.Accounts))
+			for i, a := range p.Accounts { // several pieces at once: the keys take as long as all else
+				standings[i] = leaderboard.Standing{Key: l.Proxies.Key(a.Customer), Points: a.Points, Minute: leaderboard.Minute(a.ReachedAt), Retired: a.Forgotten}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			ahead.remember(p)
+			customers += len(standings)
+			if now := l.Now(); now.Sub(reported) >= loadReportInterval {
+				reported = now
+				l.Logger.Info("the leaderboard is being loaded from the ledger", "customers", customers, "took", now.Sub(began))
+			}
+			for _, s := range standings {
+				if err := yield(s); err != nil {
+					return err
 				}
 			}
-			key := l.Proxies.Key(a.Customer)
-			if a.Forgotten {
-				return yield(leaderboard.Standing{Key: key, Retired: true})
-			}
-			return yield(leaderboard.Standing{Key: key, Points: a.Points, Minute: leaderboard.Minute(a.ReachedAt)})
+			return nil
 		})
+		loaded := leaderboard.Snapshot{Checkpoint: read.Checkpoint, AsOf: read.AsOf}
 		if err == nil {
-			err = loaded.CheckNames(l.Names()) // the ledger is of another secret, so this process has the wrong one
+			err = read.CheckNames(l.Names()) // the ledger is of another secret, so this process has the wrong one
 		}
 		if err == nil {
-			l.Logger.Info("the leaderboard is being put in order", "customers", customers, "position", loaded.Position)
+			loaded.Checkpoint, loaded.Lacking, err = l.lacking(ctx, read.Checkpoint, ahead)
+		}
+		if err == nil {
+			l.Logger.Info("the leaderboard is being put in order", "customers", customers, "position", loaded.Position, "meanwhile", len(loaded.Lacking), "took", l.Now().Sub(began))
 		}
 		loaded.Fold, loaded.Names = l.Fold(), l.Names()
-		return leaderboard.Snapshot{Checkpoint: loaded.Checkpoint, AsOf: loaded.AsOf}, err
+		return loaded, err
 	})
 	if err == nil {
 		l.Logger.Info("the leaderboard is loaded", "customers", customers, "took", l.Now().Sub(began))
@@ -127,18 +143,38 @@ func (l Leaderboard) load(ctx context.Context, wanted func() error) error {
 	return fmt.Errorf("load the leaderboard from the ledger: %w", err)
 }
 
+// lacking reads from the log what accounts that were read from a checkpoint on lack of the last position at which one of them was read, and
+// returns the checkpoint there.
+func (l Leaderboard) lacking(ctx context.Context, from domain.Checkpoint, ahead ahead) (reached domain.Checkpoint, changes []leaderboard.Change, err error) {
+	if len(ahead) == 0 {
+		return from, nil, nil
+	}
+	reached, err = l.Log.Between(ctx, from, ahead.last(), l.Types(), func(r eventstore.Recorded) error {
+		if ahead.lacks(r) {
+			changes = append(changes, l.change(r.Event))
+		}
+		return nil
+	})
+	reached.Log = from.Log
+	return reached, changes, err
+}
+
+func (l Leaderboard) change(event domain.Event) leaderboard.Change {
+	occurred := event.Occurred()
+	change := leaderboard.Change{
+		Key: l.Proxies.Key(event.Customer()), Minute: leaderboard.Minute(occurred), Retires: event.EventType() == account.TypeCustomerForgotten,
+	}
+	if l.Season.ID == "" || l.Season.Contains(occurred) {
+		change.Points = pointsOf(event)
+	}
+	return change
+}
+
 // Apply adds the points of each event, and retires the keys of forgotten customers.
 func (l Leaderboard) Apply(ctx context.Context, b Batch) error {
 	changes := make([]leaderboard.Change, len(b.Events))
 	for i, event := range b.Events {
-		occurred := event.Event.Occurred()
-		changes[i] = leaderboard.Change{
-			Key: l.Proxies.Key(event.Event.Customer()), Minute: leaderboard.Minute(occurred),
-			Retires: event.Event.EventType() == account.TypeCustomerForgotten,
-		}
-		if l.Season.ID == "" || l.Season.Contains(occurred) {
-			changes[i].Points = pointsOf(event.Event)
-		}
+		changes[i] = l.change(event.Event)
 	}
 	return l.Writer.Apply(ctx, leaderboard.Batch{From: b.From, To: b.To, AsOf: b.AsOf, Changes: changes})
 }

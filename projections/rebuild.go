@@ -180,21 +180,42 @@ func RebuildLedger(ctx context.Context, store *eventstore.Store, live Rebuildabl
 			}
 			rebuilt.Differs = rebuilt.Differs || earningsDiffer
 		}
-		liveDigest, _, state, err := digestOf(ctx, live, a, "reading the live ledger")
+		var sum Digester
+		later, ahead := map[domain.CustomerID]ledger.Account{}, ahead{}
+		read, err := c.read(ctx, live, "reading the live ledger", func(account ledger.Account, at domain.Position) {
+			if at == (domain.Position{}) {
+				sum.AddAccount(account)
+				return
+			}
+			later[account.Customer], ahead[account.Customer] = account, at
+		})
+		if err == nil {
+			err = c.advance(ctx, read.Position)
+		}
+		if err == nil {
+			// Those that were read later count as the copy has them, until they are compared where they were read.
+			err = c.digest(ctx, &rebuilt, copied, func(account ledger.Account) {
+				if _, waits := later[account.Customer]; waits {
+					sum.AddAccount(account)
+				}
+			})
+		}
 		if err != nil {
 			return rebuilt, err
 		}
-		if err := c.advance(ctx, state.Position); err != nil {
+		live := sum.Digest()
+		rebuilt.LiveDigest = &live
+		same, err := c.same(ctx, copied, later, ahead)
+		if err != nil {
 			return rebuilt, err
 		}
-		rebuilt.LiveDigest = &liveDigest
+		rebuilt.Differs = rebuilt.Differs || !same || live != rebuilt.Digest
 	}
-	var state ledger.Snapshot
-	if rebuilt.Digest, rebuilt.Customers, state, err = digestOf(ctx, copied, a, "reading the new ledger"); err != nil {
-		return rebuilt, err
+	if rebuilt.LiveDigest == nil {
+		if err := c.digest(ctx, &rebuilt, copied, func(ledger.Account) {}); err != nil {
+			return rebuilt, err
+		}
 	}
-	rebuilt.Position = state.Position
-	rebuilt.Differs = rebuilt.Differs || rebuilt.LiveDigest != nil && *rebuilt.LiveDigest != rebuilt.Digest
 	takeOver := copied.Switch
 	if a.FromNothing {
 		takeOver = copied.Replace
@@ -217,18 +238,42 @@ func differ[L any, K, V comparable, M ~map[K]V](ctx context.Context, c *copying,
 	return !maps.Equal(want, got), err
 }
 
-// digestOf reads all accounts of a ledger, and computes their digest.
-func digestOf(ctx context.Context, l ledger.Reader, a CompareOptions, doing string) (Digest, int64, ledger.Snapshot, error) {
-	var d Digester
-	var n int64
-	state, err := l.Accounts(ctx, func(account ledger.Account) error {
+// read calls each with every account of a ledger, one after the other, and with its position if that is not the snapshot's.
+func (c *copying) read(ctx context.Context, l ledger.Reader, doing string, each func(ledger.Account, domain.Position)) (ledger.Snapshot, error) {
+	var n uint64
+	return l.Accounts(ctx, ledger.InTurn(func(account ledger.Account, at domain.Position) error {
 		if n++; n%10_000 == 0 {
-			a.Progress(doing, uint64(n), 0)
+			c.options.Progress(doing, n, 0)
 		}
-		d.AddAccount(account)
+		each(account, at)
 		return nil
+	}))
+}
+
+// digest computes the digest of the copy, which does not change meanwhile, and calls each with its accounts.
+func (c *copying) digest(ctx context.Context, rebuilt *Rebuilt, copied ledger.Reader, each func(ledger.Account)) error {
+	var sum Digester
+	rebuilt.Customers = 0
+	read, err := c.read(ctx, copied, "reading the new ledger", func(account ledger.Account, _ domain.Position) {
+		rebuilt.Customers++
+		sum.AddAccount(account)
+		each(account)
 	})
-	return d.Digest(), n, state, err
+	rebuilt.Digest, rebuilt.Position = sum.Digest(), read.Position
+	return err
+}
+
+// same advances the copy, and tells whether accounts of the live ledger that were read at later positions are the same there.
+func (c *copying) same(ctx context.Context, copied ledger.Reader, later map[domain.CustomerID]ledger.Account, ahead ahead) (bool, error) {
+	for _, customer := range ahead.inOrder() {
+		if err := c.advance(ctx, ahead[customer]); err != nil {
+			return false, err
+		}
+		if got, _, err := copied.Account(ctx, customer); err != nil || got != later[customer] {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // RebuildLeaderboard folds the log into a new copy of a leaderboard, compares the live one with the log, and replaces it with the copy. The live

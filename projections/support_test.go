@@ -211,7 +211,7 @@ func TestATrailAddsUpToWhatTheDashboardShows(t *testing.T) {
 				r.Fatal(err)
 			}
 			fresh := memory.New()
-			if _, err := (projections.Leaderboard{Writer: fresh, Accounts: l, Proxies: c.proxies}).Checkpoint(ctx); err != nil {
+			if _, err := (projections.Leaderboard{Writer: fresh, Accounts: l, Log: c.store, Proxies: c.proxies}).Checkpoint(ctx); err != nil {
 				r.Fatal(err)
 			}
 			boards["from "+name] = fresh

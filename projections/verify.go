@@ -166,24 +166,27 @@ func (f *Fold) VerifyLedger(ctx context.Context, l ledger.Reader, a CompareOptio
 		}
 		found.EarningsDrifted = int64(len(found.EarningDrifts))
 	}
-	// The accounts' position is known only after the last of them. So they are compared with the fold's earlier position first; those that
-	// differ, or change up to the accounts' position, are compared again there.
+	// The position of the accounts is known only after the last of them. So they are compared with the fold's earlier position first; those that
+	// differ, or change up to the accounts' position, are compared again there. Those that were read at a later position are compared at that.
 	f.pass++
-	differ := map[domain.CustomerID]ledger.Account{}
+	differ, later, ahead := map[domain.CustomerID]ledger.Account{}, map[domain.CustomerID]ledger.Account{}, ahead{}
 	var n uint64
-	read, err := l.Accounts(ctx, func(got ledger.Account) error {
+	read, err := l.Accounts(ctx, ledger.InTurn(func(got ledger.Account, at domain.Position) error {
 		if n++; n%10_000 == 0 {
 			a.Progress("reading the ledger", n, uint64(f.listed))
 		}
 		want := f.accounts[got.Customer]
+		switch {
+		case at != (domain.Position{}):
+			later[got.Customer], ahead[got.Customer] = got, at
+		case want == nil || want.account(got.Customer) != got:
+			differ[got.Customer] = got
+		}
 		if want != nil {
 			want.seen = f.pass
 		}
-		if want == nil || want.account(got.Customer) != got {
-			differ[got.Customer] = got
-		}
 		return nil
-	})
+	}))
 	if err != nil {
 		return found, err
 	}
@@ -198,16 +201,45 @@ func (f *Fold) VerifyLedger(ctx context.Context, l ledger.Reader, a CompareOptio
 	if err != nil {
 		return found, err
 	}
-	f.compareAccounts(&found, differ, before)
-	found.addDriftsOfOthers(records)
+	f.compareAccounts(&found, differ, later, before)
 	found.Position, found.Customers, found.Digest = f.at.Position, f.listed, f.LedgerDigest()
+	if err := f.compareLater(ctx, &found, later, ahead, a); err != nil {
+		return found, err
+	}
+	found.addDriftsOfOthers(records)
 	found.limit(a.MaxDrifts)
 	return found, nil
 }
 
+// compareLater compares accounts that were read at later positions with the fold there.
+func (f *Fold) compareLater(ctx context.Context, found *Finding, later map[domain.CustomerID]ledger.Account, ahead ahead, a CompareOptions) error {
+	compare := func(customer domain.CustomerID, want *folded) {
+		if got := later[customer]; want == nil || want.account(customer) != got {
+			found.drift(Drift{customer, want.total(), ledgerTotal(got)})
+		}
+		delete(later, customer)
+	}
+	f.changed = func(customer domain.CustomerID, was, _ folded) {
+		if at, read := ahead[customer]; read && at.Before(f.at.Position) { // of the event that was just folded
+			if _, waits := later[customer]; waits {
+				compare(customer, &was)
+			}
+		}
+	}
+	err := f.advance(ctx, ahead.last(), a)
+	f.changed = nil
+	if err != nil {
+		return err
+	}
+	for customer := range later {
+		compare(customer, f.accounts[customer])
+	}
+	return nil
+}
+
 // compareAccounts finds the drifts at the fold's position. differ has the accounts that differed from the fold at an earlier position, before
-// the folded state at that position of customers who have changed since.
-func (f *Fold) compareAccounts(found *Finding, differ map[domain.CustomerID]ledger.Account, before map[domain.CustomerID]folded) {
+// the folded state at that position of customers who have changed since. later are those to be compared elsewhere.
+func (f *Fold) compareAccounts(found *Finding, differ, later map[domain.CustomerID]ledger.Account, before map[domain.CustomerID]folded) {
 	for customer, got := range differ {
 		if want := f.accounts[customer]; want == nil || want.account(customer) != got {
 			found.drift(Drift{customer, want.total(), ledgerTotal(got)})
@@ -215,6 +247,9 @@ func (f *Fold) compareAccounts(found *Finding, differ map[domain.CustomerID]ledg
 	}
 	for customer, want := range f.accounts {
 		if _, compared := differ[customer]; compared || !want.listed() {
+			continue
+		}
+		if _, waits := later[customer]; waits {
 			continue
 		}
 		was, changed := before[customer]

@@ -121,24 +121,21 @@ type falseLedger struct {
 	add  []ledger.Account
 }
 
-func (l falseLedger) Accounts(ctx context.Context, yield func(ledger.Account) error) (ledger.Snapshot, error) {
-	state, err := l.rebuildableLedger.Accounts(ctx, func(a ledger.Account) error {
+func (l falseLedger) Accounts(ctx context.Context, yield func(ledger.Piece) error) (ledger.Snapshot, error) {
+	state, err := l.rebuildableLedger.Accounts(ctx, ledger.InTurn(func(a ledger.Account, at domain.Position) error {
 		if a, ok := l.tell(a); ok {
-			return yield(a)
+			return yield(ledger.Piece{At: at, Accounts: []ledger.Account{a}})
 		}
 		return nil
-	})
-	for _, a := range l.add {
-		err = errors.Join(err, yield(a))
-	}
-	return state, err
+	}))
+	return state, errors.Join(err, yield(ledger.Piece{Accounts: l.add}))
 }
 
 func TestEveryDriftOfALedgerIsFound(t *testing.T) {
 	s := openShop(t)
 	reached := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	right := map[domain.CustomerID]ledger.Account{}
-	_, err := s.ledger.Accounts(bounded(t), func(a ledger.Account) error { right[a.Customer] = a; return nil })
+	_, err := s.ledger.Accounts(bounded(t), ledger.InTurn(func(a ledger.Account, _ domain.Position) error { right[a.Customer] = a; return nil }))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +205,7 @@ type movingLedger struct {
 	move func()
 }
 
-func (l movingLedger) Accounts(ctx context.Context, yield func(ledger.Account) error) (ledger.Snapshot, error) {
+func (l movingLedger) Accounts(ctx context.Context, yield func(ledger.Piece) error) (ledger.Snapshot, error) {
 	l.move()
 	return l.falseLedger.Accounts(ctx, yield)
 }

@@ -82,7 +82,7 @@ func TestALeaderboardIsCleanOnceTheKeyIsRetired(t *testing.T) {
 	at := s.place("o-1", 12999)
 	s.trail(at, "alice")
 	board := memory.New()
-	p := projections.Leaderboard{Writer: board, Accounts: s.ledger, Proxies: s.proxies}
+	p := projections.Leaderboard{Writer: board, Accounts: s.ledger, Log: s.store, Proxies: s.proxies}
 	s.follow(p, board.Wait, at)
 	check, err := queries.CheckLeaderboard(bounded(t), "leaderboard-2026", board, s.proxies.Key("alice"))
 	wantCheck(t, check, err, at, "leaderboard-2026", false, "they are ranked, by 13 points", "their key is not retired: they could come back")

@@ -159,7 +159,7 @@ func (p *Process) newRunners(ctx context.Context, c Config, proxies domain.Proxi
 	}
 	// The project role keeps a leaderboard in Redis; each process keeps the one in its own memory.
 	if (c.Project && p.Shared != nil) || (p.Leaderboard != nil && p.Shared == nil) {
-		runner := newRunner(projections.Leaderboard{Writer: p.Leaderboard, Accounts: p.Ledger, Proxies: proxies, Logger: log, Now: time.Now})
+		runner := newRunner(projections.Leaderboard{Writer: p.Leaderboard, Accounts: p.Ledger, Log: p.Store, Proxies: proxies, Logger: log, Now: time.Now})
 		p.essential = append(p.essential, runner)
 		if p.Shared == nil {
 			p.board = runner

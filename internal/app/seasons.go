@@ -99,7 +99,7 @@ func (s *seasons) begin(ctx context.Context, of season.Season) {
 // follow runs the projection in a goroutine until stop, which waits for it.
 func (b *seasonLeaderboard) follow(ctx context.Context, s *seasons) {
 	b.runner = projections.NewRunner(projections.Leaderboard{
-		Writer: b.board, Season: b.Season, Accounts: ledger.Season{Ledger: s.ledger, From: b.From, Until: b.Until},
+		Writer: b.board, Season: b.Season, Accounts: ledger.Season{Ledger: s.ledger, From: b.From, Until: b.Until}, Log: s.store,
 		Proxies: b.proxies, Logger: s.log, Now: s.now,
 	}, s.store, projections.Options{Logger: s.log})
 	ctx, cancel := context.WithCancel(ctx)

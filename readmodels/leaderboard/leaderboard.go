@@ -86,11 +86,13 @@ type State struct {
 	AsOf time.Time
 }
 
-// Snapshot says which standings a Load gave: those at a checkpoint.
+// Snapshot says which standings a Load gave: those at a checkpoint, but for some changes.
 type Snapshot struct {
 	domain.Checkpoint
 	// AsOf is as in State.
 	AsOf time.Time
+	// Lacking are the changes up to the checkpoint that the standings do not have, in the order of the log.
+	Lacking []Change
 }
 
 // State is the state that the standings reflect.
@@ -156,8 +158,8 @@ type Writer interface {
 	// Checkpoint is how far the leaderboard has applied the log, as the last batch or Load gave it. It is domain.ErrNotCaughtUp before the
 	// first Load.
 	Checkpoint(ctx context.Context) (domain.Checkpoint, error)
-	// Load replaces the whole leaderboard. The function standings calls yield with each customer once, in any order, and returns
-	// what they reflect. Readers see the former leaderboard, or domain.ErrNotCaughtUp, until Load is done. On an error they go
+	// Load replaces the whole leaderboard. The function standings calls yield with each customer once, in any order and never twice at the same
+	// time, and returns what they reflect. What they lack of it is changed before anybody sees them. Readers see the former leaderboard, or domain.ErrNotCaughtUp, until Load is done. On an error they go
 	// on doing so: an error of yield, such as that of Check, or of standings. Where several processes share the leaderboard, standings is
 	// called once no other process loads it; before that, it is domain.ErrUnavailable.
 	Load(ctx context.Context, standings func(yield func(Standing) error) (Snapshot, error)) error

@@ -104,7 +104,7 @@ func NamedBy(ctx context.Context, l interface {
 	Finder
 }, proxies domain.Proxies) (bool, error) {
 	var some []domain.CustomerID
-	_, err := l.Accounts(ctx, func(a Account) error {
+	_, err := l.Accounts(ctx, InTurn(func(a Account, _ domain.Position) error {
 		if !a.Forgotten { // they are in no bucket
 			some = append(some, a.Customer)
 		}
@@ -112,7 +112,7 @@ func NamedBy(ctx context.Context, l interface {
 			return errEnough
 		}
 		return nil
-	})
+	}))
 	if err != nil && !errors.Is(err, errEnough) {
 		return false, err
 	}

@@ -6,6 +6,7 @@ package ledger
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"loyalty/domain"
@@ -105,6 +106,48 @@ func NewSnapshot(s State, origin string) (Snapshot, error) {
 	return Snapshot{Checkpoint: at, AsOf: s.AsOf}, err
 }
 
+// Piece is a number of accounts that were read at once; see Reader.Accounts.
+type Piece struct {
+	// At is the position that the accounts reflect, if they may have changed after the snapshot that is returned with all pieces; zero if they have
+	// not.
+	At       domain.Position
+	Accounts []Account
+}
+
+// InTurn makes a yield for Reader.Accounts that calls each with one account after the other, never with two at once, and with the position of
+// its piece.
+func InTurn(each func(a Account, at domain.Position) error) func(Piece) error {
+	var mu sync.Mutex
+	return func(p Piece) error {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, a := range p.Accounts {
+			if err := each(a, p.At); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// InPieces calls yield with the accounts that read calls its own yield with, a thousand at a time, all as the snapshot has them.
+func InPieces(yield func(Piece) error, read func(yield func(Account) error) (Snapshot, error)) (Snapshot, error) {
+	const perPiece = 1000
+	var p Piece
+	at, err := read(func(a Account) error {
+		if p.Accounts = append(p.Accounts, a); len(p.Accounts) < perPiece {
+			return nil
+		}
+		err := yield(p)
+		p.Accounts = p.Accounts[:0]
+		return err
+	})
+	if err == nil && len(p.Accounts) > 0 {
+		err = yield(p)
+	}
+	return at, err
+}
+
 // Trail is a page of a customer's entries, newest first.
 type Trail struct {
 	Account Account
@@ -129,10 +172,14 @@ type Reader interface {
 	// Wait blocks until the ledger reflects position, whether this process applies it or another. It returns domain.ErrNotCaughtUp
 	// when ctx ends first.
 	Wait(ctx context.Context, position domain.Position) error
-	// Accounts calls yield with every account whose total has ever changed or whose customer was forgotten, in any order, all from
-	// one snapshot, which it returns. It stops at yield's first error and returns it. It holds few accounts at a time in memory. It is
-	// domain.ErrUnavailable if a rebuild switches to another ledger meanwhile.
-	Accounts(ctx context.Context, yield func(Account) error) (Snapshot, error)
+	// Accounts calls yield with every account whose total has ever changed or whose customer was forgotten, each once, in any order and in
+	// pieces. It returns what the ledger reflected before the first piece: accounts that have not changed between then and when they were
+	// read are as they were then; others are in pieces with a position of their own. A customer who came later may be left out. So whoever
+	// follows the log from the snapshot on, and leaves out of a customer what they were read with, has all of them at one position.
+	//
+	// yield may be called by several goroutines at once, and must not keep a piece. Accounts stops at yield's first error and returns it. It
+	// holds few accounts at a time in memory. It is domain.ErrUnavailable if a rebuild switches to another ledger meanwhile.
+	Accounts(ctx context.Context, yield func(Piece) error) (Snapshot, error)
 }
 
 // ReadTrail implements Reader.Trail for an adapter. It checks the cursor and the limit, and makes the page's Next cursor. read selects

@@ -39,7 +39,7 @@ func modelsToCheck(s app.Stores, past *history.History, proxies domain.Proxies, 
 		{projections.Ledger{Writer: s.Ledger, Proxies: proxies}, true, s.Ledger.Wait, func(ctx context.Context) (queries.ErasureCheck, error) {
 			return queries.CheckLedger(ctx, s.Ledger, proxies, customer)
 		}},
-		boardToCheck(s, s.Leaderboard, projections.Leaderboard{Accounts: s.Ledger, Proxies: proxies}, customer),
+		boardToCheck(s, s.Leaderboard, projections.Leaderboard{Accounts: s.Ledger, Log: s.Store, Proxies: proxies}, customer),
 	}
 	if past != nil {
 		models = append(models, modelToCheck{
@@ -50,7 +50,7 @@ func modelsToCheck(s app.Stores, past *history.History, proxies domain.Proxies, 
 	}
 	for _, of := range seasons {
 		models = append(models, boardToCheck(s, s.SeasonLeaderboard(of), projections.Leaderboard{
-			Season: of, Accounts: ledger.Season{Ledger: s.Ledger, From: of.From, Until: of.Until}, Proxies: proxies.ForSeason(of.ID),
+			Season: of, Accounts: ledger.Season{Ledger: s.Ledger, From: of.From, Until: of.Until}, Log: s.Store, Proxies: proxies.ForSeason(of.ID),
 		}, customer))
 	}
 	return models

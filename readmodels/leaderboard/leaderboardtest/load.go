@@ -81,6 +81,42 @@ var loadClauses = []clause{
 		b.model, b.state = NewModel(standing(bob, 99, 9), standing(cat, 98, 9)), fresh
 		b.ranks(bob, cat)
 	}},
+	{"what the standings of a load lack is changed before anybody sees them", func(t *testing.T, adapter Adapter) {
+		b := given(t, adapter, standing(ann, 10, 5))
+		fresh := leaderboard.State{Position: at(200), AsOf: start.Add(time.Minute)}
+		standings := append(crowd(1500), standing(ann, 10, 5), standing(bob, 1<<40, 6), retired(cat))
+		var lacking []leaderboard.Change
+		for i := range 2500 { // so many that no adapter makes them in one step
+			lacking = append(lacking, change(standings[i%1400].Key, domain.Points(1+i%7), int64(i)))
+		}
+		lacking = append(lacking, change(ann, 5, 9), change(ann, -20, 10), change(bob, -1<<26, 11), change(cat, 7, 12), change(dan, 8, 13),
+			retires(standings[3].Key), change(standings[3].Key, 4, 14), retires(standings[1450].Key), change(dan, 0, 15))
+		err := b.Load(b.ctx, func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {
+			for _, s := range standings {
+				if err := yield(s); err != nil {
+					return leaderboard.Snapshot{}, err
+				}
+			}
+			b.ranks(ann)
+			loaded := snapshotOf(fresh)
+			loaded.Lacking = lacking
+			return loaded, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.model, b.state = NewModel(standings...), fresh
+		if err := b.model.Apply(lacking...); err != nil {
+			t.Fatal(err)
+		}
+		b.agrees()
+		ranking := b.model.Ranking()
+		for i := 0; i < len(ranking); i += 41 {
+			b.shows(ranking, ranking[i].Key, 10, 2)
+			b.stands(ranking[i].Key)
+		}
+		b.apply(change(dan, 100, 16), change(bob, 1, 17), change(cat, 1, 18))
+	}},
 	{"a load that breaks off leaves the old leaderboard", func(t *testing.T, adapter Adapter) {
 		b := given(t, adapter, standing(ann, 10, 5))
 		if err := b.Load(b.ctx, breakingOff); !errors.Is(err, errLedger) {

@@ -27,7 +27,7 @@ type Board struct {
 	writing chan struct{}
 	mu      sync.RWMutex
 	ranking *ranking             // nil until the first Load
-	now     leaderboard.Snapshot // what the ranking reflects
+	now     leaderboard.Snapshot // what the ranking reflects, lacking nothing
 	cleanup runtime.Cleanup      // releases the ranking with the board
 
 	fold    fold // guarded by writing
@@ -175,18 +175,7 @@ func (b *Board) Apply(ctx context.Context, batch leaderboard.Batch) error {
 func (b *Board) store(results []result, batch leaderboard.Batch) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for i := range results {
-		switch r := &results[i]; {
-		case r.standing.Retired:
-			b.ranking.retire(&r.standing.Key)
-		case r.ranked:
-			b.ranking.move(r.spot, newEntry(r.standing))
-			b.ranking.keep(&r.standing)
-		default:
-			b.ranking.enter(newEntry(r.standing))
-			b.ranking.keep(&r.standing)
-		}
-	}
+	b.ranking.store(results)
 	b.now.Checkpoint = batch.To
 	if batch.AsOf.After(b.now.AsOf) {
 		b.now.AsOf = batch.AsOf

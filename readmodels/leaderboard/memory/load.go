@@ -29,11 +29,24 @@ func load(ctx context.Context, standings func(yield func(leaderboard.Standing) e
 	if err = r.makeIndex(); err == nil {
 		err = r.setRetired(retired)
 	}
+	if err == nil {
+		err = r.change(loaded.Lacking)
+	}
+	loaded.Lacking = nil
 	if err != nil {
 		r.release()
 		return nil, loaded, err
 	}
 	return r, loaded, nil
+}
+
+// change makes changes of a ranking that nobody reads yet.
+func (r *ranking) change(changes []leaderboard.Change) error {
+	results, err := new(fold).run(r, changes)
+	if err == nil {
+		r.store(results)
+	}
+	return err
 }
 
 func loadStanding(ctx context.Context, entries *arena[entry], retired map[domain.ProxyKey]struct{}, beyond map[domain.ProxyKey]domain.Points, s leaderboard.Standing) error {

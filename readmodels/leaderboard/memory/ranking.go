@@ -92,6 +92,22 @@ func (r *ranking) retire(key *domain.ProxyKey) {
 	delete(r.beyond, *key)
 }
 
+// store gives the customers of results their new standings.
+func (r *ranking) store(results []result) {
+	for i := range results {
+		switch s := &results[i].standing; {
+		case s.Retired:
+			r.retire(&s.Key)
+			continue
+		case results[i].ranked:
+			r.move(results[i].spot, newEntry(*s))
+		default:
+			r.enter(newEntry(*s))
+		}
+		r.keep(&results[i].standing)
+	}
+}
+
 // keep remembers the true total of a customer who is beyond the clamp, and of no other.
 func (r *ranking) keep(s *leaderboard.Standing) {
 	if s.Points != s.Points.Ranked() {

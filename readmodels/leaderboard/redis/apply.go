@@ -56,12 +56,12 @@ func (b *Board) applyIn(ctx context.Context, tx *redis.Tx, batch leaderboard.Bat
 		return result, nil
 	}
 	if before.retired > 0 {
-		if err := b.retired(ctx, tx, f); err != nil {
+		if err := liveIn(b.keys).retiredOf(ctx, tx, f); err != nil {
 			return nil, err
 		}
 	}
 	if before.beyond > 0 {
-		if result, err := b.beyond(ctx, tx, f); result != nil || err != nil {
+		if result, err := liveIn(b.keys).beyondOf(ctx, tx, f); result != nil || err != nil {
 			return result, err
 		}
 	}
@@ -128,9 +128,18 @@ func hasCount(stored any, actual *redis.IntCmd) bool {
 	return text == strconv.FormatInt(actual.Val(), 10)
 }
 
-// beyond reads the true totals of a batch's customers who may be beyond the clamp. Its errors are those of applyIn.
-func (b *Board) beyond(ctx context.Context, tx *redis.Tx, f *fold) (result, err error) {
-	command := []any{"HMGET", b.keys[keyBeyond]}
+// place names the keys of customers, retired keys and true totals: those that are read, or those that a load has staged.
+type place struct{ customers, retired, beyond string }
+
+func liveIn(keys []string) place { return place{keys[keyCustomers], keys[keyRetired], keys[keyBeyond]} }
+
+func stagedIn(keys []string) place {
+	return place{keys[keyLoading], keys[keyRetiring], keys[keyStaged]}
+}
+
+// beyondOf reads the true totals of a batch's customers who may be beyond the clamp. Its errors are those of applyIn.
+func (p place) beyondOf(ctx context.Context, tx *redis.Tx, f *fold) (result, err error) {
+	command := []any{"HMGET", p.beyond}
 	var indexes []int
 	for i := range f.standing {
 		if clamped(f.standing[i].Points) {
@@ -158,9 +167,9 @@ func (b *Board) beyond(ctx context.Context, tx *redis.Tx, f *fold) (result, err 
 	return nil, nil
 }
 
-// retired reads which keys of a batch are retired. None of those is among the customers.
-func (b *Board) retired(ctx context.Context, tx *redis.Tx, f *fold) error {
-	command := []any{"SMISMEMBER", b.keys[keyRetired]}
+// retiredOf reads which keys of a batch are retired. None of those is among the customers.
+func (p place) retiredOf(ctx context.Context, tx *redis.Tx, f *fold) error {
+	command := []any{"SMISMEMBER", p.retired}
 	var indexes []int
 	for i, ranked := range f.ranked {
 		if !ranked {

@@ -134,6 +134,7 @@ const readTimeout = 2 * time.Second
 
 var (
 	errNotLoaded = fmt.Errorf("the leaderboard in Redis is not loaded, or has lost something: %w", domain.ErrNotCaughtUp)
+	errLost      = fmt.Errorf("%w: another load has taken this one's place, or Redis has lost some of it", domain.ErrUnavailable)
 	errCopyGone  = fmt.Errorf("%w: the copy is gone, or another rebuild's", domain.ErrUnavailable)
 )
 
@@ -199,7 +200,7 @@ func scriptResult(answer []any) ([]any, error) {
 	case "twice":
 		return nil, fmt.Errorf("somebody is there twice, once as retired: %w", domain.ErrInvalid)
 	case "lost":
-		return nil, fmt.Errorf("%w: another load has taken this one's place, or Redis has lost some of it", domain.ErrUnavailable)
+		return nil, errLost
 	}
 	return nil, fmt.Errorf("%w: Redis answers %q", domain.ErrUnavailable, answer[0])
 }

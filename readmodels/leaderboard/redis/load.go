@@ -5,10 +5,13 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"loyalty/domain"
 	"loyalty/readmodels/leaderboard"
@@ -84,7 +87,15 @@ func (l *load) run(standings func(yield func(leaderboard.Standing) error) (leade
 	loaded, err = standings(l.add)
 	stop()
 	keeping.Wait()
-	if err = errors.Join(l.err, err, l.ctx.Err()); err == nil {
+	if err = errors.Join(l.err, err, l.ctx.Err()); err == nil && len(l.customers)+len(l.retired) > 0 {
+		err = l.stage()
+	}
+	for some := range slices.Chunk(loaded.Lacking, loadChunk) {
+		if err == nil {
+			err = l.change(some)
+		}
+	}
+	if err == nil {
 		err = l.finish(loaded)
 	}
 	return loaded, err
@@ -156,12 +167,68 @@ func (l *load) stage() error {
 	return nil
 }
 
-func (l *load) finish(loaded leaderboard.Snapshot) error {
-	if len(l.customers)+len(l.retired) > 0 {
-		if err := l.stage(); err != nil {
+// change makes changes of what is staged, as Apply does of a leaderboard that is read.
+func (l *load) change(changes []leaderboard.Change) error {
+	if err := l.claim(l.ctx, "still"); err != nil {
+		return err
+	}
+	b := l.board
+	f := newFold(changes)
+	if len(f.keys) == 0 {
+		return nil
+	}
+	staged := stagedIn(b.keys)
+	var result error
+	err := b.client.Watch(l.ctx, func(tx *redis.Tx) error {
+		by, err := tx.HMGet(l.ctx, b.keys[keyLoad], "client", "load").Result()
+		if err != nil {
 			return err
 		}
+		if by[0] != b.loads.client || by[1] != l.name {
+			result = errLost
+			return nil
+		}
+		scores := redis.NewSliceCmd(l.ctx, append([]any{"ZMSCORE", staged.customers}, f.keys...)...)
+		if err := tx.Process(l.ctx, scores); err != nil {
+			return err
+		}
+		if result = f.start(scores.Val()); result != nil {
+			return nil
+		}
+		if err := staged.retiredOf(l.ctx, tx, f); err != nil {
+			return err
+		}
+		if result, err = staged.beyondOf(l.ctx, tx, f); result != nil || err != nil {
+			return err
+		}
+		f.run(changes)
+		w := f.written(staged.customers, staged.retired, staged.beyond)
+		if _, err := tx.TxPipelined(l.ctx, func(p redis.Pipeliner) error {
+			for _, command := range w.commands {
+				p.Do(l.ctx, command...)
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+		l.stagedCustomers += int(w.entering - w.leaving)
+		l.stagedRetired += int(w.retiring)
+		l.stagedBeyond += int(w.beyond)
+		return nil
+	}, b.keys[keyLoad])
+	switch {
+	case errors.Is(err, redis.TxFailedErr):
+		result = errLost
+	case err != nil:
+		result = classify(l.ctx, err)
 	}
+	if result != nil {
+		return fmt.Errorf("change what was loaded: %w", result)
+	}
+	return nil
+}
+
+func (l *load) finish(loaded leaderboard.Snapshot) error {
 	_, err := l.board.call(l.ctx, "switch to what is loaded", swapScript,
 		l.board.loads.client, l.name, l.stagedCustomers, loaded.Position.String(), formatTime(loaded.AsOf), l.stagedRetired, loaded.Origin(), l.stagedBeyond)
 	return err

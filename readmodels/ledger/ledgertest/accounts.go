@@ -3,6 +3,7 @@ package ledgertest
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"loyalty/domain"
 	"loyalty/readmodels/ledger"
@@ -52,30 +53,26 @@ var accountClauses = []clause{
 		f.equalsModel()
 	}},
 
-	{"the accounts are one snapshot, whatever is written meanwhile", func(f *fixture) {
-		f.add(award(1, "anna", 5), award(2, "bob", 5), award(3, "cleo", 5))
-		before := f.model.State()
-		n, sum := uint64(3), domain.Points(0)
-		state, err := f.Accounts(f.ctx, func(a ledger.Account) error {
-			sum += a.Points
-			// Every customer, seen or not, changes, and a new one comes.
-			f.add(award(n+1, "anna", 100), award(n+2, "bob", 100), award(n+3, "cleo", 100), award(n+4, domain.CustomerID("new-"+a.Customer), 100))
-			n += 4
-			return nil
+	{"the accounts are as they were at the beginning, or at a position that is told, whatever is written meanwhile", func(f *fixture) {
+		f.add(award(1, "anna", 5), award(2, "bob", 5), award(3, "cleo", 5), award(4, "dora", 5))
+		r, n := f.reading(), uint64(4)
+		r.read(f.ctx, f, f, func(ledger.Account) {
+			// Every customer but one, seen or not, changes, one is forgotten, and a new one comes.
+			f.add(award(n+1, "anna", 100), award(n+2, "bob", 100), award(n+3, "cleo", 100), award(n+4, domain.CustomerID(fmt.Sprint("zoe-", n)), 100))
+			f.did(did(n+5, ledger.Forgotten, "bob"))
+			r.remember(f.model)
+			n += 5
 		})
-		if err != nil || state.State() != before || sum != 15 {
-			f.Fatalf("they hold %d points in %+v, %v; want 15 in %+v", sum, state, err, before)
-		}
 		f.equalsModel()
 	}},
 
 	{"a stream of accounts stops at the first error, which comes back", func(f *fixture) {
 		f.add(award(1, "anna", 5), award(2, "bob", 5))
 		enough, calls := errors.New("enough"), 0
-		_, err := f.Accounts(f.ctx, func(ledger.Account) error {
+		_, err := f.Accounts(f.ctx, ledger.InTurn(func(ledger.Account, domain.Position) error {
 			calls++
 			return enough
-		})
+		}))
 		if !errors.Is(err, enough) || calls != 1 {
 			f.Fatalf("%d calls, %v", calls, err)
 		}
@@ -91,11 +88,11 @@ var accountClauses = []clause{
 		ctx, cancel := context.WithCancel(f.ctx)
 		defer cancel()
 		calls := 0
-		_, err := f.Accounts(ctx, func(ledger.Account) error {
+		_, err := f.Accounts(ctx, ledger.InTurn(func(ledger.Account, domain.Position) error {
 			calls++
 			cancel()
 			return ctx.Err()
-		})
+		}))
 		if !errors.Is(err, context.Canceled) || calls != 1 {
 			f.Fatalf("%d calls, %v", calls, err)
 		}
@@ -104,6 +101,57 @@ var accountClauses = []clause{
 		}
 	}},
 }
+
+// reading is a read of all accounts while a ledger changes: the model at every position that the ledger may have had meanwhile.
+type reading struct {
+	start ledger.Snapshot
+	first map[domain.CustomerID]ledger.Account // at the beginning
+	at    map[domain.Position]map[domain.CustomerID]ledger.Account
+}
+
+func (f *fixture) reading() *reading { return newReading(f.model) }
+
+func newReading(m Model) *reading {
+	r := &reading{start: ledger.Snapshot{Checkpoint: m.at, AsOf: m.state.AsOf}, at: map[domain.Position]map[domain.CustomerID]ledger.Account{}}
+	r.remember(m)
+	r.first = r.at[m.at.Position]
+	return r
+}
+
+func (r *reading) remember(m Model) {
+	now := map[domain.CustomerID]ledger.Account{}
+	for _, a := range m.Accounts() {
+		now[a.Customer] = a
+	}
+	r.at[m.at.Position] = now
+}
+
+// read reads all accounts, calls meanwhile after each, and expects that each was at its position what the model has there, and all that were
+// there at the beginning.
+func (r *reading) read(ctx context.Context, l ledger.Reader, f failing, meanwhile func(ledger.Account)) {
+	seen := map[domain.CustomerID]bool{}
+	start, err := l.Accounts(ctx, ledger.InTurn(func(got ledger.Account, at domain.Position) error {
+		if at == (domain.Position{}) {
+			at = r.start.Position
+		}
+		if want, known := r.at[at][got.Customer]; !known || got != want || seen[got.Customer] {
+			f.Fatalf("at %s there is %+v, seen before: %t; want %+v", at, got, seen[got.Customer], want)
+		}
+		seen[got.Customer] = true
+		meanwhile(got)
+		return nil
+	}))
+	if err != nil || start != r.start {
+		f.Fatalf("it begins at %+v, %v; want %+v", start, err, r.start)
+	}
+	for customer := range r.first {
+		if !seen[customer] {
+			f.Fatalf("%s is left out", customer)
+		}
+	}
+}
+
+type failing interface{ Fatalf(string, ...any) }
 
 // unavailable expects domain.ErrUnavailable from every method of a closed ledger.
 func (f *fixture) unavailable() {

@@ -143,10 +143,10 @@ func compareContents(ctx context.Context, l contents, m *Model) error {
 
 // allAccounts collects Accounts, sorted by customer.
 func allAccounts(ctx context.Context, l ledger.Reader) (all []ledger.Account, state ledger.Snapshot, err error) {
-	state, err = l.Accounts(ctx, func(a ledger.Account) error {
+	state, err = l.Accounts(ctx, ledger.InTurn(func(a ledger.Account, _ domain.Position) error {
 		all = append(all, a)
 		return nil
-	})
+	}))
 	slices.SortFunc(all, func(a, b ledger.Account) int { return cmp.Compare(a.Customer, b.Customer) })
 	return all, state, err
 }

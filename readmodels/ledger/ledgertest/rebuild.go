@@ -230,13 +230,13 @@ var rebuildClauses = []clause{
 		c := f.copied()
 		c.add(award(1, "anna", 100), award(2, "bob", 100), award(4, "dora", 100))
 		done := make(chan error, 1)
-		state, err := f.Accounts(f.ctx, func(a ledger.Account) error {
+		state, err := f.Accounts(f.ctx, ledger.InTurn(func(a ledger.Account, _ domain.Position) error {
 			if sum += a.Points; sum == a.Points {
 				go func() { done <- c.Switch(f.ctx) }()
 				return f.Wait(f.ctx, at(4))
 			}
 			return nil
-		})
+		}))
 		if !errors.Is(err, domain.ErrUnavailable) && (err != nil || state.State() != before || sum != 15) {
 			f.Errorf("they hold %d points in %+v, %v; want 15 in %+v", sum, state, err, before)
 		}

@@ -39,10 +39,10 @@ func (m *Model) Within(from, until time.Time) []ledger.Account {
 // compareSeason compares the accounts of a range of time with the model's.
 func compareSeason(ctx context.Context, l Ledger, m *Model, from, until time.Time) error {
 	var all []ledger.Account
-	state, err := ledger.Season{Ledger: l, From: from, Until: until}.Accounts(ctx, func(a ledger.Account) error {
+	state, err := ledger.Season{Ledger: l, From: from, Until: until}.Accounts(ctx, ledger.InTurn(func(a ledger.Account, _ domain.Position) error {
 		all = append(all, a)
 		return nil
-	})
+	}))
 	if err != nil {
 		return err
 	}

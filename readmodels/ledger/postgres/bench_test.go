@@ -193,7 +193,7 @@ func BenchmarkAccounts(b *testing.B) {
 	b.ReportAllocs()
 	read := 0
 	for b.Loop() {
-		if _, err := l.Accounts(b.Context(), func(ledger.Account) error { read++; return nil }); err != nil {
+		if _, err := l.Accounts(b.Context(), ledger.InTurn(func(ledger.Account, domain.Position) error { read++; return nil })); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -46,7 +46,7 @@ func TestLimitsOfARoleEndNothing(t *testing.T) {
 	until := time.Now().AddDate(1, 0, 0)
 	for name, read := range map[string]func(count func() error) error{
 		"all accounts": func(count func() error) error {
-			_, err := limited.Accounts(t.Context(), func(ledger.Account) error { return count() })
+			_, err := limited.Accounts(t.Context(), ledger.InTurn(func(ledger.Account, domain.Position) error { return count() }))
 			return err
 		},
 		"a season": func(count func() error) error {
@@ -201,7 +201,7 @@ func TestEachUserNeedsOnlyTheRightsOfItsRole(t *testing.T) {
 	reads := func() {
 		t.Helper()
 		n := 0
-		_, err := query.Accounts(t.Context(), func(ledger.Account) error { n++; return nil })
+		_, err := query.Accounts(t.Context(), ledger.InTurn(func(ledger.Account, domain.Position) error { n++; return nil }))
 		_, trail := query.Trail(t.Context(), customerNumber(1), ledger.Filter{}, "", 5)
 		_, search := query.Search(t.Context(), "anna")
 		_, audit := query.AuditLog(t.Context(), ledger.AuditFilter{}, "", 5)

@@ -28,7 +28,7 @@ func sound(t *testing.T, l *Ledger, batches uint64) {
 			points += e.Points
 		}
 	}
-	if _, err := l.Accounts(t.Context(), func(a ledger.Account) error { owed += a.Points; return nil }); err != nil || owed != points {
+	if _, err := l.Accounts(t.Context(), ledger.InTurn(func(a ledger.Account, _ domain.Position) error { owed += a.Points; return nil })); err != nil || owed != points {
 		t.Errorf("the customers have %d points, %v; want %d", owed, err, points)
 	}
 	if got, err := l.Outstanding(t.Context()); err != nil || got != points {
@@ -154,10 +154,13 @@ func TestAServerThatIsDownIsUnavailableUntilItIsBack(t *testing.T) {
 	}
 	server.Stop()
 	for name, call := range map[string]func() error{
-		"Account":    func() error { _, _, err := l.Account(t.Context(), "anna"); return err },
-		"Trail":      func() error { _, err := l.Trail(t.Context(), "anna", ledger.Filter{}, "", 1); return err },
-		"Wait":       func() error { return l.Wait(t.Context(), position(1000)) },
-		"Accounts":   func() error { _, err := l.Accounts(t.Context(), func(ledger.Account) error { return nil }); return err },
+		"Account": func() error { _, _, err := l.Account(t.Context(), "anna"); return err },
+		"Trail":   func() error { _, err := l.Trail(t.Context(), "anna", ledger.Filter{}, "", 1); return err },
+		"Wait":    func() error { return l.Wait(t.Context(), position(1000)) },
+		"Accounts": func() error {
+			_, err := l.Accounts(t.Context(), ledger.InTurn(func(ledger.Account, domain.Position) error { return nil }))
+			return err
+		},
 		"Checkpoint": func() error { _, err := l.Checkpoint(t.Context()); return err },
 		"Apply":      func() error { return l.Apply(t.Context(), stretch(1)) },
 		"Copy":       func() error { _, err := l.Copy(t.Context()); return err },

@@ -69,10 +69,12 @@ func (l *Ledger) Account(ctx context.Context, customer domain.CustomerID) (ledge
 	return now.account(customer), now.state(), nil
 }
 
-// Accounts streams every account that ever changed or is forgotten; see ledger.Reader. While it runs, the write-ahead log can't be
+// Accounts streams every account that ever changed or is forgotten, from one snapshot; see ledger.Reader. While it runs, the write-ahead log can't be
 // checkpointed past its snapshot, and grows by what is written meanwhile.
-func (l *Ledger) Accounts(ctx context.Context, yield func(ledger.Account) error) (ledger.Snapshot, error) {
-	return l.stream(ctx, yield, func(tx *sql.Tx) (*sql.Rows, error) { return tx.StmtContext(ctx, l.accounts).QueryContext(ctx) })
+func (l *Ledger) Accounts(ctx context.Context, yield func(ledger.Piece) error) (ledger.Snapshot, error) {
+	return ledger.InPieces(yield, func(yield func(ledger.Account) error) (ledger.Snapshot, error) {
+		return l.stream(ctx, yield, func(tx *sql.Tx) (*sql.Rows, error) { return tx.StmtContext(ctx, l.accounts).QueryContext(ctx) })
+	})
 }
 
 // stream calls yield with the accounts that find selects, and returns their snapshot.
