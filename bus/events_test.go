@@ -19,6 +19,7 @@ import (
 	"loyalty/domain"
 	"loyalty/domain/order"
 	"loyalty/eventstore"
+	"loyalty/eventstore/reading"
 	"loyalty/projections"
 )
 
@@ -27,7 +28,7 @@ func publishing(t testing.TB, o bus.EventsOptions) (*projections.Runner, *bus.Ev
 	t.Helper()
 	events := bus.NewEvents(o)
 	runner := projections.NewRunner(events, o.Store, projections.Options{
-		BatchSize: 7, Heartbeat: 10 * time.Millisecond, Backoff: func(int) time.Duration { return time.Millisecond },
+		BatchSize: 7, Reading: reading.NewShared(o.Store, reading.Options{Heartbeat: 10 * time.Millisecond}), Backoff: func(int) time.Duration { return time.Millisecond },
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

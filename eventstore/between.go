@@ -19,11 +19,11 @@ func (s *Store) Between(ctx context.Context, after domain.Checkpoint, until doma
 		return after, err
 	}
 	return s.between(ctx, after, until, wanted, func(e *esdb.RecordedEvent) error {
-		recorded, err := s.decoded(e)
+		recorded, err := s.registry.decode(e)
 		if err != nil {
 			return err
 		}
-		return deliver(*recorded)
+		return deliver(recorded)
 	})
 }
 

@@ -197,10 +197,23 @@ func refOf(e *esdb.RecordedEvent) domain.EventRef {
 }
 
 // stored are the events of a stream as they are stored, none if there is no such stream.
-func (s *Store) stored(ctx context.Context, what, stream string) (events []*esdb.RecordedEvent, err error) {
+func (s *Store) stored(ctx context.Context, what, stream string) ([]*esdb.RecordedEvent, error) {
+	return s.readStream(ctx, what, stream, esdb.ReadStreamOptions{Direction: esdb.Forwards, From: esdb.Start{}}, math.MaxUint64)
+}
+
+// newest is the newest event of a stream as it is stored, nil if there is none.
+func (s *Store) newest(ctx context.Context, what, stream string) (*esdb.RecordedEvent, error) {
+	events, err := s.readStream(ctx, what, stream, esdb.ReadStreamOptions{Direction: esdb.Backwards, From: esdb.End{}}, 1)
+	if err != nil || len(events) == 0 {
+		return nil, err
+	}
+	return events[0], nil
+}
+
+func (s *Store) readStream(ctx context.Context, what, stream string, o esdb.ReadStreamOptions, count uint64) (events []*esdb.RecordedEvent, err error) {
 	err = s.reads.do(ctx, what, func(ctx context.Context, client *esdb.Client) error {
 		events = nil
-		read, err := client.ReadStream(ctx, stream, esdb.ReadStreamOptions{Direction: esdb.Forwards, From: esdb.Start{}}, math.MaxUint64)
+		read, err := client.ReadStream(ctx, stream, o, count)
 		if err != nil {
 			return err
 		}

@@ -43,6 +43,15 @@ func (s *Store) End(ctx context.Context, types ...string) (domain.Position, erro
 	return end, err
 }
 
+// LastEvent is the log's last event, whosever it is; zero for an empty log.
+func (s *Store) LastEvent(ctx context.Context) (last domain.EventRef, err error) {
+	err = s.readBack(ctx, esdb.End{}, 1, func(e *esdb.RecordedEvent) (bool, error) {
+		last = refOf(e)
+		return false, nil
+	})
+	return last, err
+}
+
 // CountAfter counts the events of the given types after a checkpoint, at most limit. It reads them, so limit bounds the work. With an error, also
 // that of a ctx that ended meanwhile, comes the number counted by then.
 func (s *Store) CountAfter(ctx context.Context, after domain.Checkpoint, types []string, limit int) (count int, err error) {

@@ -58,7 +58,7 @@ type Store struct {
 	// Each has a connection of its own, because a server may limit one to 100 concurrent calls. All but follows go to the leader of a
 	// cluster.
 	writes, reads, follows *connection
-	recent                 [recentEvents]atomic.Pointer[Recorded]
+	subscriptions          atomic.Int64
 }
 
 // New is a store at the address that a connection string names: esdb://… or kurrentdb://…, either with +discover, or unix:///… for the embedded one.
@@ -113,6 +113,9 @@ func (s *Store) Close() error {
 	}
 	return nil
 }
+
+// Subscriptions is how many subscriptions to the log this store has open.
+func (s *Store) Subscriptions() int { return int(s.subscriptions.Load()) }
 
 // Append adds all events to a stream or none, if the stream is at the expected revision (NoStream for a stream without events), and
 // returns the position of the last. The ids of the events are EventID(command, i), so an append whose outcome is unknown can
@@ -207,13 +210,12 @@ func (s *Store) Load(ctx context.Context, stream string) (events []Recorded, rev
 	return events, revision, nil
 }
 
-// Newest is the data of the newest event of any stream, and its revision: nil and NoStream if there is none. It reads all of the stream.
+// Newest is the data of the newest event of any stream, and its revision: nil and NoStream if there is none.
 func (s *Store) Newest(ctx context.Context, stream string) (data []byte, revision int64, err error) {
-	stored, err := s.stored(ctx, "read the newest event of "+redacted(stream), stream)
-	if err != nil || len(stored) == 0 {
+	newest, err := s.newest(ctx, "read the newest event of "+redacted(stream), stream)
+	if err != nil || newest == nil {
 		return nil, NoStream, err
 	}
-	newest := stored[len(stored)-1]
 	return newest.Data, int64(newest.EventNumber), nil
 }
 

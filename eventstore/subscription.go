@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 
@@ -12,23 +13,23 @@ import (
 
 // Item is what a subscription delivers. At most one of Event, CaughtUp and Lost is set; an item with none of them only moves At.
 type Item struct {
-	// Event is shared by all subscriptions of one Store, and must not be changed.
+	// Event may be shared with others who follow the log, and must not be changed.
 	Event *Recorded
 	// CaughtUp says that everything in the log up to At was delivered, which was its end when the subscription began, and that what follows
 	// is new.
 	CaughtUp bool
+	// AsOf is a time at which everything in the log was delivered, of an item that has CaughtUp. Only package reading knows it.
+	AsOf time.Time
+	// End is the log's last event when the subscription began, whosever it is, of an item that has CaughtUp.
+	End domain.EventRef
 	// Lost is why the connection was lost. The subscription goes on from the same place when it is restored.
 	Lost error
 	// At is the checkpoint behind the item. Its Fold is that of the checkpoint that the subscription began with.
 	At domain.Checkpoint
 }
 
-const (
-	// searchWindow is how many events of other types a server looks through before it sends a checkpoint, which nobody needs here.
-	searchWindow = 1000
-	// recentEvents is how many decoded events a Store caches. Each has one place, which its position decides.
-	recentEvents = 1024
-)
+// searchWindow is how many events of other types a server looks through before it sends a checkpoint.
+const searchWindow = 1000
 
 // Follow delivers every event of the given types after a checkpoint, in the order of the log, each once, until ctx ends or deliver returns
 // an error, which it returns. A lost connection is restored after a pause, for as long as ctx lasts. At the beginning, and whenever a connection
@@ -40,27 +41,12 @@ func (s *Store) Follow(ctx context.Context, from domain.Checkpoint, types []stri
 		return err
 	}
 	return s.follow(ctx, &subscription{at: from, families: wanted, begins: true, notice: deliver, event: func(e *esdb.RecordedEvent, at domain.Checkpoint) error {
-		recorded, err := s.decoded(e)
+		recorded, err := s.registry.decode(e)
 		if err != nil {
 			return err
 		}
-		return deliver(Item{Event: recorded, At: at})
+		return deliver(Item{Event: &recorded, At: at})
 	}})
-}
-
-// decoded decodes an event, unless another subscription of the store has just done so: those of one process come to each event at
-// about the same time.
-func (s *Store) decoded(e *esdb.RecordedEvent) (*Recorded, error) {
-	place := &s.recent[e.Position.Commit%recentEvents]
-	if known := place.Load(); known != nil && known.ID == e.EventID && known.Position == position(e.Position) {
-		return known, nil
-	}
-	recorded, err := s.registry.decode(e)
-	if err != nil {
-		return nil, err
-	}
-	place.Store(&recorded)
-	return &recorded, nil
 }
 
 // follow keeps a subscription until ctx ends, what it delivers to returns an error, or the checkpoint is of another log.
@@ -97,8 +83,9 @@ type subscription struct {
 
 	// log is what the log said of itself when the connection was made, aim its end then, and end the end as the connected node has it, which may
 	// be behind its leader.
-	log      Log
-	aim, end domain.Position
+	log Log
+	aim domain.Position
+	end domain.EventRef
 }
 
 // subscribe compares the checkpoint with the log and subscribes once. It returns when the subscription drops or when delivering fails.
@@ -106,14 +93,18 @@ func (s *Store) subscribe(ctx context.Context, f *subscription) (err error) {
 	if f.at, f.log, f.aim, err = s.check(ctx, f.at, f.families, f.begins); err != nil {
 		return err
 	}
-	return s.follows.once(ctx, f.readEnd, f.receive)
+	return s.follows.once(ctx, f.readEnd, func(ctx context.Context, client *esdb.Client) error {
+		s.subscriptions.Add(1)
+		defer s.subscriptions.Add(-1)
+		return f.receive(ctx, client)
+	})
 }
 
 // readEnd reads the end of the log before the subscription begins, on the same connection. What a server says of its progress during a
 // subscription differs from version to version; that everything up to this end was delivered when it has caught up holds for all.
 func (f *subscription) readEnd(ctx context.Context, client *esdb.Client) error {
 	return readAll(ctx, client, esdb.ReadAllOptions{Direction: esdb.Backwards, From: esdb.End{}}, 1, func(e *esdb.RecordedEvent) (bool, error) {
-		f.end = position(e.Position)
+		f.end = refOf(e)
 		return false, nil
 	})
 }
@@ -136,8 +127,8 @@ func (f *subscription) receive(ctx context.Context, client *esdb.Client) error {
 		if received.SubscriptionDropped != nil {
 			return received.SubscriptionDropped.Error
 		}
-		if received.CaughtUp != nil && f.end.Before(f.aim) {
-			return fmt.Errorf("%w: the node is behind its leader, at position %s and not at %s", domain.ErrUnavailable, f.end, f.aim)
+		if received.CaughtUp != nil && f.end.Position.Before(f.aim) {
+			return fmt.Errorf("%w: the node is behind its leader, at position %s and not at %s", domain.ErrUnavailable, f.end.Position, f.aim)
 		}
 		f.failed = f.deliver(received)
 	}
@@ -161,10 +152,10 @@ func (f *subscription) deliver(received *esdb.SubscriptionEvent) error {
 			err = f.event(event, at)
 		}
 	case received.CaughtUp != nil:
-		if at.Position.Before(f.end) {
-			at.Position = f.end
+		if at.Position.Before(f.end.Position) {
+			at.Position = f.end.Position
 		}
-		err = f.notice(Item{CaughtUp: true, At: at})
+		err = f.notice(Item{CaughtUp: true, End: f.end, At: at})
 	}
 	if err == nil {
 		f.at = at

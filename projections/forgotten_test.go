@@ -244,7 +244,7 @@ func TestALeaderboardThatMissedThatSomebodyWasForgottenIsPutRightByARebuild(t *t
 
 	// When it is rebuilt, while others are forgotten
 	s.busy(t)
-	reading(t, func(ctx context.Context) error {
+	keepReading(t, func(ctx context.Context) error {
 		var d leaderboard.Dashboard
 		return board.Dashboard(ctx, proxies.Key("c-01"), 10, 2, &d)
 	})

@@ -107,9 +107,10 @@ func keep(t *testing.T, all map[string]*kept, store *eventstore.Store) (runners 
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	runners = map[string]*projections.Runner{}
+	shared := beating(store, 2*time.Millisecond)
 	for name, k := range all {
 		runner := projections.NewRunner(k.projection, store, projections.Options{
-			Heartbeat: 2 * time.Millisecond, Recheck: 5 * time.Millisecond, Backoff: func(int) time.Duration { return time.Millisecond },
+			Reading: shared, Recheck: 5 * time.Millisecond, Backoff: func(int) time.Duration { return time.Millisecond },
 		})
 		runners[name] = runner
 		running.Go(func() { runner.Keep(ctx) })
@@ -281,7 +282,7 @@ func TestAnUpgradeWhileOlderProcessesRunLosesNothing(t *testing.T) {
 	_, target := storetest.Start(t)
 	older, newer := storetest.Connect(t, target), newerStore(t, target)
 	l := &list{}
-	runner, stop := run(t, l, older, projections.Options{Heartbeat: time.Millisecond})
+	runner, stop := run(t, l, older, projections.Options{Reading: beating(older, time.Millisecond)})
 	adjust(t, older, "ann", 0, 1)
 	about := domain.About{CustomerID: "ann", OccurredAt: time.Date(2026, 11, 22, 9, 30, 0, 0, time.UTC)}
 	if _, err := newer.Append(bounded(t), "account-ann", 0, uuid.New(), eventstore.Metadata{}, adjustedV2{About: about, Points: 20, Why: "new"}); err != nil {
@@ -323,7 +324,7 @@ func (loser) Apply(context.Context, projections.Batch) error { return domain.Err
 func TestARunnerThatAlwaysLosesHasCaughtUp(t *testing.T) {
 	store := storetest.Open(t)
 	l := &list{}
-	_, _ = run(t, l, store, projections.Options{Heartbeat: time.Millisecond})
+	_, _ = run(t, l, store, projections.Options{Reading: beating(store, time.Millisecond)})
 	second, _ := run(t, loser{l}, store, projections.Options{})
 	n := 0
 	storetest.WaitFor(t, "the second has caught up", func() bool {

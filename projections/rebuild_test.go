@@ -21,8 +21,8 @@ func uuidOf(n, i int) uuid.UUID {
 	return uuid.NewSHA1(uuid.NameSpaceOID, []byte{byte(n >> 8), byte(n), byte(i)})
 }
 
-// reading keeps reading until the test ends; every read must succeed.
-func reading(t *testing.T, read func(context.Context) error) {
+// keepReading keeps reading until the test ends; every read must succeed.
+func keepReading(t *testing.T, read func(context.Context) error) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
@@ -50,7 +50,7 @@ func TestARebuiltLedgerIsPutRightWhileEverythingGoesOn(t *testing.T) {
 	}
 	appendOrder(t, s.store, "c-02", "o-more") // where the read model pretends to be, the log has an event without points
 	s.busy(t)
-	reading(t, func(ctx context.Context) error {
+	keepReading(t, func(ctx context.Context) error {
 		_, err := s.ledger.Trail(ctx, "c-01", ledger.Filter{}, "", 10)
 		return err
 	})
@@ -134,7 +134,7 @@ func TestARebuiltLeaderboardIsPutRightWhileEverythingGoesOn(t *testing.T) {
 	appendOrder(t, s.store, "c-02", "o-more") // where the read model pretends to be, the log has an event without points
 	run(t, projection, s.store, projections.Options{})
 	s.busy(t)
-	reading(t, func(ctx context.Context) error {
+	keepReading(t, func(ctx context.Context) error {
 		var d leaderboard.Dashboard
 		return board.Dashboard(ctx, proxies.Key("c-01"), 10, 2, &d)
 	})

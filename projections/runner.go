@@ -13,6 +13,7 @@ import (
 
 	"loyalty/domain"
 	"loyalty/eventstore"
+	"loyalty/eventstore/reading"
 	"loyalty/eventstore/topics"
 )
 
@@ -23,8 +24,9 @@ type Options struct {
 	// BatchDelay is how long a batch waits for more events after its first (default 2 ms). If commits take long, it is up to ten times as long,
 	// so that commits take no more than about a tenth of the time.
 	BatchDelay time.Duration
-	// Heartbeat is how often an idle projection checks that it is complete, and moves its AsOf (default 1 s).
-	Heartbeat time.Duration
+	// Reading is the log as the projections of a process share it (default: one of its own). At its heartbeats a projection that has caught up
+	// moves its AsOf.
+	Reading *reading.Shared
 	// Backoff is the pause before attempt n (from 1) after a failure (default: doubling with jitter, up to 5 s).
 	Backoff func(attempt int) time.Duration
 	// Recheck is the pause before a projection that has stopped is tried again (default 5 s).
@@ -41,9 +43,6 @@ func (o Options) withDefaults() Options {
 	}
 	if o.BatchDelay <= 0 {
 		o.BatchDelay = 2 * time.Millisecond
-	}
-	if o.Heartbeat <= 0 {
-		o.Heartbeat = time.Second
 	}
 	if o.Backoff == nil {
 		o.Backoff = func(attempt int) time.Duration {
@@ -68,8 +67,8 @@ type Status struct {
 	Name string
 	// Position is the checkpoint after the last batch.
 	Position domain.Position
-	// End is the end of the log as it was last seen, or Position where that is later. It is seen when a session begins, and at every
-	// heartbeat of a projection that has caught up.
+	// End is the end of the log as it was last seen, or Position where that is later. It is seen when a session begins, and whenever the
+	// projection is told that it has caught up.
 	End domain.Position
 	// AsOf is the last time at which the whole log was known to be applied, zero if never. The lag is the time since.
 	AsOf time.Time
@@ -99,7 +98,11 @@ type Runner struct {
 
 // NewRunner makes a runner for a projection of the log in store. Run starts it.
 func NewRunner(p Projection, store *eventstore.Store, o Options) *Runner {
-	return &Runner{projection: p, store: store, options: o.withDefaults(), status: Status{Name: p.Name()}}
+	o = o.withDefaults()
+	if o.Reading == nil {
+		o.Reading = reading.NewShared(store, reading.Options{Now: o.Now, Logger: o.Logger})
+	}
+	return &Runner{projection: p, store: store, options: o, status: Status{Name: p.Name()}}
 }
 
 // Status returns the current status. It is safe for concurrent use.
@@ -206,7 +209,7 @@ func (r *Runner) session(ctx context.Context) error {
 	if err := r.standBy(ctx, at.Position); err != nil {
 		return err
 	}
-	subscriber := topics.NewSubscriber(r.store, 2*r.options.BatchSize, r.options.Logger, map[string]topics.Topic{
+	subscriber := topics.NewSubscriber(r.options.Reading, 2*r.options.BatchSize, r.options.Logger, map[string]topics.Topic{
 		r.projection.Name(): {
 			Types: r.projection.Types(),
 			From:  func(context.Context) (domain.Checkpoint, error) { return at, nil },
@@ -302,8 +305,6 @@ func (s *session) batchDelay() time.Duration {
 }
 
 func (s *session) run(ctx context.Context) error {
-	heartbeat := time.NewTicker(s.options.Heartbeat)
-	defer heartbeat.Stop()
 	for {
 		select {
 		case first, open := <-s.messages:
@@ -311,13 +312,6 @@ func (s *session) run(ctx context.Context) error {
 				return errSubscriptionEnded
 			}
 			if err := s.gather(ctx, first); err != nil {
-				return err
-			}
-		case <-heartbeat.C:
-			if !s.live {
-				continue
-			}
-			if err := s.confirm(ctx); err != nil {
 				return err
 			}
 		case <-ctx.Done():
@@ -362,9 +356,7 @@ collect:
 	for _, m := range taken {
 		m.Ack()
 	}
-	if err := s.setLive(ctx, s.caughtUp); err != nil {
-		return err
-	}
+	s.setLive(s.caughtUp)
 	return failure
 }
 
@@ -384,23 +376,24 @@ func (s *session) take(batch *Batch, m *message.Message) error {
 		batch.AsOf = item.Event.Created
 	case item.CaughtUp:
 		s.caughtUp = true
+		if item.AsOf.After(batch.AsOf) {
+			batch.AsOf = item.AsOf
+		}
+		s.update(func(status *Status) { status.End = item.At.Position })
 	}
-	s.reach(&batch.To, item.At)
+	batch.To = item.At
+	batch.To.Fold, batch.To.Names = s.projection.Fold(), s.projection.Names()
 	return nil
 }
 
-// setLive sets whether the projection is live. If it has just caught up, setLive first confirms that.
-func (s *session) setLive(ctx context.Context, live bool) error {
+// setLive sets whether the projection is live, once a batch that says so is committed.
+func (s *session) setLive(live bool) {
 	if s.live == live {
-		return nil
+		return
 	}
 	if live {
-		if err := s.confirm(ctx); err != nil {
-			return err
-		}
 		s.options.Logger.Info("a projection has caught up", "projection", s.projection.Name())
 	}
 	s.live = live
 	s.update(func(status *Status) { status.Live, status.CaughtUp = live, status.CaughtUp || live })
-	return nil
 }

@@ -17,6 +17,7 @@ import (
 	"loyalty/domain"
 	"loyalty/domain/account"
 	"loyalty/eventstore"
+	"loyalty/eventstore/reading"
 	"loyalty/eventstore/storetest"
 	"loyalty/projections"
 )
@@ -113,6 +114,11 @@ func run(t testing.TB, p projections.Projection, store *eventstore.Store, o proj
 	stop := sync.OnceValue(func() error { cancel(); return <-ended })
 	t.Cleanup(func() { _ = stop() })
 	return runner, stop
+}
+
+// beating is the log with a heartbeat for tests.
+func beating(store *eventstore.Store, heartbeat time.Duration) *reading.Shared {
+	return reading.NewShared(store, reading.Options{Heartbeat: heartbeat})
 }
 
 func numbers(n int) []domain.Points {
@@ -217,7 +223,7 @@ func TestAnIdleRunnerKeepsProvingThatItIsComplete(t *testing.T) {
 	storetest.Begin(t, store)
 	at := adjust(t, store, "alice", 0, 1)
 	l := &list{}
-	runner, _ := run(t, l, store, projections.Options{Heartbeat: 5 * time.Millisecond})
+	runner, _ := run(t, l, store, projections.Options{Reading: beating(store, 5*time.Millisecond)})
 	storetest.WaitFor(t, "caught up", func() bool { return runner.Status().Live })
 	if _, asOf, _ := l.state(); asOf.IsZero() {
 		t.Error("it says that it is live, and has not proved it")
@@ -272,7 +278,7 @@ func TestAProjectionIsCompleteHoweverManyEventsOfOthersCameAfterItsOwn(t *testin
 	storetest.Add(t, store, "order-o-1", others...)
 	began := time.Now()
 	l := &list{}
-	_, _ = run(t, l, store, projections.Options{Heartbeat: time.Millisecond})
+	_, _ = run(t, l, store, projections.Options{Reading: beating(store, time.Millisecond)})
 	storetest.WaitFor(t, "the projection is complete as of now", func() bool { _, asOf, _ := l.state(); return asOf.After(began) })
 }
 
@@ -283,7 +289,7 @@ func TestAnIdleProjectionReachesTheEventsOfOthers(t *testing.T) {
 	store := storetest.Open(t)
 	adjust(t, store, "alice", 0, 1)
 	l := &list{}
-	runner, _ := run(t, l, store, projections.Options{Heartbeat: 5 * time.Millisecond})
+	runner, _ := run(t, l, store, projections.Options{Reading: beating(store, 5*time.Millisecond)})
 	storetest.WaitFor(t, "caught up", func() bool { return runner.Status().Live })
 	for round := range 3 {
 		others := storetest.Add(t, store, fmt.Sprintf("order-o-%d", round), storetest.Placed("alice"))

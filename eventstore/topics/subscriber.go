@@ -20,13 +20,18 @@ type Topic struct {
 	From func(context.Context) (domain.Checkpoint, error)
 }
 
+// Log is what a Subscriber follows; see eventstore.Store.Follow.
+type Log interface {
+	Follow(ctx context.Context, from domain.Checkpoint, types []string, deliver func(eventstore.Item) error) error
+}
+
 // Subscriber is a Watermill message.Subscriber over the log. Messages come in the order of the log, on one channel.
 //
 // It differs from other subscribers in two ways. It delivers up to a window of messages before the first is acknowledged, so that
 // they can be committed in batches. And a Nack ends the subscription, because delivering further messages would break the order.
 // Subscribing again starts at the checkpoint.
 type Subscriber struct {
-	store  *eventstore.Store
+	log    Log
 	topics map[string]Topic
 	window int
 	logger *slog.Logger
@@ -40,9 +45,9 @@ var _ message.Subscriber = (*Subscriber)(nil)
 
 // NewSubscriber makes a subscriber to topics of the log, by name. The window, at least 1, is how many messages of a subscription may
 // be unacknowledged.
-func NewSubscriber(store *eventstore.Store, window int, logger *slog.Logger, topics map[string]Topic) *Subscriber {
+func NewSubscriber(log Log, window int, logger *slog.Logger, topics map[string]Topic) *Subscriber {
 	ctx, stop := context.WithCancel(context.Background())
-	return &Subscriber{store: store, topics: topics, window: max(window, 1), logger: logger, ctx: ctx, stop: stop}
+	return &Subscriber{log: log, topics: topics, window: max(window, 1), logger: logger, ctx: ctx, stop: stop}
 }
 
 type itemKey struct{}
@@ -54,7 +59,7 @@ func ItemOf(m *message.Message) eventstore.Item {
 	return item
 }
 
-// Subscribe starts to deliver a topic. The channel is closed when ctx ends, after Close, after a Nack, and when eventstore.Store.Follow ends
+// Subscribe starts to deliver a topic. The channel is closed when ctx ends, after Close, after a Nack, and when Log.Follow ends
 // with an error. The error is then in the last message as eventstore.Item.Lost. An unknown topic is domain.ErrInvalid.
 func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
 	t, known := s.topics[topic]
@@ -71,7 +76,7 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	s.all.Go(func() {
 		defer release()
 		defer cancel()
-		d.follow(s.store, from, t.Types, topic, s.logger)
+		d.follow(s.log, from, t.Types, topic, s.logger)
 	})
 	s.all.Go(func() {
 		defer cancel()
@@ -95,10 +100,10 @@ type delivery struct {
 	pending chan *message.Message
 }
 
-func (d *delivery) follow(store *eventstore.Store, from domain.Checkpoint, types []string, topic string, logger *slog.Logger) {
+func (d *delivery) follow(log Log, from domain.Checkpoint, types []string, topic string, logger *slog.Logger) {
 	defer close(d.out)
 	defer close(d.pending)
-	err := store.Follow(d.ctx, from, types, d.deliver)
+	err := log.Follow(d.ctx, from, types, d.deliver)
 	if d.ctx.Err() != nil {
 		return
 	}

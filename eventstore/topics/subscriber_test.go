@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"testing"
 	"time"
 
@@ -161,21 +160,5 @@ func TestAnEventThatCannotBeDecodedEndsTheSubscriptionLoudly(t *testing.T) {
 	}
 	if !errors.Is(lost, domain.ErrUndecodable) {
 		t.Errorf("the last message tells %v, want domain.ErrUndecodable", lost)
-	}
-}
-
-func TestAnEventIsDecodedOnceForAllSubscriptions(t *testing.T) {
-	store := storetest.Open(t)
-	storetest.Add(t, store, "account-a", storetest.Adjusted("a", 1))
-	storetest.Add(t, store, "account-b", storetest.Adjusted("b", 2))
-	var seen [2][]*eventstore.Recorded
-	for follower := range seen {
-		messages, _ := subscribe(t, store, 2, domain.Position{})
-		for range 2 {
-			seen[follower] = append(seen[follower], topics.ItemOf(next(t, messages)).Event)
-		}
-	}
-	if !slices.Equal(seen[0], seen[1]) || seen[0][0] == seen[0][1] {
-		t.Errorf("the first saw %p, the second %p", seen[0], seen[1])
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"loyalty/bus/redis"
 	"loyalty/domain"
 	"loyalty/eventstore"
+	"loyalty/eventstore/reading"
 	"loyalty/projections"
 )
 
@@ -38,7 +39,7 @@ type buses struct {
 
 // join opens the brokers that the roles of a process need. An adjustment from the bus of more than adjustmentLimit points waits for
 // approval. The caller closes the result, also after an error.
-func (f Brokers) join(r Roles, handler bus.Commands, adjustmentLimit domain.Points, store *eventstore.Store, log *slog.Logger, registry prometheus.Registerer) (b buses, err error) {
+func (f Brokers) join(r Roles, handler bus.Commands, adjustmentLimit domain.Points, store *eventstore.Store, shared *reading.Shared, log *slog.Logger, registry prometheus.Registerer) (b buses, err error) {
 	if r.Command && f.CommandBus != "" {
 		if b.commandBus, err = OpenBroker("command-bus", f.CommandBus, f.CommandBusAgain, log); err != nil {
 			return b, err
@@ -63,7 +64,7 @@ func (f Brokers) join(r Roles, handler bus.Commands, adjustmentLimit domain.Poin
 		b.events = bus.NewEvents(bus.EventsOptions{
 			Store: store, Publisher: b.eventBus.Publisher(), Topic: b.eventBus.Topics().Events, FromStart: b.eventBus.FromStart(),
 		})
-		b.publishing = projections.NewRunner(b.events, store, projections.Options{Logger: log})
+		b.publishing = projections.NewRunner(b.events, store, projections.Options{Reading: shared, Logger: log})
 	}
 	return b, nil
 }

@@ -69,6 +69,14 @@ func (m *projectionMetrics) collect(status projections.Status, out chan<- promet
 	}
 }
 
+// newSubscriptionMetric shows what the process costs the event store: its projections share one subscription unless they catch up.
+func newSubscriptionMetric(store *eventstore.Store) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "loyalty_eventstore_subscriptions",
+		Help: "Open subscriptions to the log: one for all projections that have caught up, and one for each that has not.",
+	}, func() float64 { return float64(store.Subscriptions()) })
+}
+
 // How often what only a store knows is asked for the metrics, how long it may take, and when what it said is too old to show.
 const (
 	askInterval = 5 * time.Second

@@ -19,6 +19,7 @@ import (
 	"loyalty/api/auth/keys"
 	"loyalty/commands"
 	"loyalty/domain"
+	"loyalty/eventstore/reading"
 	"loyalty/projections"
 	"loyalty/queries"
 	"loyalty/readmodels/history"
@@ -29,6 +30,8 @@ type Process struct {
 	Roles
 	Stores
 	buses
+	// reading is the log, which all projections of the process share.
+	reading *reading.Shared
 	seasons *seasons         // nil without any
 	history *history.History // nil without a folder for it
 	// The roles are not ready before the essential projections have caught up. The process serves without the optional ones.
@@ -109,6 +112,7 @@ func Open(ctx context.Context, c Config) (_ *Process, err error) {
 			config.Replays = whatIfs{p.Store, proxies}
 		}
 	}
+	p.reading = reading.NewShared(p.Store, reading.Options{Logger: log})
 	if err := p.newRunners(ctx, c, proxies); err != nil {
 		return nil, err
 	}
@@ -117,16 +121,16 @@ func Open(ctx context.Context, c Config) (_ *Process, err error) {
 	}
 	if p.keepsSeasons() {
 		p.seasons = &seasons{
-			calendar: c.Calendar, store: p.Store, ledger: p.Ledger, shared: p.Shared, keeps: c.Project, proxies: proxies, log: log, now: time.Now,
+			calendar: c.Calendar, store: p.Store, reading: p.reading, ledger: p.Ledger, shared: p.Shared, keeps: c.Project, proxies: proxies, log: log, now: time.Now,
 		}
 		p.seasons.update(running, time.Now())
 		config.Seasons = p.seasons
 	}
-	if p.buses, err = c.Brokers.join(c.Roles, config.Commands, c.Limits.Adjustments[auth.RoleChannel], p.Store, log, registry); err != nil {
+	if p.buses, err = c.Brokers.join(c.Roles, config.Commands, c.Limits.Adjustments[auth.RoleChannel], p.Store, p.reading, log, registry); err != nil {
 		return nil, err
 	}
 	quarantined := newQuarantineMetric(p.Store, time.Now)
-	registry.MustRegister(newProjectionMetrics(p.runners, time.Now), quarantined)
+	registry.MustRegister(newProjectionMetrics(p.runners, time.Now), newSubscriptionMetric(p.Store), quarantined)
 	checks := p.storeChecks(c.Connections, c.Brokers)
 	config.Status = p.status(c.Roles.names(), time.Now(), checks)
 	if p.api, err = api.New(config); err != nil {
@@ -151,7 +155,7 @@ func Open(ctx context.Context, c Config) (_ *Process, err error) {
 func (p *Process) newRunners(ctx context.Context, c Config, proxies domain.Proxies) (err error) {
 	log := c.EventStore.Logger
 	newRunner := func(of projections.Projection) *projections.Runner {
-		return projections.NewRunner(of, p.Store, projections.Options{Logger: log})
+		return projections.NewRunner(of, p.Store, projections.Options{Reading: p.reading, Logger: log})
 	}
 	if c.Project {
 		p.filling = newRunner(projections.Ledger{Writer: p.Ledger, Proxies: proxies})

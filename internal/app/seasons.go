@@ -11,6 +11,7 @@ import (
 	"loyalty/domain"
 	"loyalty/domain/season"
 	"loyalty/eventstore"
+	"loyalty/eventstore/reading"
 	"loyalty/projections"
 	"loyalty/readmodels/leaderboard"
 	"loyalty/readmodels/ledger"
@@ -21,6 +22,7 @@ import (
 type seasons struct {
 	calendar season.Calendar
 	store    *eventstore.Store
+	reading  *reading.Shared
 	ledger   ledger.Seasons
 	// shared is the leaderboard of all time in Redis, nil if leaderboards are in memory. keeps says that this process keeps those in
 	// Redis; otherwise it only reads them.
@@ -101,7 +103,7 @@ func (b *seasonLeaderboard) follow(ctx context.Context, s *seasons) {
 	b.runner = projections.NewRunner(projections.Leaderboard{
 		Writer: b.board, Season: b.Season, Accounts: ledger.Season{Ledger: s.ledger, From: b.From, Until: b.Until}, Log: s.store,
 		Proxies: b.proxies, Logger: s.log, Now: s.now,
-	}, s.store, projections.Options{Logger: s.log})
+	}, s.store, projections.Options{Reading: s.reading, Logger: s.log})
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() { b.runner.Keep(ctx) })

@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 
-	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/google/uuid"
 
 	"loyalty/domain"
@@ -37,35 +35,18 @@ func checkpointStream(consumer string) string { return "checkpoint-" + consumer 
 // LoadCheckpoint returns the last checkpoint that a consumer saved, or one at the zero position if it never did. It reads one event.
 // Errors are domain.ErrUnavailable and domain.ErrUndecodable.
 func (s *Store) LoadCheckpoint(ctx context.Context, consumer string) (ConsumerCheckpoint, error) {
-	var at ConsumerCheckpoint
-	err := s.reads.do(ctx, "read the checkpoint of "+consumer, func(ctx context.Context, client *esdb.Client) error {
-		at = ConsumerCheckpoint{revision: NoStream}
-		o := esdb.ReadStreamOptions{Direction: esdb.Backwards, From: esdb.End{}}
-		read, err := client.ReadStream(ctx, checkpointStream(consumer), o, 1)
-		if err != nil {
-			return err
-		}
-		defer read.Close()
-		resolved, err := read.Recv()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		event := resolved.OriginalEvent()
-		var moved checkpointMoved
-		if err := json.Unmarshal(event.Data, &moved); err != nil || event.EventType != typeCheckpoint {
-			return fmt.Errorf("%w: %s in the stream of a checkpoint: %w", domain.ErrUndecodable, event.EventType, err)
-		}
-		at.revision = int64(event.EventNumber)
-		if at.Checkpoint, err = domain.ParseCheckpoint(moved.Position, moved.Origin); err != nil {
-			return fmt.Errorf("%w: %w", domain.ErrUndecodable, err)
-		}
-		return nil
-	})
-	if errors.Is(err, domain.ErrNotFound) {
-		return ConsumerCheckpoint{revision: NoStream}, nil
+	at := ConsumerCheckpoint{revision: NoStream}
+	event, err := s.newest(ctx, "read the checkpoint of "+consumer, checkpointStream(consumer))
+	if err != nil || event == nil {
+		return at, err
+	}
+	var moved checkpointMoved
+	if err := json.Unmarshal(event.Data, &moved); err != nil || event.EventType != typeCheckpoint {
+		return at, fmt.Errorf("%w: %s in the stream of a checkpoint: %w", domain.ErrUndecodable, event.EventType, err)
+	}
+	at.revision = int64(event.EventNumber)
+	if at.Checkpoint, err = domain.ParseCheckpoint(moved.Position, moved.Origin); err != nil {
+		err = fmt.Errorf("%w: %w", domain.ErrUndecodable, err)
 	}
 	return at, err
 }
@@ -79,12 +60,10 @@ func (s *Store) SaveCheckpoint(ctx context.Context, consumer string, from Consum
 		return from, fmt.Errorf("encode the checkpoint of %s: %w", consumer, err)
 	}
 	stream := checkpointStream(consumer)
-	_, err = s.append(ctx, stream, from.revision, []esdb.EventData{{
-		EventID:   uuid.NewSHA1(uuid.NameSpaceURL, fmt.Appendf(nil, "%s@%d:%s%s", stream, from.revision, to, to.Origin())),
-		EventType: typeCheckpoint, ContentType: esdb.ContentTypeJson, Data: data,
-	}})
+	id := uuid.NewSHA1(uuid.NameSpaceURL, fmt.Appendf(nil, "%s@%d:%s%s", stream, from.revision, to, to.Origin()))
+	err = s.AppendJSON(ctx, stream, from.revision, id, typeCheckpoint, data)
 	if errors.Is(err, domain.ErrWrongRevision) {
-		return from, fmt.Errorf("checkpoint of %s: %w: %w", consumer, domain.ErrCheckpointMoved, err)
+		err = fmt.Errorf("%w: %w", domain.ErrCheckpointMoved, err)
 	}
 	if err != nil {
 		return from, fmt.Errorf("checkpoint of %s: %w", consumer, err)
