@@ -13,6 +13,7 @@ import (
 	"loyalty/domain/account"
 	"loyalty/domain/order"
 	"loyalty/eventstore"
+	"loyalty/eventstore/consumer"
 	"loyalty/projections"
 )
 
@@ -66,7 +67,7 @@ type Events struct {
 	EventsOptions
 	// saved is the checkpoint in the store, savedAt when it was written. at is up to where events are published, unsaved whether
 	// that is beyond the checkpoint.
-	saved   eventstore.ConsumerCheckpoint
+	saved   consumer.Checkpoint
 	savedAt time.Time
 	at      domain.Checkpoint
 	unsaved bool
@@ -105,7 +106,7 @@ func (*Events) Names() string { return "" }
 // Checkpoint is the saved checkpoint, or the position published since unless another process has moved the checkpoint beyond it.
 // The first time it is the start or the end of the log, and saved at once, so that no later event is lost.
 func (e *Events) Checkpoint(ctx context.Context) (domain.Checkpoint, error) {
-	saved, err := e.Store.LoadCheckpoint(ctx, eventsName)
+	saved, err := consumer.Load(ctx, e.Store, eventsName)
 	if err != nil {
 		return domain.Checkpoint{}, err
 	}
@@ -116,7 +117,7 @@ func (e *Events) Checkpoint(ctx context.Context) (domain.Checkpoint, error) {
 				return from, err
 			}
 		}
-		if saved, err = e.Store.SaveCheckpoint(ctx, eventsName, saved, from); err != nil {
+		if saved, err = consumer.Save(ctx, e.Store, eventsName, saved, from); err != nil {
 			return from, err
 		}
 	}
@@ -155,7 +156,7 @@ func (e *Events) Save(ctx context.Context) error {
 	if !e.unsaved {
 		return nil
 	}
-	saved, err := e.Store.SaveCheckpoint(ctx, eventsName, e.saved, e.at)
+	saved, err := consumer.Save(ctx, e.Store, eventsName, e.saved, e.at)
 	if err != nil {
 		return err
 	}

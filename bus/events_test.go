@@ -19,6 +19,7 @@ import (
 	"loyalty/domain"
 	"loyalty/domain/order"
 	"loyalty/eventstore"
+	"loyalty/eventstore/consumer"
 	"loyalty/eventstore/reading"
 	"loyalty/projections"
 )
@@ -246,7 +247,7 @@ func TestACheckpointIsSavedNowAndThenAndAtTheEnd(t *testing.T) {
 	}
 	saved := func() domain.Position {
 		t.Helper()
-		c, err := s.Store.LoadCheckpoint(ctx, "integration-events")
+		c, err := consumer.Load(ctx, s.Store, "integration-events")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -21,6 +21,11 @@ type Raw struct {
 	Data, Metadata string
 }
 
+// rawOf leaves the texts out.
+func rawOf(e *esdb.RecordedEvent) Raw {
+	return Raw{ID: e.EventID, Stream: e.StreamID, Revision: e.EventNumber, Position: position(e.Position), Created: created(e), Type: e.EventType}
+}
+
 // Decode decodes an event and its metadata. An event that can't be decoded is domain.ErrUndecodable with its position. Texts of the
 // event share memory with those of up to 1,023 others: clone a text before keeping it for long.
 func (s *Store) Decode(r *Raw) (domain.Event, Metadata, error) {
@@ -47,22 +52,21 @@ type rawBatch struct {
 	events []Raw
 	ends   []rawEnds
 	text   []byte
+	looked domain.Position // to where the server had looked behind the events, if it said so
 }
 
 // rawEnds is where the data and the metadata of an event end in the text of its batch.
 type rawEnds struct{ data, metadata int }
 
 func (b *rawBatch) add(e *esdb.RecordedEvent) {
-	b.events = append(b.events, Raw{
-		ID: e.EventID, Stream: e.StreamID, Revision: e.EventNumber, Position: position(e.Position), Created: created(e), Type: e.EventType,
-	})
+	b.events = append(b.events, rawOf(e))
 	b.text = append(b.text, e.Data...)
 	data := len(b.text)
 	b.text = append(b.text, e.UserMetadata...)
 	b.ends = append(b.ends, rawEnds{data, len(b.text)})
 }
 
-func (b *rawBatch) deliver(ctx context.Context, deliver func(*Raw) error) error {
+func (b *rawBatch) deliver(ctx context.Context, looked func(domain.Position), deliver func(*Raw) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -75,15 +79,21 @@ func (b *rawBatch) deliver(ctx context.Context, deliver func(*Raw) error) error 
 			return err
 		}
 	}
+	if b.looked != (domain.Position{}) {
+		looked(b.looked)
+	}
 	return nil
 }
 
-func (b *rawBatch) empty() { b.events, b.ends, b.text = b.events[:0], b.ends[:0], b.text[:0] }
+func (b *rawBatch) empty() {
+	b.events, b.ends, b.text, b.looked = b.events[:0], b.ends[:0], b.text[:0], domain.Position{}
+}
 
 // ReadAhead is Between for long runs of events. It reads in a goroutine of its own, up to 4,096 events ahead of deliver, and calls
 // deliver in the caller's goroutine. Events are not decoded: Decode does that. A Raw is valid during the call only. After an error,
-// also ctx's, some of the events that were read are not delivered.
-func (s *Store) ReadAhead(ctx context.Context, after domain.Checkpoint, until domain.Position, types []string, deliver func(*Raw) error) error {
+// also ctx's, some of the events that were read are not delivered. In the same goroutine it tells looked now and then how far the server has
+// looked for events, before until, also where all of them are of other types.
+func (s *Store) ReadAhead(ctx context.Context, after domain.Checkpoint, until domain.Position, types []string, looked func(domain.Position), deliver func(*Raw) error) error {
 	wanted, err := s.registry.familiesOf(types)
 	if err != nil {
 		return err
@@ -99,7 +109,15 @@ func (s *Store) ReadAhead(ctx context.Context, after domain.Checkpoint, until do
 	go func() {
 		defer close(full)
 		b := <-free
-		_, reading = s.between(ctx, after, until, wanted, func(e *esdb.RecordedEvent) error {
+		_, reading = s.between(ctx, after, until, wanted, func(at domain.Position) {
+			b.looked = at
+			select {
+			case next := <-free:
+				full <- b
+				b = next
+			default: // the other goroutine has work, and hears of it with the next events
+			}
+		}, func(e *esdb.RecordedEvent) error {
 			b.add(e)
 			if len(b.events) < aheadBatch {
 				return nil
@@ -119,7 +137,7 @@ func (s *Store) ReadAhead(ctx context.Context, after domain.Checkpoint, until do
 	var delivering error
 	for b := range full { // to its end, which is that of the goroutine
 		if delivering == nil {
-			if delivering = b.deliver(ctx, deliver); delivering != nil {
+			if delivering = b.deliver(ctx, looked, deliver); delivering != nil {
 				stop()
 			}
 		}

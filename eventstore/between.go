@@ -18,7 +18,7 @@ func (s *Store) Between(ctx context.Context, after domain.Checkpoint, until doma
 	if err != nil {
 		return after, err
 	}
-	return s.between(ctx, after, until, wanted, func(e *esdb.RecordedEvent) error {
+	return s.between(ctx, after, until, wanted, nil, func(e *esdb.RecordedEvent) error {
 		recorded, err := s.registry.decode(e)
 		if err != nil {
 			return err
@@ -27,12 +27,20 @@ func (s *Store) Between(ctx context.Context, after domain.Checkpoint, until doma
 	})
 }
 
-// between ends before until, without an error, if deliver returns errReached.
-func (s *Store) between(ctx context.Context, after domain.Checkpoint, until domain.Position, wanted families, deliver func(*esdb.RecordedEvent) error) (domain.Checkpoint, error) {
+// between ends before until, without an error, if deliver returns errReached. It tells looked, if that is not nil, how far the server has looked, at
+// most until.
+func (s *Store) between(ctx context.Context, after domain.Checkpoint, until domain.Position, wanted families, looked func(domain.Position), deliver func(*esdb.RecordedEvent) error) (domain.Checkpoint, error) {
 	if !after.Position.Before(until) {
 		return after, nil
 	}
 	f := upTo(until, after, wanted, deliver)
+	if looked != nil {
+		f.looked = func(at domain.Position) {
+			if at.Before(until) {
+				looked(at)
+			}
+		}
+	}
 	if err := s.follow(ctx, f); !errors.Is(err, errReached) {
 		return f.at, err
 	}

@@ -201,15 +201,6 @@ func (s *Store) stored(ctx context.Context, what, stream string) ([]*esdb.Record
 	return s.readStream(ctx, what, stream, esdb.ReadStreamOptions{Direction: esdb.Forwards, From: esdb.Start{}}, math.MaxUint64)
 }
 
-// newest is the newest event of a stream as it is stored, nil if there is none.
-func (s *Store) newest(ctx context.Context, what, stream string) (*esdb.RecordedEvent, error) {
-	events, err := s.readStream(ctx, what, stream, esdb.ReadStreamOptions{Direction: esdb.Backwards, From: esdb.End{}}, 1)
-	if err != nil || len(events) == 0 {
-		return nil, err
-	}
-	return events[0], nil
-}
-
 func (s *Store) readStream(ctx context.Context, what, stream string, o esdb.ReadStreamOptions, count uint64) (events []*esdb.RecordedEvent, err error) {
 	err = s.reads.do(ctx, what, func(ctx context.Context, client *esdb.Client) error {
 		events = nil

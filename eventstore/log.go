@@ -76,8 +76,9 @@ func (s *Store) CountAfter(ctx context.Context, after domain.Checkpoint, types [
 }
 
 // Extent is the first and the last event of the log of types that the registry knows. It is false if there is none. If none is among the last 4,096
-// events of the log, those of other applications not least, it reads all events of these types.
-func (s *Store) Extent(ctx context.Context) (first, last Recorded, found bool, err error) {
+// events of the log, those of other applications not least, it reads all events of these types, and tells looked now and then how far it is on the way to
+// the end.
+func (s *Store) Extent(ctx context.Context, looked func(at, end domain.Position)) (first, last Recorded, found bool, err error) {
 	known := s.registry.allFamilies()
 	end, err := s.End(ctx)
 	if err != nil {
@@ -97,7 +98,7 @@ func (s *Store) Extent(ctx context.Context) (first, last Recorded, found bool, e
 		return first, last, false, err
 	}
 	near := newest != nil
-	if _, err = s.between(ctx, domain.Checkpoint{}, end, known, func(e *esdb.RecordedEvent) error {
+	if _, err = s.between(ctx, domain.Checkpoint{}, end, known, func(at domain.Position) { looked(at, end) }, func(e *esdb.RecordedEvent) error {
 		if oldest == nil {
 			oldest = e
 		}

@@ -20,7 +20,7 @@ import (
 
 func TestTheEndsOfTheLogAndOfAppendsAreFound(t *testing.T) {
 	store := storetest.Open(t)
-	if _, _, found, err := store.Extent(t.Context()); found || err != nil {
+	if _, _, found, err := store.Extent(t.Context(), func(domain.Position, domain.Position) {}); found || err != nil {
 		t.Errorf("the ends of an empty log: %t, %v", found, err)
 	}
 	var ends []domain.Position
@@ -43,7 +43,7 @@ func TestTheEndsOfTheLogAndOfAppendsAreFound(t *testing.T) {
 			ends = append(ends, end)
 		}
 	}
-	first, last, found, err := store.Extent(t.Context())
+	first, last, found, err := store.Extent(t.Context(), func(domain.Position, domain.Position) {})
 	if err != nil || !found || first.Revision != 0 || last.Position != ends[6] {
 		t.Errorf("from %+v to %+v, %v", first, last, err)
 	}
@@ -93,7 +93,7 @@ func TestEventsCanBeReadUndecodedAndDecodedOneByOne(t *testing.T) {
 		storetest.Add(t, store, fmt.Sprint("account-", i), storetest.Adjusted("a", domain.Points(i+1)))
 		storetest.Add(t, store, fmt.Sprint("order-", i), storetest.Placed("a"))
 	}
-	_, last, _, err := store.Extent(t.Context())
+	_, last, _, err := store.Extent(t.Context(), func(domain.Position, domain.Position) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func TestEventsCanBeReadUndecodedAndDecodedOneByOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = store.ReadAhead(t.Context(), domain.Checkpoint{}, last.Position, types, func(r *eventstore.Raw) error {
+	err = store.ReadAhead(t.Context(), domain.Checkpoint{}, last.Position, types, func(domain.Position) {}, func(r *eventstore.Raw) error {
 		event, metadata, err := store.Decode(r)
 		got = append(got, eventstore.Recorded{
 			ID: r.ID, Stream: r.Stream, Revision: r.Revision, Position: r.Position, Created: r.Created, Type: r.Type,

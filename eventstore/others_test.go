@@ -39,7 +39,7 @@ func TestEventsOfOthersStayAtTheServer(t *testing.T) {
 	}
 	for what, ask := range map[string]func() bool{
 		"the extent": func() bool {
-			from, to, found, err := store.Extent(bounded(t))
+			from, to, found, err := store.Extent(bounded(t), func(domain.Position, domain.Position) {})
 			return err == nil && found && from.Position == first && to.Position == last
 		},
 		"the end of an append": func() bool {

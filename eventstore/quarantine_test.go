@@ -69,13 +69,13 @@ func TestAQuarantinedEventCountsForNobody(t *testing.T) {
 		t.Errorf("got %v, %v", points, err)
 	}
 	var ahead int
-	if err := store.ReadAhead(t.Context(), domain.Checkpoint{}, last, types, func(*eventstore.Raw) error { ahead++; return nil }); err != nil || ahead != 2 {
+	if err := store.ReadAhead(t.Context(), domain.Checkpoint{}, last, types, func(domain.Position) {}, func(*eventstore.Raw) error { ahead++; return nil }); err != nil || ahead != 2 {
 		t.Errorf("read ahead %d events, %v", ahead, err)
 	}
 	if events, revision, err := store.Load(t.Context(), "account-a"); err != nil || len(events) != 1 || revision != 1 {
 		t.Errorf("loaded %d events at revision %d, %v; want 1 at 1", len(events), revision, err)
 	}
-	if _, r, found, err := store.Extent(t.Context()); err != nil || !found || r.Position != last {
+	if _, r, found, err := store.Extent(t.Context(), func(domain.Position, domain.Position) {}); err != nil || !found || r.Position != last {
 		t.Errorf("the last event is %+v, %v", r, err)
 	}
 	f := storetest.Follow(t, store, domain.Position{})

@@ -210,13 +210,16 @@ func (s *Store) Load(ctx context.Context, stream string) (events []Recorded, rev
 	return events, revision, nil
 }
 
-// Newest is the data of the newest event of any stream, and its revision: nil and NoStream if there is none.
-func (s *Store) Newest(ctx context.Context, stream string) (data []byte, revision int64, err error) {
-	newest, err := s.newest(ctx, "read the newest event of "+redacted(stream), stream)
-	if err != nil || newest == nil {
-		return nil, NoStream, err
+// Newest is the newest event of any stream, nil if there is none.
+func (s *Store) Newest(ctx context.Context, stream string) (*Raw, error) {
+	o := esdb.ReadStreamOptions{Direction: esdb.Backwards, From: esdb.End{}}
+	events, err := s.readStream(ctx, "read the newest event of "+redacted(stream), stream, o, 1)
+	if err != nil || len(events) == 0 {
+		return nil, err
 	}
-	return newest.Data, int64(newest.EventNumber), nil
+	newest := rawOf(events[0])
+	newest.Data, newest.Metadata = string(events[0].Data), string(events[0].UserMetadata)
+	return &newest, nil
 }
 
 // PositionOf is the position of an event that Load returned. If the server did not give it, PositionOf appends the event again at

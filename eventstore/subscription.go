@@ -79,7 +79,10 @@ type subscription struct {
 	begins   bool // gives the log an id if it has none
 	event    func(*esdb.RecordedEvent, domain.Checkpoint) error
 	notice   func(Item) error // for what is not an event
-	failed   error            // what event or notice returned
+	// looked is told how far the server has looked for events, about; nil if nobody wants to know. It is right for progress only: some versions
+	// send none, or positions beyond the end.
+	looked func(domain.Position)
+	failed error // what event or notice returned
 
 	// log is what the log said of itself when the connection was made, aim its end then, and end the end as the connected node has it, which may
 	// be behind its leader.
@@ -151,6 +154,8 @@ func (f *subscription) deliver(received *esdb.SubscriptionEvent) error {
 		} else {
 			err = f.event(event, at)
 		}
+	case received.CheckPointReached != nil && f.looked != nil:
+		f.looked(position(*received.CheckPointReached))
 	case received.CaughtUp != nil:
 		if at.Position.Before(f.end.Position) {
 			at.Position = f.end.Position

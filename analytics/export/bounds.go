@@ -78,12 +78,12 @@ type extent struct {
 var errStop = errors.New("stop reading")
 
 // extentOf reads the extent of a log.
-func extentOf(ctx context.Context, store *eventstore.Store) (e extent, err error) {
+func extentOf(ctx context.Context, store *eventstore.Store, progress func(string, uint64, uint64)) (e extent, err error) {
 	if e.end, err = store.End(ctx); err != nil {
 		return e, err
 	}
 	var found bool
-	e.first, e.last, found, err = store.Extent(ctx)
+	e.first, e.last, found, err = store.Extent(ctx, func(at, end domain.Position) { progress(findingEnd, at.Commit, end.Commit) })
 	e.empty = !found
 	return e, err
 }
@@ -122,7 +122,7 @@ func (e extent) check(ctx context.Context, store *eventstore.Store, from, to Bou
 	case from.position == nil || !to.timed():
 		return nil
 	}
-	err := store.ReadAhead(ctx, domain.CheckpointAt(*from.position), e.end, Types(), func(r *eventstore.Raw) error {
+	err := store.ReadAhead(ctx, domain.CheckpointAt(*from.position), e.end, Types(), func(domain.Position) {}, func(r *eventstore.Raw) error {
 		if !r.Created.Before(to.end()) {
 			return from.reversed(to)
 		}
@@ -170,7 +170,7 @@ func (b Bound) start(ctx context.Context, store *eventstore.Store, to Bound, end
 		return domain.Position{}, nil
 	}
 	var last domain.Position
-	err := store.ReadAhead(ctx, domain.Checkpoint{}, end, Types(), func(r *eventstore.Raw) error {
+	err := store.ReadAhead(ctx, domain.Checkpoint{}, end, Types(), progress, func(r *eventstore.Raw) error {
 		if !r.Created.Before(b.begin) {
 			began, err := appendBegan(ctx, store, r)
 			if err != nil {

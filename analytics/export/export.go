@@ -28,9 +28,18 @@ type Options struct {
 	Types []string
 	// PartRows is how many rows a file has at most, a multiple of 1,024 (default 2,097,152).
 	PartRows int
-	// Progress, if set, is called now and then with what is done ("exporting"), the number of events and an estimate of their total.
+	// Progress, if set, is called now and then, also while there are only events of others. It gets the number of events that are exported and an
+	// estimate of their total, or, while it does something else than Exporting, how much of the log is passed.
 	Progress func(doing string, done, total uint64)
 }
+
+// What a progress is about.
+const (
+	Exporting    = "exporting"
+	Looking      = "looking for events"
+	findingEnd   = "finding the end"
+	findingStart = "finding the start"
+)
 
 // Run exports the events that are not in the folder yet. It returns the manifest of the folder, also after an error: the files in
 // the manifest are complete and on disk, and another run with the same options continues from there. Errors are domain.ErrInvalid
@@ -49,7 +58,7 @@ func Run(ctx context.Context, store *eventstore.Store, o Options) (m Manifest, e
 	if o.Progress == nil {
 		o.Progress = func(string, uint64, uint64) {}
 	}
-	log, err := extentOf(ctx, store)
+	log, err := extentOf(ctx, store, o.Progress)
 	if err != nil {
 		return m, err
 	}
@@ -71,7 +80,7 @@ func Run(ctx context.Context, store *eventstore.Store, o Options) (m Manifest, e
 	default:
 		m = Manifest{Version: manifestVersion, Options: asked, Files: []File{}}
 		m.After, err = o.From.start(ctx, store, o.To, log.end, func(at domain.Position) {
-			o.Progress("finding the start", at.Commit, log.end.Commit)
+			o.Progress(findingStart, at.Commit, log.end.Commit)
 		})
 		if err != nil {
 			return m, err
@@ -109,8 +118,9 @@ func Run(ctx context.Context, store *eventstore.Store, o Options) (m Manifest, e
 func transfer(ctx context.Context, store *eventstore.Store, w *writer, o Options, after, until domain.Position) error {
 	var done uint64
 	reached, last := until, after
-	total := until.Commit - min(until.Commit, after.Commit)
-	err := store.ReadAhead(ctx, domain.CheckpointAt(after), until, o.Types, func(r *eventstore.Raw) error {
+	length := func(at domain.Position) uint64 { return at.Commit - min(at.Commit, after.Commit) }
+	tell := func(at domain.Position) { Tell(o.Progress, Exporting, done, length(at), length(until)) }
+	err := store.ReadAhead(ctx, domain.CheckpointAt(after), until, o.Types, tell, func(r *eventstore.Raw) error {
 		if o.To.timed() && !r.Created.Before(o.To.end()) {
 			begun, err := appendBegan(ctx, store, r)
 			if err != nil {
@@ -126,8 +136,7 @@ func transfer(ctx context.Context, store *eventstore.Store, w *writer, o Options
 			return err
 		}
 		if done++; done%batchRows == 0 {
-			passed := r.Position.Commit - min(r.Position.Commit, after.Commit)
-			o.Progress("exporting", done, EstimateTotal(done, passed, total))
+			tell(r.Position)
 		}
 		return nil
 	})
@@ -137,10 +146,14 @@ func transfer(ctx context.Context, store *eventstore.Store, w *writer, o Options
 	return w.end(ctx, reached)
 }
 
-// EstimateTotal estimates how many events a stretch of the log has, from how many were found in its first part. passed and total are the
-// lengths of that part and of the stretch, as differences of commit positions. The estimate is at least done.
-func EstimateTotal(done, passed, total uint64) uint64 {
-	return max(done, uint64(float64(done)*float64(total)/float64(max(passed, 1))))
+// Tell tells a progress how many events of a stretch of the log are done, and how many there may be by what was found in its first part. passed and
+// total are the lengths of that part and of the stretch, as differences of commit positions. Before the first event it tells these.
+func Tell(progress func(doing string, done, total uint64), doing string, done, passed, total uint64) {
+	if done == 0 {
+		progress(Looking, passed, total)
+		return
+	}
+	progress(doing, done, max(done, uint64(float64(done)*float64(total)/float64(max(passed, 1)))))
 }
 
 // explain adds to the error of a full disk what to do about it.

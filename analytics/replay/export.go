@@ -220,7 +220,7 @@ func (e *exportReader) group(schema *parquet.Schema, group parquet.RowGroup) (er
 		rows -= n
 		e.done += int64(n)
 		if e.options.Progress != nil {
-			e.options.Progress("replaying", uint64(e.done), uint64(e.total))
+			e.options.Progress(Replaying, uint64(e.done), uint64(e.total))
 		}
 		if err := e.ctx.Err(); err != nil {
 			return err

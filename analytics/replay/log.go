@@ -17,9 +17,16 @@ type Options struct {
 	Until  Until
 	Policy *Policy
 	By     By
-	// Progress, if set, is called now and then with the number of events folded and an estimate of their total.
+	// Progress, if set, is called now and then, also while there are only events of others. It gets the number of events folded and an estimate of
+	// their total, or, while it does something else than Replaying, how much of the log is passed.
 	Progress func(doing string, done, total uint64)
 }
+
+// What a progress is about, beside export.Looking.
+const (
+	Replaying  = "replaying"
+	findingEnd = "finding the end"
+)
 
 // types are the event types that are folded.
 func types() []string {
@@ -33,7 +40,10 @@ var errPassed = errors.New("the moment asked for has passed")
 // decoded, and domain.ErrOrderPoints for an order that would earn too much under the policy. After an error, also ctx's, the history is as far as it was folded.
 func FromLog(ctx context.Context, store *eventstore.Store, o Options) (*History, error) {
 	h := newHistory(o.Policy, o.By)
-	end, err := o.Until.check(ctx, store)
+	if o.Progress == nil {
+		o.Progress = func(string, uint64, uint64) {}
+	}
+	end, err := o.Until.check(ctx, store, func(at, end domain.Position) { o.Progress(findingEnd, at.Commit, end.Commit) })
 	if err != nil {
 		return h, err
 	}
@@ -42,15 +52,16 @@ func FromLog(ctx context.Context, store *eventstore.Store, o Options) (*History,
 		return h, err
 	}
 	h.quarantined = log.Quarantined
-	err = store.ReadAhead(ctx, domain.Checkpoint{}, end, types(), func(r *eventstore.Raw) error {
+	tell := func(at domain.Position) { export.Tell(o.Progress, Replaying, h.events, at.Commit, end.Commit) }
+	err = store.ReadAhead(ctx, domain.Checkpoint{}, end, types(), tell, func(r *eventstore.Raw) error {
 		if o.Until.passed(r.Created) {
 			return errPassed
 		}
 		if err := h.read(store, r); err != nil {
 			return err
 		}
-		if h.events&1023 == 0 && o.Progress != nil {
-			o.Progress("replaying", h.events, export.EstimateTotal(h.events, r.Position.Commit, end.Commit))
+		if h.events&1023 == 0 {
+			tell(r.Position)
 		}
 		return nil
 	})

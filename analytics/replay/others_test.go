@@ -1,7 +1,10 @@
 package replay_test
 
 import (
+	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -31,15 +34,15 @@ func shared(t testing.TB, n, others int) (*storetest.Front, *eventstore.Store) {
 }
 
 // analyses are what analysts do with a log; each returns the number of events that it has met.
-func analyses(t testing.TB, store *eventstore.Store) map[string]func() (uint64, error) {
+func analyses(t testing.TB, store *eventstore.Store, progress func(doing string, done, total uint64)) map[string]func() (uint64, error) {
 	folder := filepath.Join(t.TempDir(), "export")
 	return map[string]func() (uint64, error){
 		"replay": func() (uint64, error) {
-			h, err := replay.FromLog(t.Context(), store, replay.Options{})
+			h, err := replay.FromLog(t.Context(), store, replay.Options{Progress: progress})
 			return h.Events(), err
 		},
 		"export": func() (uint64, error) {
-			m, err := export.Run(t.Context(), store, export.Options{Dir: folder, Format: export.JSONLines, Types: export.Types()})
+			m, err := export.Run(t.Context(), store, export.Options{Dir: folder, Format: export.JSONLines, Types: export.Types(), Progress: progress})
 			var rows uint64
 			for _, file := range m.Files {
 				rows += uint64(file.Events)
@@ -55,7 +58,7 @@ func analyses(t testing.TB, store *eventstore.Store) map[string]func() (uint64, 
 func TestAnalystsReadNoMoreThanOurEvents(t *testing.T) {
 	const ours, others, bound = 100, 30_000, 4096 + 500
 	front, store := shared(t, ours, others)
-	for what, analyse := range analyses(t, store) {
+	for what, analyse := range analyses(t, store, nil) {
 		so := front.Passed()
 		if n, err := analyse(); err != nil || n != ours {
 			t.Errorf("%s: %d events, %v", what, n, err)
@@ -66,15 +69,52 @@ func TestAnalystsReadNoMoreThanOurEvents(t *testing.T) {
 	}
 }
 
-// BenchmarkAmongOthers analyses a thousand events of ours among 300,000 of others.
+// Given a log that is shared with another application, whose events are many, and are before ours and behind them
+// When an analyst replays it or exports it
+// Then they are told how far it is while only events of others are passed, at every part of the log, and never that more is done than there is.
+func TestAnalystsAreToldHowFarItIsAmongEventsOfOthers(t *testing.T) {
+	const ours, others = 3000, 30_000
+	_, store := shared(t, ours, others)
+	for what := range analyses(t, store, nil) {
+		told := map[string][]uint64{} // hundredths by what is done
+		if _, err := analyses(t, store, func(doing string, done, total uint64) {
+			if total == 0 || done > total {
+				t.Errorf("%s, %s: %d of %d", what, doing, done, total)
+				return
+			}
+			told[doing] = append(told[doing], 100*done/total)
+		})[what](); err != nil {
+			t.Fatal(err)
+		}
+		for _, doing := range []string{"finding the end", export.Looking} {
+			if len(told[doing]) == 0 || told[doing][0] > 10 || !slices.IsSorted(told[doing]) {
+				t.Errorf("%s: while it is %s it tells %v hundredths", what, doing, told[doing])
+			}
+		}
+		work := append(told[replay.Replaying], told[export.Exporting]...)
+		if len(work) < 3 || work[len(work)-1] < 90 {
+			t.Errorf("%s: at work it tells %v hundredths", what, work)
+		}
+	}
+}
+
+// BenchmarkAmongOthers analyses a thousand events of ours among those of others: 300,000, or as many as OTHERS says.
 func BenchmarkAmongOthers(b *testing.B) {
-	const ours, others = 1000, 300_000
+	const ours = 1000
+	others := 300_000
+	if text := os.Getenv("OTHERS"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			b.Fatal(err)
+		}
+		others = n
+	}
 	front, store := shared(b, ours, others)
-	for what := range analyses(b, store) {
+	for what := range analyses(b, store, nil) {
 		b.Run(what, func(b *testing.B) {
 			so, cpu := front.Passed(), cpuTime(b)
 			for b.Loop() {
-				if n, err := analyses(b, store)[what](); err != nil || n != ours {
+				if n, err := analyses(b, store, nil)[what](); err != nil || n != ours {
 					b.Fatalf("%d events, %v", n, err)
 				}
 			}

@@ -81,8 +81,8 @@ func placeOf(r eventstore.Recorded) place { return place{r.Position, r.Created} 
 
 // check returns the position up to which to read; a time may end reading before it. A moment outside the log, and a position in the
 // middle of an append, are errors.
-func (u Until) check(ctx context.Context, store *eventstore.Store) (domain.Position, error) {
-	first, last, some, err := store.Extent(ctx)
+func (u Until) check(ctx context.Context, store *eventstore.Store, looked func(at, end domain.Position)) (domain.Position, error) {
+	first, last, some, err := store.Extent(ctx, looked)
 	if err != nil || !some {
 		if err == nil && u != (Until{}) {
 			err = u.invalid("until_empty", "can't be found: there are no events yet")

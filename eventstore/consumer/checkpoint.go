@@ -1,4 +1,5 @@
-package eventstore
+// Package consumer keeps how far consumers have processed the log in the event store itself, for those without a store of their own.
+package consumer
 
 import (
 	"context"
@@ -9,18 +10,18 @@ import (
 	"github.com/google/uuid"
 
 	"loyalty/domain"
+	"loyalty/eventstore"
 )
 
-// ConsumerCheckpoint is how far a consumer has processed the log. It is stored in the event store itself, for consumers without a store of their
-// own. LoadCheckpoint returns one that SaveCheckpoint can move; the zero ConsumerCheckpoint can't be moved.
-type ConsumerCheckpoint struct {
+// Checkpoint is how far a consumer has processed the log. Load returns one that Save can move; the zero Checkpoint can't be moved.
+type Checkpoint struct {
 	domain.Checkpoint
 	// revision is that of the consumer's stream.
 	revision int64
 }
 
 // Kept tells whether the consumer has saved a checkpoint before.
-func (c ConsumerCheckpoint) Kept() bool { return c.revision != NoStream }
+func (c Checkpoint) Kept() bool { return c.revision != eventstore.NoStream }
 
 // typeCheckpoint is the type of the events in a consumer's stream. They are not domain events: the registry does not know the type.
 const typeCheckpoint = "checkpoint-moved.v1"
@@ -32,29 +33,32 @@ type checkpointMoved struct {
 
 func checkpointStream(consumer string) string { return "checkpoint-" + consumer }
 
-// LoadCheckpoint returns the last checkpoint that a consumer saved, or one at the zero position if it never did. It reads one event.
+// Load returns the last checkpoint that a consumer saved, or one at the zero position if it never did. It reads one event.
 // Errors are domain.ErrUnavailable and domain.ErrUndecodable.
-func (s *Store) LoadCheckpoint(ctx context.Context, consumer string) (ConsumerCheckpoint, error) {
-	at := ConsumerCheckpoint{revision: NoStream}
-	event, err := s.newest(ctx, "read the checkpoint of "+consumer, checkpointStream(consumer))
-	if err != nil || event == nil {
-		return at, err
+func Load(ctx context.Context, s *eventstore.Store, consumer string) (Checkpoint, error) {
+	at := Checkpoint{revision: eventstore.NoStream}
+	event, err := s.Newest(ctx, checkpointStream(consumer))
+	if err != nil {
+		return at, fmt.Errorf("checkpoint of %s: %w", consumer, err)
+	}
+	if event == nil {
+		return at, nil
 	}
 	var moved checkpointMoved
-	if err := json.Unmarshal(event.Data, &moved); err != nil || event.EventType != typeCheckpoint {
-		return at, fmt.Errorf("%w: %s in the stream of a checkpoint: %w", domain.ErrUndecodable, event.EventType, err)
+	if err := json.Unmarshal([]byte(event.Data), &moved); err != nil || event.Type != typeCheckpoint {
+		return at, fmt.Errorf("%w: %s in the stream of a checkpoint: %w", domain.ErrUndecodable, event.Type, err)
 	}
-	at.revision = int64(event.EventNumber)
+	at.revision = int64(event.Revision)
 	if at.Checkpoint, err = domain.ParseCheckpoint(moved.Position, moved.Origin); err != nil {
 		err = fmt.Errorf("%w: %w", domain.ErrUndecodable, err)
 	}
 	return at, err
 }
 
-// SaveCheckpoint moves a consumer's checkpoint by compare-and-set from one that LoadCheckpoint or SaveCheckpoint returned. If another
+// Save moves a consumer's checkpoint by compare-and-set from one that Load or Save returned. If another
 // process has moved it since, the error is domain.ErrCheckpointMoved. Each call adds an event to the log, so a busy consumer
 // does not save after every event. After domain.ErrUnavailable the checkpoint may have moved.
-func (s *Store) SaveCheckpoint(ctx context.Context, consumer string, from ConsumerCheckpoint, to domain.Checkpoint) (ConsumerCheckpoint, error) {
+func Save(ctx context.Context, s *eventstore.Store, consumer string, from Checkpoint, to domain.Checkpoint) (Checkpoint, error) {
 	data, err := json.Marshal(checkpointMoved{Position: to.Position, Origin: to.Origin()})
 	if err != nil {
 		return from, fmt.Errorf("encode the checkpoint of %s: %w", consumer, err)
@@ -68,5 +72,5 @@ func (s *Store) SaveCheckpoint(ctx context.Context, consumer string, from Consum
 	if err != nil {
 		return from, fmt.Errorf("checkpoint of %s: %w", consumer, err)
 	}
-	return ConsumerCheckpoint{Checkpoint: to, revision: from.revision + 1}, nil
+	return Checkpoint{Checkpoint: to, revision: from.revision + 1}, nil
 }

@@ -1,4 +1,4 @@
-package eventstore_test
+package consumer_test
 
 import (
 	"errors"
@@ -7,43 +7,44 @@ import (
 	"loyalty/domain"
 	"loyalty/domain/account"
 	"loyalty/eventstore"
+	"loyalty/eventstore/consumer"
 	"loyalty/eventstore/storetest"
 )
 
 func TestACheckpointIsWhatWasSavedLast(t *testing.T) {
 	store := storetest.Open(t)
-	at, err := store.LoadCheckpoint(t.Context(), "mail")
+	at, err := consumer.Load(t.Context(), store, "mail")
 	if err != nil || at.Kept() || at.Position != (domain.Position{}) {
 		t.Fatalf("before the first: %+v, %v", at, err)
 	}
 	for i := range uint64(3) {
-		if at, err = store.SaveCheckpoint(t.Context(), "mail", at, domain.CheckpointAt(domain.Position{Commit: 10 + i, Prepare: 9 + i})); err != nil {
+		if at, err = consumer.Save(t.Context(), store, "mail", at, domain.CheckpointAt(domain.Position{Commit: 10 + i, Prepare: 9 + i})); err != nil {
 			t.Fatal(err)
 		}
 	}
-	again, err := store.LoadCheckpoint(t.Context(), "mail")
+	again, err := consumer.Load(t.Context(), store, "mail")
 	if err != nil || again != at || !again.Kept() || again.Position != (domain.Position{Commit: 12, Prepare: 11}) {
 		t.Errorf("got %+v, %v, want %+v", again, err, at)
 	}
-	if other, err := store.LoadCheckpoint(t.Context(), "crm"); err != nil || other.Kept() {
+	if other, err := consumer.Load(t.Context(), store, "crm"); err != nil || other.Kept() {
 		t.Errorf("another consumer's: %+v, %v", other, err)
 	}
 }
 
 func TestOfTwoConcurrentMovesOfACheckpointOneFails(t *testing.T) {
 	store := storetest.Open(t)
-	mine, err := store.LoadCheckpoint(t.Context(), "mail")
+	mine, err := consumer.Load(t.Context(), store, "mail")
 	if err != nil {
 		t.Fatal(err)
 	}
 	theirs := mine
-	if mine, err = store.SaveCheckpoint(t.Context(), "mail", mine, domain.CheckpointAt(domain.Position{Commit: 5, Prepare: 5})); err != nil {
+	if mine, err = consumer.Save(t.Context(), store, "mail", mine, domain.CheckpointAt(domain.Position{Commit: 5, Prepare: 5})); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.SaveCheckpoint(t.Context(), "mail", theirs, domain.CheckpointAt(domain.Position{Commit: 4, Prepare: 4})); !errors.Is(err, domain.ErrCheckpointMoved) {
+	if _, err := consumer.Save(t.Context(), store, "mail", theirs, domain.CheckpointAt(domain.Position{Commit: 4, Prepare: 4})); !errors.Is(err, domain.ErrCheckpointMoved) {
 		t.Errorf("got %v", err)
 	}
-	if at, err := store.LoadCheckpoint(t.Context(), "mail"); err != nil || at != mine {
+	if at, err := consumer.Load(t.Context(), store, "mail"); err != nil || at != mine {
 		t.Errorf("it stands at %+v, %v", at, err)
 	}
 }
@@ -51,9 +52,9 @@ func TestOfTwoConcurrentMovesOfACheckpointOneFails(t *testing.T) {
 func TestACheckpointDoesNotDisturbSubscriptionsToEvents(t *testing.T) {
 	store := storetest.Open(t)
 	storetest.Add(t, store, "account-c-1", storetest.Adjusted("c-1", 1))
-	at, err := store.LoadCheckpoint(t.Context(), "mail")
+	at, err := consumer.Load(t.Context(), store, "mail")
 	if err == nil {
-		_, err = store.SaveCheckpoint(t.Context(), "mail", at, domain.CheckpointAt(domain.Position{Commit: 1, Prepare: 1}))
+		_, err = consumer.Save(t.Context(), store, "mail", at, domain.CheckpointAt(domain.Position{Commit: 1, Prepare: 1}))
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -46,11 +46,11 @@ func Log(ctx context.Context, store *eventstore.Store, user string, carriedOut b
 		return g, domain.Invalid("user", "user_malformed", "this must be the login name of a user of the event store, without $ in front and without a colon")
 	}
 	err = store.RetryWrongRevision(ctx, func() error {
-		settings, _, err := store.Newest(ctx, settingsStream)
+		settings, _, err := newest(ctx, store, settingsStream)
 		if err != nil {
 			return err
 		}
-		metadata, revision, err := store.Newest(ctx, metadataOfAll)
+		metadata, revision, err := newest(ctx, store, metadataOfAll)
 		if err != nil {
 			return err
 		}
@@ -62,6 +62,15 @@ func Log(ctx context.Context, store *eventstore.Store, user string, carriedOut b
 		return store.AppendJSON(ctx, metadataOfAll, revision, uuid.New(), typeMetadata, changed)
 	})
 	return g, err
+}
+
+// newest is the data of the newest event of a stream, and its revision: nil and NoStream if there is none.
+func newest(ctx context.Context, store *eventstore.Store, stream string) (data []byte, revision int64, err error) {
+	event, err := store.Newest(ctx, stream)
+	if err != nil || event == nil {
+		return nil, eventstore.NoStream, err
+	}
+	return []byte(event.Data), int64(event.Revision), nil
 }
 
 // Denied reports whether a server has refused a call because its user lacks a right.

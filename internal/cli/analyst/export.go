@@ -70,7 +70,7 @@ func (c Export) Run(ctx context.Context, std output.Streams) (err error) {
 		return err
 	}
 	progress := output.NewProgress(std.Err, time.Now)
-	o.Progress = func(doing string, done, total uint64) { progress.Show(doing, done, total, output.Events) }
+	o.Progress = func(doing string, done, total uint64) { progress.Show(doing, done, total, unitOf(doing)) }
 	m, err := export.Run(ctx, s.Store, o)
 	stopped := err != nil && ctx.Err() != nil
 	switch err = progress.End(err); {

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"loyalty/analytics/export"
 	"loyalty/analytics/replay"
 	"loyalty/domain"
 	"loyalty/internal/app"
@@ -63,6 +64,14 @@ type ReplayReport struct {
 	OtherDigest *replay.Digests `json:"otherDigest,omitempty"`
 }
 
+// unitOf is what a progress counts: events, or how much of the log is passed.
+func unitOf(doing string) func(uint64) string {
+	if doing == replay.Replaying || doing == export.Exporting {
+		return output.Events
+	}
+	return english.Grouped
+}
+
 // Run prints the results of the fold.
 func (c Replay) Run(ctx context.Context, std output.Streams) (err error) {
 	o, format, err := c.options()
@@ -77,7 +86,7 @@ func (c Replay) Run(ctx context.Context, std output.Streams) (err error) {
 		return flags.Usage(err)
 	}
 	progress := output.NewProgress(std.Err, time.Now)
-	o.Progress = func(doing string, done, total uint64) { progress.Show(doing, done, total, output.Events) }
+	o.Progress = func(doing string, done, total uint64) { progress.Show(doing, done, total, unitOf(doing)) }
 	h, err := c.fold(ctx, o)
 	switch err = progress.End(err); {
 	case errors.Is(err, domain.ErrInvalid):

@@ -64,7 +64,7 @@ export function whatIf(who) {
     for await (const { progress, report, problem } of lines(response, signal)) {
       if (report) return report;
       if (problem) throw new Problem(problem.status, problem);
-      began ??= { at: performance.now(), done: progress.done };
+      if (began?.doing !== progress.doing) began = { at: performance.now(), ...progress };
       tell(progress, began);
     }
     throw new Problem(0, { detail: "The answer broke off before it was complete." });
@@ -72,9 +72,10 @@ export function whatIf(who) {
 
   function tell({ doing, done, total }, began) {
     const rate = (done - began.done) / (performance.now() - began.at);
-    const left = doing === "replaying" && rate > 0 && total > done ? ` · about ${span(Math.max(second, (total - done) / rate))} left` : "";
+    const left = doing !== "ranking" && rate > 0 && total > done ? ` · about ${span(Math.max(second, (total - done) / rate))} left` : "";
     const name = doing[0].toUpperCase() + doing.slice(1);
-    text.textContent = total > 0 ? `${name}: ${number(done)} of about ${number(total)} events${left}` : `${name}…`;
+    const far = ["replaying", "ranking"].includes(doing) ? `${number(done)} of about ${number(total)} events` : `${Math.floor((100 * done) / total)} %`;
+    text.textContent = total > 0 ? `${name}: ${far}${left}` : `${name}…`;
     if (total > 0) bar.value = done / total;
     else bar.removeAttribute("value");
   }
