@@ -71,7 +71,10 @@ func tagOf(hash uint64) uint8     { return uint8(hash / pageBuckets) }
 // find returns the spot of the customer with this key.
 func (x *index) find(key *domain.ProxyKey) (s spot, found bool) {
 	head, tail := halves(key)
-	hash := maphash.Bytes(x.seed, key[:])
+	return x.findHash(maphash.Bytes(x.seed, key[:]), head, tail)
+}
+
+func (x *index) findHash(hash, head, tail uint64) (s spot, found bool) {
 	page, tag := x.pages.at(x.pageOf(hash)), tagOf(hash)
 	for i := bucketOf(hash); ; i++ {
 		b := &page[i%pageBuckets]

@@ -2,7 +2,6 @@ package memory
 
 import (
 	"fmt"
-	"iter"
 	"math"
 	"slices"
 
@@ -31,10 +30,10 @@ type ranking struct {
 	beyond  map[domain.ProxyKey]domain.Points
 }
 
-// newRanking takes n entries in order. The ranking has no index yet; see makeIndex.
-func newRanking(n int, entries iter.Seq[entry]) *ranking {
+// newRanking takes entries in order, in parts of at least a leaf each unless there is only one. The ranking has no index yet; see makeIndex.
+func newRanking(parts ...part) *ranking {
 	r := &ranking{tree: tree{leaves: arena[leaf]{shift: 11}, inners: arena[inner]{shift: 10}}, retired: map[domain.ProxyKey]struct{}{}, beyond: map[domain.ProxyKey]domain.Points{}}
-	r.tree.build(n, entries)
+	r.tree.build(parts)
 	return r
 }
 

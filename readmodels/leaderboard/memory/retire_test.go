@@ -14,7 +14,7 @@ import (
 // Crowds come and go, so that leaves and inner nodes split and merge, and pages split that hold places of those who left.
 func TestAShrinkingRankingKeepsItsShape(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		r := newRanking(0, func(func(entry) bool) {})
+		r := newRanking(part{0, func(func(entry) bool) {}})
 		defer r.release()
 		if err := r.makeIndex(); err != nil {
 			rt.Fatal(err)

@@ -3,8 +3,11 @@ package memory
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"loyalty/domain"
 	"loyalty/readmodels/leaderboard"
@@ -92,7 +95,7 @@ func TestALoadedTreeHasTheShapeOfAGrownOne(t *testing.T) {
 				model[i] = newEntry(leaderboard.Standing{Key: customer(i), Points: domain.Points(i * 7919 % 101)})
 			}
 			slices.SortFunc(model, entry.compare)
-			r := newRanking(n, slices.Values(model))
+			r := newRanking(part{n, slices.Values(model)})
 			defer r.release()
 			if err := r.makeIndex(); err != nil {
 				t.Fatal(err)
@@ -102,21 +105,57 @@ func TestALoadedTreeHasTheShapeOfAGrownOne(t *testing.T) {
 	}
 }
 
-func TestChunksMergeInOrder(t *testing.T) {
-	for _, n := range []int{0, 1, 15, 16, 17, 1000} {
-		entries := arena[entry]{shift: 4}
-		var want []entry
-		for i := range n {
-			e := newEntry(leaderboard.Standing{Key: customer(i), Points: domain.Points(i % 7)})
-			*entries.at(entries.add()) = e
-			want = append(want, e)
+func TestRunsMergeInOrderInPartsThatFillLeaves(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(3))
+	for _, n := range []int{0, 1, 16, leafSize, 2 * leafSize, 1000, 20_000} {
+		for _, places := range []int{1, 7, 1 << 20} {
+			var want []entry
+			var runs [][]entry
+			for i := range n {
+				e := newEntry(leaderboard.Standing{Key: customer(i), Points: domain.Points(i * 7919 % places), Minute: int64(i % places)})
+				if i%700 == 0 {
+					runs = append(runs, nil)
+				}
+				runs[len(runs)-1], want = append(runs[len(runs)-1], e), append(want, e)
+			}
+			for _, run := range runs {
+				sortRun(run)
+			}
+			slices.SortFunc(want, entry.compare)
+			var got []entry
+			parts := partsOf(runs)
+			for _, p := range parts {
+				before := len(got)
+				if got = slices.AppendSeq(got, p.entries); len(got)-before != p.n || (p.n < leafSize && len(parts) > 1) {
+					t.Errorf("a part of %d entries gives %d", p.n, len(got)-before)
+				}
+			}
+			if !slices.Equal(got, want) || n == 20_000 && len(parts) < 3 {
+				t.Errorf("%d entries of %d places come in another order, in %d parts", n, places, len(parts))
+			}
+			r := newRanking(parts...)
+			if err := r.makeIndex(); err != nil {
+				t.Error(err)
+			}
+			agree(t, r, want)
+			r.release()
 		}
-		slices.SortFunc(want, entry.compare)
-		if got := slices.Collect(sorted(&entries)); !slices.Equal(got, want) {
-			t.Errorf("%d entries come in another order", n)
-		}
-		entries.release()
 	}
+}
+
+func TestRunsAreSortedByAllOfTheirEntries(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		few := rapid.Uint64Range(0, 3)
+		any := rapid.Uint64Range(0, 1<<54-1)
+		run := rapid.SliceOf(rapid.Custom(func(rt *rapid.T) entry {
+			return entry{rapid.OneOf(few, any).Draw(rt, "place"), few.Draw(rt, "head"), any.Draw(rt, "tail")}
+		})).Draw(rt, "run")
+		want := slices.Clone(run)
+		slices.SortFunc(want, entry.compare)
+		if sortRun(run); !slices.Equal(run, want) {
+			rt.Fatalf("got %v, want %v", run, want)
+		}
+	})
 }
 
 func TestAnIndexThatIsTooSmallIsMadeAnew(t *testing.T) {
@@ -151,7 +190,7 @@ func TestAPageMayBeManyBitsBehindTheDirectory(t *testing.T) {
 }
 
 func emptyRanking(t *testing.T) *ranking {
-	r := newRanking(0, func(func(entry) bool) {})
+	r := newRanking(part{0, func(func(entry) bool) {}})
 	t.Cleanup(r.release)
 	if err := r.makeIndex(); err != nil {
 		t.Fatal(err)

@@ -16,11 +16,12 @@ import (
 )
 
 const (
-	// accountsPerPiece is the most accounts in a piece. One takes some ten milliseconds.
-	accountsPerPiece = 20_000
-	// accountRanges is about how many ranges of customers are read, by at most accountReaders connections at once.
-	accountRanges, accountReaders = 64, 4
-	// accountSample is the percentage of the table's pages whose customers are the bounds of the ranges.
+	// accountsPerPiece is the most accounts in a piece, which takes some ten milliseconds. A range has about half as many, so that most are one
+	// piece: the server may read a whole range in the order of the table, and would begin anew for each further piece.
+	accountsPerPiece = 40_000
+	// accountReaders is how many connections read ranges at once.
+	accountReaders = 4
+	// accountSample is the percentage of the table's pages among whose customers the bounds of the ranges are.
 	accountSample = 0.1
 )
 
@@ -83,7 +84,7 @@ func readAll(ctx context.Context, ranges <-chan accountRange) (failed error) {
 	return failed
 }
 
-// sample is some customers in order, about as many as are needed for ranges of equal size; of few accounts it may be none.
+// sample is some customers in order, between whom there are about half as many as in a piece; of few accounts it may be nobody.
 func (l *Ledger) sample(ctx context.Context, q querier) (some []string, err error) {
 	found, err := q.Query(ctx, l.in(`SELECT customer FROM ledger.accounts TABLESAMPLE SYSTEM ($1::real)`), l.sampled)
 	if err != nil {
@@ -91,12 +92,11 @@ func (l *Ledger) sample(ctx context.Context, q querier) (some []string, err erro
 	}
 	all, err := pgx.CollectRows(found, pgx.RowTo[string])
 	slices.Sort(all) // as the server does
-	for i := range accountRanges - 1 {
-		if len(all) > 0 {
-			some = append(some, all[(i+1)*len(all)/accountRanges])
-		}
+	each := max(int(float32(l.perPiece)/2*l.sampled/100), 1)
+	for i := each; i < len(all); i += each {
+		some = append(some, all[i])
 	}
-	return slices.Compact(some), err
+	return some, err
 }
 
 // accountRange is the customers after one and up to the last, or from there on if that is empty.
