@@ -26,6 +26,8 @@ type Leaderboard struct {
 	Accounts Accounts
 	// Log is the log that the ledger follows, for what happens while it is read. It may be nil for a ledger that is read from one snapshot.
 	Log *eventstore.Store
+	// Saved is where the leaderboard was kept, which is tried before the ledger; nil for nowhere.
+	Saved Saved
 	// Proxies makes the customers' keys.
 	Proxies domain.Proxies
 	// Logger logs the progress of a load, with the clock Now; nil logs nothing.
@@ -68,6 +70,10 @@ func (l Leaderboard) Checkpoint(ctx context.Context) (domain.Checkpoint, error) 
 	if !errors.Is(err, domain.ErrNotCaughtUp) {
 		return at, err
 	}
+	l = l.logging()
+	if l.restore(ctx) {
+		return l.Writer.Checkpoint(ctx)
+	}
 	err = l.load(ctx, func() error {
 		if _, err := l.Writer.Checkpoint(ctx); !errors.Is(err, domain.ErrNotCaughtUp) {
 			return cmp.Or(err, errLoadedMeanwhile)
@@ -90,11 +96,17 @@ func (l Leaderboard) Source(ctx context.Context) (domain.Checkpoint, error) {
 // Load loads the leaderboard from the ledger.
 func (l Leaderboard) Load(ctx context.Context) error { return l.load(ctx, func() error { return nil }) }
 
-// load loads the leaderboard if wanted returns nil, once no other process can load it.
-func (l Leaderboard) load(ctx context.Context, wanted func() error) error {
+// logging is the projection with a logger, which may discard all.
+func (l Leaderboard) logging() Leaderboard {
 	if l.Logger == nil {
 		l.Logger, l.Now = slog.New(slog.DiscardHandler), time.Now
 	}
+	return l
+}
+
+// load loads the leaderboard if wanted returns nil, once no other process can load it.
+func (l Leaderboard) load(ctx context.Context, wanted func() error) error {
+	l = l.logging()
 	began := l.Now()
 	customers := 0
 	err := l.Writer.Load(ctx, func(yield func(leaderboard.Standing) error) (leaderboard.Snapshot, error) {

@@ -41,6 +41,9 @@ type Config struct {
 	Calendar        season.Calendar // of the leaderboards beside the one of all time
 	// History is the folder in which this process keeps how the leaderboard stood at any time. Empty: it keeps none.
 	History string
+	// Boards is the folder in which this process keeps its leaderboards in memory, every BoardsEvery and when it stops. Empty: it keeps none.
+	Boards      string
+	BoardsEvery time.Duration
 	// EventStore are the options of an embedded event store; its Logger is that of the whole process. With Exclusive it is an error
 	// (embedded.ErrInUse) if another process serves that event store.
 	EventStore embedded.Options

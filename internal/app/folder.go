@@ -31,6 +31,9 @@ func (f Folder) LedgerFile() string { return filepath.Join(string(f), "ledger.sq
 // HistoryDir is the folder of the leaderboard's history.
 func (f Folder) HistoryDir() string { return filepath.Join(string(f), "history") }
 
+// BoardsDir is the folder of the leaderboards in memory.
+func (f Folder) BoardsDir() string { return filepath.Join(string(f), "leaderboards") }
+
 // TokenSecretFile holds the secret that signs tokens, in hexadecimal.
 func (f Folder) TokenSecretFile() string { return filepath.Join(string(f), "token.secret") }
 

@@ -19,10 +19,12 @@ import (
 	"loyalty/api/auth/keys"
 	"loyalty/commands"
 	"loyalty/domain"
+	"loyalty/domain/season"
 	"loyalty/eventstore/reading"
 	"loyalty/projections"
 	"loyalty/queries"
 	"loyalty/readmodels/history"
+	"loyalty/readmodels/leaderboard/memory"
 )
 
 // Process is a running process: its stores, its projections and its API.
@@ -40,6 +42,9 @@ type Process struct {
 	filling *projections.Runner
 	// board is the essential runner of a leaderboard in this process's memory; nil where it is shared.
 	board *projections.Runner
+	// files is where leaderboards in memory are kept, and file is that of all time; nil for none.
+	files boardFiles
+	file  *memory.File
 	shown atomic.Bool // there was a leaderboard to show
 	// keys are those that tokens are verified with; nil for a secret.
 	keys *keys.Set
@@ -113,6 +118,9 @@ func Open(ctx context.Context, c Config) (_ *Process, err error) {
 		}
 	}
 	p.reading = reading.NewShared(p.Store, reading.Options{Logger: log})
+	if p.files, err = openBoardFiles(c); err != nil {
+		return nil, err
+	}
 	if err := p.newRunners(ctx, c, proxies); err != nil {
 		return nil, err
 	}
@@ -121,7 +129,7 @@ func Open(ctx context.Context, c Config) (_ *Process, err error) {
 	}
 	if p.keepsSeasons() {
 		p.seasons = &seasons{
-			calendar: c.Calendar, store: p.Store, reading: p.reading, ledger: p.Ledger, shared: p.Shared, keeps: c.Project, proxies: proxies, log: log, now: time.Now,
+			calendar: c.Calendar, store: p.Store, reading: p.reading, ledger: p.Ledger, shared: p.Shared, keeps: c.Project, proxies: proxies, files: p.files, log: log, now: time.Now,
 		}
 		p.seasons.update(running, time.Now())
 		config.Seasons = p.seasons
@@ -163,7 +171,10 @@ func (p *Process) newRunners(ctx context.Context, c Config, proxies domain.Proxi
 	}
 	// The project role keeps a leaderboard in Redis; each process keeps the one in its own memory.
 	if (c.Project && p.Shared != nil) || (p.Leaderboard != nil && p.Shared == nil) {
-		runner := newRunner(projections.Leaderboard{Writer: p.Leaderboard, Accounts: p.Ledger, Log: p.Store, Proxies: proxies, Logger: log, Now: time.Now})
+		p.file = p.files.file(p.Leaderboard, season.Season{})
+		runner := newRunner(restoredFrom(p.file, projections.Leaderboard{
+			Writer: p.Leaderboard, Accounts: p.Ledger, Log: p.Store, Proxies: proxies, Logger: log, Now: time.Now,
+		}))
 		p.essential = append(p.essential, runner)
 		if p.Shared == nil {
 			p.board = runner
@@ -194,6 +205,9 @@ func (p *Process) start(ctx context.Context, log *slog.Logger) {
 				runner.Keep(ctx) // what was folded can still be read while a projection is stopped
 			}
 		})
+	}
+	if p.file != nil {
+		p.running.Go(func() { p.file.Keep(ctx, p.files.every) })
 	}
 	if p.seasons != nil {
 		p.running.Go(func() { p.seasons.run(ctx) })

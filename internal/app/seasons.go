@@ -14,6 +14,7 @@ import (
 	"loyalty/eventstore/reading"
 	"loyalty/projections"
 	"loyalty/readmodels/leaderboard"
+	"loyalty/readmodels/leaderboard/memory"
 	"loyalty/readmodels/ledger"
 )
 
@@ -29,6 +30,7 @@ type seasons struct {
 	shared  sharedLeaderboard
 	keeps   bool
 	proxies domain.Proxies
+	files   boardFiles
 	log     *slog.Logger
 	now     func() time.Time
 
@@ -44,6 +46,7 @@ type seasonLeaderboard struct {
 	// runner projects into the leaderboard until stop; nil if another process does.
 	runner *projections.Runner
 	stop   func()
+	file   *memory.File // nil if the leaderboard is not kept in one
 }
 
 // calendarInterval is the longest time between two looks at the clock, which may be set.
@@ -100,26 +103,35 @@ func (s *seasons) begin(ctx context.Context, of season.Season) {
 
 // follow runs the projection in a goroutine until stop, which waits for it.
 func (b *seasonLeaderboard) follow(ctx context.Context, s *seasons) {
-	b.runner = projections.NewRunner(projections.Leaderboard{
+	b.file = s.files.file(b.board, b.Season)
+	b.runner = projections.NewRunner(restoredFrom(b.file, projections.Leaderboard{
 		Writer: b.board, Season: b.Season, Accounts: ledger.Season{Ledger: s.ledger, From: b.From, Until: b.Until}, Log: s.store,
 		Proxies: b.proxies, Logger: s.log, Now: s.now,
-	}, s.store, projections.Options{Reading: s.reading, Logger: s.log})
+	}), s.store, projections.Options{Reading: s.reading, Logger: s.log})
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() { b.runner.Keep(ctx) })
+	if b.file != nil {
+		running.Go(func() { b.file.Keep(ctx, s.files.every) })
+	}
 	b.stop = func() {
 		cancel()
 		running.Wait()
 	}
 }
 
-// end stops a season's runner, and removes the leaderboard from Redis if this process keeps it.
+// end stops a season's runner, and removes the leaderboard's file, or the leaderboard from Redis if this process keeps it.
 func (s *seasons) end(ctx context.Context, b *seasonLeaderboard) {
 	s.mu.Lock()
 	delete(s.boards, b.ID)
 	s.mu.Unlock()
 	b.stop()
 	s.log.Info("a season's leaderboard ends", "season", b.String())
+	if b.file != nil {
+		if err := b.file.Remove(); err != nil {
+			s.log.Warn("the file of a season's leaderboard stays", "file", b.file.Path, "error", err)
+		}
+	}
 	if s.shared == nil || !s.keeps {
 		return
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"loyalty/domain/season"
 	"loyalty/eventstore"
 	"loyalty/eventstore/embedded"
+	"loyalty/projections"
 	"loyalty/readmodels/leaderboard"
 	"loyalty/readmodels/leaderboard/memory"
 	"loyalty/readmodels/leaderboard/redis"
@@ -217,6 +220,49 @@ func Quiet() embedded.Options { return embedded.Options{Logger: slog.New(slog.Di
 // Handler handles commands that give and take no points.
 func (s Stores) Handler() (*commands.Handler, error) {
 	return commands.New(s.Store, commands.Options{Policy: domain.DefaultPolicy(), Now: time.Now, NewID: uuid.New})
+}
+
+// BoardsEvery is how often leaderboards in memory are written to their files, unless a setting says otherwise.
+const BoardsEvery = 5 * time.Minute
+
+// boardFiles is where a process keeps its leaderboards in memory; the zero boardFiles nowhere.
+type boardFiles struct {
+	folder string
+	every  time.Duration
+	log    *slog.Logger
+}
+
+// openBoardFiles makes the folder, if one is named.
+func openBoardFiles(c Config) (boardFiles, error) {
+	b := boardFiles{c.Boards, c.BoardsEvery, c.EventStore.Logger}
+	switch {
+	case b.folder == "":
+		return b, nil
+	case b.every < time.Second:
+		return b, ConfigError{fmt.Errorf("leaderboards can be written to their files every second at most, not every %s", b.every)}
+	}
+	return b, os.MkdirAll(b.folder, 0o700)
+}
+
+// file is that of a leaderboard of all time, or of a season; nil if the leaderboard is not in memory or is not kept.
+func (b boardFiles) file(of LeaderboardStore, s season.Season) *memory.File {
+	board, inMemory := of.(*memory.Board)
+	if !inMemory || b.folder == "" {
+		return nil
+	}
+	points := "all time"
+	if s.ID != "" {
+		points = fmt.Sprintf("season %s from %s until %s", s.ID, s.From.UTC().Format(time.RFC3339Nano), s.Until.UTC().Format(time.RFC3339Nano))
+	}
+	return &memory.File{Board: board, Path: filepath.Join(b.folder, projections.Leaderboard{Season: s}.Name()+".board"), Of: points, Logger: b.log}
+}
+
+// restoredFrom has a projection start from the leaderboard's file, if there is one.
+func restoredFrom(file *memory.File, p projections.Leaderboard) projections.Leaderboard {
+	if file != nil {
+		p.Saved = file
+	}
+	return p
 }
 
 // SeasonLeaderboard is the leaderboard of a season, in the same kind of store as that of all time; one in memory is empty.

@@ -58,6 +58,7 @@ func (c devCommand) Run(ctx context.Context, std output.Streams) error {
 		return err
 	}
 	config.Roles, config.Connections, config.History = app.Roles{Command: true, Query: true, Project: true}, c.Data.Connections(), c.Data.HistoryDir()
+	config.Boards, config.BoardsEvery = c.Data.BoardsDir(), app.BoardsEvery
 	config.Exclusive, config.Secrets, config.Drain = true, c.Data.Secrets, c.Drain
 	config.Started = func(at app.Addresses) (beforeStop func() error) {
 		c.greet(std.Out, at)

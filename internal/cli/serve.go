@@ -21,8 +21,10 @@ type serveCommand struct {
 	flags.Connections
 	flags.Brokers
 	flags.Seasons
-	History  string `help:"Folder of this process alone, in which it keeps how the leaderboard stood at every moment, for asOf and changes; none by default." env:"LOYALTY_HISTORY" placeholder:"DIR"`
-	NoWhatIf bool   `help:"Answer no what-ifs (POST /what-if). One takes about 400 bytes of memory for each customer." env:"LOYALTY_NO_WHAT_IF"`
+	History     string        `help:"Folder of this process alone, in which it keeps how the leaderboard stood at every moment, for asOf and changes; none by default." env:"LOYALTY_HISTORY" placeholder:"DIR"`
+	Boards      string        `help:"Folder of this process alone, in which it keeps its leaderboards in memory, so that it starts from them; none by default." name:"leaderboard-files" env:"LOYALTY_LEADERBOARD_FILES" placeholder:"DIR"`
+	BoardsEvery time.Duration `help:"How often it writes them; also when it stops." name:"leaderboard-files-every" default:"5m" env:"LOYALTY_LEADERBOARD_FILES_EVERY"`
+	NoWhatIf    bool          `help:"Answer no what-ifs (POST /what-if). One takes about 400 bytes of memory for each customer." env:"LOYALTY_NO_WHAT_IF"`
 	flags.Addresses
 	flags.Proxy
 	flags.Tokens
@@ -66,6 +68,7 @@ func (c serveCommand) Run(ctx context.Context, std output.Streams) error {
 	has := func(role string) bool { return slices.Contains(c.Roles, role) }
 	config.Roles = app.Roles{Command: has("command"), Query: has("query"), Project: has("project")}
 	config.Connections, config.History, config.NoWhatIf, config.Drain = c.Connections.Config(), c.History, c.NoWhatIf, c.Drain
+	config.Boards, config.BoardsEvery = c.Boards, c.BoardsEvery
 	proxies, err := c.Proxies()
 	if err != nil {
 		return err

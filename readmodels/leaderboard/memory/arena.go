@@ -29,6 +29,15 @@ func (a *arena[T]) add() uint32 {
 	return a.used - 1
 }
 
+// addAll returns the number of the first of n new elements, which are zeroed and follow each other.
+func (a *arena[T]) addAll(n int) (first uint32) {
+	first = a.used
+	for a.used += uint32(n); int(a.used) > len(a.chunks)<<a.shift; {
+		a.chunks = append(a.chunks, allocate[T](1<<a.shift, len(a.chunks) > 0))
+	}
+	return first
+}
+
 // recycle frees an element, for add to return it again.
 func (a *arena[T]) recycle(id uint32) { a.free = append(a.free, id) }
 

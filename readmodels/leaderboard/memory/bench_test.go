@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"loyalty/domain"
 	"loyalty/readmodels/leaderboard"
 )
 
@@ -240,4 +242,28 @@ func plainly(b *testing.B, f func(i int) bool) time.Duration {
 		}
 	}
 	return quantile(times, 0.5)
+}
+
+// BenchmarkRestore starts from a file, which is in the page cache. save-s is how long the file takes to write.
+func BenchmarkRestore(b *testing.B) {
+	board := measuredBoard(b)
+	file := &File{Board: board, Path: filepath.Join(b.TempDir(), "leaderboard.board"), Of: "all time"}
+	started := time.Now()
+	if err := file.Save(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	saving := time.Since(started)
+	for b.Loop() {
+		again := New()
+		if err := (&File{Board: again, Path: file.Path, Of: file.Of}).Restore(b.Context(), func(domain.Checkpoint, int) error { return nil }); err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		again.ranking.release()
+		again.cleanup.Stop()
+		b.StartTimer()
+	}
+	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "restore-s")
+	b.ReportMetric(saving.Seconds(), "save-s")
+	b.ReportMetric(float64(customers(b))/measured.load.Seconds(), "loaded/s")
 }

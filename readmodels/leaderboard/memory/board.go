@@ -1,5 +1,5 @@
 // Package memory keeps the leaderboard in this process. It takes about 50 bytes for each customer, outside the garbage-collected heap
-// (on Linux), and stores nothing on disk: it starts with a Load and follows the log from there. Only Load sorts or scans the customers;
+// (on Linux). It starts with a Load, or with what an earlier process has kept in a File, and follows the log from there. Only these sort or scan the customers;
 // the other operations walk one path of a tree for each customer they concern.
 package memory
 
@@ -16,8 +16,9 @@ import (
 )
 
 var (
-	_ leaderboard.Reader = (*Board)(nil)
-	_ leaderboard.Writer = (*Board)(nil)
+	_ leaderboard.Reader          = (*Board)(nil)
+	_ leaderboard.Writer          = (*Board)(nil)
+	_ leaderboard.StandingsReader = (*Board)(nil)
 )
 
 // Board is a leaderboard of up to 4 billion customers. It is safe for concurrent use. Readers don't block each other. Writers take turns,
@@ -30,7 +31,8 @@ type Board struct {
 	now     leaderboard.Snapshot // what the ranking reflects, lacking nothing
 	cleanup runtime.Cleanup      // releases the ranking with the board
 
-	fold    fold // guarded by writing
+	fold    fold    // guarded by writing
+	saving  *saving // likewise; nil if the board is not being saved
 	waiters leaderboard.Waiters
 	// loading is when the Load under way began; nil for none.
 	loading atomic.Pointer[time.Time]
@@ -130,12 +132,17 @@ func (b *Board) Load(ctx context.Context, standings func(yield func(leaderboard.
 	if err != nil {
 		return fmt.Errorf("loading the leaderboard: %w", err)
 	}
+	b.become(fresh, loaded)
+	return nil
+}
+
+// become shows another ranking from now on, and frees the former.
+func (b *Board) become(fresh *ranking, loaded leaderboard.Snapshot) {
 	old := b.replace(fresh, loaded)
 	b.waiters.Wake(loaded.Position)
 	if old != nil {
 		old.release()
 	}
-	return nil
 }
 
 // replace returns the former ranking, which no reader uses any more.
@@ -168,6 +175,9 @@ func (b *Board) Apply(ctx context.Context, batch leaderboard.Batch) error {
 		return err
 	}
 	b.store(results, batch)
+	if b.saving != nil {
+		b.saving.note(results)
+	}
 	b.waiters.Wake(batch.To.Position)
 	return nil
 }
@@ -193,3 +203,21 @@ func (b *Board) begin(ctx context.Context) error {
 }
 
 func (b *Board) end() { <-b.writing }
+
+// Standings reads the totals of many customers; see leaderboard.StandingsReader.
+func (b *Board) Standings(_ context.Context, keys []domain.ProxyKey) (leaderboard.Standings, error) {
+	if err := leaderboard.CheckKeys(keys); err != nil {
+		return leaderboard.Standings{}, err
+	}
+	s := leaderboard.Standings{Standings: make([]leaderboard.Standing, len(keys)), Found: make([]bool, len(keys))}
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if b.ranking == nil {
+		return leaderboard.Standings{}, errNotLoaded
+	}
+	for i := range keys {
+		s.Standings[i], s.Found[i] = b.ranking.standing(&keys[i])
+	}
+	s.Customers, s.State = int64(b.ranking.tree.count), b.now.State()
+	return s, nil
+}

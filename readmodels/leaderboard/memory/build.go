@@ -163,14 +163,12 @@ func (t *tree) build(parts []part) {
 		t.count += p.n
 	}
 	nodes := make([]child, leaves)
+	t.best = t.leaves.addAll(leaves)
 	for i := range nodes {
-		nodes[i].id = t.node(0)
-		if i > 0 {
-			t.link(nodes[i-1].id, nodes[i].id, none)
-		}
+		nodes[i].id = t.best + uint32(i)
 	}
-	t.best = nodes[0].id
 	together(len(parts), func(i int) { t.fillLeaves(nodes[firsts[i]:][:nodesFor(parts[i].n, leafSize)], parts[i]) })
+	t.leaves.at(t.best).prev, t.leaves.at(nodes[leaves-1].id).next = none, none
 	nodes[0].separator = entry{} // before all who may come
 	for len(nodes) > 1 {
 		nodes = t.buildLevel(nodes)
@@ -180,6 +178,9 @@ func (t *tree) build(parts []part) {
 
 // fillLeaves divides the entries of a part equally among its leaves.
 func (t *tree) fillLeaves(nodes []child, p part) {
+	for _, n := range nodes {
+		t.leaves.at(n.id).header = header{parent: none, prev: n.id - 1, next: n.id + 1}
+	}
 	i, l, room := 0, t.leaves.at(nodes[0].id), share(p.n, len(nodes), 0)
 	for e := range p.entries {
 		if int(l.n) == room {
@@ -241,35 +242,97 @@ func indexOf(leaves *arena[leaf], first uint32, n int) (index, error) {
 	}
 }
 
-// addAll adds all customers, on all cores: each worker those of a range of hashes, whose pages no other touches. It returns false if a page
-// gets too full.
+const (
+	// leavesPerRound is how many leaves are added to an index in one round, which takes 64 MiB for a moment.
+	leavesPerRound = 1 << 22 / leafSize
+	// pagesPerShare is the binary logarithm of how many pages of the index a core fills at a time. They fit its cache.
+	pagesPerShare = 7
+)
+
+// hashed is a customer to add to an index: at a position in a leaf.
+type hashed struct {
+	hash     uint64
+	leaf, at uint32
+}
+
+// addAll adds all customers, from the first leaf on. It returns false if a page gets too full.
+//
+// In the order of the leaves, each customer would wait for another page of the index to come from memory. So customers are divided by their hashes into
+// shares first, whose pages fit a core's cache, and no two cores write to one page.
 func (x *index) addAll(first uint32) (fits bool, err error) {
-	workers := min(8, runtime.GOMAXPROCS(0), len(x.directory))
-	overfull, errs := make([]bool, workers), make([]error, workers)
-	together(workers, func(w int) {
-		from, until := w*len(x.directory)/workers, (w+1)*len(x.directory)/workers
-		overfull[w], errs[w] = x.addRange(first, from, until)
+	var leaves []uint32
+	for id := first; id != none; id = x.leaves.at(id).next {
+		leaves = append(leaves, id)
+	}
+	buffer := allocate[hashed](min(len(leaves), leavesPerRound)*leafSize, false)
+	defer release(buffer)
+	for round := range slices.Chunk(leaves, leavesPerRound) {
+		if fits, err := x.addRound(round, buffer); !fits || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func (x *index) addRound(leaves []uint32, buffer []hashed) (fits bool, err error) {
+	low := min(x.depth, pagesPerShare)
+	shares := 1 << (x.depth - low)
+	shareOf := func(hash uint64) uint64 { return hash >> (64 - x.depth) >> low }
+	var mine [][]uint32 // leaves of each core
+	for some := range slices.Chunk(leaves, len(leaves)/runtime.GOMAXPROCS(0)+1) {
+		mine = append(mine, some)
+	}
+	begins := make([][]uint32, len(mine)) // in the buffer, of each core's part of each share
+	each := func(core int, do func(hash uint64, leaf uint32, at int)) {
+		for _, id := range mine[core] {
+			for at, e := range x.leaves.at(id).all() {
+				do(x.hash(e), id, at)
+			}
+		}
+	}
+	together(len(mine), func(core int) {
+		begins[core] = make([]uint32, shares)
+		each(core, func(hash uint64, _ uint32, _ int) { begins[core][shareOf(hash)]++ })
+	})
+	ends, sum := make([]uint32, shares), uint32(0)
+	for share := range shares {
+		for core := range begins {
+			begins[core][share], sum = sum, sum+begins[core][share]
+		}
+		ends[share] = sum
+	}
+	together(len(mine), func(core int) {
+		each(core, func(hash uint64, leaf uint32, at int) {
+			next := &begins[core][shareOf(hash)]
+			buffer[*next] = hashed{hash, leaf, uint32(at)}
+			*next++
+		})
+	})
+	overfull, errs := make([]bool, shares), make([]error, shares)
+	together(shares, func(share int) {
+		begin := uint32(0)
+		if share > 0 {
+			begin = ends[share-1]
+		}
+		overfull[share], errs[share] = x.addShare(buffer[begin:ends[share]])
 	})
 	err = cmp.Or(errs...)
 	return err == nil && !slices.Contains(overfull, true), err
 }
 
-// addRange adds those customers whose place in the directory is in a range.
-func (x *index) addRange(first uint32, from, until int) (overfull bool, err error) {
-	for id := first; id != none; id = x.leaves.at(id).next {
-		for i, e := range x.leaves.at(id).all() {
-			hash := x.hash(e)
-			if slot := int(hash >> (64 - x.depth)); slot < from || slot >= until {
-				continue
-			}
-			if other, found := x.findHash(hash, e.head, e.tail); found && other != (spot{id, i}) {
+func (x *index) addShare(customers []hashed) (overfull bool, err error) {
+	for _, c := range customers {
+		own := spot{c.leaf, int(c.at)}
+		if x.holdsTag(c.hash) {
+			e := x.leaves.at(c.leaf).entries[c.at]
+			if other, found := x.findHash(c.hash, e.head, e.tail); found && other != own {
 				return false, errDuplicate(e.key())
 			}
-			if x.fills[x.pageOf(hash)].places == pageMax {
-				return true, nil
-			}
-			x.put(hash, id)
 		}
+		if x.fills[x.pageOf(c.hash)].places == pageMax {
+			return true, nil
+		}
+		x.put(c.hash, c.leaf)
 	}
 	return false, nil
 }

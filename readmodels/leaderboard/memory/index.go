@@ -92,6 +92,20 @@ func (x *index) findHash(hash, head, tail uint64) (s spot, found bool) {
 	}
 }
 
+// holdsTag tells whether a search for a hash would look into a leaf.
+func (x *index) holdsTag(hash uint64) bool {
+	page, tag := x.pages.at(x.pageOf(hash)), tagOf(hash)
+	for i := bucketOf(hash); ; i++ {
+		b := &page[i%pageBuckets]
+		if slices.Contains(b.tags[:min(b.n, bucketSize)], tag) {
+			return true
+		}
+		if b.n < bucketSize {
+			return false
+		}
+	}
+}
+
 // move records that a customer moved from one leaf to another, or has left if to is none.
 func (x *index) move(e entry, from, to uint32) {
 	hash := x.hash(e)
