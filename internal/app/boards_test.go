@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -19,11 +20,19 @@ func TestSeasonsStartFromTheirFiles(t *testing.T) {
 	y := openYear(t, "month+1,2026-Q4", nil)
 	y.of.log = slog.New(slog.NewTextHandler(&said, nil))
 	folder := t.TempDir()
-	files, err := openBoardFiles(Config{Boards: folder, BoardsEvery: time.Hour, EventStore: Quiet()})
+	files, err := openBoardFiles(Config{Connections: Connections{Leaderboard: MemoryScheme}, Boards: folder, BoardsEvery: time.Hour, EventStore: Quiet()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	y.of.files = files
+	for _, wrong := range []Config{
+		{Connections: Connections{Leaderboard: "redis://127.0.0.1"}, Boards: folder, BoardsEvery: time.Hour}, {Connections: Connections{Leaderboard: MemoryScheme}, Boards: folder},
+	} {
+		var config ConfigError
+		if _, err := openBoardFiles(wrong); !errors.As(err, &config) {
+			t.Errorf("%+v: %v", wrong.Connections, err)
+		}
+	}
 	last := y.give("alice", 30, "2026-10-05")
 	y.at("2026-11-23")
 	y.sees("2026-10", "alice", last, 1, 30)

@@ -238,6 +238,8 @@ func openBoardFiles(c Config) (boardFiles, error) {
 	switch {
 	case b.folder == "":
 		return b, nil
+	case c.Leaderboard != MemoryScheme:
+		return b, ConfigError{fmt.Errorf("leaderboards are kept in a folder (LOYALTY_KEEP_LEADERBOARDS, --keep-leaderboards) only where they are in memory (--leaderboard %s)", MemoryScheme)}
 	case b.every < time.Second:
 		return b, ConfigError{fmt.Errorf("leaderboards can be written to their files every second at most, not every %s", b.every)}
 	}

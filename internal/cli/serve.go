@@ -22,8 +22,8 @@ type serveCommand struct {
 	flags.Brokers
 	flags.Seasons
 	History     string        `help:"Folder of this process alone, in which it keeps how the leaderboard stood at every moment, for asOf and changes; none by default." env:"LOYALTY_HISTORY" placeholder:"DIR"`
-	Boards      string        `help:"Folder of this process alone, in which it keeps its leaderboards in memory, so that it starts from them; none by default." name:"leaderboard-files" env:"LOYALTY_LEADERBOARD_FILES" placeholder:"DIR"`
-	BoardsEvery time.Duration `help:"How often it writes them; also when it stops." name:"leaderboard-files-every" default:"5m" env:"LOYALTY_LEADERBOARD_FILES_EVERY"`
+	Boards      string        `help:"Folder of this process alone, in which it keeps its leaderboards in memory, so that it starts from them; none by default." name:"keep-leaderboards" env:"LOYALTY_KEEP_LEADERBOARDS" placeholder:"DIR"`
+	BoardsEvery time.Duration `help:"How often it writes them; also when it stops." name:"keep-leaderboards-every" default:"5m" env:"LOYALTY_KEEP_LEADERBOARDS_EVERY" placeholder:"DURATION"`
 	NoWhatIf    bool          `help:"Answer no what-ifs (POST /what-if). One takes about 400 bytes of memory for each customer." env:"LOYALTY_NO_WHAT_IF"`
 	flags.Addresses
 	flags.Proxy
