@@ -16,27 +16,26 @@ import (
 )
 
 const (
-	// accountsPerPiece is the most accounts in a piece, which takes some ten milliseconds. A range has about half as many, so that most are one
-	// piece: the server may read a whole range in the order of the table, and would begin anew for each further piece.
-	accountsPerPiece = 40_000
-	// accountReaders is how many connections read ranges at once.
+	// accountsPerPiece is about how many accounts a piece has. One takes some hundred milliseconds. The server reads a piece in the order of the table, so
+	// that a page is read once in a piece, and sorts nothing.
+	accountsPerPiece = 200_000
+	// accountReaders is how many connections read pieces at once.
 	accountReaders = 4
-	// accountSample is the percentage of the table's pages among whose customers the bounds of the ranges are.
-	accountSample = 0.1
+	// accountSample is the percentage of the table's pages among whose customers the bounds of the pieces are.
+	accountSample = 0.5
 )
 
-// selectPiece selects the position of the ledger now and which table that is from, in a row without a customer, and of the accounts
-// after $1, and up to $2 if that is not empty, the next $3 as they are now, and whether they may have changed after the position $4, $5. It is
+// selectPiece selects the position of the ledger now and which table that is from, in a row without a customer, and the accounts
+// after $1, and up to $2 if that is not empty, as they are now, and whether they may have changed after the position $3, $4. It is
 // one statement, and so one snapshot.
 const selectPiece = `SELECT NULL AS customer, s.commit_position AS points, NULL::timestamptz AS reached_at, s.prepare_position AS entries,
 		false AS forgotten, false AS changed, s.tableoid::bigint AS state
 	FROM ` + latestState + ` s
-	UNION ALL SELECT * FROM (
-		SELECT customer, points, reached_at, entries, forgotten, (commit_position, prepare_position) > ($4::bigint, $5::bigint), NULL::bigint
-		FROM ledger.accounts WHERE customer > $1 AND ($2 = '' OR customer <= $2) ORDER BY customer LIMIT $3) a`
+	UNION ALL SELECT customer, points, reached_at, entries, forgotten, (commit_position, prepare_position) > ($3::bigint, $4::bigint), NULL::bigint
+	FROM ledger.accounts WHERE customer > $1 AND ($2 = '' OR customer <= $2)`
 
 // Accounts streams every account that ever changed or is forgotten; see ledger.Reader. It reads ranges of customers at once over several
-// connections, each in pieces that are a statement of their own, and holds nothing between two pieces.
+// connections, each with a statement of its own, and holds nothing between two of them.
 //
 // It is domain.ErrUnavailable if another ledger takes the place of this one meanwhile, or the ledger goes back, as at a failover to a
 // standby that is behind.
@@ -55,14 +54,14 @@ func (l *Ledger) Accounts(ctx context.Context, yield func(ledger.Piece) error) (
 		ranges <- accountRange{Ledger: l, at: at.Position, table: table, after: bounds[i], last: bounds[i+1], yield: yield}
 	}
 	close(ranges)
-	if err := readAll(ctx, ranges); err != nil {
+	if err := readAll(ctx, l.readers, ranges); err != nil {
 		return ledger.Snapshot{}, err
 	}
 	return at, nil
 }
 
-// readAll reads ranges, several at once, until one fails.
-func readAll(ctx context.Context, ranges <-chan accountRange) (failed error) {
+// readAll reads ranges, so many at once, until one fails.
+func readAll(ctx context.Context, atOnce int, ranges <-chan accountRange) (failed error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var first sync.Once
@@ -76,7 +75,7 @@ func readAll(ctx context.Context, ranges <-chan accountRange) (failed error) {
 			}
 		}
 	}
-	for range min(accountReaders, len(ranges)) - 1 {
+	for range min(atOnce, len(ranges)) - 1 {
 		readers.Go(read)
 	}
 	read()
@@ -84,7 +83,7 @@ func readAll(ctx context.Context, ranges <-chan accountRange) (failed error) {
 	return failed
 }
 
-// sample is some customers in order, between whom there are about half as many as in a piece; of few accounts it may be nobody.
+// sample is some customers in order, between whom there are about as many as in a piece; of few accounts it may be nobody.
 func (l *Ledger) sample(ctx context.Context, q querier) (some []string, err error) {
 	found, err := q.Query(ctx, l.in(`SELECT customer FROM ledger.accounts TABLESAMPLE SYSTEM ($1::real)`), l.sampled)
 	if err != nil {
@@ -92,7 +91,7 @@ func (l *Ledger) sample(ctx context.Context, q querier) (some []string, err erro
 	}
 	all, err := pgx.CollectRows(found, pgx.RowTo[string])
 	slices.Sort(all) // as the server does
-	each := max(int(float32(l.perPiece)/2*l.sampled/100), 1)
+	each := max(int(float32(l.perPiece)*l.sampled/100), 1)
 	for i := each; i < len(all); i += each {
 		some = append(some, all[i])
 	}
@@ -109,50 +108,42 @@ type accountRange struct {
 }
 
 func (r accountRange) read(ctx context.Context) error {
-	for {
-		p, err := ask(ctx, r.Ledger, r.next)
-		if err == nil && (p.position.Before(r.at) || p.table != r.table) {
-			err = fmt.Errorf("%w: the ledger was replaced or went back while it was read", domain.ErrUnavailable)
-		}
-		if err != nil {
-			return fmt.Errorf("ledger accounts: %w", err)
-		}
-		for _, some := range []ledger.Piece{{Accounts: p.same}, {At: p.position, Accounts: p.changed}} {
-			if len(some.Accounts) > 0 {
-				if err := r.yield(some); err != nil {
-					return err
-				}
+	p, err := ask(ctx, r.Ledger, r.piece)
+	if err == nil && (p.position.Before(r.at) || p.table != r.table) {
+		err = fmt.Errorf("%w: the ledger was replaced or went back while it was read", domain.ErrUnavailable)
+	}
+	if err != nil {
+		return fmt.Errorf("ledger accounts: %w", err)
+	}
+	for _, some := range []ledger.Piece{{Accounts: p.same}, {At: p.position, Accounts: p.changed}} {
+		if len(some.Accounts) > 0 {
+			if err := r.yield(some); err != nil {
+				return err
 			}
 		}
-		if p.read < r.perPiece {
-			return nil
-		}
-		r.after = p.last
 	}
+	return nil
 }
 
-// piece is what was read at once: position is where the ledger was, and table identifies it. Of the accounts that were read, those are kept
-// that are to be listed.
+// piece is the accounts of a range that are to be listed. position is where the ledger was, and table identifies it.
 type piece struct {
 	position      domain.Position
 	table         int64
-	read          int
-	last          string
 	same, changed []ledger.Account
 }
 
-// next reads the next piece. It decodes the few columns of the very many rows itself, which takes a quarter of the time.
-func (r accountRange) next(ctx context.Context, q querier) (p piece, err error) {
+// piece reads the range. It decodes the few columns of the very many rows itself, which takes a quarter of the time.
+func (r accountRange) piece(ctx context.Context, q querier) (p piece, err error) {
 	found, err := q.Query(ctx, r.in(selectPiece), pgx.QueryExecModeCacheDescribe, pgx.QueryResultFormats{pgx.BinaryFormatCode},
-		r.after, r.last, r.perPiece, int64(r.at.Commit), int64(r.at.Prepare))
+		r.after, r.last, int64(r.at.Commit), int64(r.at.Prepare))
 	if err != nil {
 		return p, err
 	}
 	defer found.Close()
 	var customers []byte // of all, so that they are one text
-	lengths := make([]int32, 0, r.perPiece)
-	accounts := make([]ledger.Account, 0, r.perPiece)
-	changed := make([]bool, 0, r.perPiece)
+	var lengths []int32
+	var accounts []ledger.Account
+	var changed []bool
 	known := false
 	for found.Next() {
 		row := found.RawValues()
@@ -175,13 +166,11 @@ func (r accountRange) next(ctx context.Context, q querier) (p piece, err error) 
 	if !known {
 		return p, errReplaced
 	}
-	p.read = len(accounts)
 	text := string(customers)
 	p.same = accounts[:0]
 	for i, a := range accounts {
 		customer := text[:lengths[i]]
 		text = text[lengths[i]:]
-		p.last = max(p.last, customer)
 		a.Customer = domain.CustomerID(customer)
 		switch {
 		case a.ReachedAt.IsZero() && !a.Forgotten:

@@ -81,7 +81,7 @@ func TestAccountsInRangesAtOnce(t *testing.T) {
 	if moved < reads*people/10 {
 		t.Errorf("only %d accounts had moved, which tests little", moved)
 	}
-	if some, err := ask(t.Context(), l, l.sample); err != nil || len(some) != (people-1)/3 {
+	if some, err := ask(t.Context(), l, l.sample); err != nil || len(some) != (people-1)/7 {
 		t.Errorf("the bounds are %s, %v", fmt.Sprint(some), err)
 	}
 }

@@ -32,8 +32,9 @@ type Ledger struct {
 	live, schema string
 	progress     *ledger.Progress
 	months       months
-	perPiece     int     // accounts
-	sampled      float32 // percent of the pages of accounts
+	// Accounts are read in pieces of about perPiece, by so many readers at once. The bounds are from so many percent of the pages.
+	perPiece, readers int
+	sampled           float32
 	// credentials sets the user and the password of a new connection; nil if they stay.
 	credentials func(context.Context, *pgx.ConnConfig) error
 	// checked is true once a connection has found the schema in the version of this program.
@@ -102,7 +103,7 @@ func Open(ctx context.Context, address string, again func() (string, error)) (*L
 		}
 		schema = named
 	}
-	l := &Ledger{live: schema, schema: schema, progress: ledger.NewProgress(), perPiece: accountsPerPiece, sampled: accountSample, checked: new(atomic.Bool)}
+	l := &Ledger{live: schema, schema: schema, progress: ledger.NewProgress(), perPiece: accountsPerPiece, readers: accountReaders, sampled: accountSample, checked: new(atomic.Bool)}
 	config.AfterConnect = l.check
 	if again != nil {
 		l.credentials = func(_ context.Context, connection *pgx.ConnConfig) error {

@@ -30,7 +30,7 @@ func place(t *testing.T) func(context.Context) (ledgertest.Ledger, error) {
 		if err != nil {
 			return nil, err
 		}
-		l.perPiece, l.sampled = 2, 0 // the tests have few accounts, and mind in which goroutine they are
+		l.perPiece, l.sampled, l.readers = 2, 100, 1 // the tests have few accounts, and mind in which goroutine they are
 		return l, nil
 	}
 }

@@ -15,7 +15,7 @@ import (
 // Copy creates an empty ledger in a schema of its own; see ledger.Rebuilder. It uses the connections of this ledger, and must not be used
 // once that is closed.
 func (l *Ledger) Copy(ctx context.Context) (ledger.Copy, error) {
-	c := &rebuilt{Ledger: &Ledger{pool: l.pool, live: l.live, credentials: l.credentials, progress: ledger.NewProgress(), perPiece: l.perPiece, sampled: l.sampled, checked: l.checked}}
+	c := &rebuilt{Ledger: &Ledger{pool: l.pool, live: l.live, credentials: l.credentials, progress: ledger.NewProgress(), perPiece: l.perPiece, readers: l.readers, sampled: l.sampled, checked: l.checked}}
 	left, err := l.leftovers(ctx)
 	for _, schema := range left {
 		if err == nil {
