@@ -24,7 +24,7 @@ const (
 
 // Entry is the effect of one event on one customer's points. Entries never change.
 type Entry struct {
-	// EventID is the id of the event, unique in the ledger: a UUID in its canonical text, lower case with dashes.
+	// EventID is the id of the event, unique in the log: a UUID in its canonical text, lower case with dashes.
 	EventID  string
 	Customer domain.CustomerID
 	Kind     Kind
@@ -208,7 +208,7 @@ type Writer interface {
 	// Apply adds a batch's entries and audit records and updates totals, earnings and checkpoint, in one transaction. A forgotten
 	// customer leaves their bucket and never enters one again. Apply does not modify the batch. Errors: domain.ErrCheckpointMoved if
 	// the batch's From is not the checkpoint, so that of concurrent calls with the same batch one succeeds;
-	// domain.ErrUnavailable if the store can't be reached, in which case the checkpoint tells whether the batch was applied. An event id that is already in the ledger is an error too: an entry is never silently counted
-	// twice or left out.
+	// domain.ErrUnavailable if the store can't be reached, in which case the checkpoint tells whether the batch was applied. No entry is
+	// counted twice or left out, because batches follow one another without a gap; that the log has no event twice, a ledger need not check.
 	Apply(ctx context.Context, b Batch) error
 }

@@ -11,10 +11,10 @@ import (
 type Seasons interface {
 	// Checkpoint is Writer.Checkpoint.
 	Checkpoint(ctx context.Context) (domain.Checkpoint, error)
-	// AccountsWithin calls yield with the accounts of one snapshot, which it returns, of a ledger with only the entries from from (inclusive) until until (exclusive), both to the
+	// AccountsWithin is Reader.Accounts for a ledger with only the entries from from (inclusive) until until (exclusive), both to the
 	// microsecond: Points, ReachedAt and Entries are of these alone. Customers with no such entry of other than 0 points are left
-	// out, unless they were forgotten, at whatever time. It takes time at least in proportion to the number of these entries.
-	AccountsWithin(ctx context.Context, from, until time.Time, yield func(Account) error) (Snapshot, error)
+	// out, unless they were forgotten, at whatever time. It is domain.ErrUnavailable if entries that it needs were taken out of the ledger.
+	AccountsWithin(ctx context.Context, from, until time.Time, yield func(Piece) error) (Snapshot, error)
 }
 
 // Season is a range of time in a ledger: From inclusive, Until exclusive.
@@ -30,7 +30,5 @@ func (s Season) Checkpoint(ctx context.Context) (domain.Checkpoint, error) {
 
 // Accounts is Ledger.AccountsWithin for the season.
 func (s Season) Accounts(ctx context.Context, yield func(Piece) error) (Snapshot, error) {
-	return InPieces(yield, func(yield func(Account) error) (Snapshot, error) {
-		return s.Ledger.AccountsWithin(ctx, s.From, s.Until, yield)
-	})
+	return s.Ledger.AccountsWithin(ctx, s.From, s.Until, yield)
 }

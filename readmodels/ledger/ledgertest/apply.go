@@ -137,21 +137,6 @@ var applyClauses = []clause{
 		}
 	}},
 
-	{"an event id that is in the ledger is an error that leaves nothing", func(f *fixture) {
-		f.add(award(1, "anna", 5), award(2, "bob", 6))
-		again := award(4, "anna", 5)
-		again.EventID = eventID(1)
-		f.refused(f.batch(award(3, "cleo", 9), again), nil)
-		elsewhere := award(4, "dora", 5)
-		elsewhere.EventID = eventID(2)
-		f.refused(f.batch(award(3, "cleo", 9), elsewhere), nil)
-		twin := award(4, "cleo", 5)
-		twin.EventID = eventID(3)
-		f.refused(f.batch(award(3, "cleo", 9), twin), nil)
-		f.add(award(3, "cleo", 9), award(4, "anna", 5))
-		f.equalsModel()
-	}},
-
 	{"a total may be any sum of what events hold", func(f *fixture) {
 		// 40 events come to more than 32 bits hold, within a batch and over several.
 		var all []ledger.Entry
@@ -203,13 +188,6 @@ var applyClauses = []clause{
 		}
 		f.add(entries...)
 		f.equalsModel()
-		again := award(3000, "dora", 1)
-		again.EventID = eventID(700)
-		entries = nil
-		for n := range uint64(999) {
-			entries = append(entries, award(n+2000, "dora", 1))
-		}
-		f.refused(f.batch(append(entries, again)...), nil)
 	}},
 
 	{"opening it again finds everything", func(f *fixture) {

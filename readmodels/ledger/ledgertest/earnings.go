@@ -236,9 +236,6 @@ var earningClauses = []clause{
 		f.applied(b)
 		f.refused(b, domain.ErrCheckpointMoved)
 		f.refused(f.batch(sold(3, noon, domain.Store, 1), corrected(4, noon, domain.MaxChange+1)), nil)
-		again := sold(4, noon, domain.Store, 5)
-		again.EventID = eventID(1)
-		f.refused(f.batch(sold(3, noon, domain.Store, 1), again), nil)
 		if err := f.Close(); err != nil {
 			f.Fatal(err)
 		}

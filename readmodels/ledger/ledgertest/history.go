@@ -15,7 +15,7 @@ import (
 )
 
 // anyHistory drives a ledger and the model through random histories of entries and audit records in random batches, with redelivered batches,
-// duplicate events, totals beyond the limit and reopening in between. It compares the account and trail of one customer at each step, and
+// totals beyond the limit and reopening in between. It compares the account and trail of one customer at each step, and
 // all answers every few steps and at the end.
 func anyHistory(t *testing.T, place Place) {
 	fewer(t)
@@ -28,7 +28,6 @@ func anyHistory(t *testing.T, place Place) {
 			"batch":              h.batch,
 			"accounts meanwhile": h.accountsMeanwhile,
 			"redeliver":          h.redeliver,
-			"duplicate":          h.duplicate,
 			"riches":             h.riches,
 			"reopen":             h.reopen,
 			"page":               h.page,
@@ -163,28 +162,6 @@ func (h *history) redeliver(r *rapid.T) {
 	b := rapid.SampledFrom(h.sent).Draw(r, "batch")
 	if err := h.Apply(h.ctx, b); !errors.Is(err, domain.ErrCheckpointMoved) {
 		r.Fatalf("a batch delivered again: %v", err)
-	}
-}
-
-func (h *history) duplicate(r *rapid.T) {
-	if len(h.sent) == 0 {
-		return
-	}
-	old, b := rapid.SampledFrom(h.sent).Draw(r, "batch"), h.draw(r)
-	h.next++
-	b.To = domain.CheckpointAt(at(h.next))
-	if len(old.Entries) > 0 {
-		again := award(h.next, someCustomers.Draw(r, "customer"), 1)
-		twin := rapid.SampledFrom(old.Entries).Draw(r, "entry")
-		again.EventID, again.OccurredAt = twin.EventID, twin.OccurredAt // an event occurred once
-		b.Entries = append(b.Entries, again)
-	} else {
-		again := did(h.next, ledger.Revealed, someCustomers.Draw(r, "customer"))
-		again.EventID = rapid.SampledFrom(old.AuditRecords).Draw(r, "audit record").EventID
-		b.AuditRecords = append(b.AuditRecords, again)
-	}
-	if err, want := h.Apply(h.ctx, b), h.model.Apply(b); err == nil || want == nil {
-		r.Fatalf("an event id again: %v, in the model: %v", err, want)
 	}
 }
 

@@ -37,11 +37,6 @@ var rebuildClauses = []clause{
 				f.Errorf("got %v, want %v", err, refused.want)
 			}
 		}
-		again := award(3, "bob", 1)
-		again.EventID = eventID(1)
-		if err := c.Apply(f.ctx, c.batch(again)); err == nil {
-			f.Error("an event id went in twice")
-		}
 		if err := c.Wait(f.ctx, at(2)); err != nil {
 			f.Errorf("waiting for what is there: %v", err)
 		}

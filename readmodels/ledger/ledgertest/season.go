@@ -107,6 +107,30 @@ var seasonClauses = []clause{
 		}
 	}},
 
+	{"a month, a quarter and any days of them add up, also from entries that came months late", func(f *fixture) {
+		var entries []ledger.Entry
+		for n, when := range []time.Time{
+			time.Date(2026, 1, 31, 23, 59, 59, 999_999_000, time.UTC), time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 2, 28, 23, 0, 0, 0, time.UTC),
+			time.Date(2026, 3, 31, 0, 0, 0, 0, time.UTC), time.Date(2026, 2, 10, 0, 0, 0, 0, time.UTC), time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC),
+			time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 3, 31, 23, 0, 0, 0, time.UTC), time.Date(2026, 2, 11, 0, 0, 0, 0, time.UTC),
+		} {
+			for i, e := range []ledger.Entry{award(uint64(3*n+1), "anna", 1<<n), reversal(uint64(3*n+2), "bob", -domain.Points(n)), adjustment(uint64(3*n+3), "cleo", 0)} {
+				e.OccurredAt = when.Add(-time.Duration(i*n) * time.Hour)
+				entries = append(entries, e)
+			}
+		}
+		f.add(entries[:8]...)
+		f.add(entries[8:]...)
+		f.equalsModel()
+		for _, from := range []time.Time{time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC), time.Date(2026, 2, 1, 0, 0, 0, 1000, time.UTC)} {
+			for _, until := range []time.Time{from.AddDate(0, 0, 1), from.AddDate(0, 1, 0), from.AddDate(0, 3, 0), from.AddDate(0, 2, 9), time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)} {
+				if err := compareSeason(f.ctx, f, &f.model, from, until); err != nil {
+					f.Fatal(err)
+				}
+			}
+		}
+	}},
+
 	{"a season that nothing occurred in is empty, and has the ledger's state", func(f *fixture) {
 		f.add(award(1, "anna", 5))
 		if err := compareSeason(f.ctx, f, &f.model, moment(1).AddDate(3, 0, 0), moment(1).AddDate(4, 0, 0)); err != nil {
@@ -117,7 +141,7 @@ var seasonClauses = []clause{
 	{"a stream of a season's accounts stops at the first error, which comes back", func(f *fixture) {
 		f.add(award(1, "anna", 5), award(2, "bob", 5))
 		enough, calls := errors.New("enough"), 0
-		_, err := f.AccountsWithin(f.ctx, moment(0), moment(100), func(ledger.Account) error {
+		_, err := f.AccountsWithin(f.ctx, moment(0), moment(100), func(ledger.Piece) error {
 			calls++
 			return enough
 		})

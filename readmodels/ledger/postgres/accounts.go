@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
 
 	"loyalty/domain"
 	"loyalty/readmodels/ledger"
@@ -40,6 +39,11 @@ const selectPiece = `SELECT NULL AS customer, s.commit_position AS points, NULL:
 // It is domain.ErrUnavailable if another ledger takes the place of this one meanwhile, or the ledger goes back, as at a failover to a
 // standby that is behind.
 func (l *Ledger) Accounts(ctx context.Context, yield func(ledger.Piece) error) (ledger.Snapshot, error) {
+	return l.pieces(ctx, selectPiece, nil, yield)
+}
+
+// pieces streams what a statement selects of all accounts, like selectPiece, with more arguments from $5 on.
+func (l *Ledger) pieces(ctx context.Context, statement string, more []any, yield func(ledger.Piece) error) (ledger.Snapshot, error) {
 	at, table, err := l.now(ctx)
 	if err != nil {
 		return ledger.Snapshot{}, fmt.Errorf("ledger accounts: %w", err)
@@ -51,7 +55,7 @@ func (l *Ledger) Accounts(ctx context.Context, yield func(ledger.Piece) error) (
 	bounds = append(append([]string{""}, bounds...), "")
 	ranges := make(chan accountRange, len(bounds))
 	for i := range bounds[1:] {
-		ranges <- accountRange{Ledger: l, at: at.Position, table: table, after: bounds[i], last: bounds[i+1], yield: yield}
+		ranges <- accountRange{l, statement, more, at.Position, table, bounds[i], bounds[i+1], yield}
 	}
 	close(ranges)
 	if err := readAll(ctx, l.readers, ranges); err != nil {
@@ -101,6 +105,8 @@ func (l *Ledger) sample(ctx context.Context, q querier) (some []string, err erro
 // accountRange is the customers after one and up to the last, or from there on if that is empty.
 type accountRange struct {
 	*Ledger
+	statement   string
+	more        []any
 	at          domain.Position
 	table       int64
 	after, last string
@@ -134,8 +140,9 @@ type piece struct {
 
 // piece reads the range. It decodes the few columns of the very many rows itself, which takes a quarter of the time.
 func (r accountRange) piece(ctx context.Context, q querier) (p piece, err error) {
-	found, err := q.Query(ctx, r.in(selectPiece), pgx.QueryExecModeCacheDescribe, pgx.QueryResultFormats{pgx.BinaryFormatCode},
-		r.after, r.last, int64(r.at.Commit), int64(r.at.Prepare))
+	arguments := append([]any{pgx.QueryExecModeCacheDescribe, pgx.QueryResultFormats{pgx.BinaryFormatCode},
+		r.after, r.last, int64(r.at.Commit), int64(r.at.Prepare)}, r.more...)
+	found, err := q.Query(ctx, r.in(r.statement), arguments...)
 	if err != nil {
 		return p, err
 	}
@@ -189,35 +196,55 @@ func number(value []byte) int64 { return int64(binary.BigEndian.Uint64(value)) }
 // sinceUnix is the beginning of the server's timestamps, in microseconds since 1970.
 var sinceUnix = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
 
-// selectSeason sums the entries of a range of time by customer. It reads the partitions of these months alone. The greatest array is
-// of the last entry, and its third element is the time. Forgotten customers are included with or without entries.
-const selectSeason = `SELECT s.commit_position, s.prepare_position, s.as_of, s.origin, a.customer, coalesce(a.points, 0),
-		to_timestamp(0) + a.last[3] * interval '1 microsecond', coalesce(a.entries, 0), coalesce(a.forgotten, false)
-	FROM ` + latestState + ` s LEFT JOIN (
-		SELECT coalesce(e.customer, f.customer) AS customer, e.points, e.last, e.entries, f.customer IS NOT NULL AS forgotten
-		FROM (
-			SELECT customer, sum(points) AS points, count(*) AS entries, max(ARRAY[commit_position, prepare_position,
-				(extract(epoch FROM occurred_at) * 1000000)::bigint]) FILTER (WHERE points <> 0) AS last
-			FROM ledger.entries WHERE occurred_at >= $1 AND occurred_at < $2 GROUP BY customer
-			HAVING bool_or(points <> 0)
-		) e FULL JOIN (SELECT customer FROM ledger.accounts WHERE forgotten) f ON f.customer = e.customer
-	) a ON true`
+// selectSeason is selectPiece for a season. It sums by customer: the months from $5 (inclusive) until $6 (exclusive), and the entries from $7 until $8 and from
+// $9 until $10. The greatest place is of the last entry that changed the total, and its third element is the time.
+const selectSeason = `SELECT NULL AS customer, s.commit_position AS points, NULL::timestamptz AS reached_at, s.prepare_position AS entries,
+		false AS forgotten, false AS changed, s.tableoid::bigint AS state
+	FROM ` + latestState + ` s
+	UNION ALL SELECT a.customer, coalesce(e.points, 0), to_timestamp(0) + e.place[3] * interval '1 microsecond', coalesce(e.entries, 0),
+		a.forgotten, (a.commit_position, a.prepare_position) > ($3::bigint, $4::bigint), NULL::bigint
+	FROM ledger.accounts a LEFT JOIN (
+		SELECT customer, sum(points)::bigint AS points, sum(entries)::bigint AS entries, max(place) AS place FROM (
+			SELECT customer, points, entries, CASE WHEN (changed_commit, changed_prepare) <> (0, 0) THEN ARRAY[changed_commit, changed_prepare,
+				(extract(epoch FROM reached_at) * 1000000)::bigint] END AS place
+			FROM ledger.sums WHERE month >= $5 AND month < $6 AND customer > $1 AND ($2 = '' OR customer <= $2)
+			UNION ALL
+			SELECT customer, month_points, month_entries, CASE WHEN (month_changed_commit, month_changed_prepare) <> (0, 0)
+				THEN ARRAY[month_changed_commit, month_changed_prepare, (extract(epoch FROM month_reached_at) * 1000000)::bigint] END
+			FROM ledger.accounts WHERE month >= $5 AND month < $6 AND month_entries > 0 AND customer > $1 AND ($2 = '' OR customer <= $2)
+			UNION ALL
+			SELECT customer, points, 1, CASE WHEN points <> 0 THEN ARRAY[commit_position, prepare_position, (extract(epoch FROM occurred_at) * 1000000)::bigint] END
+			FROM ledger.entries WHERE (occurred_at >= $7 AND occurred_at < $8 OR occurred_at >= $9 AND occurred_at < $10)
+				AND customer > $1 AND ($2 = '' OR customer <= $2)
+		) parts GROUP BY customer HAVING max(place) IS NOT NULL) e ON e.customer = a.customer
+	WHERE (e.customer IS NOT NULL OR a.forgotten) AND a.customer > $1 AND ($2 = '' OR a.customer <= $2)`
 
-// AccountsWithin streams the accounts of a range of time; see ledger.Seasons. It is one statement, since the entries of a time lie together and
-// those of a customer do not. While it runs, vacuum can't remove row versions that are newer than its snapshot.
-func (l *Ledger) AccountsWithin(ctx context.Context, from, until time.Time, yield func(ledger.Account) error) (ledger.Snapshot, error) {
-	var a accountRow
-	var origin string
-	var customer pgtype.Text
-	state, err := l.stream(ctx, "ledger accounts", selectSeason, []any{from.Truncate(time.Microsecond), until.Truncate(time.Microsecond)},
-		append([]any{&origin, &customer}, a.targets()...), func() error {
-			if !customer.Valid {
-				return nil
-			}
-			return yield(a.account(domain.CustomerID(customer.String)))
-		})
+// span is a range of time, from inclusive, until exclusive.
+type span struct{ from, until time.Time }
+
+// split divides a range of time into the whole months that it contains, from first (inclusive) until end (exclusive), and what is left before and after.
+func (s span) split() (first, end month, rest [2]span) {
+	first, end = monthOf(s.from), monthOf(s.until)
+	if first.start().Before(s.from) {
+		first++
+	}
+	if first >= end {
+		return 0, 0, [2]span{s, {s.until, s.until}}
+	}
+	return first, end, [2]span{{s.from, first.start()}, {end.start(), s.until}}
+}
+
+// AccountsWithin streams the accounts of a range of time, in pieces as Accounts does; see ledger.Seasons. It reads the sums of whole months, and the entries of
+// what is left of a month at the beginning and the end.
+func (l *Ledger) AccountsWithin(ctx context.Context, from, until time.Time, yield func(ledger.Piece) error) (ledger.Snapshot, error) {
+	first, end, rest := span{from.Truncate(time.Microsecond), until.Truncate(time.Microsecond)}.split()
+	at, err := l.pieces(ctx, selectSeason, []any{int32(first), int32(end), rest[0].from, rest[0].until, rest[1].from, rest[1].until}, yield)
 	if err != nil {
 		return ledger.Snapshot{}, err
 	}
-	return ledger.NewSnapshot(state, origin)
+	// A partition that was there all the time is still there.
+	if err := l.archived(ctx, rest); err != nil {
+		return ledger.Snapshot{}, fmt.Errorf("ledger accounts: %w", err)
+	}
+	return at, nil
 }

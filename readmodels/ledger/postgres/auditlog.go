@@ -19,8 +19,8 @@ const (
 	insertAuditRecord = `INSERT INTO ledger.acts (commit_position, prepare_position, event_id, kind, customer, loyalty_id, points, reason, route, actor,
 		correlation, occurred_at, waiting) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
 	decideRequest = `UPDATE ledger.acts SET waiting = false WHERE customer = $1 AND loyalty_id = $2 AND waiting`
-	forgetAccount = `INSERT INTO ledger.accounts (customer, points, entries, drawer, forgotten, commit_position, prepare_position)
-		VALUES ($1, 0, 0, 0, true, $2, $3)
+	forgetAccount = `INSERT INTO ledger.accounts (customer, points, entries, drawer, forgotten, commit_position, prepare_position, month)
+		VALUES ($1, 0, 0, 0, true, $2, $3, 0)
 		ON CONFLICT (customer) DO UPDATE SET forgotten = true, drawer = 0,
 			commit_position = excluded.commit_position, prepare_position = excluded.prepare_position`
 

@@ -9,17 +9,14 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"loyalty/domain"
+	"loyalty/readmodels/ledger/postgres/schema"
 )
 
 // Error codes (PostgreSQL documentation, appendix A).
 const (
-	undefinedTable   = "42P01"
-	invalidSchema    = "3F000"
-	syntaxError      = "42601"
-	lockNotAvailable = "55P03"
-	queryCanceled    = "57014"
-	// transactionTimeout is of servers since version 17.
-	transactionTimeout = "25P04"
+	undefinedTable = "42P01"
+	invalidSchema  = "3F000"
+	syntaxError    = "42601"
 	// checkViolation is also the code for a row that fits no partition.
 	checkViolation = "23514"
 	// What says that a session is not the one that prepared a statement.
@@ -40,7 +37,7 @@ func classify(ctx context.Context, err error) error {
 		}
 		return fmt.Errorf("%w: %w", ended, err)
 	}
-	switch code := codeOf(err); {
+	switch code := schema.CodeOf(err); {
 	case permanent(code):
 		return err
 	case code == duplicateStatement, code == undefinedStatement:
@@ -48,14 +45,6 @@ func classify(ctx context.Context, err error) error {
 			domain.ErrUnavailable, err)
 	}
 	return fmt.Errorf("%w: %w", domain.ErrUnavailable, err)
-}
-
-// codeOf is the code of Postgres's error, "" if it is none of Postgres.
-func codeOf(err error) string {
-	if server, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return server.Code
-	}
-	return ""
 }
 
 // permanent reports whether an error code is for what a repeat can't change: data that can't be stored, or a statement that is none. All else may
@@ -75,7 +64,7 @@ func permanent(code string) bool {
 }
 
 func isMissing(err error) bool {
-	code := codeOf(err)
+	code := schema.CodeOf(err)
 	return code == undefinedTable || code == invalidSchema
 }
 
@@ -116,8 +105,8 @@ func ask[T any](ctx context.Context, l *Ledger, read func(context.Context, queri
 	if err = classify(ctx, err); !errors.Is(err, domain.ErrUnavailable) || limited.Err() != nil {
 		return answer, err
 	}
-	switch code := codeOf(err); {
-	case code == queryCanceled, code == lockNotAvailable, len(code) == 5 && code[:2] == "40":
+	switch code := schema.CodeOf(err); {
+	case code == schema.QueryCanceled, code == schema.LockNotAvailable, len(code) == 5 && code[:2] == "40":
 		err = l.transaction(ctx, reading, func(ctx context.Context, tx pgx.Tx) (err error) {
 			answer, err = read(ctx, tx)
 			return err

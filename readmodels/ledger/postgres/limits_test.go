@@ -27,8 +27,8 @@ func TestLimitsOfARoleEndNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	const many = 50_000
-	if _, err := l.pool.Exec(t.Context(), fmt.Sprintf(`INSERT INTO ledger.accounts (customer, points, reached_at, entries, drawer, commit_position, prepare_position)
-		SELECT 'm-' || i, i %% 1000 + 1, now(), 1, 0, 0, 0 FROM generate_series(1, %d) i;
+	if _, err := l.pool.Exec(t.Context(), fmt.Sprintf(`INSERT INTO ledger.accounts (customer, points, reached_at, entries, drawer, commit_position, prepare_position, month)
+		SELECT 'm-' || i, i %% 1000 + 1, now(), 1, 0, 0, 0, 0 FROM generate_series(1, %d) i;
 		INSERT INTO ledger.earnings SELECT to_timestamp(i * 3600), 1, 0, 0, 1, 0, 0, '' FROM generate_series(1, 20000) i`, many)); err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestLimitsOfARoleEndNothing(t *testing.T) {
 			return err
 		},
 		"a season": func(count func() error) error {
-			_, err := limited.AccountsWithin(t.Context(), time.Unix(0, 0), until, func(ledger.Account) error { return count() })
+			_, err := limited.AccountsWithin(t.Context(), time.Unix(0, 0), until, ledger.InTurn(func(ledger.Account, domain.Position) error { return count() }))
 			return err
 		},
 		"the hours": func(count func() error) error {

@@ -15,12 +15,13 @@ import (
 	"loyalty/domain"
 	"loyalty/readmodels/ledger"
 	"loyalty/readmodels/ledger/postgres/postgrestest"
+	"loyalty/readmodels/ledger/postgres/schema"
 )
 
 // early makes a ledger of version 1 with so many entries of four months.
 func early(t *testing.T, l *Ledger, address string, entries int) {
 	t.Helper()
-	if err := l.migrate(t.Context(), 1, nil); err != nil {
+	if err := l.tables().Migrate(t.Context(), 1, nil); err != nil {
 		t.Fatal(err)
 	}
 	conn := connected(t, address)
@@ -28,7 +29,7 @@ func early(t *testing.T, l *Ledger, address string, entries int) {
 	for m := range 4 {
 		month := monthOf(day2026) + month(m)
 		statements += fmt.Sprintf(`CREATE TABLE %s (LIKE entries, UNIQUE (event_id));
-			ALTER TABLE entries ATTACH PARTITION %[1]s FOR VALUES FROM (to_timestamp(%d)) TO (to_timestamp(%d));`, month.partition(), month.start().Unix(), (month + 1).start().Unix())
+			ALTER TABLE entries ATTACH PARTITION %[1]s FOR VALUES FROM (to_timestamp(%d)) TO (to_timestamp(%d));`, month.formerPartition(), month.start().Unix(), (month + 1).start().Unix())
 	}
 	statements += fmt.Sprintf(`
 		INSERT INTO entries SELECT '2026-01-01Z'::timestamptz + n * interval '100 days' / %d, n, n, n, 100, n %% 7, n, gen_random_uuid(), 'c' || n %% 1000,
@@ -93,7 +94,7 @@ func TestALedgerIsMigratedWhileItIsReadAndWritten(t *testing.T) {
 		})
 	}
 	var pieces int
-	err := l.migrate(t.Context(), 4, func(_ string, _, total uint64) {
+	err := l.tables().Migrate(t.Context(), 4, func(_ string, _, total uint64) {
 		if total > 0 {
 			pieces++
 		}
@@ -131,9 +132,7 @@ func TestAnInterruptedMigrationGoesOnWhereItWas(t *testing.T) {
 	fresh := postgrestest.Shared(t).URL()
 	newest := opened(t, fresh)
 	for m := range 4 {
-		if err := newest.makeMonths(t.Context(), []month{monthOf(day2026) + month(m)}); err != nil {
-			t.Fatal(err)
-		}
+		formerMonth(t, newest, monthOf(day2026)+month(m))
 	}
 	want := schemaOf(t, fresh)
 	pooler := postgrestest.StartPooler(t, postgrestest.Shared(t))
@@ -195,13 +194,13 @@ func TestAnIndexIsBuiltThoughALimitOfTheRoleEndsIt(t *testing.T) {
 	}
 	// The writer is before the index, so that building it waits for him.
 	other := connected(t, address)
-	if _, err := other.Exec(t.Context(), `CREATE INDEX CONCURRENTLY entries_2026_01_order ON ledger.entries_2026_01 (order_id COLLATE "C")`); codeOf(err) != lockNotAvailable {
+	if _, err := other.Exec(t.Context(), `CREATE INDEX CONCURRENTLY entries_2026_01_order ON ledger.entries_2026_01 (order_id COLLATE "C")`); schema.CodeOf(err) != schema.LockNotAvailable {
 		t.Fatalf("got %v", err)
 	}
 	db := stdlib.OpenDB(*l.pool.Config().ConnConfig)
 	defer db.Close()
 	waited := false
-	err := l.buildIndex(t.Context(), db, "entries_2026_01_order", "entries_2026_01", `(order_id COLLATE "C")`, func(string, uint64, uint64) {
+	err := l.tables().BuildIndex(t.Context(), db, "entries_2026_01_order", "entries_2026_01", `(order_id COLLATE "C")`, func(string, uint64, uint64) {
 		if !waited {
 			_, err := conn.Exec(t.Context(), `ROLLBACK`)
 			waited = err == nil
@@ -224,7 +223,7 @@ func TestALedgerIsFoldedBesideOneOfAnEarlierVersion(t *testing.T) {
 	address := postgrestest.Shared(t).URL()
 	l := unmigrated(t, address)
 	early(t, l, address, 100)
-	if err := l.migrate(t.Context(), 4, nil); err != nil {
+	if err := l.tables().Migrate(t.Context(), 4, nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := l.Copy(t.Context()); !errors.Is(err, domain.ErrUnavailable) || !containsAll(fmt.Sprint(err), "version 4", "loyalty migrate") {

@@ -13,7 +13,7 @@ import (
 )
 
 func TestALedgerOfAnEarlierVersionIsBroughtUpToDate(t *testing.T) {
-	for _, version := range []int64{1, 2, 3, 4, 5, 6} {
+	for _, version := range []int64{1, 2, 3, 4, 5, 6, 7, 8} {
 		t.Run(fmt.Sprint(version), func(t *testing.T) { upgrade(t, version) })
 	}
 }
@@ -31,7 +31,7 @@ func upgrade(t *testing.T, version int64) {
 	}
 	db := stdlib.OpenDB(*l.pool.Config().ConnConfig)
 	defer db.Close()
-	provider, err := l.provider(db, func(string, uint64, uint64) {})
+	provider, err := l.tables().Provider(db, func(string, uint64, uint64) {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,7 @@ import (
 
 	"loyalty/domain"
 	"loyalty/readmodels/ledger"
+	"loyalty/readmodels/ledger/postgres/schema"
 )
 
 // Ledger is a ledger in a Postgres database. It is a ledger.Reader, Finder, Auditor, Earner, Writer and Rebuilder.
@@ -31,7 +32,7 @@ type Ledger struct {
 	// live is the schema of the live ledger. schema is the same, or that of a copy.
 	live, schema string
 	progress     *ledger.Progress
-	months       months
+	partitions   knownPartitions
 	// Accounts are read in pieces of about perPiece, by so many readers at once. The bounds are from so many percent of the pages.
 	perPiece, readers int
 	sampled           float32
@@ -50,12 +51,22 @@ var (
 	_ ledger.Rebuilder = (*Ledger)(nil)
 )
 
+// The schemas of the ledgers.
+const (
+	// defaultSchema is where the live ledger is, unless the address says otherwise.
+	defaultSchema = "ledger"
+	// The schema of a copy, which a rebuild fills, has this and a number after the name of the live one.
+	copyInfix = "_copy_"
+	// The ledger that a switch has replaced has this after the name of the live one, until it is removed.
+	formerSuffix = "_past"
+)
+
 // Defaults that the address can change, except answerTimeout.
 const (
 	connections    = 16
 	connectTimeout = 5 * time.Second
 	// answerTimeout bounds every statement beside the caller's context, because a server can vanish without closing its connections.
-	// Streams of sums (AccountsWithin, Hours) are unbounded.
+	// The stream of Hours is unbounded.
 	answerTimeout = time.Minute
 )
 
@@ -94,16 +105,16 @@ func Open(ctx context.Context, address string, again func() (string, error)) (*L
 		// A statement prepared by name belongs to a session, which a pooler may give to somebody else.
 		config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	}
-	schema := defaultSchema
+	live := defaultSchema
 	if named, set := parameters["schema"]; set {
 		delete(parameters, "schema")
 		if !schemaName.MatchString(named) || strings.HasPrefix(named, "pg_") || strings.Contains(named, copyInfix) || strings.HasSuffix(named, formerSuffix) {
 			return nil, fmt.Errorf("the ledger's address: %w", domain.Invalid("schema", "schema_malformed",
 				"a schema is of 1 to 30 of a-z, 0-9 and _, begins with a letter, not with pg_, and neither contains "+copyInfix+" nor ends in "+formerSuffix))
 		}
-		schema = named
+		live = named
 	}
-	l := &Ledger{live: schema, schema: schema, progress: ledger.NewProgress(), perPiece: accountsPerPiece, readers: accountReaders, sampled: accountSample, checked: new(atomic.Bool)}
+	l := &Ledger{live: live, schema: live, progress: ledger.NewProgress(), perPiece: accountsPerPiece, readers: accountReaders, sampled: accountSample, checked: new(atomic.Bool)}
 	config.AfterConnect = l.check
 	if again != nil {
 		l.credentials = func(_ context.Context, connection *pgx.ConnConfig) error {
@@ -144,7 +155,7 @@ func (l *Ledger) check(ctx context.Context, conn *pgx.Conn) error {
 	at := 0
 	_, _ = fmt.Sscan(version, &at)
 	const remedy = "run loyalty migrate, or start a process with the project role"
-	switch needs := schemaVersion(); {
+	switch needs := schema.Version(); {
 	case encoding != "UTF8" && encoding != "SQL_ASCII":
 		err = fmt.Errorf("the database's encoding is %s, which can't hold every text: make one with ENCODING 'UTF8'", encoding)
 	case err != nil, at == 0:
@@ -152,7 +163,7 @@ func (l *Ledger) check(ctx context.Context, conn *pgx.Conn) error {
 	case at < needs:
 		err = fmt.Errorf("the ledger's schema has version %d, this program needs %d: %s", at, needs, remedy)
 	case at > needs && !l.checked.Load():
-		err = newer(at)
+		err = schema.Newer(at)
 	default:
 		l.checked.Store(true)
 		return nil
@@ -160,9 +171,20 @@ func (l *Ledger) check(ctx context.Context, conn *pgx.Conn) error {
 	return fmt.Errorf("%w: %w", errUnsuitable, err)
 }
 
-// newer is the error for a schema that a newer program has migrated.
-func newer(version int) error {
-	return fmt.Errorf("this program is older than the ledger, whose schema has version %d and not %d: start the newer one", version, schemaVersion())
+// Migrate makes the ledger's schema, or brings it up to date. Processes that do so at once take turns; this may be repeated, also after it was
+// interrupted, and goes on where it was. Most of what takes long is done in pieces while others read and write. report, if it is not nil, is called
+// with what is being done. Errors: domain.ErrUnavailable if the server can't be reached or refuses, as it does without the right to; one for a
+// schema that a newer program has migrated.
+func (l *Ledger) Migrate(ctx context.Context, report schema.Report) error {
+	if err := l.tables().Migrate(ctx, schema.Version(), report); err != nil {
+		return fmt.Errorf("migrate the ledger: %w", classify(ctx, err))
+	}
+	return nil
+}
+
+// tables are those of this ledger, on connections of their own, which nothing checks.
+func (l *Ledger) tables() schema.Schema {
+	return schema.Schema{Name: l.schema, Config: l.pool.Config().ConnConfig, Credentials: l.credentials}
 }
 
 // in puts the ledger's own schema into a statement that names the tables in the schema ledger.

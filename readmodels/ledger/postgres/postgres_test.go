@@ -19,6 +19,7 @@ import (
 	"loyalty/readmodels/ledger"
 	"loyalty/readmodels/ledger/ledgertest"
 	"loyalty/readmodels/ledger/postgres/postgrestest"
+	"loyalty/readmodels/ledger/postgres/schema"
 )
 
 func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m)) }
@@ -166,18 +167,18 @@ func TestALedgerIsUsedOnceItsSchemaIsOfThisVersion(t *testing.T) {
 	}
 	works(l)
 
-	leave(schemaVersion() - 1)
+	leave(schema.Version() - 1)
 	older := unmigrated(t, address)
-	refused(older, fmt.Sprintf("has version %d, this program needs %d", schemaVersion()-1, schemaVersion()), "run loyalty migrate")
-	leave(schemaVersion() + 1)
-	refused(older, fmt.Sprintf("this program is older than the ledger, whose schema has version %d", schemaVersion()+1), "start the newer one")
+	refused(older, fmt.Sprintf("has version %d, this program needs %d", schema.Version()-1, schema.Version()), "run loyalty migrate")
+	leave(schema.Version() + 1)
+	refused(older, fmt.Sprintf("this program is older than the ledger, whose schema has version %d", schema.Version()+1), "start the newer one")
 	if err := older.Migrate(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "this program is older than the ledger") {
 		t.Errorf("migrating gives %v", err)
 	}
 	// A process that was there before goes on, also on new connections, until it is replaced.
 	l.pool.Reset()
 	works(l)
-	leave(schemaVersion())
+	leave(schema.Version())
 	works(older)
 }
 
@@ -326,21 +327,27 @@ func TestReadsUseTheirKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ofOrder, _ := trailStatement("anna", ledger.Filter{Order: "web-1"})
-	butAwards, _ := trailStatement("anna", ledger.Filter{Kinds: []ledger.Kind{ledger.Reversal}})
+	days := []span{{date(2026, 1, 1), date(2026, 1, 2)}, {date(2026, 5, 1), date(2026, 5, 2)}}
+	const ofDays = ", '2026-01-01Z', '2026-01-02Z', '2026-05-01Z', '2026-05-02Z'"
+	statement := func(f ledger.Filter) string {
+		text, _ := (&trail{customer: "anna", Filter: f}).statement(days)
+		return text
+	}
 	for _, c := range []struct {
 		query, arguments string
 		wants            []string
 	}{
 		{selectAccount, "('anna')", []string{"Index Scan using accounts_pkey on accounts"}},
-		{selectTrail, "('anna', 1, 1, 20)", []string{"Index Scan using accounts_pkey on accounts", "Merge Append",
-			"Index Scan Backward using entries_2026_01_pkey", "Index Scan Backward using entries_2026_06_pkey"}},
-		{ofOrder, "('anna', 1, 1, 20, '{web-1,store.web-1}')", []string{"Index Scan using accounts_pkey on accounts",
-			"Index Scan using entries_2026_01_order_id_idx", "Index Scan using entries_2026_06_order_id_idx"}},
-		{butAwards, "('anna', 1, 1, 20, '{reversal}')", []string{"Merge Append", "Index Scan Backward using entries_2026_06_customer_commit_position"}},
-		{selectEntry, "('5f0c6f4e-8a57-5c0e-9d6e-0123456789ab', 'anna')", []string{"Index Scan using entries_2026_01_event_id_key"}},
-		{selectFound, "('web-1', 21, '{web-1,store.web-1}')", []string{"using accounts_pkey on accounts", "Index Scan using entries_2026_01_order_id_idx",
-			"Index Scan using entries_2026_01_return_id_idx", "Index Scan using entries_2026_06_loyalty_id_idx"}},
+		{selectMonths, "('anna', 24312, 24316)", []string{"Index Scan using accounts_pkey on accounts", "sums_2026_01_pkey", "sums_2026_05_pkey"}},
+		{statement(ledger.Filter{}), "('anna', 1, 1, 20" + ofDays + ")", []string{"Merge Append",
+			"Index Scan Backward using entries_2026_01_01_pkey", "Index Scan Backward using entries_2026_05_01_pkey"}},
+		{statement(ledger.Filter{Order: "web-1"}), "('anna', 1, 1, 20" + ofDays + ", '{web-1,store.web-1}')", []string{
+			"Index Scan using entries_2026_01_01_order_id_idx", "Index Scan using entries_2026_05_01_order_id_idx"}},
+		{statement(ledger.Filter{Kinds: []ledger.Kind{ledger.Reversal}}), "('anna', 1, 1, 20" + ofDays + ", '{reversal}')", []string{
+			"Merge Append", "Index Scan Backward using entries_2026_05_01_customer_commit_position"}},
+		{selectCustomer, "('web-1')", []string{"using accounts_pkey on accounts"}},
+		{strings.ReplaceAll(selectFound, "<within>", within), "('{web-1,store.web-1}', 21, '2026-01-01Z', '2026-01-01Z', '2026-06-01Z')", []string{"Index Scan using entries_2026_01_01_order_id_idx",
+			"Index Scan using entries_2026_01_01_return_id_idx", "Index Scan using entries_2026_05_01_loyalty_id_idx"}},
 		{selectBucket, "(7)", []string{"Index Scan using accounts_drawer on accounts"}},
 	} {
 		if _, err := tx.Exec(t.Context(), "PREPARE read AS "+c.query); err != nil {

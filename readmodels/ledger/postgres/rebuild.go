@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"loyalty/domain"
 	"loyalty/readmodels/ledger"
+	"loyalty/readmodels/ledger/postgres/schema"
 )
 
 // Copy creates an empty ledger in a schema of its own; see ledger.Rebuilder. It uses the connections of this ledger, and must not be used
@@ -27,7 +29,7 @@ func (l *Ledger) Copy(ctx context.Context) (ledger.Copy, error) {
 		err = l.pool.QueryRow(ctx, `SELECT $1::text || pg_current_xact_id()`, l.live+copyInfix).Scan(&c.schema)
 	}
 	if err == nil {
-		err = c.migrate(ctx, schemaVersion(), nil)
+		err = c.tables().Migrate(ctx, schema.Version(), nil)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("ledger copy: %w", classify(ctx, err))
@@ -129,16 +131,38 @@ func (c *rebuilt) Discard(ctx context.Context) error {
 // dropTimeout is for how long drop retries while the schema is in use.
 const dropTimeout = 30 * time.Second
 
-// drop drops a schema, if it exists.
-func (l *Ledger) drop(ctx context.Context, schema string) error {
+// drop drops a schema, if it exists: its partitions some at a time, because each of them and of their indexes takes a lock of those that the server has for
+// all its sessions.
+func (l *Ledger) drop(ctx context.Context, name string) error {
+	for {
+		parts, err := l.pool.Query(ctx, `SELECT inhrelid::regclass::text FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid
+			WHERE c.relnamespace = to_regnamespace($1) AND c.relkind = 'r' LIMIT $2`, name, partitionsAtOnce)
+		if err != nil {
+			return classify(ctx, err)
+		}
+		some, err := pgx.CollectRows(parts, pgx.RowTo[string])
+		if err != nil {
+			return classify(ctx, err)
+		}
+		if len(some) == 0 {
+			return l.dropNow(ctx, `DROP SCHEMA IF EXISTS `+pgx.Identifier{name}.Sanitize()+` CASCADE`)
+		}
+		if err := l.dropNow(ctx, `DROP TABLE IF EXISTS `+strings.Join(some, ", ")); err != nil {
+			return err
+		}
+	}
+}
+
+// dropNow runs a statement that drops something, again as long as that is in use.
+func (l *Ledger) dropNow(ctx context.Context, statement string) error {
 	limited, cancel := context.WithTimeout(ctx, dropTimeout)
 	defer cancel()
 	for {
 		err := l.transaction(limited, dropping, func(ctx context.Context, tx pgx.Tx) error {
-			_, err := tx.Exec(ctx, `DROP SCHEMA IF EXISTS `+pgx.Identifier{schema}.Sanitize()+` CASCADE`)
+			_, err := tx.Exec(ctx, statement)
 			return err
 		})
-		if codeOf(err) != lockNotAvailable {
+		if schema.CodeOf(err) != schema.LockNotAvailable {
 			return classify(ctx, err)
 		}
 		select {

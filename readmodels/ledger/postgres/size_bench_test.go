@@ -44,7 +44,7 @@ func sized(b *testing.B, s *postgrestest.Server) (l *Ledger, accounts, entries i
 	}
 	b.Cleanup(func() { _ = l.Close() })
 	m := monthOf(entriesBegin)
-	text := strings.NewReplacer("<table>", "ledger."+m.partition(), "<customer>", sizedCustomer, "<accounts>", strconv.Itoa(accounts), "<entries>", strconv.Itoa(entries))
+	text := strings.NewReplacer("<table>", "ledger."+m.formerPartition(), "<customer>", sizedCustomer, "<accounts>", strconv.Itoa(accounts), "<entries>", strconv.Itoa(entries))
 	run := func(statement string, arguments ...any) {
 		if _, err := l.pool.Exec(b.Context(), text.Replace(statement), arguments...); err != nil {
 			b.Fatalf("%.60s: %v", statement, err)
@@ -52,7 +52,6 @@ func sized(b *testing.B, s *postgrestest.Server) (l *Ledger, accounts, entries i
 	}
 	run(`CREATE TABLE <table> (LIKE ledger.entries)`)
 	run(fillEntries, entriesBegin)
-	run(`ALTER TABLE <table> ADD UNIQUE (event_id)`)
 	run(fmt.Sprintf(`ALTER TABLE ledger.entries ATTACH PARTITION <table> FOR VALUES FROM (to_timestamp(%d)) TO (to_timestamp(%d))`, m.start().Unix(), (m + 1).start().Unix()))
 	run(fillAccounts)
 	run(`UPDATE ledger.state SET commit_position = <entries>, prepare_position = <entries>, entries = <entries>, outstanding = 50::bigint * <accounts>`)

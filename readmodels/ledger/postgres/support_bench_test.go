@@ -69,7 +69,7 @@ func supported(b *testing.B) (*Ledger, int) {
 	place := func(m month) int64 { return int64(m.start().Sub(first.start()).Seconds() / apart) }
 	text := strings.NewReplacer("<every>", strconv.Itoa(entries/heavyEntries), "<customers>", strconv.Itoa(entries/10), "<acts>", strconv.Itoa(entries/20))
 	for m := first; m < first+monthsHeld; m++ {
-		table := "ledger." + m.partition()
+		table := "ledger." + m.formerPartition()
 		run := func(statement string, arguments ...any) {
 			if _, err := l.pool.Exec(b.Context(), statement, arguments...); err != nil {
 				b.Fatalf("%s: %v", table, err)
@@ -77,7 +77,6 @@ func supported(b *testing.B) (*Ledger, int) {
 		}
 		run(`CREATE TABLE ` + table + ` (LIKE ledger.entries)`)
 		run(strings.Replace(text.Replace(loadMonth), "<table>", table, 1), place(m)+1, min(place(m+1), int64(entries)), first.start(), apart)
-		run(`ALTER TABLE ` + table + ` ADD UNIQUE (event_id)`)
 		run(fmt.Sprintf(`ALTER TABLE ledger.entries ATTACH PARTITION %s FOR VALUES FROM (to_timestamp(%d)) TO (to_timestamp(%d))`,
 			table, m.start().Unix(), (m + 1).start().Unix()))
 	}

@@ -6,13 +6,13 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"loyalty/readmodels/ledger/postgres/schema"
 )
 
 // Advisory locks of the database, shared by all processes that use the ledger. They belong to no table and no schema, so that they hold
 // across a switch.
 const (
-	// migrationLock is held while a schema is created or migrated.
-	migrationLock = 0x6c6f79_0001
 	// switchLock is held shared by writers, and exclusively by a switch.
 	switchLock = 0x6c6f79_0002
 	// partitionLock is held while partitions are created.
@@ -36,20 +36,11 @@ var (
 	streaming = begin(" READ ONLY", "10s", 0, "NULL")
 )
 
-// begin makes a beginning. A limit of 0 is none. Servers before version 17 have no transaction_timeout.
+// begin makes a beginning. A limit of 0 is none.
 func begin(mode, lockTimeout string, limit time.Duration, lock string) pgx.TxOptions {
 	return pgx.TxOptions{BeginQuery: fmt.Sprintf(`BEGIN ISOLATION LEVEL READ COMMITTED%s; %s; SET LOCAL lock_timeout = '%s'; SELECT %s`,
-		mode, limits(limit), lockTimeout, lock)}
+		mode, schema.Limits(limit), lockTimeout, lock)}
 }
-
-// limits are the statements that set a transaction's limits of time.
-func limits(limit time.Duration) string {
-	return fmt.Sprintf(`SET LOCAL statement_timeout = %d; SET LOCAL idle_in_transaction_session_timeout = %[1]d;
-		SELECT set_config('transaction_timeout', '%[1]d', true) WHERE current_setting('server_version_num')::integer >= 170000`, limit.Milliseconds())
-}
-
-// unlimited sets aside all limits of time in a transaction.
-var unlimited = limits(0)
 
 // transaction runs do in one transaction, which commits if do returns nil.
 func (l *Ledger) transaction(ctx context.Context, begin pgx.TxOptions, do func(context.Context, pgx.Tx) error) error {

@@ -22,9 +22,11 @@ const selectSeason = `WITH changed AS (
 	SELECT a.customer, 0, NULL, 0, 1 FROM main.accounts a
 	WHERE a.forgotten AND a.customer NOT IN (SELECT customer FROM changed)`
 
-// AccountsWithin streams the accounts of a range of time; see ledger.Seasons.
-func (l *Ledger) AccountsWithin(ctx context.Context, from, until time.Time, yield func(ledger.Account) error) (ledger.Snapshot, error) {
-	return l.stream(ctx, yield, func(tx *sql.Tx) (*sql.Rows, error) {
-		return tx.QueryContext(ctx, l.in(selectSeason), from.UnixMicro(), until.UnixMicro())
+// AccountsWithin streams the accounts of a range of time, all as one snapshot; see ledger.Seasons.
+func (l *Ledger) AccountsWithin(ctx context.Context, from, until time.Time, yield func(ledger.Piece) error) (ledger.Snapshot, error) {
+	return ledger.InPieces(yield, func(yield func(ledger.Account) error) (ledger.Snapshot, error) {
+		return l.stream(ctx, yield, func(tx *sql.Tx) (*sql.Rows, error) {
+			return tx.QueryContext(ctx, l.in(selectSeason), from.UnixMicro(), until.UnixMicro())
+		})
 	})
 }

@@ -1,4 +1,5 @@
-package postgres
+// Package schema makes the tables of the ledger in Postgres, and brings those of an earlier version up to date while others read and write.
+package schema
 
 import (
 	"cmp"
@@ -14,18 +15,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
-)
-
-// The schemas of the ledgers.
-const (
-	// defaultSchema is where the live ledger is, unless the address says otherwise.
-	defaultSchema = "ledger"
-	// The schema of a copy, which a rebuild fills, has this and a number after the name of the live one.
-	copyInfix = "_copy_"
-	// The ledger that a switch has replaced has this after the name of the live one, until it is removed.
-	formerSuffix = "_past"
 )
 
 //go:embed migrations/*.sql
@@ -75,36 +68,36 @@ var allMigrations = sync.OnceValue(func() (all []migration) {
 	return all
 })
 
-// schemaVersion is the version of the schema that this program needs.
-func schemaVersion() int { return allMigrations()[len(allMigrations())-1].version }
+// Version is the version of the schema that this program needs.
+func Version() int { return allMigrations()[len(allMigrations())-1].version }
 
 // Report is told what is being done, how much of it is done, and the total, 0 if that is not known.
 type Report = func(doing string, done, total uint64)
 
-// Migrate makes the ledger's schema, or brings it up to date. Processes that do so at once take turns; this may be repeated, also after it was
-// interrupted, and goes on where it was. Most of what takes long is done in pieces while others read and write. report, if it is not nil, is called
-// with what is being done. Errors: domain.ErrUnavailable if the server can't be reached or refuses, as it does without the right to; one for a
-// schema that a newer program has migrated.
-func (l *Ledger) Migrate(ctx context.Context, report Report) error {
-	if err := l.migrate(ctx, schemaVersion(), report); err != nil {
-		return fmt.Errorf("migrate the ledger: %w", classify(ctx, err))
-	}
-	return nil
+// Schema is where the tables of a ledger are, or are to be.
+type Schema struct {
+	// Name is that of the Postgres schema.
+	Name string
+	// Config says how to connect, without checks of what is there.
+	Config *pgx.ConnConfig
+	// Credentials sets the user and the password of a new connection; nil if they stay.
+	Credentials func(context.Context, *pgx.ConnConfig) error
 }
 
 // migrationPause is between two attempts to get a lock.
 const migrationPause = 100 * time.Millisecond
 
-// migrate brings the ledger's schema to a version at least, on connections of its own, which nothing checks.
-func (l *Ledger) migrate(ctx context.Context, version int, report Report) (err error) {
+// Migrate makes the tables, or brings them to a version at least. Processes that do so at once take turns; it may be repeated, also after it was
+// interrupted, and goes on where it was. report, if it is not nil, is called with what is being done. It is an error if a newer program has migrated.
+func (s Schema) Migrate(ctx context.Context, version int, report Report) (err error) {
 	if report == nil {
 		report = func(string, uint64, uint64) {}
 	}
 	var options []stdlib.OptionOpenDB
-	if l.credentials != nil {
-		options = append(options, stdlib.OptionBeforeConnect(l.credentials))
+	if s.Credentials != nil {
+		options = append(options, stdlib.OptionBeforeConnect(s.Credentials))
 	}
-	db := stdlib.OpenDB(*l.pool.Config().ConnConfig, options...)
+	db := stdlib.OpenDB(*s.Config, options...)
 	defer func() { err = errors.Join(err, db.Close()) }()
 	db.SetMaxOpenConns(2) // one holds the lock and one migrates
 	turn, err := takeTurn(ctx, db, report)
@@ -118,15 +111,15 @@ func (l *Ledger) migrate(ctx context.Context, version int, report Report) (err e
 	}()
 	// Whoever owns the schema may lack the right to make one.
 	var missing bool
-	if err := db.QueryRowContext(ctx, "SELECT to_regnamespace($1) IS NULL", l.schema).Scan(&missing); err != nil {
+	if err := db.QueryRowContext(ctx, "SELECT to_regnamespace($1) IS NULL", s.Name).Scan(&missing); err != nil {
 		return err
 	}
 	if missing {
-		if _, err := db.ExecContext(ctx, "CREATE SCHEMA "+l.schema); err != nil {
+		if _, err := db.ExecContext(ctx, "CREATE SCHEMA "+s.Name); err != nil {
 			return err
 		}
 	}
-	provider, err := l.provider(db, report)
+	provider, err := s.Provider(db, report)
 	if err != nil {
 		return err
 	}
@@ -134,14 +127,14 @@ func (l *Ledger) migrate(ctx context.Context, version int, report Report) (err e
 	if err != nil {
 		return err
 	}
-	if at > int64(schemaVersion()) {
-		return newer(int(at))
+	if at > int64(Version()) {
+		return Newer(int(at))
 	}
 	for _, m := range allMigrations() {
 		if m.version <= int(at) || m.version > version {
 			continue
 		}
-		if err := l.prepare(ctx, db, m, report); err != nil {
+		if err := s.prepare(ctx, db, m, report); err != nil {
 			return fmt.Errorf("version %d: %w", m.version, err)
 		}
 		err := patiently(ctx, report, func() error {
@@ -159,7 +152,7 @@ func (l *Ledger) migrate(ctx context.Context, version int, report Report) (err e
 func patiently(ctx context.Context, report Report, do func() error) error {
 	for {
 		err := do()
-		if codeOf(err) != lockNotAvailable {
+		if CodeOf(err) != LockNotAvailable {
 			return err
 		}
 		report("waiting for a table that somebody uses", 0, 0)
@@ -168,6 +161,9 @@ func patiently(ctx context.Context, report Report, do func() error) error {
 		}
 	}
 }
+
+// lock is an advisory lock of the database, held while a ledger is made or migrated.
+const lock = 0x6c6f79_0001
 
 // takeTurn waits until no other process migrates a ledger in this database, and returns the transaction that says so: its lock ends with it, also
 // behind a pooler. It asks again and again, since whoever waits in a transaction takes a connection from a pooler.
@@ -178,7 +174,7 @@ func takeTurn(ctx context.Context, db *sql.DB, report Report) (*sql.Tx, error) {
 			return nil, err
 		}
 		var mine bool
-		err = tx.QueryRowContext(ctx, "SELECT pg_try_advisory_xact_lock($1)", int64(migrationLock)).Scan(&mine)
+		err = tx.QueryRowContext(ctx, "SELECT pg_try_advisory_xact_lock($1)", int64(lock)).Scan(&mine)
 		if err == nil {
 			// This comes last, because without parameters it ends the snapshot of the statement before, for which an index would wait.
 			_, err = tx.ExecContext(ctx, unlimited)
@@ -205,13 +201,13 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// provider has goose run the migrations. Nothing is left to the session: the schema is in the name of goose's table, and in the search path of
+// Provider has goose run the migrations. Nothing is left to the session: the schema is in the name of goose's table, and in the search path of
 // each migration's transaction.
-func (l *Ledger) provider(db *sql.DB, report Report) (*goose.Provider, error) {
+func (s Schema) Provider(db *sql.DB, report Report) (*goose.Provider, error) {
 	step := func(version int, statements string) *goose.GoFunc {
 		return &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
 			report(fmt.Sprintf("migrating the schema to version %d", version), 0, 0)
-			_, err := tx.ExecContext(ctx, l.settings(shortWait)+statements)
+			_, err := tx.ExecContext(ctx, s.settings(shortWait)+statements)
 			return err
 		}}
 	}
@@ -220,33 +216,33 @@ func (l *Ledger) provider(db *sql.DB, report Report) (*goose.Provider, error) {
 		all = append(all, goose.NewGoMigration(int64(m.version), step(m.version, m.begin+m.up), step(m.version-1, m.down)))
 	}
 	return goose.NewProvider(goose.DialectPostgres, db, nil, goose.WithDisableGlobalRegistry(true), goose.WithGoMigrations(all...),
-		goose.WithTableName(l.schema+".goose_db_version"))
+		goose.WithTableName(s.Name+".goose_db_version"))
 }
 
 // prepare does beforehand, while others read and write, what would keep them waiting in the transaction of a step: it begins, builds the step's
 // indexes, and does its pieces, each in a transaction of its own. The step's transaction then begins, too, finds all that done, and does what is left.
 // What is done is found out from the database, so that this may be interrupted anywhere. A ledger without entries needs none of it.
-func (l *Ledger) prepare(ctx context.Context, db *sql.DB, m migration, report Report) error {
+func (s Schema) prepare(ctx context.Context, db *sql.DB, m migration, report Report) error {
 	if m.begin == "" {
 		return nil
 	}
 	var some bool
-	if err := db.QueryRowContext(ctx, "SELECT EXISTS (SELECT FROM "+l.schema+".state WHERE entries > 0)").Scan(&some); err != nil || !some {
+	if err := db.QueryRowContext(ctx, "SELECT EXISTS (SELECT FROM "+s.Name+".state WHERE entries > 0)").Scan(&some); err != nil || !some {
 		return err
 	}
 	report(fmt.Sprintf("preparing version %d of the schema", m.version), 0, 0)
 	err := patiently(ctx, report, func() error {
-		return l.within(ctx, db, shortWait, func(tx *sql.Tx) error { return execute(ctx, tx, m.begin) })
+		return s.within(ctx, db, shortWait, func(tx *sql.Tx) error { return execute(ctx, tx, m.begin) })
 	})
 	if err != nil {
 		return err
 	}
-	if err := l.buildIndexes(ctx, db, m, report); err != nil || m.piece == "" {
+	if err := s.buildIndexes(ctx, db, m, report); err != nil || m.piece == "" {
 		return err
 	}
 	for {
 		var done, total uint64
-		err := l.within(ctx, db, longWait, func(tx *sql.Tx) error { return tx.QueryRowContext(ctx, m.progress).Scan(&done, &total) })
+		err := s.within(ctx, db, longWait, func(tx *sql.Tx) error { return tx.QueryRowContext(ctx, m.progress).Scan(&done, &total) })
 		if err != nil {
 			return err
 		}
@@ -255,7 +251,7 @@ func (l *Ledger) prepare(ctx context.Context, db *sql.DB, m migration, report Re
 			return nil
 		}
 		err = patiently(ctx, report, func() error {
-			return l.within(ctx, db, longWait, func(tx *sql.Tx) error { return execute(ctx, tx, m.piece) })
+			return s.within(ctx, db, longWait, func(tx *sql.Tx) error { return execute(ctx, tx, m.piece) })
 		})
 		if err != nil {
 			return err
@@ -268,7 +264,7 @@ var createIndex = regexp.MustCompile(`(?m)^CREATE INDEX (?:IF NOT EXISTS )?(\w+)
 
 // buildIndexes builds the indexes of a step: on every partition of a table that has partitions, where the step's transaction finds them. Those
 // on partitions that are made meanwhile are left to that.
-func (l *Ledger) buildIndexes(ctx context.Context, db *sql.DB, m migration, report Report) error {
+func (s Schema) buildIndexes(ctx context.Context, db *sql.DB, m migration, report Report) error {
 	type index struct{ name, table, definition string }
 	var all []index
 	for _, found := range createIndex.FindAllStringSubmatch(m.up, -1) {
@@ -277,7 +273,7 @@ func (l *Ledger) buildIndexes(ctx context.Context, db *sql.DB, m migration, repo
 		var names string
 		err := db.QueryRowContext(ctx, `SELECT coalesce(string_agg(relname, ' ' ORDER BY relname), '') FROM pg_class c
 			WHERE relkind = 'r' AND (oid = $1::regclass OR EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid AND inhparent = $1::regclass))`,
-			l.schema+"."+table).Scan(&names)
+			s.Name+"."+table).Scan(&names)
 		if err != nil {
 			return err
 		}
@@ -287,46 +283,46 @@ func (l *Ledger) buildIndexes(ctx context.Context, db *sql.DB, m migration, repo
 	}
 	for i, one := range all {
 		report(fmt.Sprintf("building the indexes of version %d of the schema", m.version), uint64(i), uint64(len(all)))
-		if err := l.buildIndex(ctx, db, one.name, one.table, one.definition, report); err != nil {
+		if err := s.BuildIndex(ctx, db, one.name, one.table, one.definition, report); err != nil {
 			return fmt.Errorf("the index %s: %w", one.name, err)
 		}
 	}
 	return nil
 }
 
-// buildIndex builds an index, if it is not there, while others read and write. What an interrupted attempt has left is dropped. Both are single statements
+// BuildIndex builds an index, if it is not there, while others read and write. What an interrupted attempt has left is dropped. Both are single statements
 // outside a transaction, so that a limit of time that is set for the role holds for them; if it ends one, the index is built in a transaction
 // without limits, and who writes to this table waits.
-func (l *Ledger) buildIndex(ctx context.Context, db *sql.DB, name, table, definition string, report Report) error {
+func (s Schema) BuildIndex(ctx context.Context, db *sql.DB, name, table, definition string, report Report) error {
 	var valid sql.NullBool
-	err := db.QueryRowContext(ctx, `SELECT (SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass($1))`, l.schema+"."+name).Scan(&valid)
+	err := db.QueryRowContext(ctx, `SELECT (SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass($1))`, s.Name+"."+name).Scan(&valid)
 	if err != nil || valid.Bool {
 		return err
 	}
-	target := name + " ON " + l.schema + "." + table + " " + definition
+	target := name + " ON " + s.Name + "." + table + " " + definition
 	if err = nil; valid.Valid {
-		_, err = db.ExecContext(ctx, "DROP INDEX CONCURRENTLY "+l.schema+"."+name)
+		_, err = db.ExecContext(ctx, "DROP INDEX CONCURRENTLY "+s.Name+"."+name)
 	}
 	if err == nil {
 		_, err = db.ExecContext(ctx, "CREATE INDEX CONCURRENTLY "+target)
 	}
-	if code := codeOf(err); ctx.Err() != nil || code != queryCanceled && code != lockNotAvailable && code != transactionTimeout {
+	if code := CodeOf(err); ctx.Err() != nil || code != QueryCanceled && code != LockNotAvailable && code != TransactionTimeout {
 		return err
 	}
 	return patiently(ctx, report, func() error {
-		return l.within(ctx, db, shortWait, func(tx *sql.Tx) error {
-			return execute(ctx, tx, "DROP INDEX IF EXISTS "+l.schema+"."+name+"; CREATE INDEX "+target)
+		return s.within(ctx, db, shortWait, func(tx *sql.Tx) error {
+			return execute(ctx, tx, "DROP INDEX IF EXISTS "+s.Name+"."+name+"; CREATE INDEX "+target)
 		})
 	})
 }
 
 // within runs do in a transaction of a migration.
-func (l *Ledger) within(ctx context.Context, db *sql.DB, lockTimeout time.Duration, do func(*sql.Tx) error) error {
+func (s Schema) within(ctx context.Context, db *sql.DB, lockTimeout time.Duration, do func(*sql.Tx) error) error {
 	tx, err := db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 	if err != nil {
 		return err
 	}
-	if err = execute(ctx, tx, l.settings(lockTimeout)); err == nil {
+	if err = execute(ctx, tx, s.settings(lockTimeout)); err == nil {
 		err = do(tx)
 	}
 	if err != nil {
@@ -351,6 +347,36 @@ const (
 )
 
 // settings are what a transaction of a migration sets before its statements.
-func (l *Ledger) settings(lockTimeout time.Duration) string {
-	return fmt.Sprintf("%s; SET LOCAL lock_timeout = %d; SET LOCAL search_path = %s; ", unlimited, lockTimeout.Milliseconds(), l.schema)
+func (s Schema) settings(lockTimeout time.Duration) string {
+	return fmt.Sprintf("%s; SET LOCAL lock_timeout = %d; SET LOCAL search_path = %s; ", unlimited, lockTimeout.Milliseconds(), s.Name)
+}
+
+// Newer is the error for a schema that a newer program has migrated.
+func Newer(version int) error {
+	return fmt.Errorf("this program is older than the ledger, whose schema has version %d and not %d: start the newer one", version, Version())
+}
+
+// Limits are the statements that set a transaction's limits of time; 0 is none. Servers before version 17 have no transaction_timeout.
+func Limits(limit time.Duration) string {
+	return fmt.Sprintf(`SET LOCAL statement_timeout = %d; SET LOCAL idle_in_transaction_session_timeout = %[1]d;
+		SELECT set_config('transaction_timeout', '%[1]d', true) WHERE current_setting('server_version_num')::integer >= 170000`, limit.Milliseconds())
+}
+
+// unlimited sets aside all limits of time in a transaction.
+var unlimited = Limits(0)
+
+// Error codes (PostgreSQL documentation, appendix A).
+const (
+	LockNotAvailable = "55P03"
+	QueryCanceled    = "57014"
+	// TransactionTimeout is of servers since version 17.
+	TransactionTimeout = "25P04"
+)
+
+// CodeOf is the code of Postgres's error, "" if it is none of Postgres.
+func CodeOf(err error) string {
+	if server, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return server.Code
+	}
+	return ""
 }
