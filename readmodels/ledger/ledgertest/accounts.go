@@ -59,6 +59,7 @@ var accountClauses = []clause{
 		r.read(f.ctx, f, f, func(ledger.Account) {
 			// Every customer but one, seen or not, changes, one is forgotten, and a new one comes.
 			f.add(award(n+1, "anna", 100), award(n+2, "bob", 100), award(n+3, "cleo", 100), award(n+4, domain.CustomerID(fmt.Sprint("zoe-", n)), 100))
+			r.remember(f.model)
 			f.did(did(n+5, ledger.Forgotten, "bob"))
 			r.remember(f.model)
 			n += 5

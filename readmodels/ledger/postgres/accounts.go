@@ -25,12 +25,13 @@ const (
 )
 
 // selectPiece selects the position of the ledger now and which table that is from, in a row without a customer, and the accounts
-// after $1, and up to $2 if that is not empty, as they are now, and whether they may have changed after the position $3, $4. It is
-// one statement, and so one snapshot.
+// after $1, and up to $2 if that is not empty, as they are now, and where in the log those are that may have changed after the position $3, $4.
 const selectPiece = `SELECT NULL AS customer, s.commit_position AS points, NULL::timestamptz AS reached_at, s.prepare_position AS entries,
-		false AS forgotten, false AS changed, s.tableoid::bigint AS state
+		false AS forgotten, NULL::bigint AS changed_commit, NULL::bigint AS changed_prepare, s.ledger
 	FROM ` + latestState + ` s
-	UNION ALL SELECT customer, points, reached_at, entries, forgotten, (commit_position, prepare_position) > ($3::bigint, $4::bigint), NULL::bigint
+	UNION ALL SELECT customer, points, reached_at, entries, forgotten,
+		CASE WHEN (commit_position, prepare_position) > ($3::bigint, $4::bigint) THEN commit_position END,
+		CASE WHEN (commit_position, prepare_position) > ($3::bigint, $4::bigint) THEN prepare_position END, NULL::bigint
 	FROM ledger.accounts WHERE customer > $1 AND ($2 = '' OR customer <= $2)`
 
 // Accounts streams every account that ever changed or is forgotten; see ledger.Reader. It reads ranges of customers at once over several
@@ -44,7 +45,7 @@ func (l *Ledger) Accounts(ctx context.Context, yield func(ledger.Piece) error) (
 
 // pieces streams what a statement selects of all accounts, like selectPiece, with more arguments from $5 on.
 func (l *Ledger) pieces(ctx context.Context, statement string, more []any, yield func(ledger.Piece) error) (ledger.Snapshot, error) {
-	at, table, err := l.now(ctx)
+	at, ledgerID, err := l.settled(ctx)
 	if err != nil {
 		return ledger.Snapshot{}, fmt.Errorf("ledger accounts: %w", err)
 	}
@@ -55,7 +56,7 @@ func (l *Ledger) pieces(ctx context.Context, statement string, more []any, yield
 	bounds = append(append([]string{""}, bounds...), "")
 	ranges := make(chan accountRange, len(bounds))
 	for i := range bounds[1:] {
-		ranges <- accountRange{l, statement, more, at.Position, table, bounds[i], bounds[i+1], yield}
+		ranges <- accountRange{l, statement, more, at.Position, ledgerID, bounds[i], bounds[i+1], yield}
 	}
 	close(ranges)
 	if err := readAll(ctx, l.readers, ranges); err != nil {
@@ -108,34 +109,35 @@ type accountRange struct {
 	statement   string
 	more        []any
 	at          domain.Position
-	table       int64
+	ledgerID    int64
 	after, last string
 	yield       func(ledger.Piece) error
 }
 
 func (r accountRange) read(ctx context.Context) error {
 	p, err := ask(ctx, r.Ledger, r.piece)
-	if err == nil && (p.position.Before(r.at) || p.table != r.table) {
+	if err == nil && (p.position.Before(r.at) || p.ledgerID != r.ledgerID) {
 		err = fmt.Errorf("%w: the ledger was replaced or went back while it was read", domain.ErrUnavailable)
 	}
 	if err != nil {
 		return fmt.Errorf("ledger accounts: %w", err)
 	}
-	for _, some := range []ledger.Piece{{Accounts: p.same}, {At: p.position, Accounts: p.changed}} {
-		if len(some.Accounts) > 0 {
-			if err := r.yield(some); err != nil {
-				return err
-			}
-		}
+	if len(p.same) > 0 {
+		err = r.yield(ledger.Piece{Accounts: p.same})
 	}
-	return nil
+	for i := 0; err == nil && i < len(p.changed); i++ {
+		err = r.yield(p.changed[i])
+	}
+	return err
 }
 
-// piece is the accounts of a range that are to be listed. position is where the ledger was, and table identifies it.
+// piece is the accounts of a range that are to be listed: the same as at the beginning, and others, each where it changed last. position is where the
+// ledger was, and ledgerID identifies it.
 type piece struct {
-	position      domain.Position
-	table         int64
-	same, changed []ledger.Account
+	position domain.Position
+	ledgerID int64
+	same     []ledger.Account
+	changed  []ledger.Piece
 }
 
 // piece reads the range. It decodes the few columns of the very many rows itself, which takes a quarter of the time.
@@ -150,12 +152,12 @@ func (r accountRange) piece(ctx context.Context, q querier) (p piece, err error)
 	var customers []byte // of all, so that they are one text
 	var lengths []int32
 	var accounts []ledger.Account
-	var changed []bool
+	var changed []domain.Position
 	known := false
 	for found.Next() {
 		row := found.RawValues()
 		if row[0] == nil {
-			known, p.table = true, number(row[6])
+			known, p.ledgerID = true, number(row[7])
 			p.position = domain.Position{Commit: uint64(number(row[1])), Prepare: uint64(number(row[3]))}
 			continue
 		}
@@ -165,7 +167,11 @@ func (r accountRange) piece(ctx context.Context, q querier) (p piece, err error)
 		if row[2] != nil {
 			a.ReachedAt = time.UnixMicro(number(row[2]) + sinceUnix).UTC()
 		}
-		accounts, changed = append(accounts, a), append(changed, row[5][0] != 0)
+		var at domain.Position
+		if row[5] != nil {
+			at = domain.Position{Commit: uint64(number(row[5])), Prepare: uint64(number(row[6]))}
+		}
+		accounts, changed = append(accounts, a), append(changed, at)
 	}
 	if err := found.Err(); err != nil {
 		return p, err
@@ -181,8 +187,8 @@ func (r accountRange) piece(ctx context.Context, q querier) (p piece, err error)
 		a.Customer = domain.CustomerID(customer)
 		switch {
 		case a.ReachedAt.IsZero() && !a.Forgotten:
-		case changed[i]:
-			p.changed = append(p.changed, a)
+		case changed[i] != domain.Position{}:
+			p.changed = append(p.changed, ledger.Piece{At: changed[i], Accounts: []ledger.Account{a}})
 		default:
 			p.same = append(p.same, a)
 		}
@@ -199,10 +205,11 @@ var sinceUnix = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
 // selectSeason is selectPiece for a season. It sums by customer: the months from $5 (inclusive) until $6 (exclusive), and the entries from $7 until $8 and from
 // $9 until $10. The greatest place is of the last entry that changed the total, and its third element is the time.
 const selectSeason = `SELECT NULL AS customer, s.commit_position AS points, NULL::timestamptz AS reached_at, s.prepare_position AS entries,
-		false AS forgotten, false AS changed, s.tableoid::bigint AS state
+		false AS forgotten, NULL::bigint AS changed_commit, NULL::bigint AS changed_prepare, s.ledger
 	FROM ` + latestState + ` s
 	UNION ALL SELECT a.customer, coalesce(e.points, 0), to_timestamp(0) + e.place[3] * interval '1 microsecond', coalesce(e.entries, 0),
-		a.forgotten, (a.commit_position, a.prepare_position) > ($3::bigint, $4::bigint), NULL::bigint
+		a.forgotten, CASE WHEN (a.commit_position, a.prepare_position) > ($3::bigint, $4::bigint) THEN a.commit_position END,
+		CASE WHEN (a.commit_position, a.prepare_position) > ($3::bigint, $4::bigint) THEN a.prepare_position END, NULL::bigint
 	FROM ledger.accounts a LEFT JOIN (
 		SELECT customer, sum(points)::bigint AS points, sum(entries)::bigint AS entries, max(place) AS place FROM (
 			SELECT customer, points, entries, CASE WHEN (changed_commit, changed_prepare) <> (0, 0) THEN ARRAY[changed_commit, changed_prepare,

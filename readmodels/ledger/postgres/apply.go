@@ -11,7 +11,6 @@ import (
 
 	"loyalty/domain"
 	"loyalty/readmodels/ledger"
-	"loyalty/readmodels/ledger/postgres/schema"
 )
 
 // One statement compares and sets the checkpoint: of two runners with the same batch, one gets a row back.
@@ -26,7 +25,7 @@ func (l *Ledger) Apply(ctx context.Context, b ledger.Batch) error {
 		return err
 	}
 	err := l.applyOnce(ctx, b)
-	if schema.CodeOf(err) == checkViolation {
+	if l.noPartition(err) {
 		// A switch has replaced the ledger since, and this process knows the partitions of the former one.
 		l.partitions.forget()
 		err = l.applyOnce(ctx, b)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -89,6 +90,19 @@ type querier interface {
 // errReplaced: another ledger took the place of the one that a statement was about to read.
 var errReplaced = fmt.Errorf("%w: the ledger was replaced", domain.ErrUnavailable)
 
+// replaced reports whether a read failed because another ledger took the place of this one.
+func (l *Ledger) replaced(err error) bool {
+	return errors.Is(err, errReplaced) || l.distributed && schema.CodeOf(err) == undefinedTable
+}
+
+// noPartition reports whether an error says that a row fits no partition.
+func (l *Ledger) noPartition(err error) bool {
+	if server, ok := errors.AsType[*pgconn.PgError](err); ok && l.distributed && strings.HasPrefix(server.Message, "no partition of relation") {
+		return true
+	}
+	return schema.CodeOf(err) == checkViolation
+}
+
 // attempts is how often a read is tried while the ledger is being replaced, which takes milliseconds and is rare.
 const attempts = 10
 
@@ -98,7 +112,7 @@ func ask[T any](ctx context.Context, l *Ledger, read func(context.Context, queri
 	limited, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	for attempt := 1; ; attempt++ {
-		if answer, err = read(limited, l.pool); !errors.Is(err, errReplaced) || attempt == attempts {
+		if answer, err = read(limited, l.pool); !l.replaced(err) || attempt == attempts {
 			break
 		}
 	}

@@ -18,11 +18,11 @@ import (
 )
 
 const (
-	selectCustomer = `SELECT s.commit_position, s.prepare_position, s.as_of, s.tableoid::bigint, a.customer
+	selectCustomer = `SELECT s.commit_position, s.prepare_position, s.as_of, s.ledger, a.customer
 		FROM ` + latestState + ` s LEFT JOIN (SELECT customer FROM ledger.accounts WHERE customer = $1 AND entries > 0) a ON true`
 	// What is found among the entries of a time. Every branch stops after $2 rows, because thousands of returns may share an id such as
 	// "1". An order has few entries.
-	selectFound = `SELECT s.tableoid::bigint, m.found_by, m.commit_position, m.prepare_position, m.customer, m.order_id, m.event_id, m.occurred_at
+	selectFound = `SELECT s.ledger, m.found_by, m.commit_position, m.prepare_position, m.customer, m.order_id, m.event_id, m.occurred_at
 		FROM ` + latestState + ` s LEFT JOIN (
 			(SELECT DISTINCT ON (order_id, customer) 'order' AS found_by, commit_position, prepare_position, customer, order_id, event_id, occurred_at
 				FROM ledger.entries WHERE order_id COLLATE "C" = ANY($1::text[]) AND <within>
@@ -77,9 +77,9 @@ var firstTime, lastTime = time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(1
 // search looks for an id among all partitions of entries as of one position, those of the newest first.
 func (l *Ledger) search(ctx context.Context, q querier, id string) (found ledger.Found, err error) {
 	var s stateRow
-	var table int64
+	var ledgerID int64
 	var customer pgtype.Text
-	if err := replacedIfNone(q.QueryRow(ctx, l.in(selectCustomer), id).Scan(append(s.targets(), &table, &customer)...)); err != nil {
+	if err := replacedIfNone(q.QueryRow(ctx, l.in(selectCustomer), id).Scan(append(s.targets(), &ledgerID, &customer)...)); err != nil {
 		return found, err
 	}
 	found.State = s.state()
@@ -94,7 +94,7 @@ func (l *Ledger) search(ctx context.Context, q querier, id string) (found ledger
 		if len(parts) > 0 {
 			of.from = endOf(parts[len(parts)-1])
 		}
-		all, err = l.matches(ctx, q, all, table, domain.FullIDs(id), found.Position, of)
+		all, err = l.matches(ctx, q, all, ledgerID, domain.FullIDs(id), found.Position, of)
 	}
 	if err != nil {
 		return found, err
@@ -131,7 +131,7 @@ type match struct {
 	at domain.Position
 }
 
-func (l *Ledger) matches(ctx context.Context, q querier, all []match, table int64, ids []string, to domain.Position, of span) ([]match, error) {
+func (l *Ledger) matches(ctx context.Context, q querier, all []match, ledgerID int64, ids []string, to domain.Position, of span) ([]match, error) {
 	rows, err := q.Query(ctx, l.in(strings.ReplaceAll(selectFound, "<within>", within)), ids, ledger.MaxMatches+1, of.from, of.from, of.until)
 	if err != nil {
 		return nil, err
@@ -142,7 +142,7 @@ func (l *Ledger) matches(ctx context.Context, q querier, all []match, table int6
 	var event pgtype.UUID
 	var occurred pgtype.Timestamptz
 	err = eachRow(rows, []any{&now, &by, &commit, &prepare, &customer, &order, &event, &occurred}, func() error {
-		if now != table {
+		if now != ledgerID {
 			return errReplaced
 		}
 		at := domain.Position{Commit: uint64(commit.Int64), Prepare: uint64(prepare.Int64)}

@@ -36,6 +36,8 @@ type Ledger struct {
 	// Accounts are read in pieces of about perPiece, by so many readers at once. The bounds are from so many percent of the pages.
 	perPiece, readers int
 	sampled           float32
+	// distributed says that the tables are spread over the nodes of Citus.
+	distributed bool
 	// credentials sets the user and the password of a new connection; nil if they stay.
 	credentials func(context.Context, *pgx.ConnConfig) error
 	// checked is true once a connection has found the schema in the version of this program.
@@ -74,8 +76,8 @@ const (
 // may be away: every new connection is checked before its first use. As long as the server can't be reached, the schema is missing or of
 // another version, or the server's settings would falsify answers, all methods but Migrate return domain.ErrUnavailable, with what to do.
 //
-// The address may set libpq's parameters, pool_max_conns (default 16), connect_timeout (in seconds, default 5) and schema (default ledger): where
-// the tables are. An address that is none is an error. again, if it is not nil, reads the address anew for each new connection, whose user and
+// The address may set libpq's parameters, pool_max_conns (default 16), connect_timeout (in seconds, default 5), schema (default ledger): where
+// the tables are; and engine=citus for a coordinator of Citus, over whose workers Migrate spreads them. An address that is none is an error. again, if it is not nil, reads the address anew for each new connection, whose user and
 // password are then those of that address: they may be changed while this runs. Close the ledger after use.
 func Open(ctx context.Context, address string, again func() (string, error)) (*Ledger, error) {
 	// A password cut off by one of these would make of its beginning the host or the port to dial.
@@ -105,6 +107,10 @@ func Open(ctx context.Context, address string, again func() (string, error)) (*L
 		// A statement prepared by name belongs to a session, which a pooler may give to somebody else.
 		config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	}
+	engine := parameters["engine"]
+	if delete(parameters, "engine"); engine != "" && engine != "citus" {
+		return nil, fmt.Errorf("the ledger's address: %w", domain.Invalid("engine", "engine_unknown", "an engine other than Postgres itself is citus"))
+	}
 	live := defaultSchema
 	if named, set := parameters["schema"]; set {
 		delete(parameters, "schema")
@@ -114,7 +120,7 @@ func Open(ctx context.Context, address string, again func() (string, error)) (*L
 		}
 		live = named
 	}
-	l := &Ledger{live: live, schema: live, progress: ledger.NewProgress(), perPiece: accountsPerPiece, readers: accountReaders, sampled: accountSample, checked: new(atomic.Bool)}
+	l := &Ledger{live: live, schema: live, progress: ledger.NewProgress(), perPiece: accountsPerPiece, readers: accountReaders, sampled: accountSample, distributed: engine != "", checked: new(atomic.Bool)}
 	config.AfterConnect = l.check
 	if again != nil {
 		l.credentials = func(_ context.Context, connection *pgx.ConnConfig) error {
@@ -184,11 +190,15 @@ func (l *Ledger) Migrate(ctx context.Context, report schema.Report) error {
 
 // tables are those of this ledger, on connections of their own, which nothing checks.
 func (l *Ledger) tables() schema.Schema {
-	return schema.Schema{Name: l.schema, Config: l.pool.Config().ConnConfig, Credentials: l.credentials}
+	return schema.Schema{Name: l.schema, Distributed: l.distributed, Config: l.pool.Config().ConnConfig, Credentials: l.credentials}
 }
 
 // in puts the ledger's own schema into a statement that names the tables in the schema ledger.
 func (l *Ledger) in(statement string) string {
+	if l.distributed {
+		// There the name of a shard's table has the schema in it, which a switch renames: see replaced.
+		statement = strings.ReplaceAll(statement, stillLive, "")
+	}
 	if l.schema == defaultSchema {
 		return statement
 	}

@@ -25,7 +25,10 @@ import (
 func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m)) }
 
 func place(t *testing.T) func(context.Context) (ledgertest.Ledger, error) {
-	address := postgrestest.Shared(t).URL()
+	return placeAt(postgrestest.Shared(t).URL())
+}
+
+func placeAt(address string) func(context.Context) (ledgertest.Ledger, error) {
 	return func(ctx context.Context) (ledgertest.Ledger, error) {
 		l, err := migrated(ctx, address)
 		if err != nil {

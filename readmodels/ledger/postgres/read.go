@@ -16,9 +16,10 @@ import (
 const (
 	// latestState is the one row of the state, found at once however many former versions of it are still kept. It comes first in a statement, whose
 	// tables are looked up by name one after the other: if a switch has given the names to others before the statement is run, there is no row.
-	latestState = `(SELECT tableoid, * FROM ledger.state WHERE tableoid = to_regclass('ledger.state') ORDER BY n DESC LIMIT 1)`
+	latestState = `(SELECT * FROM ledger.state` + stillLive + ` ORDER BY n DESC LIMIT 1)`
+	stillLive   = ` WHERE tableoid = to_regclass('ledger.state')`
 
-	selectState       = `SELECT commit_position, prepare_position, as_of, origin, tableoid::bigint FROM ` + latestState + ` s`
+	selectState       = `SELECT commit_position, prepare_position, as_of, origin, ledger FROM ` + latestState + ` s`
 	selectOutstanding = `SELECT outstanding FROM ` + latestState + ` s`
 	selectAccount     = `SELECT s.commit_position, s.prepare_position, s.as_of,
 			coalesce(a.points, 0), a.reached_at, coalesce(a.entries, 0), coalesce(a.forgotten, false)
@@ -34,13 +35,13 @@ func (l *Ledger) Checkpoint(ctx context.Context) (domain.Checkpoint, error) {
 	return at.Checkpoint, nil
 }
 
-// now reads the state, and which table it is in, and records how far it is.
-func (l *Ledger) now(ctx context.Context) (at ledger.Snapshot, table int64, err error) {
+// now reads the state, and which ledger it is of, and records how far it is.
+func (l *Ledger) now(ctx context.Context) (at ledger.Snapshot, id int64, err error) {
 	end := l.progress.BeginRead()
 	at, err = ask(ctx, l, func(ctx context.Context, q querier) (ledger.Snapshot, error) {
 		var s stateRow
 		var origin string
-		if err := replacedIfNone(q.QueryRow(ctx, l.in(selectState)).Scan(append(s.targets(), &origin, &table)...)); err != nil {
+		if err := replacedIfNone(q.QueryRow(ctx, l.in(selectState)).Scan(append(s.targets(), &origin, &id)...)); err != nil {
 			return ledger.Snapshot{}, err
 		}
 		return ledger.NewSnapshot(s.state(), origin)
@@ -48,7 +49,19 @@ func (l *Ledger) now(ctx context.Context) (at ledger.Snapshot, table int64, err 
 	if err == nil {
 		end(at.Position)
 	}
-	return at, table, err
+	return at, id, err
+}
+
+// settled is now, when no batch is on its way to some node that another has: nodes of a distributed ledger commit one after the other, and a writer holds
+// its lock until all have. From then on no node goes back before that.
+func (l *Ledger) settled(ctx context.Context) (at ledger.Snapshot, ledgerID int64, err error) {
+	if l.distributed {
+		err = l.transaction(ctx, switching, func(context.Context, pgx.Tx) error { return nil })
+	}
+	if err == nil {
+		at, ledgerID, err = l.now(ctx)
+	}
+	return at, ledgerID, err
 }
 
 // pollInterval is how often a process with waiting readers polls the checkpoint, since the writer may be another process. LISTEN and

@@ -17,7 +17,7 @@ import (
 // Copy creates an empty ledger in a schema of its own; see ledger.Rebuilder. It uses the connections of this ledger, and must not be used
 // once that is closed.
 func (l *Ledger) Copy(ctx context.Context) (ledger.Copy, error) {
-	c := &rebuilt{Ledger: &Ledger{pool: l.pool, live: l.live, credentials: l.credentials, progress: ledger.NewProgress(), perPiece: l.perPiece, readers: l.readers, sampled: l.sampled, checked: l.checked}}
+	c := &rebuilt{Ledger: &Ledger{pool: l.pool, live: l.live, credentials: l.credentials, progress: ledger.NewProgress(), perPiece: l.perPiece, distributed: l.distributed, readers: l.readers, sampled: l.sampled, checked: l.checked}}
 	left, err := l.leftovers(ctx)
 	for _, schema := range left {
 		if err == nil {
@@ -61,8 +61,9 @@ func (c *rebuilt) Close() error { return nil }
 func (c *rebuilt) Switch(ctx context.Context) error {
 	return c.replace(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		var behind bool
-		err := tx.QueryRow(ctx, `SELECT (c.commit_position, c.prepare_position) < (l.commit_position, l.prepare_position)
-			FROM `+c.schema+`.state c, `+c.live+`.state l`).Scan(&behind)
+		var asOf *time.Time
+		err := tx.QueryRow(ctx, `SELECT (c.commit_position, c.prepare_position) < (l.commit_position, l.prepare_position), l.as_of
+			FROM `+c.schema+`.state c, `+c.live+`.state l`).Scan(&behind, &asOf)
 		if err == nil && behind {
 			err = domain.ErrNotCaughtUp
 		}
@@ -70,7 +71,7 @@ func (c *rebuilt) Switch(ctx context.Context) error {
 			return err
 		}
 		// The copy has reached the live ledger's checkpoint, so its AsOf holds for the copy too.
-		_, err = tx.Exec(ctx, `UPDATE `+c.schema+`.state SET as_of = greatest(as_of, (SELECT as_of FROM `+c.live+`.state))`)
+		_, err = tx.Exec(ctx, `UPDATE `+c.schema+`.state SET as_of = greatest(as_of, $1)`, asOf)
 		return err
 	})
 }

@@ -16,7 +16,7 @@ import (
 
 const (
 	// Every row has the state and the account, and a month from $2 to $3 that has entries; without any it is one row with these alone.
-	selectMonths = `SELECT s.commit_position, s.prepare_position, s.as_of, s.tableoid::bigint,
+	selectMonths = `SELECT s.commit_position, s.prepare_position, s.as_of, s.ledger,
 			coalesce(a.points, 0), a.reached_at, coalesce(a.entries, 0), coalesce(a.forgotten, false),
 			coalesce(m.month, 0), coalesce(m.entries, 0), coalesce(m.days, 0), coalesce(m.others, 0), coalesce(m.first_commit, 0), coalesce(m.last_commit, 0)
 		FROM ` + latestState + ` s LEFT JOIN ledger.accounts a ON a.customer = $1
@@ -24,8 +24,8 @@ const (
 			UNION ALL
 			SELECT month, month_entries, month_days, month_others, month_first_commit, commit_position FROM ledger.accounts
 			WHERE customer = $1 AND month >= $2 AND month <= $3 AND month_entries > 0) m ON true`
-	// The parts of the position are compared and ordered as in the primary key. An empty answer is one row with the table of the state alone.
-	selectEntries = `SELECT s.tableoid::bigint, ` + entryColumns + `
+	// The parts of the position are compared and ordered as in the primary key. An empty answer is one row with the ledger's id alone.
+	selectEntries = `SELECT s.ledger, ` + entryColumns + `
 		FROM ` + latestState + ` s LEFT JOIN (SELECT * FROM ledger.entries
 			WHERE customer = $1 AND (commit_position, prepare_position) < ($2, $3)<conditions>
 			ORDER BY commit_position DESC, prepare_position DESC LIMIT $4) e ON true
@@ -140,7 +140,7 @@ func (l *Ledger) Trail(ctx context.Context, customer domain.CustomerID, filter l
 // their partitions; seldom there are more. The answer is as of the first: entries never change, and later ones are left out.
 func (l *Ledger) page(ctx context.Context, t trail, before domain.Position, most int) (ledger.Trail, error) {
 	return ask(ctx, l, func(ctx context.Context, q querier) (ledger.Trail, error) {
-		page, table, months, err := l.tradingMonths(ctx, q, &t)
+		page, ledgerID, months, err := l.tradingMonths(ctx, q, &t)
 		if err != nil {
 			return page, err
 		}
@@ -158,7 +158,7 @@ func (l *Ledger) page(ctx context.Context, t trail, before domain.Position, most
 				enough = math.MaxInt
 			}
 			some, months = newest(months, enough, daysAtOnce)
-			if page.Entries, err = l.appendEntries(ctx, q, page.Entries, table, &t, daysOf(some, t.withoutAwards()), end, most); err != nil {
+			if page.Entries, err = l.appendEntries(ctx, q, page.Entries, ledgerID, &t, daysOf(some, t.withoutAwards()), end, most); err != nil {
 				return page, err
 			}
 		}
@@ -172,9 +172,9 @@ const (
 	manyDays = 640
 )
 
-// tradingMonths reads the state, the table that it is in, the account, and the months that may have matching entries, those with the last entries
+// tradingMonths reads the state, which ledger it is of, the account, and the months that may have matching entries, those with the last entries
 // first. The points of the months are not read.
-func (l *Ledger) tradingMonths(ctx context.Context, q querier, t *trail) (page ledger.Trail, table int64, months []monthly, err error) {
+func (l *Ledger) tradingMonths(ctx context.Context, q querier, t *trail) (page ledger.Trail, ledgerID int64, months []monthly, err error) {
 	first, last := t.months()
 	rows, err := q.Query(ctx, l.in(selectMonths), string(t.customer), first, last)
 	if err != nil {
@@ -183,7 +183,7 @@ func (l *Ledger) tradingMonths(ctx context.Context, q querier, t *trail) (page l
 	var s stateRow
 	var a accountRow
 	var m monthly
-	targets := append(append(append(s.targets(), &table), a.targets()...), &m.month, &m.entries, &m.days, &m.others, &m.first, &m.last)
+	targets := append(append(append(s.targets(), &ledgerID), a.targets()...), &m.month, &m.entries, &m.days, &m.others, &m.first, &m.last)
 	err = eachRow(rows, targets, func() error {
 		page.State, page.Account = s.state(), a.account(t.customer)
 		if m.entries > 0 {
@@ -192,7 +192,7 @@ func (l *Ledger) tradingMonths(ctx context.Context, q querier, t *trail) (page l
 		return nil
 	})
 	slices.SortFunc(months, func(a, b monthly) int { return -cmp.Or(cmp.Compare(a.last, b.last), cmp.Compare(a.first, b.first)) })
-	return page, table, months, err
+	return page, ledgerID, months, err
 }
 
 // newest divides months, of which at least one is left, into some and the rest: each entry of some is later in the log than all of the rest. It ends with
@@ -233,7 +233,7 @@ func daysOf(months []monthly, withoutAwards bool) (ranges []span) {
 }
 
 // appendEntries reads matching entries of some days before a position, newest first, up to most with those that are there already.
-func (l *Ledger) appendEntries(ctx context.Context, q querier, entries []ledger.Entry, table int64, t *trail, days []span, before domain.Position, most int) ([]ledger.Entry, error) {
+func (l *Ledger) appendEntries(ctx context.Context, q querier, entries []ledger.Entry, ledgerID int64, t *trail, days []span, before domain.Position, most int) ([]ledger.Entry, error) {
 	if len(days) == 0 {
 		return entries, nil
 	}
@@ -246,7 +246,7 @@ func (l *Ledger) appendEntries(ctx context.Context, q querier, entries []ledger.
 	var now int64
 	var e entryRow
 	err = eachRow(rows, append([]any{&now}, e.targets()...), func() error {
-		if now != table {
+		if now != ledgerID {
 			return errReplaced
 		}
 		if e.commit.Valid {

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -44,6 +45,10 @@ func begin(mode, lockTimeout string, limit time.Duration, lock string) pgx.TxOpt
 
 // transaction runs do in one transaction, which commits if do returns nil.
 func (l *Ledger) transaction(ctx context.Context, begin pgx.TxOptions, do func(context.Context, pgx.Tx) error) error {
+	if l.distributed {
+		// What is set here holds for the workers, too.
+		begin.BeginQuery = strings.Replace(begin.BeginQuery, "; ", "; SET LOCAL citus.propagate_set_commands = 'local'; ", 1)
+	}
 	limited, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	return classify(ctx, pgx.BeginTxFunc(limited, l.pool, begin, func(tx pgx.Tx) error { return do(limited, tx) }))

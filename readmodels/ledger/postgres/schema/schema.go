@@ -78,6 +78,8 @@ type Report = func(doing string, done, total uint64)
 type Schema struct {
 	// Name is that of the Postgres schema.
 	Name string
+	// Distributed says that the tables are spread over the workers of a coordinator of Citus, to which Config leads.
+	Distributed bool
 	// Config says how to connect, without checks of what is there.
 	Config *pgx.ConnConfig
 	// Credentials sets the user and the password of a new connection; nil if they stay.
@@ -144,6 +146,10 @@ func (s Schema) Migrate(ctx context.Context, version int, report Report) (err er
 		if err != nil {
 			return err
 		}
+	}
+	if s.Distributed && version == Version() {
+		report("spreading the tables over the workers", 0, 0)
+		return s.within(ctx, db, longWait, func(tx *sql.Tx) error { return execute(ctx, tx, distribute) })
 	}
 	return nil
 }
@@ -380,3 +386,18 @@ func CodeOf(err error) string {
 	}
 	return ""
 }
+
+// distribute spreads the tables of a ledger over the workers of Citus, once. What belongs to a customer lies together, in one shard on each worker: so what is
+// written to a worker is one transaction there, and what is read of one customer is of one moment. The rest is on every node.
+const distribute = `DO $distribute$
+	BEGIN
+		IF EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = 'accounts'::regclass) THEN
+			RETURN;
+		END IF;
+		PERFORM set_config('citus.multi_shard_modify_mode', 'sequential', true);
+		PERFORM create_reference_table(name) FROM (VALUES ('state'), ('acts'), ('earnings')) tables (name);
+		PERFORM create_distributed_table('accounts', 'customer', shard_count =>
+			(SELECT count(*)::integer FROM pg_dist_node WHERE noderole = 'primary' AND isactive AND shouldhaveshards));
+		PERFORM create_distributed_table('entries', 'customer', colocate_with => 'accounts');
+		PERFORM create_distributed_table('sums', 'customer', colocate_with => 'accounts');
+	END $distribute$`

@@ -8,6 +8,9 @@
 -- give the processes its address (ADR 47).
 LOCK TABLE state IN SHARE ROW EXCLUSIVE MODE;
 
+-- Which ledger this is, so that whoever reads in several statements notices that a rebuild has put another in its place.
+ALTER TABLE state ADD COLUMN ledger bigint NOT NULL DEFAULT (random() * 9e18)::bigint;
+
 DO $drop$
 DECLARE one record;
 BEGIN
@@ -97,5 +100,6 @@ BEGIN
     END LOOP;
 END $merge$;
 DROP TABLE sums;
+ALTER TABLE state DROP COLUMN ledger;
 ALTER TABLE accounts DROP COLUMN month, DROP COLUMN month_days, DROP COLUMN month_others, DROP COLUMN month_entries, DROP COLUMN month_points,
     DROP COLUMN month_reached_at, DROP COLUMN month_changed_commit, DROP COLUMN month_changed_prepare, DROP COLUMN month_first_commit;
