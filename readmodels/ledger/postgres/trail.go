@@ -140,7 +140,7 @@ func (l *Ledger) Trail(ctx context.Context, customer domain.CustomerID, filter l
 // their partitions; seldom there are more. The answer is as of the first: entries never change, and later ones are left out.
 func (l *Ledger) page(ctx context.Context, t trail, before domain.Position, most int) (ledger.Trail, error) {
 	return ask(ctx, l, func(ctx context.Context, q querier) (ledger.Trail, error) {
-		page, ledgerID, months, err := l.tradingMonths(ctx, q, &t)
+		page, ledgerID, months, err := l.activeMonths(ctx, q, &t)
 		if err != nil {
 			return page, err
 		}
@@ -172,9 +172,9 @@ const (
 	manyDays = 640
 )
 
-// tradingMonths reads the state, which ledger it is of, the account, and the months that may have matching entries, those with the last entries
+// activeMonths reads the state, which ledger it is of, the account, and the months that may have matching entries, those with the last entries
 // first. The points of the months are not read.
-func (l *Ledger) tradingMonths(ctx context.Context, q querier, t *trail) (page ledger.Trail, ledgerID int64, months []monthly, err error) {
+func (l *Ledger) activeMonths(ctx context.Context, q querier, t *trail) (page ledger.Trail, ledgerID int64, months []monthly, err error) {
 	first, last := t.months()
 	rows, err := q.Query(ctx, l.in(selectMonths), string(t.customer), first, last)
 	if err != nil {
