@@ -46,7 +46,7 @@ func fewer(t *testing.T) {
 	if checks.Value.String() != checks.DefValue {
 		return
 	}
-	if err := checks.Value.Set("40"); err != nil {
+	if err := checks.Value.Set("20"); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = checks.Value.Set(checks.DefValue) }) // which it has had
