@@ -25,9 +25,9 @@ const startAccountsVariable = "LOYALTY_BENCH_START_ACCOUNTS"
 
 // fillAccounts makes accounts whose customers came in another order than that of their ids, with totals around 40 points.
 const fillAccounts = `ALTER TABLE ledger.accounts DROP CONSTRAINT accounts_pkey;
-	INSERT INTO ledger.accounts (customer, points, reached_at, entries, drawer, commit_position, prepare_position)
+	INSERT INTO ledger.accounts (customer, points, reached_at, entries, drawer, commit_position, prepare_position, month)
 		SELECT 'c_' || lpad(n::text, 8, '0') || '-' || lpad(to_hex(n * 7919 %% 16777215), 6, '0'), exp(3.4 + 1.1 * sqrt(-2 * ln(1 - random())) * cos(2 * pi() * random()))::bigint,
-			'2026-11-30'::timestamptz - random() * interval '1 year', 10, 1 + n %% 4096, 1, 1
+			'2026-11-30'::timestamptz - random() * interval '1 year', 10, 1 + n %% 4096, 1, 1, 0
 		FROM (SELECT n FROM generate_series(0::bigint, %d - 1) n ORDER BY hashint8extended(n, 7)) n;
 	ALTER TABLE ledger.accounts ADD CONSTRAINT accounts_pkey PRIMARY KEY (customer);
 	UPDATE ledger.state SET n = n + 1, commit_position = 1, prepare_position = 1`

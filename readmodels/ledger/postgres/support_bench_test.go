@@ -79,11 +79,18 @@ func supported(b *testing.B) (*Ledger, int) {
 		run(strings.Replace(text.Replace(loadMonth), "<table>", table, 1), place(m)+1, min(place(m+1), int64(entries)), first.start(), apart)
 		run(fmt.Sprintf(`ALTER TABLE ledger.entries ATTACH PARTITION %s FOR VALUES FROM (to_timestamp(%d)) TO (to_timestamp(%d))`,
 			table, m.start().Unix(), (m + 1).start().Unix()))
+		if err := l.makePartitions(b.Context(), []partition{m.partition()}); err != nil {
+			b.Fatal(err)
+		}
+		run(`INSERT INTO ledger.sums (customer, month, points, entries, reached_at, changed_commit, changed_prepare, first_commit, last_commit, days, others)
+			SELECT customer, ` + strconv.Itoa(int(m)) + `, sum(points), count(*), max(occurred_at), max(commit_position), max(commit_position), min(commit_position), max(commit_position),
+				bit_or(day), coalesce(bit_or(day) FILTER (WHERE kind <> 'award'), 0)
+			FROM (SELECT *, 1 << (extract(day FROM occurred_at AT TIME ZONE 'UTC')::integer - 1) AS day FROM ` + table + `) e GROUP BY customer`)
 	}
 	for _, statement := range []string{
 		text.Replace(loadAuditRecords),
-		`INSERT INTO ledger.accounts (customer, points, reached_at, entries, drawer, commit_position, prepare_position)
-			SELECT customer, sum(points), max(occurred_at), count(*), 1 + abs(hashtext(customer)) % 4096, max(commit_position), max(commit_position)
+		`INSERT INTO ledger.accounts (customer, points, reached_at, entries, drawer, commit_position, prepare_position, month)
+			SELECT customer, sum(points), max(occurred_at), count(*), 1 + abs(hashtext(customer)) % 4096, max(commit_position), max(commit_position), 0
 			FROM ledger.entries GROUP BY customer`,
 		`UPDATE ledger.state SET (commit_position, prepare_position, entries, outstanding) =
 			(SELECT max(commit_position), max(commit_position), count(*), sum(points) FROM ledger.entries)`,
