@@ -9,8 +9,8 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// ahead is the position that customers were read at who may have changed since the accounts of all others; see ledger.Reader.Accounts. What
-// is made of the accounts is mended from the log: by the events that the accounts do not have, up to the last of these positions.
+// ahead is the position of the accounts that have changed since the reading of all of them began; see ledger.Reader.Accounts. What is made of the
+// accounts is mended from the log: by the events that they do not have, up to the last of these positions.
 type ahead map[domain.CustomerID]domain.Position
 
 // remember is called with every piece, by one goroutine at a time.
@@ -23,7 +23,7 @@ func (a ahead) remember(p ledger.Piece) {
 	}
 }
 
-// last is the position of the last piece, and zero if nobody is ahead.
+// last is the last of the positions, and zero if nobody is ahead.
 func (a ahead) last() (last domain.Position) {
 	for _, at := range a {
 		if last.Before(at) {
@@ -38,13 +38,5 @@ func (a ahead) lacks(r eventstore.Recorded) bool { return a[r.Event.Customer()].
 
 // inOrder are the customers in the order of their positions.
 func (a ahead) inOrder() []domain.CustomerID {
-	return slices.SortedFunc(maps.Keys(a), func(one, other domain.CustomerID) int {
-		switch {
-		case a[one].Before(a[other]):
-			return -1
-		case a[other].Before(a[one]):
-			return 1
-		}
-		return 0
-	})
+	return slices.SortedFunc(maps.Keys(a), func(one, other domain.CustomerID) int { return a[one].Compare(a[other]) })
 }

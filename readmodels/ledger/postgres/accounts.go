@@ -24,8 +24,8 @@ const (
 	accountSample = 0.5
 )
 
-// selectPiece selects the position of the ledger now and which table that is from, in a row without a customer, and the accounts
-// after $1, and up to $2 if that is not empty, as they are now, and where in the log those are that may have changed after the position $3, $4.
+// selectPiece selects the position of the ledger now and which ledger it is, in a row without a customer, and the accounts after $1, and up to $2 if that is
+// not empty, as they are now, with the place in the log where those have changed last that have since the position $3, $4.
 const selectPiece = `SELECT NULL AS customer, s.commit_position AS points, NULL::timestamptz AS reached_at, s.prepare_position AS entries,
 		false AS forgotten, NULL::bigint AS changed_commit, NULL::bigint AS changed_prepare, s.ledger
 	FROM ` + latestState + ` s
@@ -165,7 +165,7 @@ func (r accountRange) piece(ctx context.Context, q querier) (p piece, err error)
 		lengths = append(lengths, int32(len(row[0])))
 		a := ledger.Account{Points: domain.Points(number(row[1])), Entries: number(row[3]), Forgotten: row[4][0] != 0}
 		if row[2] != nil {
-			a.ReachedAt = time.UnixMicro(number(row[2]) + sinceUnix).UTC()
+			a.ReachedAt = time.UnixMicro(number(row[2]) + epoch).UTC()
 		}
 		var at domain.Position
 		if row[5] != nil {
@@ -198,9 +198,6 @@ func (r accountRange) piece(ctx context.Context, q querier) (p piece, err error)
 
 // number decodes a bigint or a timestamp in the binary form of the protocol.
 func number(value []byte) int64 { return int64(binary.BigEndian.Uint64(value)) }
-
-// sinceUnix is the beginning of the server's timestamps, in microseconds since 1970.
-var sinceUnix = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
 
 // selectSeason is selectPiece for a season. It sums by customer: the months from $5 (inclusive) until $6 (exclusive), and the entries from $7 until $8 and from
 // $9 until $10. The greatest place is of the last entry that changed the total, and its third element is the time.

@@ -156,7 +156,7 @@ func (l *Ledger) queueEffects(all *pgx.Batch, to domain.Position, f effects) {
 	for customer := range f.accounts {
 		customers = append(customers, string(customer))
 	}
-	slices.Sort(customers)
+	slices.Sort(customers) // neighbours share the pages of the key
 	n := len(customers)
 	points, reached, entries, buckets := make([]int64, n), make([]*time.Time, n), make([]int64, n), make([]int16, n)
 	months := newMonthlies(n)

@@ -37,8 +37,7 @@ const (
 		FROM ` + latestState + ` s LEFT JOIN ledger.earnings e ON true ORDER BY e.at, e.channel`
 )
 
-// queueEarnings adds a batch's sums by hour and channel. To avoid a deadlock, every transaction locks these rows after the accounts, and
-// in the same order.
+// queueEarnings adds a batch's sums by hour and channel.
 func (l *Ledger) queueEarnings(all *pgx.Batch, b ledger.Batch) {
 	sums := b.Earnings()
 	if len(sums) == 0 {

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	selectCustomer = `SELECT s.commit_position, s.prepare_position, s.as_of, s.ledger, a.customer
+	selectCustomer = `SELECT s.ledger, a.customer
 		FROM ` + latestState + ` s LEFT JOIN (SELECT customer FROM ledger.accounts WHERE customer = $1 AND entries > 0) a ON true`
 	// What is found among the entries of a time. Every branch stops after $2 rows, because thousands of returns may share an id such as
 	// "1". An order has few entries.
@@ -76,13 +76,19 @@ var firstTime, lastTime = time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(1
 
 // search looks for an id among all partitions of entries as of one position, those of the newest first.
 func (l *Ledger) search(ctx context.Context, q querier, id string) (found ledger.Found, err error) {
-	var s stateRow
-	var ledgerID int64
-	var customer pgtype.Text
-	if err := replacedIfNone(q.QueryRow(ctx, l.in(selectCustomer), id).Scan(append(s.targets(), &ledgerID, &customer)...)); err != nil {
+	at, ledgerID, err := l.settled(ctx)
+	if err != nil {
 		return found, err
 	}
-	found.State = s.state()
+	found.State = at.State()
+	var now int64
+	var customer pgtype.Text
+	if err := replacedIfNone(q.QueryRow(ctx, l.in(selectCustomer), id).Scan(&now, &customer)); err != nil {
+		return found, err
+	}
+	if now != ledgerID {
+		return found, errReplaced
+	}
 	parts, err := l.partitionsOf(ctx, q, "entries")
 	if err != nil {
 		return found, err

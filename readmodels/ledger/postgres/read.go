@@ -12,7 +12,8 @@ import (
 	"loyalty/readmodels/ledger"
 )
 
-// Every read is one statement. So it is one snapshot, of one ledger even during a switch.
+// Every statement that reads is one snapshot, of one ledger even during a switch. What takes several, all accounts, a trail and a search, compares which
+// ledger they read.
 const (
 	// latestState is the one row of the state, found at once however many former versions of it are still kept. It comes first in a statement, whose
 	// tables are looked up by name one after the other: if a switch has given the names to others before the statement is run, there is no row.
@@ -36,12 +37,12 @@ func (l *Ledger) Checkpoint(ctx context.Context) (domain.Checkpoint, error) {
 }
 
 // now reads the state, and which ledger it is of, and records how far it is.
-func (l *Ledger) now(ctx context.Context) (at ledger.Snapshot, id int64, err error) {
+func (l *Ledger) now(ctx context.Context) (at ledger.Snapshot, ledgerID int64, err error) {
 	end := l.progress.BeginRead()
 	at, err = ask(ctx, l, func(ctx context.Context, q querier) (ledger.Snapshot, error) {
 		var s stateRow
 		var origin string
-		if err := replacedIfNone(q.QueryRow(ctx, l.in(selectState)).Scan(append(s.targets(), &origin, &id)...)); err != nil {
+		if err := replacedIfNone(q.QueryRow(ctx, l.in(selectState)).Scan(append(s.targets(), &origin, &ledgerID)...)); err != nil {
 			return ledger.Snapshot{}, err
 		}
 		return ledger.NewSnapshot(s.state(), origin)
@@ -49,7 +50,7 @@ func (l *Ledger) now(ctx context.Context) (at ledger.Snapshot, id int64, err err
 	if err == nil {
 		end(at.Position)
 	}
-	return at, id, err
+	return at, ledgerID, err
 }
 
 // settled is now, when no batch is on its way to some node that another has: nodes of a distributed ledger commit one after the other, and a writer holds

@@ -4,7 +4,7 @@
 -- months that have a partition stay there. That an event is entered once is what the checkpoint is for: no index has to say so.
 --
 -- What every customer has had is also kept by month, so that a season reads no entries and a trail only the days that have some. It is written for
--- every entry here. That took 4 s for a million, and nobody reads or writes meanwhile. Where that is too long, fold the log into another schema, and
+-- every entry here, and nobody reads or writes meanwhile. Where that is too long, fold the log into another schema, and
 -- give the processes its address (ADR 47).
 LOCK TABLE state IN SHARE ROW EXCLUSIVE MODE;
 
